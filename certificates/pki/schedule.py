@@ -1,0 +1,120 @@
+"""When a pair of certificates is planned to be replaced: an interval, a time of day, an overlap and a time zone.
+
+Every instant that goes in or comes out is an aware datetime in UTC. Only instants are compared, and a day of
+interval or overlap is 24 hours: what the clocks on the wall do decides where the time of day lies, nothing else.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+# Telephones boot with wrong clocks; a pair that is valid since yesterday connects them all the same.
+BACKDATING = timedelta(hours=24)
+# What a pair stays valid after its successor was due, even with an overlap of 0.
+LEAST_OVERLAP = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The dates of a pair that is made at `made_at` (whole seconds), RFC 5280 section 4.1.2.5.
+
+    `planned` is when its successor should be made; `end` is the first instant at which it is no longer valid.
+    """
+
+    made_at: datetime
+    not_before: datetime
+    planned: datetime
+    end: datetime
+
+    @property
+    def not_after(self) -> datetime:
+        """The last second of validity, as the certificates carry it: notAfter is inclusive."""
+        return self.end - timedelta(seconds=1)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The settings of renewal: every `interval_days` at `time_of_day` (hours and minutes) in `zone`.
+
+    Every local day has one such time, called T: where the clocks skip it the first whole minute after the gap,
+    where they show it twice the first of the two. A local day that the zone left out altogether has none.
+    """
+
+    interval_days: int
+    time_of_day: time
+    overlap_days: int
+    zone: ZoneInfo
+
+    @property
+    def interval(self) -> timedelta:
+        return timedelta(days=self.interval_days)
+
+    @property
+    def overlap(self) -> timedelta:
+        return timedelta(days=self.overlap_days)
+
+    @property
+    def reserve(self) -> timedelta:
+        """What has to be left of a pair when its successor is due: the overlap, at least one hour."""
+        return max(self.overlap, LEAST_OVERLAP)
+
+    def plan(self, made_at: datetime) -> Plan:
+        """The dates of a pair made at this instant.
+
+        Validity counts from the planned time, not from the moment of making: otherwise every renewal would creep
+        a little, and one pair a day with no overlap would be due again as soon as it is made.
+        """
+        made_at = made_at.astimezone(UTC).replace(microsecond=0)
+        planned = self.nearest(made_at + self.interval)
+        return Plan(made_at=made_at, not_before=made_at - BACKDATING, planned=planned, end=planned + self.reserve)
+
+    def nearest(self, instant: datetime) -> datetime:
+        """The T nearest to this instant; of two equally near the earlier."""
+        return min(self._around(instant), key=lambda t: (abs(t - instant), t))
+
+    def first_from(self, instant: datetime) -> datetime:
+        """The first T at or after this instant."""
+        return min(t for t in self._around(instant) if t >= instant)
+
+    def last_until(self, instant: datetime) -> datetime:
+        """The last T at or before this instant."""
+        return max(t for t in self._around(instant) if t <= instant)
+
+    def time_on(self, day: date) -> datetime | None:
+        """T of this local day, None where the zone left the whole day out (Apia, 30 December 2011)."""
+        wall = datetime.combine(day, self.time_of_day)
+        by_offset_before, by_offset_after = (
+            wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC) for fold in (0, 1)
+        )
+        shown = [instant for instant in (by_offset_before, by_offset_after) if self._wall(instant) == wall]
+        if shown:
+            return min(shown)
+        # In a gap the later offset gives the earlier instant, so the jump lies between the two (PEP 495).
+        return self._after_gap(day, by_offset_after, by_offset_before)
+
+    def _after_gap(self, day: date, before: datetime, after: datetime) -> datetime | None:
+        offset_before, offset_after = self._offset(before), self._offset(after)
+        seconds = range(int((after - before).total_seconds()))
+        passed = bisect_left(seconds, offset_after, key=lambda s: self._offset(before + timedelta(seconds=s)))
+        jump = before + timedelta(seconds=passed)
+        midnight = datetime.combine(day, time())
+        gap_from, gap_to = (jump.replace(tzinfo=None) + offset for offset in (offset_before, offset_after))
+        if gap_from <= midnight and gap_to >= midnight + timedelta(days=1):
+            return None
+        # Local mean times end at odd seconds; T is a whole minute on the wall.
+        return jump + timedelta(seconds=-gap_to.second % 60)
+
+    def _around(self, instant: datetime) -> Iterator[datetime]:
+        # Two days to either side: a neighbouring day can be left out, or have been there once already.
+        today = instant.astimezone(self.zone).date()
+        for days in range(-2, 3):
+            if (t := self.time_on(today + timedelta(days=days))) is not None:
+                yield t
+
+    def _wall(self, instant: datetime) -> datetime:
+        return instant.astimezone(self.zone).replace(tzinfo=None)
+
+    def _offset(self, instant: datetime) -> timedelta:
+        return self._wall(instant) - instant.replace(tzinfo=None)
