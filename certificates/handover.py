@@ -1,0 +1,72 @@
+"""What the handover asks of telephones, without knowing any: the settings name the class that answers (`settings.TERMINALS`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A terminal that counts and has not confirmed. `why` is a text for a person."""
+
+    number: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """How far the terminals are with one generation. Only terminals that count are in it (DESIGN 3.4 step 3)."""
+
+    counting: int = 0
+    missing: tuple[Missing, ...] = ()
+    rollout_stopped: bool = False
+    automatic_seen_but_unconfirmed: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Everybody has confirmed, and there is somebody: where no terminal is known the switch waits for the deadline."""
+        return self.counting > 0 and not self.missing
+
+    @property
+    def holds_deadline(self) -> bool:
+        return self.rollout_stopped or self.automatic_seen_but_unconfirmed > 0
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """What a generation would mean for the terminals, by method of delivery; `refusing`: who could not connect after a switch at once."""
+
+    exchanged_in_service: int = 0
+    restarting: int = 0
+    by_hand: int = 0
+    refusing: int = 0
+
+
+class Terminals(Protocol):
+    def readiness(self, *, root_sha256: str, counts: str, now: datetime) -> Readiness: ...
+
+    def disturbance(self, *, trusted_roots: Collection[str]) -> Disturbance:
+        """Of a new generation; `refusing` counts terminals that trust none of `trusted_roots` (SHA-256)."""
+        ...
+
+
+class NoTerminals:
+    """Where no telephone is known: nobody to wait for, nobody to disturb."""
+
+    def readiness(self, *, root_sha256: str, counts: str, now: datetime) -> Readiness:
+        return Readiness()
+
+    def disturbance(self, *, trusted_roots: Collection[str]) -> Disturbance:
+        return Disturbance()
+
+
+def terminals() -> Terminals:
+    answering: Terminals = import_string(settings.TERMINALS)()
+    return answering

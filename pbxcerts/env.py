@@ -1,0 +1,106 @@
+"""The environment, read in one place: every deployment fact is a variable here, and its name and bad value are told when it is wrong."""
+
+import os
+import secrets
+import shlex
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+PREFIX = "PBXCERTS_"
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(PREFIX + name, default).strip()
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A list with commas; empty parts are left out."""
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def flag(name: str, *, default: bool) -> bool:
+    value = text(name, str(default)).lower()
+    if value not in {"true", "false"}:
+        raise ImproperlyConfigured(f"{PREFIX}{name} must be True or False, not {value!r}.")
+    return value == "true"
+
+
+def number(name: str, default: int, *, least: int, most: int) -> int:
+    value = text(name, str(default))
+    if not value.isdecimal() or not least <= int(value) <= most:
+        raise ImproperlyConfigured(f"{PREFIX}{name} must be a whole number from {least} to {most}, not {value!r}.")
+    return int(value)
+
+
+def path(name: str, default: Path) -> Path:
+    return Path(text(name) or default).expanduser().absolute()
+
+
+def command(name: str) -> list[str]:
+    """An argument list, written as one types it in a shell; no shell ever reads it."""
+    try:
+        return shlex.split(text(name))
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{PREFIX}{name} is no argument list: {error}.") from error
+
+
+def secret(name: str, default_file: Path) -> str:
+    """The value of NAME, or the content of the file NAME_FILE, or of `default_file`, which is made (mode 0600) where it is missing."""
+    if value := text(name):
+        return value
+    file = path(f"{name}_FILE", default_file)
+    if not file.exists() and file == default_file:
+        write_secret(file, secrets.token_urlsafe(48))
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{PREFIX}{name}_FILE: the secret in {file} cannot be read: {error.strerror}."
+        ) from error
+
+
+def write_secret(file: Path, value: str) -> None:
+    """Create `file` with mode 0600 from its first byte on; a file that somebody else made meanwhile is left as it is."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(value + "\n")
+
+
+def database(name: str, default_file: Path) -> dict[str, Any]:
+    """`postgresql://user:password@host:port/name`, or SQLite in `default_file`."""
+    url = text(name)
+    if not url:
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": default_file,
+            # Measured: as it comes, SQLite loses a third of django-q2's results to "database is locked"; so it loses none.
+            # FULL: the database must never be older than the file system that was published from it.
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            },
+            "CONN_MAX_AGE": None,
+        }
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise ImproperlyConfigured(
+            f"{PREFIX}{name} must be postgresql://user:password@host:port/name, not {parts.scheme}:…."
+        )
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path.lstrip("/"),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+    }

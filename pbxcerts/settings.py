@@ -1,0 +1,146 @@
+"""Django's settings: composition and deployment facts. What an operator decides is a row that a page edits, never a variable here."""
+
+from pathlib import Path
+
+from django.utils.translation import gettext_lazy as _
+
+from pbxcerts import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+DATA = env.path("DATA", BASE_DIR / "data")
+SECRET_KEY = env.secret("SECRET_KEY", DATA / "secrets" / "django.key")
+DEBUG = False
+
+# The store of DESIGN 3.5: what the communication server reads.
+STORE = env.path("STORE", DATA / "store")
+STORE_GROUP = env.text("STORE_GROUP")
+# Fernet keys, one a line: the first encrypts host keys at rest, all decrypt.
+KEY_FILE = env.path("KEY_FILE", DATA / "secrets" / "host-keys.key")
+RELOAD_COMMAND = env.command("RELOAD_COMMAND")
+RELOAD_TIMEOUT = env.number("RELOAD_TIMEOUT", 30, least=1, most=60)
+
+# Who answers the handover's questions about telephones (certificates.handover.Terminals).
+TERMINALS = "certificates.handover.NoTerminals"
+
+ALLOWED_HOSTS = env.words("HOSTS", "localhost,127.0.0.1,[::1]")
+TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
+PLAIN_HTTP = env.flag("PLAIN_HTTP", default=False)
+SECURE_COOKIES = env.flag("SECURE_COOKIES", default=False)
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "axes",
+    "crispy_forms",
+    "crispy_bootstrap5",
+    "bootstrap",
+    "django_htmx",
+    "django_q",
+    "pbxcerts.system",
+    "certificates",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "pbxcerts.urls"
+WSGI_APPLICATION = "pbxcerts.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "bootstrap5"
+
+DATABASES = {"default": env.database("DATABASE", DATA / "pbxcerts.sqlite3")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+BROKER = env.text("BROKER")
+Q_CLUSTER = {
+    "name": "pbxcerts",
+    "workers": 1,
+    # A switch may take two reload commands and a minute of looking (DESIGN 3.4); a task is never started twice within that.
+    "timeout": 240,
+    "retry": 300,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "catch_up": False,
+    "save_limit": -1,
+    "poll": 1,
+    "guard_cycle": 5,
+    "label": "django-q2",
+    **({"redis": BROKER} if BROKER else {"orm": "default"}),
+}
+
+AUTH_USER_MODEL = "system.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "certificates:overview"
+LOGOUT_REDIRECT_URL = "login"
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = 0.25
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+
+LANGUAGE_CODE = "de"
+LANGUAGES = [("de", _("German")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "pbxcerts" / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Our root changes with every generation: HSTS would lock administrators out; only a proxy with a certificate of its own may ask for it.
+SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 0, least=0, most=63072000)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"django_q": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
+}

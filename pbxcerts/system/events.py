@@ -1,0 +1,106 @@
+"""Event messages: what is true now becomes a message once, and its positive counterpart clears it (DESIGN 2, 3.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.db import IntegrityError, transaction
+from django.utils.functional import Promise
+
+from pbxcerts.system.models import EventMessage, Severity
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of event message. `text` and `cleared` are lazily translated, with named placeholders.
+
+    Without `cleared` the message has no match: it stays open until a person confirms it.
+    """
+
+    id: str
+    severity: Severity
+    text: Promise | str
+    cleared: Promise | str = ""
+    hint: Promise | str = ""
+
+    known: ClassVar[dict[str, Kind]] = {}
+
+    def __post_init__(self) -> None:
+        if self.id in self.known:
+            raise ValueError(f"two kinds of event message are called {self.id}")
+        self.known[self.id] = self
+
+
+@dataclass(frozen=True)
+class Warning:  # noqa: A001 - the word of DESIGN 3.8
+    """Something that is true now and that the page says. `subject` tells the steps of one kind apart."""
+
+    kind: Kind
+    subject: str = ""
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return self.kind.id
+
+    @property
+    def severity(self) -> Severity:
+        return self.kind.severity
+
+    @property
+    def text(self) -> str:
+        return str(self.kind.text) % self.params
+
+    @property
+    def hint(self) -> str:
+        return str(self.kind.hint) % self.params
+
+
+def text_of(message: EventMessage) -> str:
+    """The message in the reader's language; a kind that this version no longer knows is shown by its id."""
+    kind = Kind.known.get(message.kind)
+    return str(kind.text) % message.params if kind else message.kind
+
+
+def cleared_text_of(message: EventMessage) -> str:
+    kind = Kind.known.get(message.kind)
+    return str(kind.cleared) % message.params if kind else ""
+
+
+def reconcile(warnings: Iterable[Warning], *, now: datetime, open_messages: list[EventMessage] | None = None) -> None:
+    """Send what has become true, clear what no longer is. Costs one query when nothing changed."""
+    true_now = {(warning.kind.id, warning.subject): warning for warning in warnings}
+    if open_messages is None:
+        open_messages = list(EventMessage.objects.filter(cleared_at=None))
+    known = {(message.kind, message.subject): message for message in open_messages}
+    over = [message.pk for key, message in known.items() if message.with_match and key not in true_now]
+    if over:
+        EventMessage.objects.filter(pk__in=over, cleared_at=None).update(cleared_at=now)
+    for key, warning in true_now.items():
+        if key not in known:
+            _send(warning, now=now, with_match=True)
+
+
+def tell(warning: Warning, *, now: datetime) -> None:
+    """Send a message that no later one clears; once for each kind and subject, however often it is told."""
+    if not EventMessage.objects.filter(kind=warning.kind.id, subject=warning.subject).exists():
+        _send(warning, now=now, with_match=False)
+
+
+def _send(warning: Warning, *, now: datetime, with_match: bool) -> None:
+    try:
+        with transaction.atomic():
+            EventMessage.objects.create(
+                kind=warning.kind.id,
+                subject=warning.subject,
+                severity=warning.severity,
+                params=warning.params,
+                with_match=with_match,
+                raised_at=now,
+            )
+    except IntegrityError:
+        # Another heartbeat sent the same message first; once is what was wanted.
+        return
