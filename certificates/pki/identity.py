@@ -106,7 +106,7 @@ def parse_address(text: str) -> IPv4Address | IPv6Address:
     stripped = text.strip()
     if not stripped:
         raise IdentityError(IdentityCode.ADDRESS_EMPTY, text)
-    if stripped.startswith("[") and stripped.endswith("]"):
+    if stripped.startswith("[") and stripped.endswith("]") and ":" in stripped:
         stripped = stripped[1:-1]
     try:
         address = ip_address(stripped)
