@@ -215,10 +215,10 @@ def manual(clock: Clock) -> ClockVerdict:
 
 
 def _last_known(instant: Instant, last: Measurement | None, anchor: Anchor | None) -> Anchor | None:
-    """The later of anchor and answer: an answer, too, ties the machine's clock to CLOCK_BOOTTIME."""
-    known = [] if anchor is None else [anchor]
-    if last is not None:
-        known.append(Anchor(last.checked_at, last.boottime, last.boot_id, last.offset))
+    """The later of anchor and answer, which ties the machine's clock to CLOCK_BOOTTIME too; of two at once the answer."""
+    known = [] if last is None else [Anchor(last.checked_at, last.boottime, last.boot_id, last.offset)]
+    if anchor is not None:
+        known.append(anchor)
     return max((point for point in known if point.covers(instant)), key=lambda point: point.boottime, default=None)
 
 
