@@ -56,16 +56,21 @@ def check_clock(*, ask: Ask = ntp.ask, read: Read = read_instant) -> ClockCheck 
     """
     general = General.load()
     check = _ask_servers(general.ntp_servers, ask, read) if general.ntp_enabled and general.ntp_servers else None
+    heartbeat = Heartbeat.load()
     if check is not None:
         check.save()
-        Heartbeat.load()
-        Heartbeat.objects.update(last_check=check)
+        heartbeat.last_check = check
 
-    heartbeat = Heartbeat.load()
     instant = read()
     clock = current_clock(general=general, heartbeat=heartbeat, instant=instant)
     anchor = next_anchor(instant, clock, _anchor(heartbeat))
-    Heartbeat.objects.update(wall=anchor.wall, boottime=anchor.boottime, boot_id=anchor.boot_id, offset=anchor.offset)
+    Heartbeat.objects.update(
+        last_check=heartbeat.last_check,
+        wall=anchor.wall,
+        boottime=anchor.boottime,
+        boot_id=anchor.boot_id,
+        offset=anchor.offset,
+    )
     # A clock that is in doubt, 400 days ahead perhaps, must not sweep away what was measured by a right one.
     if clock.state is ClockState.RIGHT:
         ClockCheck.objects.filter(checked_at__lt=clock.now - CHECKS_ARE_KEPT).delete()
@@ -81,6 +86,7 @@ def check_if_due(
 ) -> ClockCheck | None:
     """Check the clock when it is time to: what the heartbeat calls. None where nothing was asked.
 
+    Rows that are passed in are read, not changed: load `Heartbeat` anew where a check comes back.
     Every 15 minutes; every minute while the clock is far off or has jumped; at once after a start of the machine and
     after the list of servers was changed.
     """
