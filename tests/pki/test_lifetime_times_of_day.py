@@ -92,6 +92,15 @@ def test_a_day_that_the_zone_left_out_has_no_time(zone, day):
         assert schedule.time_on(day + DAY) - schedule.time_on(day - DAY) == DAY
 
 
+def test_next_to_a_day_that_was_left_out_the_neighbours_are_the_days_around_it():
+    schedule = schedule_of(at="12:00", zone="Pacific/Apia")
+    before, after = utc("2011-12-29 22:00"), utc("2011-12-30 22:00")
+    assert schedule.first_from(local("Pacific/Apia", "2011-12-29 13:00")) == after
+    assert schedule.nearest(local("Pacific/Apia", "2011-12-29 23:59")) == before
+    assert schedule.last_until(local("Pacific/Apia", "2011-12-31 11:00")) == before
+    assert schedule.nearest(local("Pacific/Apia", "2011-12-31 00:01")) == after
+
+
 def test_of_two_equally_near_the_earlier_counts():
     schedule = schedule_of(at="12:00", zone="UTC")
     midnight = utc("2026-07-02 00:00")
