@@ -1,0 +1,21 @@
+"""The pages for what goes wrong; the templates 404, 403_csrf and 500 are shown by Django's own views."""
+
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import translation
+
+from pbxcerts.system.access import RoleNeeded
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400. A host that is not ours comes here before the row with the language is read, so the browser's language counts."""
+    host = request.META.get("HTTP_HOST", "") if isinstance(exception, DisallowedHost) else ""
+    with translation.override(translation.get_language_from_request(request)):
+        return render(request, "400.html", {"host": host}, status=400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403. Says which role is needed."""
+    role = exception.role if isinstance(exception, RoleNeeded) else None
+    return render(request, "403.html", {"role": role}, status=403)

@@ -1,0 +1,65 @@
+"""What every response of the panel has: a strict policy for content, and the installation's language and time zone."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import timezone, translation
+
+from pbxcerts.system.models import General
+
+Responder = Callable[[HttpRequest], HttpResponseBase]
+
+# data: is for the drawings in Bootstrap's style sheet.
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+if TYPE_CHECKING:
+
+    class PanelRequest(HttpRequest):
+        """A request that has passed `installation`."""
+
+        general: General
+
+
+def content_security_policy(get_response: Responder) -> Responder:
+    def respond(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        return response
+
+    return respond
+
+
+def installation(get_response: Responder) -> Responder:
+    """Read the row of System / General once (`request.general`) and answer in its time zone and in the reader's language.
+
+    The language is the one that this browser chose (a cookie), else the system language. What the browser says by itself does
+    not count: a PBX's panel speaks the language that its administrator set. Nothing is kept by caches.
+    """
+
+    def respond(request: HttpRequest) -> HttpResponseBase:
+        general = General.load()
+        request.general = general  # type: ignore[attr-defined]
+        chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+        language = chosen if chosen in dict(settings.LANGUAGES) else general.language
+        with translation.override(language), timezone.override(general.zone):
+            response = get_response(request)
+        if "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return respond

@@ -1,0 +1,57 @@
+"""Who may see and do what. Login is the default; a page that needs more than to view says so with `@needs(Role.OPERATE)`."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, cast
+
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from pbxcerts.system.models import Role, User
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+class RoleNeeded(PermissionDenied):
+    """Refused with 403; `role` is the least that would do."""
+
+    def __init__(self, role: Role) -> None:
+        super().__init__(f"needs the role {role}")
+        self.role = role
+
+
+def person(request: HttpRequest) -> User:
+    """Who is logged in; only for views behind the login."""
+    return cast(User, request.user)
+
+
+def needs(role: Role) -> Callable[[View[P]], View[P]]:
+    """Let a view be used only by those who hold `role`; everybody else gets 403 with the name of that role."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not person(request).may(role):
+                raise RoleNeeded(role)
+            return view(request, *args, **kwargs)
+
+        return cast("View[P]", guarded)
+
+    return decorate
+
+
+class LoginRequired(LoginRequiredMiddleware):
+    """Every page needs a login unless it is marked `login_not_required`.
+
+    Part of a page that asks for itself (htmx) is answered by "load the page again": a log-in form inside a panel helps nobody.
+    """
+
+    def handle_no_permission(  # type: ignore[override]
+        self, request: HttpRequest, view_func: Any
+    ) -> HttpResponseBase:
+        if request.headers.get("HX-Request"):
+            return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+        return super().handle_no_permission(request, view_func)

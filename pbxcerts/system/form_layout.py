@@ -1,0 +1,59 @@
+"""How forms look: tables of the configuration with a parameter, its value and its explanation beside it, or a plain column."""
+
+from typing import TYPE_CHECKING
+
+from crispy_forms.helper import FormHelper
+from crispy_forms.layout import Fieldset, Layout
+from django import forms
+from django.forms.boundfield import BoundField
+from django.utils.functional import Promise
+
+if TYPE_CHECKING:
+    _Form = forms.BaseForm
+else:
+    _Form = object
+
+
+class Parameters(Fieldset):  # type: ignore[misc]
+    """A table of parameters with a heading: `Parameters(_("Date and time"), "time_zone")`."""
+
+    template = "partials/_parameters.html"
+
+    def __init__(self, heading: str | Promise, *fields: str) -> None:
+        super().__init__(heading, *fields)
+
+
+class ColumnForm(_Form):
+    """Mixed into a form: `{% crispy form %}` renders its fields one below the other. The page has the <form> and its buttons.
+
+    The helper is made for each form: one that is shared keeps the language in which it was first rendered.
+    """
+
+    field_template = "partials/_field.html"
+
+    def layout(self) -> "list[Parameters | str]":
+        return list(self.fields)
+
+    @property
+    def helper(self) -> FormHelper:
+        helper = FormHelper()
+        helper.form_tag = False
+        helper.disable_csrf = True
+        helper.form_show_errors = False
+        helper.field_template = self.field_template
+        helper.layout = Layout(*self.layout())
+        return helper
+
+    @property
+    def fields_with_errors(self) -> list[BoundField]:
+        return [field for field in self if field.errors and not field.is_hidden]
+
+
+class ParameterForm(ColumnForm):
+    """As `ColumnForm`, but as tables: Parameter | Explanation (the field's help text)."""
+
+    field_template = "partials/_parameter.html"
+
+    def layout(self) -> "list[Parameters | str]":
+        """The tables of this form, and the names of hidden fields."""
+        return [Parameters("", *self.fields)]

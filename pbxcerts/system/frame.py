@@ -1,0 +1,45 @@
+"""What the frame around every page shows: the installation, the open event messages, the open entry of the navigation."""
+
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Count
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from pbxcerts.system.models import EventMessage, Role, Severity, User
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Also for the error pages, which may come before anybody is logged in or anything was read."""
+    user: User | AnonymousUser = getattr(request, "user", AnonymousUser())
+    return {
+        "general": getattr(request, "general", None),
+        "section": _section(request),
+        "administers": may(user, Role.ADMINISTER),
+        "operates": may(user, Role.OPERATE),
+        "open_events": SimpleLazyObject(open_events) if user.is_authenticated else [],
+    }
+
+
+def open_events() -> list[dict[str, Any]]:
+    """How many event messages are open, by severity, the worst first. One query."""
+    counts = dict(
+        EventMessage.objects.filter(cleared_at=None).order_by().values_list("severity").annotate(count=Count("pk"))
+    )
+    return [
+        {"severity": severity.value, "label": severity.label, "count": counts[severity.value]}
+        for severity in reversed(Severity)
+        if counts.get(severity.value)
+    ]
+
+
+def may(user: User | AnonymousUser, needed: Role) -> bool:
+    return user.is_authenticated and user.may(needed)
+
+
+def _section(request: HttpRequest) -> str:
+    match = request.resolver_match
+    if match is None:
+        return ""
+    return (match.url_name or "").partition("_")[0] if match.namespace == "system" else match.namespace

@@ -1,0 +1,61 @@
+"""Logging in and out, the own password, the set-up of a new installation."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth import login, views
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+from django.views.i18n import set_language as django_set_language
+
+from pbxcerts.system import accounts, setup_token
+from pbxcerts.system.forms.users import LoginForm, OwnPasswordForm, SetupForm
+from pbxcerts.system.models import User
+
+
+class LogIn(views.LoginView):
+    form_class = LoginForm
+    redirect_authenticated_user = True
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        first_start = not User.objects.administrators().exists()
+        return super().get_context_data(first_start=first_start, **kwargs)
+
+
+class ChangePassword(views.PasswordChangeView):
+    form_class = OwnPasswordForm
+    template_name = "registration/password_change.html"
+    success_url = reverse_lazy("home")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        messages.success(self.request, _("Your password has been changed. Your other sessions have ended."))
+        return response
+
+
+set_language = login_not_required(require_POST(django_set_language))
+
+
+@login_not_required
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def set_up(request: HttpRequest) -> HttpResponse:
+    """Make the first administrator; gone as soon as there is one."""
+    if User.objects.administrators().exists():
+        raise Http404
+    form = SetupForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            user = accounts.create_first_administrator(form.cleaned_data["username"], form.cleaned_data["password1"])
+        except accounts.AdministratorExists as error:
+            raise Http404 from error
+        setup_token.close()
+        login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+        messages.success(request, _("Welcome. First enter the names and addresses of the communication server here."))
+        return redirect("system:general")
+    return render(request, "registration/set_up.html", {"form": form})
