@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.identity import Identity
-from certificates.pki.lifetime import Schedule
+from certificates.pki.schedule import Schedule
 from pbxcerts.system.models import General
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.db import IntegrityError, transaction
+from django.utils import formats, timezone
 from django.utils.functional import Promise
 
 from pbxcerts.system.models import EventMessage, Severity
@@ -35,7 +36,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Warning:  # noqa: A001 - the word of DESIGN 3.8
+class Notice:
     """Something that is true now and that the page says. `subject` tells the steps of one kind apart."""
 
     kind: Kind
@@ -52,25 +53,46 @@ class Warning:  # noqa: A001 - the word of DESIGN 3.8
 
     @property
     def text(self) -> str:
-        return str(self.kind.text) % self.params
+        return str(self.kind.text) % _shown(self.params)
 
     @property
     def hint(self) -> str:
-        return str(self.kind.hint) % self.params
+        return str(self.kind.hint) % _shown(self.params)
 
 
 def text_of(message: EventMessage) -> str:
     """The message in the reader's language; a kind that this version no longer knows is shown by its id."""
     kind = Kind.known.get(message.kind)
-    return str(kind.text) % message.params if kind else message.kind
+    return str(kind.text) % _shown(message.params) if kind else message.kind
 
 
 def cleared_text_of(message: EventMessage) -> str:
     kind = Kind.known.get(message.kind)
-    return str(kind.cleared) % message.params if kind else ""
+    return str(kind.cleared) % _shown(message.params) if kind else ""
 
 
-def reconcile(warnings: Iterable[Warning], *, now: datetime, open_messages: list[EventMessage] | None = None) -> None:
+def hint_of(message: EventMessage) -> str:
+    """What to do about it, in the reader's language."""
+    kind = Kind.known.get(message.kind)
+    return str(kind.hint) % _shown(message.params) if kind else ""
+
+
+def _shown(params: dict[str, Any]) -> dict[str, Any]:
+    """Instants are kept as ISO 8601 and shown in the reader's zone and language."""
+    return {name: _local(value) if isinstance(value, str) else value for name, value in params.items()}
+
+
+def _local(value: str) -> str:
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        return value
+    if instant.tzinfo is None:
+        return value
+    return formats.date_format(timezone.localtime(instant), "SHORT_DATETIME_FORMAT")
+
+
+def reconcile(warnings: Iterable[Notice], *, now: datetime, open_messages: list[EventMessage] | None = None) -> None:
     """Send what has become true, clear what no longer is. Costs one query when nothing changed."""
     true_now = {(warning.kind.id, warning.subject): warning for warning in warnings}
     if open_messages is None:
@@ -84,13 +106,13 @@ def reconcile(warnings: Iterable[Warning], *, now: datetime, open_messages: list
             _send(warning, now=now, with_match=True)
 
 
-def tell(warning: Warning, *, now: datetime) -> None:
+def tell(warning: Notice, *, now: datetime) -> None:
     """Send a message that no later one clears; once for each kind and subject, however often it is told."""
     if not EventMessage.objects.filter(kind=warning.kind.id, subject=warning.subject).exists():
         _send(warning, now=now, with_match=False)
 
 
-def _send(warning: Warning, *, now: datetime, with_match: bool) -> None:
+def _send(warning: Notice, *, now: datetime, with_match: bool) -> None:
     try:
         with transaction.atomic():
             EventMessage.objects.create(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib.auth.models import AbstractUser, UserManager
@@ -40,7 +40,7 @@ class Users(UserManager["User"]):
 class User(AbstractUser):
     role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.VIEW)
 
-    objects = Users()
+    objects: ClassVar[Users] = Users()
 
     class Meta:
         ordering = ["username"]
@@ -145,7 +145,8 @@ class Heartbeat(models.Model):
     """The one row that says when the heartbeat last ran, and holds the clock's anchor (`pbxcerts.system.clock.Anchor`).
 
     `beats` counts runs, so that a supervisor sees life without comparing clocks. `presented` holds what each TLS address
-    showed when it was last looked at: {address: {"sha256": ..., "error": ..., "at": ISO time}}.
+    showed when it was last looked at: {address: {"sha256": ..., "error": ..., "at": ISO time}}; `publish_failure` why the
+    file system refused in the last run, "" where it did not.
     """
 
     singleton = models.BooleanField(primary_key=True, default=True)
@@ -157,6 +158,7 @@ class Heartbeat(models.Model):
     offset = models.DurationField(null=True)
     last_check = models.ForeignKey(ClockCheck, on_delete=models.SET_NULL, null=True, related_name="+")
     presented = models.JSONField(default=dict)
+    publish_failure = models.TextField(blank=True)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(singleton=True), name="one_row_of_heartbeat")]

@@ -1,0 +1,39 @@
+"""Host keys at rest: encrypted with the first key of a list that lies outside the database; every key of the list decrypts."""
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+
+from certificates.pki.keys import SecretPem
+from pbxcerts import env
+
+
+class HostKeyError(Exception):
+    """The key list cannot be read, or it lacks the key that a host key was encrypted with."""
+
+
+def encrypt(host_key: SecretPem) -> bytes:
+    return _key_list().encrypt(host_key.reveal())
+
+
+def decrypt(token: bytes | memoryview) -> SecretPem:
+    try:
+        return SecretPem(_key_list().decrypt(bytes(token)))
+    except InvalidToken:
+        raise HostKeyError(f"no key in {settings.KEY_FILE} decrypts this host key") from None
+
+
+def make_key_list() -> None:
+    """Make the key list where there is none yet (mode 0600)."""
+    if not settings.KEY_FILE.exists():
+        env.write_secret(settings.KEY_FILE, Fernet.generate_key().decode())
+
+
+def _key_list() -> MultiFernet:
+    try:
+        make_key_list()
+        lines = settings.KEY_FILE.read_text().split()
+        return MultiFernet([Fernet(line) for line in lines])
+    except OSError as error:
+        raise HostKeyError(f"the key list {settings.KEY_FILE} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise HostKeyError(f"the key list {settings.KEY_FILE} holds a line that is no Fernet key, or none") from error

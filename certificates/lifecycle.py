@@ -1,0 +1,465 @@
+"""The life of a generation: what a person or the heartbeat can do with a pair (DESIGN 3.3, 3.4).
+
+Every use case takes the `Clock` it is judged by, checks in a transaction what it was told, and leaves what takes long
+(making keys, switching the server) as a row that says "ordered". `reconciling` carries orders out, at once or after a crash.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.utils.translation import gettext as _
+
+from certificates import host_keys, states
+from certificates.host_keys import HostKeyError
+from certificates.models import Counts, Generation, Settings, Switch, Transition
+from certificates.pki import formats, handover_times
+from certificates.pki.authority import Pair, make_pair
+from certificates.pki.errors import IdentityError, PairError
+from certificates.pki.keys import KeyType
+from certificates.pki.verify import verify_pair
+from certificates.situation import AN_HOUR, Situation
+from pbxcerts.system import clock as clocks
+from pbxcerts.system.clock import Clock, ClockVerdict
+
+logger = logging.getLogger(__name__)
+
+State = Generation.State
+Trigger = Generation.Trigger
+
+CLAIM_LASTS = timedelta(minutes=10)
+
+
+class Refused(Exception):
+    """A use case that is not possible now. The message is for a person and says what to do.
+
+    Refused
+    ├── ClockRefused       the clock is in doubt: confirm it, or set NTP right
+    ├── StateRefused       the pair is not in a state that allows it, or somebody was faster
+    └── SettingsRefused    System / General lacks something
+    """
+
+
+class ClockRefused(Refused):
+    pass
+
+
+class StateRefused(Refused):
+    pass
+
+
+class SettingsRefused(Refused):
+    pass
+
+
+def order_generation(
+    clock: Clock,
+    *,
+    trigger: Trigger,
+    by: str = "",
+    reason: str = "",
+    because: str = "",
+    at_once: bool = False,
+    without_clock: bool = False,
+) -> Generation:
+    """Claim the slot: from here on exactly this attempt fills it. `without_clock` confirms a doubtful clock (with a reason
+    where it is far off). Raises Refused.
+    """
+    situation = Situation.load(clock)
+    if not situation.general.identity:
+        raise SettingsRefused(
+            _("The communication server has no name and no address yet. Enter them under System / General.")
+        )
+    if trigger in {Trigger.PAGE, Trigger.COMMAND}:
+        _check_clock(clock, without_clock=without_clock, reason=reason)
+    if situation.switch is not None:
+        raise StateRefused(_("The communication server is just being switched. Try again when that is over."))
+    generation = Generation(
+        replaces=situation.active.number if situation.active else 0,
+        instead_of=situation.pending.number if situation.pending else 0,
+        trigger=trigger,
+        by=by,
+        reason=reason[:500],
+        because=because,
+        at_once=at_once,
+        clock_override=(reason[:500] or "confirmed") if without_clock else "",
+        ordered_at=clock.now,
+        key_type=situation.settings.key_type,
+        **_clock_fields(clock),
+    )
+    try:
+        with transaction.atomic():
+            if Generation.objects.filter(state=State.MAKING).exists():
+                raise StateRefused(_("A generation is just being made. Wait until it is done."))
+            generation.number = (Generation.objects.aggregate(last=Max("number"))["last"] or 0) + 1
+            states.begin(generation)
+    except IntegrityError:
+        raise StateRefused(_("Somebody else has just started a generation. Wait until it is done.")) from None
+    return generation
+
+
+def _check_clock(clock: Clock, *, without_clock: bool, reason: str) -> None:
+    match clocks.manual(clock):
+        case ClockVerdict.REQUIRES_TICK if not without_clock:
+            raise ClockRefused(
+                _("It is not certain that the clock is right. Confirm that you want to generate all the same.")
+            )
+        case ClockVerdict.REFUSE_UNLESS_REASON if not (without_clock and reason.strip()):
+            raise ClockRefused(
+                _(
+                    "The clock is more than 12 hours off. Set it right, or confirm with a reason that you want to generate."
+                )
+            )
+
+
+def _clock_fields(clock: Clock) -> dict[str, object]:
+    measurement = clock.measurement
+    return {
+        "clock_state": clock.state.value,
+        "clock_offset": measurement.offset if measurement else None,
+        "clock_server": measurement.server if measurement else "",
+        "clock_stratum": measurement.stratum if measurement else None,
+        "clock_checked_at": measurement.checked_at if measurement else None,
+    }
+
+
+def make(number: int, clock: Clock) -> Generation | None:
+    """Carry out an ordered generation: keys, certificates, verification, then *prepared* in one transaction.
+
+    Returns None where another worker has it. A failure is a state of the attempt, not an exception.
+    """
+    if not Generation.objects.filter(number=number, state=State.MAKING, started_at=None).update(started_at=clock.now):
+        return None
+    generation = Generation.objects.get(number=number)
+    settings = Settings.load()
+    identity = settings.general.identity
+    plan = settings.schedule.plan(clock.best)
+    try:
+        pair = make_pair(
+            number=generation.number,
+            identity=identity,
+            key_type=KeyType(settings.key_type),
+            addresses_as_dns=settings.addresses_as_dns,
+            made_at=plan.made_at,
+            not_before=plan.not_before,
+            end=plan.end,
+            organisation=settings.general.site_name,
+        )
+        verify_pair(pair, identity=identity, now=plan.made_at, addresses_as_dns=settings.addresses_as_dns)
+        generation.made_at, generation.not_before = plan.made_at, plan.not_before
+        generation.planned, generation.end = plan.planned, plan.end
+        _prepare(generation, pair, settings, clock)
+    except (IdentityError, PairError, HostKeyError, states.Overtaken) as error:
+        _fail(generation, clock.now, type(error).__name__, str(error))
+    except Exception as error:
+        logger.exception("generation %s failed", generation.number)
+        _fail(generation, clock.now, "unexpected", type(error).__name__)
+    return generation
+
+
+def _prepare(generation: Generation, pair: Pair, settings: Settings, clock: Clock) -> None:
+    encrypted = host_keys.encrypt(pair.host_key)
+    identity = settings.general.identity
+    with transaction.atomic():
+        situation = Situation.load(clock, settings=settings)
+        _still_fills_its_slot(generation, situation)
+        at_once = generation.at_once or _is_at_once(situation)
+        if situation.pending is not None:
+            states.move(
+                situation.pending,
+                State.DISCARDED,
+                now=clock.now,
+                by=generation.by,
+                why="replaced",
+                discarded_at=clock.now,
+            )
+        states.move(
+            generation,
+            State.PREPARED,
+            now=clock.now,
+            by=generation.by,
+            why="made",
+            at_once=at_once,
+            made_at=generation.made_at,
+            not_before=generation.not_before,
+            planned=generation.planned,
+            end=generation.end,
+            deadline=None if at_once else _deadline(generation, situation),
+            interval_days=settings.interval_days,
+            overlap_days=settings.overlap_days,
+            key_type=settings.key_type,
+            addresses_as_dns=settings.addresses_as_dns,
+            dns_names=list(identity.dns_names),
+            ip_addresses=[str(address) for address in identity.addresses],
+            root_pem=formats.pem(pair.root).decode(),
+            host_pem=formats.pem(pair.host).decode(),
+            root_sha256=formats.sha256_fingerprint(pair.root).replace(":", "").lower(),
+            host_sha256=formats.sha256_fingerprint(pair.host).replace(":", "").lower(),
+            host_key=encrypted,
+        )
+        if at_once:
+            _order_switch(
+                generation,
+                away_from=situation.active,
+                why=Switch.Why.AT_ONCE,
+                now=clock.now,
+                by=generation.by,
+                reason=generation.reason,
+            )
+
+
+def _still_fills_its_slot(generation: Generation, situation: Situation) -> None:
+    found = (
+        situation.active.number if situation.active else 0,
+        situation.pending.number if situation.pending else 0,
+    )
+    if found != (generation.replaces, generation.instead_of) or situation.switch is not None:
+        raise states.Overtaken("the active or the prepared pair has changed meanwhile")
+
+
+def _is_at_once(situation: Situation) -> bool:
+    """No overlap, nothing to take over from, or nobody to wait for (DESIGN 3.4)."""
+    return (
+        not situation.active_is_served
+        or situation.settings.overlap_days == 0
+        or situation.settings.handover_counts == Counts.NOBODY
+        or (situation.active is not None and situation.active.withdrawn_at is not None)
+    )
+
+
+def _deadline(generation: Generation, situation: Situation) -> datetime:
+    assert generation.made_at is not None  # noqa: S101 - set by make()
+    assert situation.active_end is not None  # noqa: S101 - not at once, so a pair is active
+    return handover_times.deadline(
+        situation.settings.schedule,
+        made_at=generation.made_at,
+        active_end=situation.active_end,
+        overlap=situation.settings.schedule.overlap,
+    )
+
+
+def _fail(generation: Generation, now: datetime, failure: str, detail: str) -> None:
+    try:
+        with transaction.atomic():
+            states.move(
+                generation, State.FAILED, now=now, why=failure, failure=failure, failure_detail=detail, failed_at=now
+            )
+    except states.Overtaken:
+        # Its claim had run out; it has failed already.
+        return
+
+
+def expire_claims(situation: Situation) -> bool:
+    """A claim that is not finished in ten minutes has failed. Returns whether there was one."""
+    expired = [
+        row for row in situation.making if not timedelta(0) <= situation.clock.now - row.ordered_at < CLAIM_LASTS
+    ]
+    for generation in expired:
+        _fail(generation, situation.clock.now, "not_finished", "")
+    return bool(expired)
+
+
+# -- the handover, by a person ----------------------------------------------------------------------------------------
+
+
+def _order_switch(
+    to: Generation,
+    *,
+    away_from: Generation | None,
+    why: Switch.Why,
+    now: datetime,
+    by: str = "",
+    reason: str = "",
+) -> Switch:
+    try:
+        with transaction.atomic():
+            return Switch.objects.create(
+                to=to, away_from=away_from, why=why, by=by, reason=reason[:500], ordered_at=now
+            )
+    except IntegrityError:
+        raise StateRefused(_("The communication server is just being switched. Try again when that is over.")) from None
+
+
+def order_switch(situation: Situation, why: Switch.Why, *, by: str = "", reason: str = "") -> Switch:
+    """Order the switch to the prepared or held pair. Only a pair that is valid now is ever activated. Raises Refused."""
+    pending = situation.pending
+    if pending is None:
+        raise StateRefused(_("No pair is prepared or held."))
+    if not situation.is_valid(pending):
+        raise StateRefused(_("The pair is not valid now, so it is not activated."))
+    return _order_switch(pending, away_from=situation.active, why=why, now=situation.clock.now, by=by, reason=reason)
+
+
+def activate(clock: Clock, *, by: str, reason: str = "") -> Switch:
+    return order_switch(Situation.load(clock), Switch.Why.PERSON, by=by, reason=reason)
+
+
+def order_repeat(situation: Situation) -> Switch:
+    """Reload and look once more, where a switch failed and there was no pair to go back to."""
+    assert situation.active is not None  # noqa: S101 - asked only of an active pair
+    return _order_switch(situation.active, away_from=None, why=Switch.Why.REPEAT, now=situation.clock.now)
+
+
+def roll_back_target(situation: Situation) -> Generation:
+    """The pair that the active one took over from, while it has an hour left. Raises StateRefused."""
+    before = situation.served_before
+    if before is None or before.host_key is None:
+        raise StateRefused(_("There is no pair to roll back to."))
+    assert before.end is not None  # noqa: S101 - the constraint a_pair_has_its_times
+    if not situation.is_valid(before) or situation.clock.best > before.end - AN_HOUR:
+        raise StateRefused(_("The pair served before has less than one hour left."))
+    return before
+
+
+def roll_back(clock: Clock, *, by: str, reason: str = "") -> Switch:
+    situation = Situation.load(clock)
+    target = roll_back_target(situation)
+    return _order_switch(
+        target, away_from=situation.active, why=Switch.Why.ROLL_BACK, now=clock.now, by=by, reason=reason
+    )
+
+
+def may_discard(situation: Situation) -> None:
+    """Raises StateRefused where the pair would not be replaced in time (DESIGN 3.4)."""
+    if situation.pending is None:
+        raise StateRefused(_("No pair is prepared or held."))
+    if situation.switch is not None:
+        raise StateRefused(_("The communication server is just being switched. Try again when that is over."))
+    active = situation.active
+    if active is None or active.end is None:
+        return
+    if not handover_times.replaceable_before(
+        situation.settings.schedule,
+        now=situation.clock.best,
+        active_end=active.end,
+        overlap_made_with=active.overlap,
+    ):
+        raise StateRefused(
+            _("The active pair ends too soon: a new pair could not be made at night any more. Generate now instead.")
+        )
+
+
+def discard(clock: Clock, *, by: str, reason: str = "") -> Generation:
+    with transaction.atomic():
+        situation = Situation.load(clock)
+        may_discard(situation)
+        assert situation.pending is not None  # noqa: S101 - may_discard has looked
+        discard_pending(situation, by=by, why="discarded", reason=reason)
+    return situation.pending
+
+
+def discard_pending(situation: Situation, *, why: str, by: str = "", reason: str = "") -> None:
+    assert situation.pending is not None  # noqa: S101 - the caller has looked
+    try:
+        states.move(
+            situation.pending,
+            State.DISCARDED,
+            now=situation.clock.now,
+            by=by,
+            why=why,
+            reason=reason,
+            discarded_at=situation.clock.now,
+        )
+    except states.StateError:
+        raise StateRefused(_("Somebody else has just changed this pair.")) from None
+
+
+def move_deadline(clock: Clock, at: datetime, *, by: str) -> Generation:
+    """Up to 24 hours before the active pair ends, and never past the prepared pair's own planned time."""
+    with transaction.atomic():
+        situation = Situation.load(clock)
+        pending, active = situation.pending, situation.active
+        if pending is None or active is None:
+            raise StateRefused(_("No handover is under way."))
+        latest = latest_deadline(situation)
+        if not clock.best < at <= latest:
+            zone = situation.general.zone
+            raise StateRefused(
+                _("The deadline must lie between now and %(latest)s.")
+                % {"latest": f"{latest.astimezone(zone):%d.%m.%Y %H:%M}"}
+            )
+        if not Generation.objects.filter(number=pending.number, state=pending.state).update(deadline=at):
+            raise StateRefused(_("Somebody else has just changed this pair."))
+        Transition.objects.create(
+            generation=pending,
+            from_state=pending.state,
+            to_state=pending.state,
+            at=clock.now,
+            by=by,
+            why="deadline_moved",
+            reason=at.isoformat(),
+        )
+        pending.deadline = at
+    return pending
+
+
+def latest_deadline(situation: Situation) -> datetime:
+    assert situation.pending is not None  # noqa: S101 - the caller has looked
+    assert situation.pending.planned is not None  # noqa: S101 - the constraint a_pair_has_its_times
+    assert situation.active_end is not None  # noqa: S101 - the caller has looked
+    return handover_times.latest_deadline(active_end=situation.active_end, planned=situation.pending.planned)
+
+
+def withdraw(clock: Clock, number: int, *, by: str, reason: str = "") -> Generation:
+    """A key has leaked: the pair leaves service and bundle as soon as that costs no call.
+
+    The active pair stays served until another is: the prepared or held one at once, else a new one made at once. A
+    prepared or held one is replaced by a new one, with handover; one served before just leaves the bundle.
+    """
+    with transaction.atomic():
+        situation = Situation.load(clock)
+        generation = Generation.objects.filter(number=number).first()
+        if generation is None or not generation.is_pair:
+            raise StateRefused(_("There is no pair %(number)s.") % {"number": number})
+        if generation.withdrawn_at is not None:
+            raise StateRefused(_("This pair is already withdrawn."))
+        if situation.switch is not None:
+            raise StateRefused(_("The communication server is just being switched. Try again when that is over."))
+        if generation.state == State.ACTIVE:
+            _withdraw_active(situation, generation, by=by, reason=reason)
+        else:
+            was_pending = generation.pending
+            try:
+                states.move(
+                    generation,
+                    State.WITHDRAWN,
+                    now=clock.now,
+                    by=by,
+                    why="withdrawn",
+                    reason=reason,
+                    withdrawn_at=clock.now,
+                )
+            except states.StateError:
+                raise StateRefused(_("A pair in this state can't be withdrawn.")) from None
+            if was_pending:
+                order_generation(clock, trigger=Trigger.WITHDRAWAL, by=by, reason=reason, because="withdrawal")
+    return generation
+
+
+def _withdraw_active(situation: Situation, active: Generation, *, by: str, reason: str) -> None:
+    now = situation.clock.now
+    Generation.objects.filter(number=active.number, state=State.ACTIVE).update(withdrawn_at=now)
+    active.withdrawn_at = now
+    Transition.objects.create(
+        generation=active,
+        from_state=State.ACTIVE,
+        to_state=State.ACTIVE,
+        at=now,
+        by=by,
+        why="withdrawn",
+        reason=reason[:500],
+    )
+    if situation.pending is not None and situation.is_valid(situation.pending):
+        order_switch(situation, Switch.Why.WITHDRAWAL, by=by, reason=reason)
+    elif not situation.making:
+        order_generation(
+            situation.clock,
+            trigger=Trigger.WITHDRAWAL,
+            by=by,
+            reason=reason,
+            because="withdrawal",
+            at_once=True,
+        )

@@ -1,0 +1,64 @@
+"""What is seen outside the database: the disk, the server's ports, this machine's interfaces, the terminals."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from certificates.handover import Readiness, terminals
+from certificates.host_keys import HostKeyError
+from certificates.presented import look_at_all
+from certificates.publishing import StoreError
+from certificates.reconciling import readiness
+from certificates.situation import Situation, store
+from certificates.switching import Server
+from certificates.warnings import Observations
+from pbxcerts.system.interfaces import interface_addresses
+from pbxcerts.system.models import Heartbeat
+
+LOOKED_AT_EVERY = timedelta(minutes=5)
+HALF_A_BEAT = timedelta(seconds=30)
+
+
+def communication_server() -> Server:
+    """The communication server as the environment describes it."""
+    return Server(store=store(), reload_command=settings.RELOAD_COMMAND, reload_timeout=settings.RELOAD_TIMEOUT)
+
+
+def observe(situation: Situation, heartbeat: Heartbeat, *, ready: Readiness | None = None) -> Observations:
+    """Everything that the warnings need beside the situation; asks the disk and the terminals, but no port."""
+    failure, differences = heartbeat.publish_failure, []
+    try:
+        wanted = situation.publication()
+        differences = store().differences(wanted) if wanted.pairs else []
+    except (StoreError, HostKeyError) as error:
+        failure = str(error)
+    return Observations(
+        readiness=ready if ready is not None else readiness(situation, terminals()),
+        publish_failure=failure if differences or not heartbeat.publish_failure else "",
+        differences=tuple(differences),
+        presented=heartbeat.presented,
+        local_addresses=frozenset(interface_addresses()),
+        last_run=heartbeat.last_run,
+    )
+
+
+def look_if_due(situation: Situation, presented: dict[str, Any], *, did: bool) -> dict[str, Any]:
+    """What each TLS address presents: looked at every 5 minutes, and right after something was done."""
+    addresses = situation.general.tls_addresses
+    now = situation.clock.now
+    if set(presented) == set(addresses) and not did and not _is_old(presented, now):
+        return presented
+    return {
+        address: {"sha256": seen.sha256, "error": seen.error, "at": now.isoformat()}
+        for address, seen in look_at_all(addresses).items()
+    }
+
+
+def _is_old(presented: dict[str, Any], now: datetime) -> bool:
+    return any(
+        not timedelta(0) <= now - datetime.fromisoformat(seen["at"]) < LOOKED_AT_EVERY - HALF_A_BEAT
+        for seen in presented.values()
+    )

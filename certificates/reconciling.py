@@ -1,0 +1,203 @@
+"""Is anything due? One round of the heartbeat over the certificates (DESIGN 3.6).
+
+It may run twice, on several machines and after any crash, and does nothing when nothing is due. Buttons and commands run
+the same round, only now.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from certificates import lifecycle, switching
+from certificates.handover import Readiness, Terminals
+from certificates.host_keys import HostKeyError
+from certificates.lifecycle import Refused
+from certificates.models import Counts, Generation, Settings, Switch
+from certificates.pki import handover_times
+from certificates.publishing import StoreBusy, StoreError
+from certificates.situation import Situation
+from certificates.switching import Server
+from pbxcerts.system.clock import Clock, ClockVerdict
+
+logger = logging.getLogger(__name__)
+
+State = Generation.State
+Why = Switch.Why
+
+# A generation, its switch, and what follows from that; more rounds than this would be a loop.
+MOST_STEPS = 8
+HELD_AT_MOST_UNTIL = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a round left: the last reading, whether anything was done, and why publishing failed ("" where it did not)."""
+
+    situation: Situation
+    did: bool = False
+    publish_failure: str = ""
+
+
+def reconcile(
+    clock: Clock,
+    *,
+    terminals: Terminals,
+    server: Server,
+    ask_clock: Callable[[], Clock] | None = None,
+    settings: Settings | None = None,
+) -> Outcome:
+    """Carry out what is ordered and what is due, then make the file system what the database says.
+
+    `ask_clock` asks the NTP servers anew; it is called before each automatic generation.
+    """
+    situation = Situation.load(clock, settings=settings)
+    did = False
+    try:
+        with server.store.locked():
+            for _ in range(MOST_STEPS):
+                if not _step(situation, terminals, server, ask_clock):
+                    break
+                did = True
+                situation = Situation.load(clock, settings=situation.settings)
+            if _publish(situation, server):
+                did = True
+    except StoreBusy:
+        return Outcome(situation, did=did)
+    except (StoreError, HostKeyError) as error:
+        logger.warning("publishing failed: %s", error)
+        return Outcome(Situation.load(clock) if did else situation, did=did, publish_failure=str(error))
+    return Outcome(situation, did=did)
+
+
+def _step(situation: Situation, terminals: Terminals, server: Server, ask_clock: Callable[[], Clock] | None) -> bool:
+    """Do the first thing that is to be done; False where there is none."""
+    if lifecycle.expire_claims(situation):
+        return True
+    if situation.switch is not None:
+        switching.carry_out(situation.switch, situation, server)
+        return True
+    ordered = next((row for row in situation.making if row.started_at is None), None)
+    if ordered is not None:
+        return lifecycle.make(ordered.number, situation.clock) is not None
+    try:
+        return _hand_over(situation, terminals) or _generate(situation, ask_clock)
+    except Refused as refusal:
+        # Somebody else was faster; the next round sees what they did.
+        logger.info("not done: %s", refusal)
+        return False
+
+
+def _hand_over(situation: Situation, terminals: Terminals) -> bool:
+    pending = situation.pending
+    if pending is None:
+        return _look_again(situation)
+    if situation.has_ended(pending):
+        lifecycle.discard_pending(situation, why="ended")
+        return True
+    why = switch_because(situation, readiness(situation, terminals))
+    if why is None or not situation.is_valid(pending):
+        return False
+    lifecycle.order_switch(situation, why)
+    return True
+
+
+def readiness(situation: Situation, terminals: Terminals) -> Readiness:
+    """How far the terminals are with the prepared or held pair; nothing is missing where there is none."""
+    if situation.pending is None:
+        return Readiness()
+    return terminals.readiness(
+        root_sha256=situation.pending.root_sha256,
+        counts=situation.settings.handover_counts,
+        now=situation.clock.best,
+    )
+
+
+def switch_because(situation: Situation, ready: Readiness) -> Why | None:
+    """Why the server is to be switched to the prepared or held pair now; None where it waits."""
+    pending, active, clock = situation.pending, situation.active, situation.clock
+    assert pending is not None  # noqa: S101 - the caller has looked
+    if active is None or active.end is None:
+        return Why.AT_ONCE
+    if situation.has_ended(active):
+        return Why.ENDED
+    if active.withdrawn_at is not None:
+        return Why.WITHDRAWAL
+    if pending.state == State.HELD and pending.held_because == Generation.Held.SWITCH_FAILED:
+        assert pending.switch_failed_at is not None  # noqa: S101 - set with the state
+        retry_at = handover_times.switch_retry_at(
+            situation.settings.schedule,
+            failed_at=pending.switch_failed_at,
+            failures=pending.switch_failures,
+            active_end=active.end,
+        )
+        return Why.RETRY if clock.now >= retry_at or clock.now < pending.switch_failed_at else None
+    if pending.state == State.PREPARED:
+        if pending.at_once or situation.settings.handover_counts == Counts.NOBODY:
+            return Why.AT_ONCE
+        if ready.complete:
+            return Why.CONFIRMED
+    if pending.deadline is None or not clock.has_passed(pending.deadline, active_end=active.end):
+        return None
+    held = ready.holds_deadline and not clock.has_passed(active.end - HELD_AT_MOST_UNTIL, active_end=active.end)
+    return None if held else Why.DEADLINE
+
+
+def _look_again(situation: Situation) -> bool:
+    """Where a switch failed and there was no pair to go back to: reload and look after 1, 10, 60 minutes, then every hour."""
+    active = situation.active
+    if active is None or active.switch_failed_at is None or not active.switch_failures:
+        return False
+    at = handover_times.switch_retry_at(
+        situation.settings.schedule,
+        failed_at=active.switch_failed_at,
+        failures=active.switch_failures,
+        active_end=None,
+    )
+    if active.switch_failed_at <= situation.clock.now < at or not situation.is_valid(active):
+        return False
+    lifecycle.order_repeat(situation)
+    return True
+
+
+def _generate(situation: Situation, ask_clock: Callable[[], Clock] | None) -> bool:
+    active = situation.active
+    if active is None or situation.making or not situation.may_retry:
+        return False
+    if situation.pending is None and active.withdrawn_at is not None:
+        lifecycle.order_generation(
+            situation.clock, trigger=Generation.Trigger.WITHDRAWAL, because="withdrawal", at_once=True
+        )
+        return True
+    if situation.made_because is not None and ask_clock is not None:
+        situation = situation.with_clock(ask_clock())
+    because = situation.made_because
+    if because is None or situation.clock_verdict not in {ClockVerdict.DO, ClockVerdict.DO_WITH_EVENT}:
+        return False
+    lifecycle.order_generation(situation.clock, trigger=Generation.Trigger.SCHEDULE, because=because.value)
+    return True
+
+
+def _publish(situation: Situation, server: Server) -> bool:
+    """Mend what differs, then let go of keys that nobody needs any more. Returns whether anything was done."""
+    wanted = situation.publication()
+    forgotten = [row.number for row in situation.generations if row.host_key is not None and row not in situation.keyed]
+    differs = bool(server.store.differences(wanted)) if wanted.pairs or wanted.bundle else False
+    if differs or forgotten:
+        server.store.publish(wanted)
+    if forgotten:
+        served = server.store.current
+        Generation.objects.filter(number__in=[number for number in forgotten if number != served]).update(
+            host_key=None, key_deleted_at=situation.clock.now
+        )
+    return differs or bool(forgotten)
+
+
+def publish(clock: Clock, server: Server) -> Situation:
+    """Repeat publishing from the database. Raises StoreError or HostKeyError."""
+    situation = Situation.load(clock)
+    with server.store.locked():
+        server.store.publish(situation.publication())
+    return situation

@@ -1,0 +1,217 @@
+"""The switch of the communication server: one rename, the reload command, a look at what it presents, and back if need be.
+
+DESIGN 3.4 step 4. Every step is repeatable: a switch that a crash interrupted goes on where the database says it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from certificates import states
+from certificates.models import Generation, Switch
+from certificates.pki import handover_times
+from certificates.presented import Presented, look_at_all
+from certificates.publishing import Store
+from certificates.reload import ReloadError, reload_server
+from certificates.situation import Situation
+
+State = Generation.State
+Outcome = Switch.Outcome
+Why = Switch.Why
+
+
+@dataclass(frozen=True)
+class Server:
+    """The communication server as the switch sees it. Seconds.
+
+    `alive` is called between the steps, so that whoever watches the heartbeat sees that a long switch lives.
+    """
+
+    store: Store
+    reload_command: Sequence[str] = ()
+    reload_timeout: float = 30
+    look_for: float = 60
+    look_every: float = 1
+    alive: Callable[[], None] = lambda: None
+
+    def reload(self) -> str:
+        """Returns why it failed, "" where it did not."""
+        try:
+            reload_server(self.reload_command, timeout=self.reload_timeout)
+        except ReloadError as error:
+            return str(error)[:500]
+        finally:
+            self.alive()
+        return ""
+
+
+def carry_out(switch: Switch, situation: Situation, server: Server) -> Outcome:
+    """Carry out a running switch, or go on with one. Call it with the store locked.
+
+    Raises StoreError or HostKeyError where the file system refuses: then nothing has been switched, or what the
+    database says is published by the next heartbeat, and the switch is still running.
+    """
+    addresses = situation.general.tls_addresses
+    if switch.switched_at is None:
+        if refusal := _refusal(switch, situation):
+            return _finish(switch, situation, Outcome.REFUSED, reload_failure=refusal)
+        # Everything but the links is on the disk before the database changes its mind.
+        server.store.publish(situation.publication())
+        switch.before = {address: seen.sha256 for address, seen in look_at_all(addresses).items()}
+        server.alive()
+        _commit(switch, situation)
+        situation = Situation.load(situation.clock, settings=situation.settings)
+    server.store.publish(situation.publication())
+    if switch.outcome == Outcome.WENT_BACK:
+        server.reload()
+        return _finish(switch, situation, Outcome.WENT_BACK)
+    switch.reload_failure = server.reload()
+    seen, proved = _look(switch, addresses, server)
+    switch.after = {address: presented.sha256 for address, presented in seen.items()}
+    if proved:
+        return _finish(switch, situation, _outcome(switch, seen))
+    if _may_go_back(switch, situation):
+        _go_back(switch, situation)
+        server.store.publish(Situation.load(situation.clock, settings=situation.settings).publication())
+        server.reload()
+        return _finish(switch, situation, Outcome.WENT_BACK)
+    return _finish(switch, situation, Outcome.STAYS)
+
+
+def _refusal(switch: Switch, situation: Situation) -> str:
+    """Why an ordered switch can't be carried out any more; "" where it can."""
+    to = situation.generation(switch.to_id)
+    active = situation.active.number if situation.active else None
+    if to is None or to.host_key is None or not situation.is_valid(to):
+        return "not valid now"
+    if switch.why == Why.REPEAT:
+        return "" if to == situation.active else "no longer active"
+    if switch.away_from_id != active or to.state not in {State.PREPARED, State.HELD, State.SUPERSEDED}:
+        return "overtaken"
+    return ""
+
+
+def _commit(switch: Switch, situation: Situation) -> None:
+    now = situation.clock.now
+    with transaction.atomic():
+        if switch.why != Why.REPEAT:
+            _change_places(switch, situation)
+        switch.switched_at = now
+        switch.save(update_fields=["switched_at", "before"])
+
+
+def _change_places(switch: Switch, situation: Situation) -> None:
+    clock, active = situation.clock, situation.active
+    now = clock.now
+    to = situation.generation(switch.to_id)
+    assert to is not None  # noqa: S101 - _refusal has looked
+    move = partial(states.move, now=now, by=switch.by, why=switch.why, reason=switch.reason)
+    if switch.why == Why.ROLL_BACK and situation.pending is not None:
+        move(situation.pending, State.DISCARDED, discarded_at=now)
+    if active is not None:
+        assert active.end is not None  # noqa: S101 - the constraint a_pair_has_its_times
+        assert to.end is not None  # noqa: S101 - the same
+        if active.withdrawn_at is not None:
+            move(active, State.WITHDRAWN)
+        elif switch.why == Why.ROLL_BACK:
+            move(
+                active,
+                State.HELD,
+                held_because=Generation.Held.ROLLED_BACK,
+                switch_failures=0,
+                deadline=handover_times.deadline_after_roll_back(
+                    situation.settings.schedule, now=clock.best, active_end=to.end
+                ),
+            )
+        else:
+            leaves = min(active.end, clock.best + situation.settings.schedule.overlap)
+            move(active, State.SUPERSEDED, leaves_bundle_at=leaves)
+    changes: dict[str, Any] = {"activated_at": now, "held_because": "", "leaves_bundle_at": None, "deadline": None}
+    if switch.why != Why.ROLL_BACK:
+        changes["took_over_from_id"] = active.number if active else None
+    move(to, State.ACTIVE, **changes)
+
+
+def _look(switch: Switch, addresses: Sequence[str], server: Server) -> tuple[dict[str, Presented], bool]:
+    """Look until every address that was reachable before shows the new certificate, for a minute at most.
+
+    Where the reload command failed, at least one address has to show it.
+    """
+    new = switch.to.host_sha256
+    reachable_before = [address for address, sha256 in switch.before.items() if sha256]
+    until = time.monotonic() + server.look_for
+    while True:
+        seen = look_at_all(addresses)
+        shows_new = {address for address, presented in seen.items() if presented.sha256 == new}
+        proved = shows_new.issuperset(reachable_before) and (not switch.reload_failure or bool(shows_new))
+        if proved or not addresses or time.monotonic() >= until:
+            return seen, proved
+        server.alive()
+        time.sleep(server.look_every)
+
+
+def _outcome(switch: Switch, seen: dict[str, Presented]) -> Outcome:
+    if not seen:
+        return Outcome.NOT_VERIFIED
+    new = switch.to.host_sha256
+    return Outcome.VERIFIED if any(presented.sha256 == new for presented in seen.values()) else Outcome.UNREACHABLE
+
+
+def _may_go_back(switch: Switch, situation: Situation) -> bool:
+    before = situation.generation(switch.away_from_id)
+    return (
+        before is not None
+        and before.state in {State.SUPERSEDED, State.HELD}
+        and before.host_key is not None
+        and situation.is_valid(before)
+    )
+
+
+def _go_back(switch: Switch, situation: Situation) -> None:
+    now = situation.clock.now
+    failed, before = situation.active, situation.generation(switch.away_from_id)
+    assert failed is not None  # noqa: S101 - the switch made it active
+    assert before is not None  # noqa: S101 - _may_go_back has looked
+    with transaction.atomic():
+        if switch.why == Why.ROLL_BACK:
+            states.move(failed, State.SUPERSEDED, now=now, why="switch_failed", leaves_bundle_at=failed.end)
+        else:
+            states.move(
+                failed,
+                State.HELD,
+                now=now,
+                why="switch_failed",
+                held_because=Generation.Held.SWITCH_FAILED,
+                switch_failures=failed.switch_failures + 1,
+                switch_failed_at=now,
+            )
+        states.move(
+            before, State.ACTIVE, now=now, why="switch_failed", held_because="", leaves_bundle_at=None, deadline=None
+        )
+        # Whoever goes on after a crash must not look for the new certificate any more.
+        switch.outcome = Outcome.WENT_BACK
+        switch.save(update_fields=["outcome", "after", "reload_failure"])
+
+
+def _finish(switch: Switch, situation: Situation, outcome: Outcome, *, reload_failure: str | None = None) -> Outcome:
+    now: datetime = situation.clock.now
+    if reload_failure is not None:
+        switch.reload_failure = reload_failure
+    with transaction.atomic():
+        if outcome == Outcome.STAYS:
+            Generation.objects.filter(number=switch.to_id).update(
+                switch_failures=F("switch_failures") + 1, switch_failed_at=now
+            )
+        elif outcome not in {Outcome.WENT_BACK, Outcome.REFUSED}:
+            Generation.objects.filter(number=switch.to_id).update(switch_failures=0, switch_failed_at=None)
+        switch.outcome, switch.finished_at, switch.running = outcome, now, None
+        switch.save()
+    return outcome

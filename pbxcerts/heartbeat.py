@@ -1,0 +1,68 @@
+"""The heartbeat: one round of "is anything due?" over clock, generation, handover and warnings (DESIGN 3.6).
+
+It may run twice, on several machines and after any crash. With nothing due it costs six queries.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from django.db.models import F
+
+from certificates import warnings
+from certificates.handover import terminals
+from certificates.models import Settings
+from certificates.observing import communication_server, look_if_due, observe
+from certificates.reconciling import Outcome, reconcile
+from certificates.switching import Server
+from pbxcerts import process_warnings
+from pbxcerts.system import events, ntp, timekeeping
+from pbxcerts.system.clock import Clock
+from pbxcerts.system.models import Heartbeat
+from pbxcerts.system.timekeeping import Ask
+
+logger = logging.getLogger(__name__)
+
+
+def beat(*, server: Server | None = None, ask: Ask = ntp.ask) -> Outcome:
+    """One round. `ask` asks the NTP servers."""
+    settings = Settings.load()
+    heartbeat = Heartbeat.load()
+    if timekeeping.check_if_due(general=settings.general, heartbeat=heartbeat, ask=ask):
+        heartbeat = Heartbeat.load()
+    clock = timekeeping.current_clock(general=settings.general, heartbeat=heartbeat)
+
+    def ask_clock() -> Clock:
+        timekeeping.check_clock(ask=ask)
+        return timekeeping.current_clock(general=settings.general)
+
+    outcome = reconcile(
+        clock,
+        terminals=terminals(),
+        server=replace(server or communication_server(), alive=_show_life),
+        ask_clock=ask_clock,
+        settings=settings,
+    )
+    _remember(outcome, heartbeat)
+    return outcome
+
+
+def _show_life() -> None:
+    Heartbeat.objects.update(beats=F("beats") + 1)
+
+
+def _remember(outcome: Outcome, heartbeat: Heartbeat) -> None:
+    """What was seen, for the pages and as event messages; the beat itself last, as the proof that all went through."""
+    situation = outcome.situation
+    heartbeat.presented = look_if_due(situation, heartbeat.presented, did=outcome.did)
+    heartbeat.publish_failure = outcome.publish_failure
+    heartbeat.last_run = situation.clock.now
+    true_now = warnings.warnings(situation, observe(situation, heartbeat))
+    events.reconcile([*true_now, *process_warnings.warnings()], now=situation.clock.now)
+    Heartbeat.objects.update(
+        last_run=situation.clock.now,
+        beats=F("beats") + 1,
+        presented=heartbeat.presented,
+        publish_failure=heartbeat.publish_failure,
+    )
