@@ -52,25 +52,32 @@ def secret(name: str, default_file: Path) -> str:
     if value := text(name):
         return value
     file = path(f"{name}_FILE", default_file)
-    if not file.exists() and file == default_file:
-        write_secret(file, secrets.token_urlsafe(48))
     try:
+        if not file.exists() and file == default_file:
+            write_secret(file, secrets.token_urlsafe(48))
         return file.read_text().strip()
     except OSError as error:
         raise ImproperlyConfigured(
-            f"{PREFIX}{name}_FILE: the secret in {file} cannot be read: {error.strerror}."
+            f"The secret in {file} cannot be read or made: {error.strerror}. "
+            f"{PREFIX}DATA names the data directory, {PREFIX}{name}_FILE another file."
         ) from error
 
 
 def write_secret(file: Path, value: str) -> None:
     """Create `file` with mode 0600 from its first byte on; a file that somebody else made meanwhile is left as it is."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_directory(file.parent)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return
     with os.fdopen(descriptor, "w") as handle:
         handle.write(value + "\n")
+
+
+def make_directory(directory: Path) -> None:
+    """Create `directory`, and what is missing above it, with mode 0700."""
+    for missing in [*reversed(directory.parents), directory]:
+        missing.mkdir(exist_ok=True, mode=0o700)
 
 
 def database(name: str, default_file: Path) -> dict[str, Any]:

@@ -132,7 +132,10 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "static/"
-STATIC_ROOT = DATA / "static"
+# Served from where they are installed: no copy that an update could leave behind.
+STATIC_ROOT = None
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
 STATICFILES_DIRS = [BASE_DIR / "static"]
 
 SECURE_REFERRER_POLICY = "same-origin"
@@ -140,8 +143,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
-if TRUSTED_PROXIES:
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Whether a request came over HTTPS is told by the web process, which believes X-Forwarded-Proto from TRUSTED_PROXIES alone;
+# SECURE_PROXY_SSL_HEADER would believe everybody.
 # Our root changes with every generation: HSTS would lock administrators out; only a proxy with a certificate of its own may ask for it.
 SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 0, least=0, most=63072000)
 
@@ -151,5 +154,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"django_q": {"level": "WARNING"}, "axes": {"level": "WARNING"}},
+    "loggers": {"django-q": {"level": "WARNING"}, "axes": {"level": "WARNING"}, "uvicorn": {"level": "WARNING"}},
 }

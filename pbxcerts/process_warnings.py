@@ -1,0 +1,41 @@
+"""What the pages and the event messages say about the processes of `up`."""
+
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from pbxcerts import process_state
+from pbxcerts.system.events import Kind, Notice
+from pbxcerts.system.models import Severity
+
+HINT = _(
+    "It is tried again at least once a minute. The terminal or the journal in which pbxcerts runs says why it ends."
+)
+KINDS = {
+    "web": Kind(
+        "web_process_fails",
+        Severity.CRITICAL,
+        _("The web process ends again and again (%(failures)s times in a row, last: %(last_end)s)."),
+        cleared=_("The web process runs again."),
+        hint=HINT,
+    ),
+    "worker": Kind(
+        "worker_process_fails",
+        Severity.CRITICAL,
+        _(
+            "The worker ends again and again (%(failures)s times in a row, last: %(last_end)s). "
+            "Meanwhile nothing is renewed and nothing is handed over."
+        ),
+        cleared=_("The worker runs again."),
+        hint=HINT,
+    ),
+}
+
+
+def warnings() -> list[Notice]:
+    """Those that are true now."""
+    failing = process_state.read(process_state.file(settings.DATA))
+    return [
+        Notice(KINDS[name], params={"failures": child.failures, "last_end": child.last_end})
+        for name, child in failing.items()
+        if name in KINDS
+    ]

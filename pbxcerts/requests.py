@@ -1,0 +1,79 @@
+"""What stands between a client and the eight threads: only whole requests get through, and nobody may take for ever."""
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+REQUEST_WITHIN = 20
+"""Seconds for the head of a request since the connection was made, and for its body since the head."""
+
+Message = dict[str, Any]
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """Closes a connection on which the head of a request does not come in time; between two requests uvicorn's own limit holds."""
+
+    _head: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def on_message_begin(self) -> None:
+        self._await_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        if self._head is None:
+            self._head = self.loop.call_later(REQUEST_WITHIN, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
+
+
+class WholeRequests:
+    """ASGI: reads the body before the application is called, at most `limit` bytes of it."""
+
+    def __init__(self, app: Any, *, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body = bytearray()
+        try:
+            async with asyncio.timeout(REQUEST_WITHIN):
+                while True:
+                    message: Message = await receive()
+                    if message["type"] != "http.request":
+                        return
+                    body += message.get("body", b"")
+                    if len(body) > self._limit:
+                        await _refuse(send, 413, b"The request is too large.")
+                        return
+                    if not message.get("more_body"):
+                        break
+        except TimeoutError:
+            await _refuse(send, 408, b"The request was not completed in time.")
+            return
+
+        async def whole() -> Message:
+            return {"type": "http.request", "body": bytes(body), "more_body": False}
+
+        await self._app(scope, whole, send)
+
+
+async def _refuse(send: Any, status: int, text: bytes) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
