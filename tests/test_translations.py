@@ -1,0 +1,64 @@
+"""German is complete, and the compiled catalogue is the one that the text gives."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import polib
+import pytest
+
+from tests.support.peers import require_program
+
+ROOT = Path(__file__).resolve().parent.parent
+CATALOGUE = ROOT / "pbxcerts" / "locale" / "de" / "LC_MESSAGES" / "django.po"
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%")
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return polib.pofile(str(CATALOGUE))
+
+
+def test_every_text_is_translated(catalogue):
+    assert [entry.msgid for entry in catalogue if not entry.obsolete and not entry.translated()] == []
+    assert [entry.msgid for entry in catalogue.fuzzy_entries()] == []
+    assert catalogue.obsolete_entries() == []
+
+
+def test_placeholders_are_the_same_in_both_languages(catalogue):
+    for entry in catalogue:
+        msgids = [entry.msgid, entry.msgid_plural] if entry.msgid_plural else [entry.msgid]
+        texts = list(entry.msgstr_plural.values()) if entry.msgid_plural else [entry.msgstr]
+        wanted = set(PLACEHOLDER.findall(msgids[-1]))
+        for text in texts:
+            assert set(PLACEHOLDER.findall(text)) == wanted, entry.msgid
+
+
+def test_the_compiled_catalogue_is_up_to_date(catalogue):
+    compiled = polib.mofile(str(CATALOGUE.with_suffix(".mo")))
+    texts = {(entry.msgctxt, entry.msgid): entry.msgstr or entry.msgstr_plural for entry in compiled}
+
+    assert texts == {(entry.msgctxt, entry.msgid): entry.msgstr or entry.msgstr_plural for entry in catalogue}
+
+
+@pytest.mark.peer
+def test_no_text_of_the_source_is_missing_in_the_catalogue(catalogue, tmp_path):
+    require_program("xgettext")
+    known = {(entry.msgctxt, entry.msgid) for entry in catalogue}
+    files = subprocess.run(
+        ["git", "ls-files", "*.py", "*.html", "*.txt"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in files.stdout.split():
+        if name.startswith(("pbxcerts/", "certificates/", "terminals/", "templates/")) and "/locale/" not in name:
+            place = tmp_path / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes((ROOT / name).read_bytes())
+    (tmp_path / "locale").mkdir()
+    from django.core.management import call_command
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        call_command("makemessages", locale=["de"], verbosity=0)
+
+    found = polib.pofile(str(tmp_path / "locale" / "de" / "LC_MESSAGES" / "django.po"))
+    assert {(entry.msgctxt, entry.msgid) for entry in found} == known
