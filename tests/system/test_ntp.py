@@ -22,6 +22,12 @@ def ask_one(responder, timeout=5.0):
     return outcome
 
 
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 def answer(seconds, address="a"):
     return Answer(f"server {address}", address, timedelta(seconds=seconds), timedelta(), 2, 0)
 
@@ -128,6 +134,19 @@ class TestAnswer:
         responder.length = 68
         assert isinstance(ask_one(responder), Answer)
 
+    def test_it_comes_from_the_next_address_of_a_name_where_the_first_leads_nowhere(self, responder, monkeypatch):
+        # No name of every machine has two addresses of which only the second answers.
+        monkeypatch.setattr(
+            socket,
+            "getaddrinfo",
+            lambda *_, **__: [
+                (socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", free_port())),
+                (socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", responder.port)),
+            ],
+        )
+        (outcome,) = ask(["ntp.example"]).outcomes
+        assert isinstance(outcome, Answer)
+
     def test_it_is_taken_from_nobody_but_the_server(self, responder):
         responder.stranger = True
         outcome = ask_one(responder)
@@ -171,9 +190,7 @@ class TestRefusal:
         assert responder.asked == 1
 
     def test_it_says_when_nobody_is_there(self):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         assert ask([f"127.0.0.1:{port}"]).outcomes == (Refusal(f"127.0.0.1:{port}", Reason.UNREACHABLE),)
 
     @pytest.mark.parametrize("server", ["no-such-server.invalid", "not a name", "ntp.example:0"])
