@@ -76,14 +76,19 @@ def test_only_states_py_changes_a_state():
     assert writers == {"certificates/states.py"}
 
 
+def is_ours(key: ast.expr) -> bool:
+    """A variable of another program, PYTHONPATH say, is no deployment fact of this one."""
+    return not isinstance(key, ast.Constant) or str(key.value).startswith("PBXCERTS_")
+
+
 def reads_the_environment(node: ast.AST) -> bool:
     match node:
-        case ast.Subscript(value=ast.Attribute(attr="environ"), ctx=ast.Load()):
-            return True
-        case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="environ"), attr="get")):
-            return True
-        case ast.Call(func=ast.Attribute(attr="getenv")):
-            return True
+        case ast.Subscript(value=ast.Attribute(attr="environ"), slice=key, ctx=ast.Load()):
+            return is_ours(key)
+        case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="environ"), attr="get"), args=[key, *_]):
+            return is_ours(key)
+        case ast.Call(func=ast.Attribute(attr="getenv"), args=[key, *_]):
+            return is_ours(key)
     return False
 
 
