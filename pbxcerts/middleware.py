@@ -1,7 +1,6 @@
 """What every response of the panel has: a strict policy for content, and the installation's language and time zone."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -27,12 +26,11 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 
-if TYPE_CHECKING:
 
-    class PanelRequest(HttpRequest):
-        """A request that has passed `installation`."""
-
-        general: General
+def general_of(request: HttpRequest) -> General:
+    """The row of System / General that `installation` has read."""
+    general: General = request.general  # type: ignore[attr-defined]
+    return general
 
 
 def content_security_policy(get_response: Responder) -> Responder:

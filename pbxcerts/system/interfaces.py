@@ -1,37 +1,73 @@
-"""The seam to this machine's network: which addresses are on its interfaces?"""
+"""This machine's name and the addresses on its interfaces, as Linux tells them."""
 
 import array
 import fcntl
 import socket
 import struct
-from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
+IF_INET6 = Path("/proc/net/if_inet6")
+# linux/sockios.h, linux/if_addr.h; the size of struct ifreq where a long has 64 bits
 SIOCGIFCONF = 0x8912
-IFREQ_SIZE = 40  # struct ifreq of a 64-bit Linux
-MOST_INTERFACES = 512
+IFA_F_TEMPORARY = 0x01
+IFA_F_DEPRECATED = 0x20
+IFA_F_TENTATIVE = 0x40
+IFREQ = 40
 
 
-def interface_addresses() -> list[str]:
-    """The IPv4 and IPv6 addresses of all interfaces that are up, loopback last; link-local ones serve no telephone."""
-    found: list[IPv4Address | IPv6Address] = [*_ipv4(), *_ipv6()]
-    usable = [address for address in dict.fromkeys(found) if not address.is_link_local]
-    return [str(address) for address in sorted(usable, key=lambda address: address.is_loopback)]
+def interface_addresses() -> frozenset[str]:
+    """Every address on an interface that is up, in its shortest spelling. Raises OSError where the system tells none."""
+    return frozenset(map(str, [*_ipv4_addresses(), *(address for address, _flags in _ipv6_addresses())]))
 
 
-def _ipv4() -> list[IPv4Address]:
-    """netdevice(7): the kernel fills an array of struct ifreq, the address at byte 20 of each."""
-    buffer = array.array("B", bytes(MOST_INTERFACES * IFREQ_SIZE))
-    place, length = buffer.buffer_info()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        answer = fcntl.ioctl(probe, SIOCGIFCONF, struct.pack("iL", length, place))
-    (filled, _) = struct.unpack("iL", answer)
-    rows = buffer.tobytes()[:filled]
-    return [IPv4Address(rows[start + 20 : start + 24]) for start in range(0, filled, IFREQ_SIZE)]
+def offered_addresses() -> list[str]:
+    """Those under which other machines can reach this one: no loopback, no link-local, none that passes away by itself."""
+    passing = IFA_F_TEMPORARY | IFA_F_DEPRECATED | IFA_F_TENTATIVE
+    found: list[IPv4Address | IPv6Address] = [
+        *sorted(_ipv4_addresses()),
+        *sorted(address for address, flags in _ipv6_addresses() if not flags & passing),
+    ]
+    return [str(address) for address in dict.fromkeys(found) if not (address.is_loopback or address.is_link_local)]
 
 
-def _ipv6() -> list[IPv6Address]:
-    with suppress(OSError):
-        return [IPv6Address(int(line.split()[0], 16)) for line in Path("/proc/net/if_inet6").read_text().splitlines()]
-    return []
+def host_name() -> str:
+    """What this machine is called; "" where it has but the name that everybody has."""
+    name = socket.gethostname().strip().lower()
+    return "" if name in {"localhost", "localhost.localdomain"} else name
+
+
+def parse_if_inet6(text: str) -> list[tuple[IPv6Address, int]]:
+    """Addresses and their flags from the lines of /proc/net/if_inet6: address, index, prefix, scope, flags, name."""
+    lines = [line.split() for line in text.splitlines()]
+    return [(IPv6Address(int(line[0], 16)), int(line[4], 16)) for line in lines if len(line) >= 6]
+
+
+def parse_ifconf(data: bytes) -> list[IPv4Address]:
+    """Addresses from an array of struct ifreq: a name of 16 bytes, then a sockaddr_in."""
+    records = [data[start : start + IFREQ] for start in range(0, len(data) - IFREQ + 1, IFREQ)]
+    return [
+        IPv4Address(record[20:24]) for record in records if struct.unpack_from("=H", record, 16)[0] == socket.AF_INET
+    ]
+
+
+def _ipv4_addresses() -> list[IPv4Address]:
+    """SIOCGIFCONF (netdevice(7)); the kernel fills what fits, so the room is doubled until some is left."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        room = 32 * IFREQ
+        while True:
+            records = array.array("B", bytes(room))
+            pointer, _length = records.buffer_info()
+            filled = fcntl.ioctl(asker.fileno(), SIOCGIFCONF, struct.pack("iP", room, pointer))
+            used: int = struct.unpack("iP", filled)[0]
+            if used < room:
+                return parse_ifconf(records.tobytes()[:used])
+            room *= 2
+
+
+def _ipv6_addresses() -> list[tuple[IPv6Address, int]]:
+    try:
+        return parse_if_inet6(IF_INET6.read_text())
+    except FileNotFoundError:
+        # The kernel runs without IPv6.
+        return []
