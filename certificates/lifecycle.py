@@ -166,7 +166,7 @@ def _prepare(generation: Generation, pair: Pair, settings: Settings, clock: Cloc
     with transaction.atomic():
         situation = Situation.load(clock, settings=settings)
         _still_fills_its_slot(generation, situation)
-        at_once = generation.at_once or _is_at_once(situation)
+        at_once = generation.at_once or is_at_once(situation)
         if situation.pending is not None:
             states.move(
                 situation.pending,
@@ -220,7 +220,7 @@ def _still_fills_its_slot(generation: Generation, situation: Situation) -> None:
         raise states.Overtaken("the active or the prepared pair has changed meanwhile")
 
 
-def _is_at_once(situation: Situation) -> bool:
+def is_at_once(situation: Situation) -> bool:
     """No overlap, nothing to take over from, or nobody to wait for (DESIGN 3.4)."""
     return (
         not situation.active_is_served
@@ -253,10 +253,11 @@ def _fail(generation: Generation, now: datetime, failure: str, detail: str) -> N
 
 
 def expire_claims(situation: Situation) -> bool:
-    """A claim that is not finished in ten minutes has failed. Returns whether there was one."""
-    expired = [
-        row for row in situation.making if not timedelta(0) <= situation.clock.now - row.ordered_at < CLAIM_LASTS
-    ]
+    """A claim that is not finished in ten minutes has failed. Returns whether there was one.
+
+    One that lies a little ahead was made after this clock was read; one far ahead, before the clock was set back.
+    """
+    expired = [row for row in situation.making if abs(situation.clock.now - row.ordered_at) >= CLAIM_LASTS]
     for generation in expired:
         _fail(generation, situation.clock.now, "not_finished", "")
     return bool(expired)

@@ -51,14 +51,21 @@ def reconcile(
 ) -> Outcome:
     """Carry out what is ordered and what is due, then make the file system what the database says.
 
-    `ask_clock` asks the NTP servers anew; it is called before each automatic generation.
+    `ask_clock` asks the NTP servers anew; it is called before each automatic generation, and from then on its answer counts.
     """
+
+    def asked() -> Clock:
+        nonlocal clock
+        if ask_clock is not None:
+            clock = ask_clock()
+        return clock
+
     situation = Situation.load(clock, settings=settings)
     did = False
     try:
         with server.store.locked():
             for _ in range(MOST_STEPS):
-                if not _step(situation, terminals, server, ask_clock):
+                if not _step(situation, terminals, server, asked):
                     break
                 did = True
                 situation = Situation.load(clock, settings=situation.settings)
@@ -72,7 +79,7 @@ def reconcile(
     return Outcome(situation, did=did)
 
 
-def _step(situation: Situation, terminals: Terminals, server: Server, ask_clock: Callable[[], Clock] | None) -> bool:
+def _step(situation: Situation, terminals: Terminals, server: Server, ask_clock: Callable[[], Clock]) -> bool:
     """Do the first thing that is to be done; False where there is none."""
     if lifecycle.expire_claims(situation):
         return True
@@ -162,7 +169,7 @@ def _look_again(situation: Situation) -> bool:
     return True
 
 
-def _generate(situation: Situation, ask_clock: Callable[[], Clock] | None) -> bool:
+def _generate(situation: Situation, ask_clock: Callable[[], Clock]) -> bool:
     active = situation.active
     if active is None or situation.making or not situation.may_retry:
         return False
@@ -171,7 +178,7 @@ def _generate(situation: Situation, ask_clock: Callable[[], Clock] | None) -> bo
             situation.clock, trigger=Generation.Trigger.WITHDRAWAL, because="withdrawal", at_once=True
         )
         return True
-    if situation.made_because is not None and ask_clock is not None:
+    if situation.made_because is not None:
         situation = situation.with_clock(ask_clock())
     because = situation.made_because
     if because is None or situation.clock_verdict not in {ClockVerdict.DO, ClockVerdict.DO_WITH_EVENT}:
