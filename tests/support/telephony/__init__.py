@@ -1,0 +1,1 @@
+"""A telephone system on loopback: Kamailio, and telephones that verify it."""

@@ -1,0 +1,63 @@
+"""Kamailio as the communication server: it reads what was published, as a user of its own."""
+
+from pathlib import Path
+
+from certificates.presented import look
+from tests.support import debian13
+from tests.support.telephony.programs import SERVER_GROUP, SERVER_USER, Program, eventually, free_port
+
+CONFIGURATION = Path(__file__).with_name("kamailio.cfg")
+
+
+class Kamailio(Program):
+    """`stores` are stores as DESIGN 3.5 lays them out; each is served on a port of its own."""
+
+    def __init__(self, directory, stores):
+        super().__init__(directory, user=SERVER_USER, group=SERVER_GROUP)
+        self.stores = stores
+        self.ports = {store: free_port() for store in stores}
+        self.socket = f"unix:{self.directory}/ctl"
+        self.reload_command = debian13.command("kamcmd", "-s", self.socket, "tls.reload")
+
+    def __enter__(self):
+        listeners = "".join(f"listen=tls:127.0.0.1:{port}\n" for port in self.ports.values())
+        route = CONFIGURATION.read_text().replace("@DIRECTORY@", str(self.directory))
+        (self.directory / "kamailio.cfg").write_text(listeners + route)
+        sections = {"default": self.stores[0], **{f"127.0.0.1:{port}": store for store, port in self.ports.items()}}
+        (self.directory / "tls.cfg").write_text("".join(_section(*section) for section in sections.items()))
+        self.run(
+            *["kamailio", "-DD", "-E", "-m", "32", "-M", "4", "-f", self.directory / "kamailio.cfg"],
+            *["-Y", self.directory, "-P", self.directory / "pid"],
+        )
+        try:
+            for port in self.ports.values():
+                eventually(lambda port=port: self._answers(port), what=self.log)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *failure):
+        self.stop()
+
+    def _answers(self, port):
+        if self.process.poll() is not None:
+            raise AssertionError(f"Kamailio does not start:\n{self.log()}")
+        return look(f"127.0.0.1:{port}").reached
+
+    @property
+    def port(self):
+        """Of a server with one store."""
+        (port,) = self.ports.values()
+        return port
+
+
+def _section(address, store):
+    return (
+        f"[server:{address}]\n"
+        "method = TLSv1.2+\n"
+        "verify_certificate = no\n"
+        "require_certificate = no\n"
+        f"certificate = {store.path}/current/fullchain.pem\n"
+        f"private_key = {store.path}/current/host.key\n"
+    )
