@@ -3,15 +3,20 @@
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
+from certificates.models import Generation
 from certificates.pki.keys import SecretPem
 from pbxcerts import env
 
 
 class HostKeyError(Exception):
-    """The key list cannot be read, or it lacks the key that a host key was encrypted with."""
+    """The key list is missing or cannot be read, or it lacks the key that a host key was encrypted with."""
 
 
 def encrypt(host_key: SecretPem) -> bytes:
+    """Raises HostKeyError. The very first host key makes the key list."""
+    if not Generation.objects.filter(host_key__isnull=False).exists():
+        # Only then: a new list in place of one that is lost, or not mounted, would hide what has happened.
+        make_key_list()
     return _key_list().encrypt(host_key.reveal())
 
 
@@ -23,14 +28,16 @@ def decrypt(token: bytes | memoryview) -> SecretPem:
 
 
 def make_key_list() -> None:
-    """Make the key list where there is none yet (mode 0600)."""
-    if not settings.KEY_FILE.exists():
-        env.write_secret(settings.KEY_FILE, Fernet.generate_key().decode())
+    """Make the key list where there is none yet (mode 0600). Raises HostKeyError."""
+    try:
+        if not settings.KEY_FILE.exists():
+            env.write_secret(settings.KEY_FILE, Fernet.generate_key().decode())
+    except OSError as error:
+        raise HostKeyError(f"the key list {settings.KEY_FILE} cannot be made: {error.strerror}") from error
 
 
 def _key_list() -> MultiFernet:
     try:
-        make_key_list()
         lines = settings.KEY_FILE.read_text().split()
         return MultiFernet([Fernet(line) for line in lines])
     except OSError as error:

@@ -10,7 +10,7 @@ from django.conf import settings
 from certificates.handover import Readiness, terminals
 from certificates.host_keys import HostKeyError
 from certificates.presented import look_at_all
-from certificates.publishing import StoreError
+from certificates.publishing import Store, StoreError
 from certificates.reconciling import readiness
 from certificates.situation import Situation, store
 from certificates.switching import Server
@@ -27,17 +27,23 @@ def communication_server() -> Server:
     return Server(store=store(), reload_command=settings.RELOAD_COMMAND, reload_timeout=settings.RELOAD_TIMEOUT)
 
 
-def observe(situation: Situation, heartbeat: Heartbeat, *, ready: Readiness | None = None) -> Observations:
+def observe(
+    situation: Situation, heartbeat: Heartbeat, *, ready: Readiness | None = None, published: Store | None = None
+) -> Observations:
     """Everything that the warnings need beside the situation; asks the disk and the terminals, but no port."""
+    published = published or store()
     failure, differences = heartbeat.publish_failure, []
     try:
         wanted = situation.publication()
-        differences = store().differences(wanted) if wanted.pairs else []
+        differences = published.differences(wanted) if wanted.pairs else []
     except (StoreError, HostKeyError) as error:
         failure = str(error)
+    if differences and published.is_busy:
+        # They are on their way.
+        differences = []
     return Observations(
         readiness=ready if ready is not None else readiness(situation, terminals()),
-        publish_failure=failure if differences or not heartbeat.publish_failure else "",
+        publish_failure=failure,
         differences=tuple(differences),
         presented=heartbeat.presented,
         local_addresses=frozenset(interface_addresses()),

@@ -17,19 +17,22 @@ import grp
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from cryptography import x509
 
 from certificates.pki import formats
-from certificates.pki.errors import UnreadableError
-from certificates.pki.keys import SecretPem, load
+from certificates.pki.keys import SecretPem
 
 KEY_FILES = ("host.key", "agent.pem")
+DIRECTORY_MODE, KEY_MODE, CERTIFICATE_MODE = 0o700, 0o600, 0o644
+GROUP_BITS = {DIRECTORY_MODE: 0o050, KEY_MODE: 0o040}
 
 
 class StoreError(Exception):
@@ -111,31 +114,50 @@ class Store:
             self._make_directory(self.path)
             descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise StoreBusy(f"another process is publishing to {self.path}") from None
+            with _refusals(self.path):
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise StoreBusy(f"another process is publishing to {self.path}") from None
             yield
         finally:
             os.close(descriptor)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether another process is publishing at this moment: what is read meanwhile may be on its way."""
+        try:
+            with self.locked():
+                return False
+        except StoreBusy:
+            return True
+        except StoreError:
+            return False
+
     def publish(self, wanted: Publication) -> None:
         """Make the file system hold what is wanted: the pairs first, the links last, `current` as the very last.
 
-        Raises StoreError; then the links still show what they showed before.
+        Raises StoreError; then `current` still shows what it showed before, unless only what comes after it failed.
         """
         with _refusals(self.path):
             for name in ("generations", "trust"):
                 self._make_directory(self.path / name)
             self._clear_leftovers()
-            for pair in wanted.pairs:
-                self._put(pair)
-            if wanted.bundle:
-                self._write(self.path / wanted.links["trust.pem"], wanted.trust_pem)
-            for name, target in wanted.links.items():
-                self._point(name, target)
-            if wanted.next is None:
-                (self.path / "next").unlink(missing_ok=True)
+            try:
+                for pair in wanted.pairs:
+                    self._put(pair)
+                if wanted.bundle:
+                    self._write(self.path / wanted.links["trust.pem"], wanted.trust_pem)
+                for name, target in wanted.links.items():
+                    self._point(name, target)
+            except (OSError, StoreError):
+                # A full disk gets back what was half written, and no key lies about while it is tried again.
+                with suppress(OSError):
+                    self._clear_leftovers()
+                raise
+            if wanted.next is None and self.target("next"):
+                (self.path / "next").unlink()
+                _flush_directory(self.path)
             self._forget_keys(keep={pair.number for pair in wanted.pairs if pair.host_key is not None})
 
     def differences(self, wanted: Publication) -> list[str]:
@@ -144,9 +166,9 @@ class Store:
         with _refusals(self.path):
             for pair in wanted.pairs:
                 for name, content in pair.files().items():
-                    if not _holds(self.path / pair.directory / name, content):
+                    if not self._is_as_wanted(self.path / pair.directory / name, content):
                         found.append(f"{pair.directory}/{name}")
-            if wanted.bundle and not _holds(self.path / wanted.links["trust.pem"], wanted.trust_pem):
+            if wanted.bundle and not self._is_as_wanted(self.path / wanted.links["trust.pem"], wanted.trust_pem):
                 found.append(wanted.links["trust.pem"])
             links = wanted.links
             for name in ("trust.pem", "next", "current"):
@@ -183,12 +205,13 @@ class Store:
         """A directory appears whole, by one rename. One that is there is mended file by file, each by a rename."""
         place = self.path / pair.directory
         files = pair.files()
-        if place.is_dir():
+        if place.is_dir() and not place.is_symlink():
+            self._make_directory(place)
             for name, content in files.items():
                 self._write(place / name, content)
             return
-        staged = Path(tempfile.mkdtemp(prefix=".new-", dir=self.path))
-        self._give(staged, 0o700)
+        staged = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
+        self._give(staged, DIRECTORY_MODE)
         for name, content in files.items():
             self._write(staged / name, content)
         _flush_directory(staged)
@@ -196,13 +219,12 @@ class Store:
         _flush_directory(place.parent)
 
     def _write(self, place: Path, content: bytes) -> None:
-        if _holds(place, content):
+        if self._is_as_wanted(place, content):
             return
-        mode = 0o600 if place.name in KEY_FILES else 0o644
         staged = place.with_name(f".new-{place.name}")
-        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, KEY_MODE)
         with os.fdopen(descriptor, "wb") as handle:
-            self._give(descriptor, mode)
+            self._give(descriptor, _file_mode(place))
             handle.write(content)
             handle.flush()
             os.fsync(descriptor)
@@ -210,11 +232,26 @@ class Store:
         if not place.parent.name.startswith(".new-"):
             _flush_directory(place.parent)
 
+    def _is_as_wanted(self, place: Path, content: bytes) -> bool:
+        """A file of this content that nobody can read who must not, and everybody who must."""
+        try:
+            found = place.lstat()
+            return (
+                stat.S_ISREG(found.st_mode)
+                and stat.S_IMODE(found.st_mode) == self._mode(_file_mode(place))
+                and self._gid in {None, found.st_gid}
+                and place.read_bytes() == content
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
     def _point(self, name: str, target: str) -> None:
         if self.target(name) == target:
             return
         staged = self.path / f".new-{name}"
         staged.symlink_to(target)
+        # What a process that was killed had renamed and not yet flushed: no link may outlive what it points to.
+        _flush_directory((self.path / target).parent)
         staged.rename(self.path / name)
         _flush_directory(self.path)
 
@@ -229,37 +266,38 @@ class Store:
                     (directory / name).unlink()
 
     def _make_directory(self, place: Path) -> None:
+        """One that is there is left as it is, but gets the group where it was made before there was one."""
         if not place.is_dir():
-            place.mkdir(mode=0o700, parents=True)
-            self._give(place, 0o700)
+            place.mkdir(mode=DIRECTORY_MODE, parents=True)
+            self._give(place, DIRECTORY_MODE)
             _flush_directory(place.parent)
+        elif self._gid is not None and stat.S_IMODE(place.stat().st_mode) == DIRECTORY_MODE:
+            self._give(place, DIRECTORY_MODE)
 
     def _give(self, place: Path | int, mode: int) -> None:
         """The group, where one is set, may read what only the owner may otherwise."""
-        if self.group:
+        if self._gid is not None:
             try:
-                group = grp.getgrnam(self.group).gr_gid
-            except KeyError:
-                raise StoreError(f"the group {self.group} of PBXCERTS_STORE_GROUP is unknown here") from None
-            os.chown(place, -1, group)
-            mode |= {0o700: 0o050, 0o600: 0o040}.get(mode, 0)
-        os.chmod(place, mode)  # noqa: PTH101 - also of a descriptor
+                os.chown(place, -1, self._gid)
+            except PermissionError:
+                raise StoreError(f"the group {self.group} of PBXCERTS_STORE_GROUP is not ours to give") from None
+        os.chmod(place, self._mode(mode))  # noqa: PTH101 - also of a descriptor
+
+    def _mode(self, mode: int) -> int:
+        return mode | GROUP_BITS.get(mode, 0) if self.group else mode
+
+    @cached_property
+    def _gid(self) -> int | None:
+        if not self.group:
+            return None
+        try:
+            return grp.getgrnam(self.group).gr_gid
+        except KeyError:
+            raise StoreError(f"the group {self.group} of PBXCERTS_STORE_GROUP is unknown here") from None
 
 
-def key_matches(pair: PublishedPair, store: Store) -> bool:
-    """Whether the published key belongs to the published certificate: read back, not believed."""
-    try:
-        key = load(SecretPem((store.path / pair.directory / "host.key").read_bytes()))
-    except (OSError, UnreadableError):
-        return False
-    return key.public_key() == pair.host.public_key()
-
-
-def _holds(place: Path, content: bytes) -> bool:
-    try:
-        return place.read_bytes() == content
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+def _file_mode(place: Path) -> int:
+    return KEY_MODE if place.name in KEY_FILES else CERTIFICATE_MODE
 
 
 def _flush_directory(place: Path) -> None:
@@ -275,4 +313,6 @@ def _refusals(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{error.filename or path}: {error.strerror}") from error
+        # Of a rename the second name: what lies in the way has the name that the administrator knows.
+        named = [name for name in (error.filename2, error.filename) if isinstance(name, str | os.PathLike)]
+        raise StoreError(f"{named[0] if named else path}: {error.strerror}") from error

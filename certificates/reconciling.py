@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from certificates import lifecycle, switching
+from certificates import lifecycle, states, switching
 from certificates.handover import Readiness, Terminals
 from certificates.host_keys import HostKeyError
 from certificates.lifecycle import Refused
@@ -34,11 +34,15 @@ HELD_AT_MOST_UNTIL = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a round left: the last reading, whether anything was done, and why publishing failed ("" where it did not)."""
+    """What a round left: the last reading, whether anything was done, and why publishing failed ("" where it did not).
+
+    `was_busy`: another process was publishing, so this round says nothing about the file system.
+    """
 
     situation: Situation
     did: bool = False
     publish_failure: str = ""
+    was_busy: bool = False
 
 
 def reconcile(
@@ -60,22 +64,28 @@ def reconcile(
             clock = ask_clock()
         return clock
 
-    situation = Situation.load(clock, settings=settings)
     did = False
     try:
         with server.store.locked():
+            # Not before: what another process has just changed would be undone, `current` put back with it.
+            situation = Situation.load(clock, settings=settings)
             for _ in range(MOST_STEPS):
+                switched = situation.switch is not None
                 if not _step(situation, terminals, server, asked):
                     break
                 did = True
                 situation = Situation.load(clock, settings=situation.settings)
+                if switched:
+                    # That may have taken minutes: what follows from it is judged by a clock that is read then.
+                    break
             if _publish(situation, server):
                 did = True
-    except StoreBusy:
-        return Outcome(situation, did=did)
+    except (StoreBusy, states.Overtaken) as other:
+        logger.info("another process was faster: %s", other)
+        return Outcome(Situation.load(clock), did=did, was_busy=True)
     except (StoreError, HostKeyError) as error:
         logger.warning("publishing failed: %s", error)
-        return Outcome(Situation.load(clock) if did else situation, did=did, publish_failure=str(error))
+        return Outcome(Situation.load(clock), did=did, publish_failure=str(error))
     return Outcome(situation, did=did)
 
 
@@ -90,7 +100,7 @@ def _step(situation: Situation, terminals: Terminals, server: Server, ask_clock:
     if ordered is not None:
         return lifecycle.make(ordered.number, situation.clock) is not None
     try:
-        return _hand_over(situation, terminals) or _generate(situation, ask_clock)
+        return _look_again(situation) or _hand_over(situation, terminals) or _generate(situation, ask_clock)
     except Refused as refusal:
         # Somebody else was faster; the next round sees what they did.
         logger.info("not done: %s", refusal)
@@ -100,7 +110,7 @@ def _step(situation: Situation, terminals: Terminals, server: Server, ask_clock:
 def _hand_over(situation: Situation, terminals: Terminals) -> bool:
     pending = situation.pending
     if pending is None:
-        return _look_again(situation)
+        return False
     if situation.has_ended(pending):
         lifecycle.discard_pending(situation, why="ended")
         return True

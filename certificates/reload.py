@@ -4,6 +4,9 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
+from typing import BinaryIO
+
+MOST_WORDS = 300
 
 
 class ReloadError(Exception):
@@ -14,23 +17,26 @@ def reload_server(command: Sequence[str], *, timeout: float) -> None:
     """Run the command and wait for it; with an empty command nothing happens. Seconds. Raises ReloadError."""
     if not command:
         return
-    try:
-        # A session of its own, so that what the command itself has started ends with it.
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ReloadError(f"{command[0]}: {error.strerror}") from error
-    with process:
+    # Not a pipe: a server that the command started and that keeps its output open is neither waited for nor cut off.
+    with os.fdopen(os.memfd_create("reload"), "w+b") as output:
         try:
-            output, _ = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise ReloadError(f"{command[0]}: not finished within {timeout:g} s") from None
-    if process.returncode != 0:
-        last_words = output.decode(errors="replace").strip()[-300:]
-        raise ReloadError(f"{command[0]}: exit status {process.returncode}. {last_words}".strip())
+            # A session of its own, so that what the command itself has started ends with it.
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        except OSError as error:
+            raise ReloadError(f"{command[0]}: {error.strerror}") from error
+        with process:
+            try:
+                process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise ReloadError(f"{command[0]}: not finished within {timeout:g} s. {_last_words(output)}") from None
+        if process.returncode != 0:
+            raise ReloadError(f"{command[0]}: exit status {process.returncode}. {_last_words(output)}")
+
+
+def _last_words(output: BinaryIO) -> str:
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - MOST_WORDS))
+    return output.read(MOST_WORDS).decode(errors="replace").strip()

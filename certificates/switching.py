@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F
+from django.utils.translation import gettext_lazy as _
 
 from certificates import states
 from certificates.models import Generation, Switch
@@ -22,10 +23,26 @@ from certificates.presented import Presented, look_at_all
 from certificates.publishing import Store
 from certificates.reload import ReloadError, reload_server
 from certificates.situation import Situation
+from pbxcerts.system import events
+from pbxcerts.system.events import Kind, Notice
+from pbxcerts.system.models import Severity
 
 State = Generation.State
 Outcome = Switch.Outcome
 Why = Switch.Why
+
+SERVER_UNSEEN = Kind(
+    "server_unseen",
+    Severity.SERIOUS,
+    _("The server was switched to generation %(number)s, but it could not be reached before and after: not verified."),
+)
+ROLL_BACK_FAILED = Kind(
+    "roll_back_failed",
+    Severity.CRITICAL,
+    _(
+        "The roll back to generation %(number)s failed: the server is back with the pair that it was served with before."
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -54,36 +71,41 @@ class Server:
 
 
 def carry_out(switch: Switch, situation: Situation, server: Server) -> Outcome:
-    """Carry out a running switch, or go on with one. Call it with the store locked.
+    """Carry out a running switch, or go on with one. Call it with the store locked and a situation read since then.
 
-    Raises StoreError or HostKeyError where the file system refuses: then nothing has been switched, or what the
-    database says is published by the next heartbeat, and the switch is still running.
+    Raises StoreError or HostKeyError where the file system refuses, and states.Overtaken where another process was
+    faster: then nothing has been switched, or what the database says is published by the next heartbeat, and the
+    switch is still running.
     """
-    addresses = situation.general.tls_addresses
+    began = time.monotonic()
+
+    def now() -> datetime:
+        return situation.clock.now + timedelta(seconds=time.monotonic() - began)
+
     if switch.switched_at is None:
         if refusal := _refusal(switch, situation):
-            return _finish(switch, situation, Outcome.REFUSED, reload_failure=refusal)
+            return _finish(switch, Outcome.REFUSED, now(), reload_failure=refusal)
         # Everything but the links is on the disk before the database changes its mind.
         server.store.publish(situation.publication())
-        switch.before = {address: seen.sha256 for address, seen in look_at_all(addresses).items()}
+        switch.before = {a: seen.sha256 for a, seen in look_at_all(situation.general.tls_addresses).items()}
         server.alive()
         _commit(switch, situation)
         situation = Situation.load(situation.clock, settings=situation.settings)
     server.store.publish(situation.publication())
     if switch.outcome == Outcome.WENT_BACK:
         server.reload()
-        return _finish(switch, situation, Outcome.WENT_BACK)
+        return _finish(switch, Outcome.WENT_BACK, now())
     switch.reload_failure = server.reload()
-    seen, proved = _look(switch, addresses, server)
+    seen, proved = _look(switch, server)
     switch.after = {address: presented.sha256 for address, presented in seen.items()}
     if proved:
-        return _finish(switch, situation, _outcome(switch, seen))
+        return _finish(switch, _outcome(switch, seen), now())
     if _may_go_back(switch, situation):
-        _go_back(switch, situation)
+        _go_back(switch, situation, now())
         server.store.publish(Situation.load(situation.clock, settings=situation.settings).publication())
         server.reload()
-        return _finish(switch, situation, Outcome.WENT_BACK)
-    return _finish(switch, situation, Outcome.STAYS)
+        return _finish(switch, Outcome.WENT_BACK, now())
+    return _finish(switch, Outcome.STAYS, now())
 
 
 def _refusal(switch: Switch, situation: Situation) -> str:
@@ -102,10 +124,12 @@ def _refusal(switch: Switch, situation: Situation) -> str:
 def _commit(switch: Switch, situation: Situation) -> None:
     now = situation.clock.now
     with transaction.atomic():
+        mine = Switch.objects.filter(pk=switch.pk, running=True, switched_at=None)
+        if not mine.update(switched_at=now, before=switch.before):
+            raise states.Overtaken(f"the switch to generation {switch.to_id} has been carried out")
         if switch.why != Why.REPEAT:
             _change_places(switch, situation)
-        switch.switched_at = now
-        switch.save(update_fields=["switched_at", "before"])
+    switch.switched_at = now
 
 
 def _change_places(switch: Switch, situation: Situation) -> None:
@@ -117,8 +141,6 @@ def _change_places(switch: Switch, situation: Situation) -> None:
     if switch.why == Why.ROLL_BACK and situation.pending is not None:
         move(situation.pending, State.DISCARDED, discarded_at=now)
     if active is not None:
-        assert active.end is not None  # noqa: S101 - the constraint a_pair_has_its_times
-        assert to.end is not None  # noqa: S101 - the same
         if active.withdrawn_at is not None:
             move(active, State.WITHDRAWN)
         elif switch.why == Why.ROLL_BACK:
@@ -128,11 +150,11 @@ def _change_places(switch: Switch, situation: Situation) -> None:
                 held_because=Generation.Held.ROLLED_BACK,
                 switch_failures=0,
                 deadline=handover_times.deadline_after_roll_back(
-                    situation.settings.schedule, now=clock.best, active_end=to.end
+                    situation.settings.schedule, now=clock.best, active_end=_end(to)
                 ),
             )
         else:
-            leaves = min(active.end, clock.best + situation.settings.schedule.overlap)
+            leaves = min(_end(active), clock.best + situation.settings.schedule.overlap)
             move(active, State.SUPERSEDED, leaves_bundle_at=leaves)
     changes: dict[str, Any] = {"activated_at": now, "held_because": "", "leaves_bundle_at": None, "deadline": None}
     if switch.why != Why.ROLL_BACK:
@@ -140,22 +162,32 @@ def _change_places(switch: Switch, situation: Situation) -> None:
     move(to, State.ACTIVE, **changes)
 
 
-def _look(switch: Switch, addresses: Sequence[str], server: Server) -> tuple[dict[str, Presented], bool]:
-    """Look until every address that was reachable before shows the new certificate, for a minute at most.
+def _look(switch: Switch, server: Server) -> tuple[dict[str, Presented], bool]:
+    """Look until every address that has to show the new certificate does, for a minute at most.
 
     Where the reload command failed, at least one address has to show it.
     """
+    addresses, has_to = list(switch.before), _has_to_show(switch)
     new = switch.to.host_sha256
-    reachable_before = [address for address, sha256 in switch.before.items() if sha256]
     until = time.monotonic() + server.look_for
     while True:
         seen = look_at_all(addresses)
         shows_new = {address for address, presented in seen.items() if presented.sha256 == new}
-        proved = shows_new.issuperset(reachable_before) and (not switch.reload_failure or bool(shows_new))
+        proved = shows_new.issuperset(has_to) and (not switch.reload_failure or bool(shows_new))
         if proved or not addresses or time.monotonic() >= until:
             return seen, proved
         server.alive()
         time.sleep(server.look_every)
+
+
+def _has_to_show(switch: Switch) -> set[str]:
+    """The addresses that were reachable before. One that has not come back since a switch failed counts as reachable:
+    it must not prove the next try by being away.
+    """
+    switches = [switch]
+    if switch.why in {Why.RETRY, Why.REPEAT}:
+        switches += Switch.objects.filter(to=switch.to_id, outcome__in=[Outcome.WENT_BACK, Outcome.STAYS])
+    return {a for before in switches for a, sha256 in before.before.items() if sha256 and a in switch.before}
 
 
 def _outcome(switch: Switch, seen: dict[str, Presented]) -> Outcome:
@@ -172,17 +204,19 @@ def _may_go_back(switch: Switch, situation: Situation) -> bool:
         and before.state in {State.SUPERSEDED, State.HELD}
         and before.host_key is not None
         and situation.is_valid(before)
+        # Judged as before the switch, when it was the active one: what had ended then does not come back.
+        and not situation.clock.has_passed(_end(before), active_end=_end(before))
     )
 
 
-def _go_back(switch: Switch, situation: Situation) -> None:
-    now = situation.clock.now
+def _go_back(switch: Switch, situation: Situation, now: datetime) -> None:
     failed, before = situation.active, situation.generation(switch.away_from_id)
     assert failed is not None  # noqa: S101 - the switch made it active
     assert before is not None  # noqa: S101 - _may_go_back has looked
     with transaction.atomic():
         if switch.why == Why.ROLL_BACK:
-            states.move(failed, State.SUPERSEDED, now=now, why="switch_failed", leaves_bundle_at=failed.end)
+            leaves = min(_end(failed), (before.activated_at or now) + situation.settings.schedule.overlap)
+            states.move(failed, State.SUPERSEDED, now=now, why="switch_failed", leaves_bundle_at=leaves)
         else:
             states.move(
                 failed,
@@ -201,8 +235,7 @@ def _go_back(switch: Switch, situation: Situation) -> None:
         switch.save(update_fields=["outcome", "after", "reload_failure"])
 
 
-def _finish(switch: Switch, situation: Situation, outcome: Outcome, *, reload_failure: str | None = None) -> Outcome:
-    now: datetime = situation.clock.now
+def _finish(switch: Switch, outcome: Outcome, now: datetime, *, reload_failure: str | None = None) -> Outcome:
     if reload_failure is not None:
         switch.reload_failure = reload_failure
     with transaction.atomic():
@@ -212,6 +245,22 @@ def _finish(switch: Switch, situation: Situation, outcome: Outcome, *, reload_fa
             )
         elif outcome not in {Outcome.WENT_BACK, Outcome.REFUSED}:
             Generation.objects.filter(number=switch.to_id).update(switch_failures=0, switch_failed_at=None)
+        if outcome == Outcome.UNREACHABLE:
+            events.tell(Notice(SERVER_UNSEEN, subject=str(switch.pk), params={"number": switch.to_id}), now=now)
+        if outcome == Outcome.WENT_BACK and switch.why == Why.ROLL_BACK:
+            events.tell(
+                Notice(
+                    ROLL_BACK_FAILED,
+                    subject=str(switch.pk),
+                    params={"number": switch.to_id, "active": switch.away_from_id},
+                ),
+                now=now,
+            )
         switch.outcome, switch.finished_at, switch.running = outcome, now, None
         switch.save()
     return outcome
+
+
+def _end(pair: Generation) -> datetime:
+    assert pair.end is not None  # noqa: S101 - the constraint a_pair_has_its_times
+    return pair.end

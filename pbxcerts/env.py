@@ -1,8 +1,10 @@
 """The environment, read in one place: every deployment fact is a variable here, and its name and bad value are told when it is wrong."""
 
+import contextlib
 import os
 import secrets
 import shlex
+import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -64,14 +66,24 @@ def secret(name: str, default_file: Path) -> str:
 
 
 def write_secret(file: Path, value: str) -> None:
-    """Create `file` with mode 0600 from its first byte on; a file that somebody else made meanwhile is left as it is."""
+    """Create `file` with mode 0600, whole or not at all; a file that somebody else made meanwhile is left as it is."""
     make_directory(file.parent)
+    descriptor, staged = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    with os.fdopen(descriptor, "w") as handle:
-        handle.write(value + "\n")
+        with os.fdopen(descriptor, "w") as handle:
+            handle.write(value + "\n")
+            handle.flush()
+            # What is encrypted with a secret must not outlive it when the power fails.
+            os.fsync(descriptor)
+        with contextlib.suppress(FileExistsError):
+            os.link(staged, file)
+    finally:
+        os.unlink(staged)  # noqa: PTH108 - a name of the operating system's making
+    directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def make_directory(directory: Path) -> None:

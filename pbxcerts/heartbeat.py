@@ -14,6 +14,7 @@ from certificates import warnings
 from certificates.handover import terminals
 from certificates.models import Settings
 from certificates.observing import communication_server, look_if_due, observe
+from certificates.publishing import Store
 from certificates.reconciling import Outcome, reconcile
 from certificates.switching import Server
 from pbxcerts import process_warnings
@@ -37,14 +38,15 @@ def beat(*, server: Server | None = None, ask: Ask = ntp.ask) -> Outcome:
         timekeeping.check_clock(ask=ask)
         return timekeeping.current_clock(general=settings.general)
 
+    server = replace(server or communication_server(), alive=_show_life)
     outcome = reconcile(
         clock,
         terminals=terminals(),
-        server=replace(server or communication_server(), alive=_show_life),
+        server=server,
         ask_clock=ask_clock,
         settings=settings,
     )
-    _remember(outcome, heartbeat)
+    _remember(outcome, heartbeat, server.store)
     return outcome
 
 
@@ -52,13 +54,14 @@ def _show_life() -> None:
     Heartbeat.objects.update(beats=F("beats") + 1)
 
 
-def _remember(outcome: Outcome, heartbeat: Heartbeat) -> None:
+def _remember(outcome: Outcome, heartbeat: Heartbeat, store: Store) -> None:
     """What was seen, for the pages and as event messages; the beat itself last, as the proof that all went through."""
     situation = outcome.situation
     heartbeat.presented = look_if_due(situation, heartbeat.presented, did=outcome.did)
-    heartbeat.publish_failure = outcome.publish_failure
+    if not outcome.was_busy:
+        heartbeat.publish_failure = outcome.publish_failure
     heartbeat.last_run = situation.clock.now
-    true_now = warnings.warnings(situation, observe(situation, heartbeat))
+    true_now = warnings.warnings(situation, observe(situation, heartbeat, published=store))
     events.reconcile([*true_now, *process_warnings.warnings()], now=situation.clock.now)
     Heartbeat.objects.update(
         last_run=situation.clock.now,
