@@ -7,6 +7,7 @@ Every use case takes the `Clock` it is judged by, checks in a transaction what i
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
@@ -73,8 +74,9 @@ def order_generation(
         raise SettingsRefused(
             _("The communication server has no name and no address yet. Enter them under System / General.")
         )
+    in_spite_of_clock = False
     if trigger in {Trigger.PAGE, Trigger.COMMAND}:
-        _check_clock(clock, without_clock=without_clock, reason=reason)
+        in_spite_of_clock = _check_clock(clock, without_clock=without_clock, reason=reason)
     if situation.switch is not None:
         raise StateRefused(_("The communication server is just being switched. Try again when that is over."))
     generation = Generation(
@@ -85,7 +87,7 @@ def order_generation(
         reason=reason[:500],
         because=because,
         at_once=at_once,
-        clock_override=(reason[:500] or "confirmed") if without_clock else "",
+        clock_override=(reason[:500] or "confirmed") if in_spite_of_clock else "",
         ordered_at=clock.now,
         key_type=situation.settings.key_type,
         **_clock_fields(clock),
@@ -101,8 +103,10 @@ def order_generation(
     return generation
 
 
-def _check_clock(clock: Clock, *, without_clock: bool, reason: str) -> None:
-    match clocks.manual(clock):
+def _check_clock(clock: Clock, *, without_clock: bool, reason: str) -> bool:
+    """Whether a person had to confirm the clock, and did. Raises ClockRefused where that is missing."""
+    verdict = clocks.manual(clock)
+    match verdict:
         case ClockVerdict.REQUIRES_TICK if not without_clock:
             raise ClockRefused(
                 _("It is not certain that the clock is right. Confirm that you want to generate all the same.")
@@ -113,6 +117,7 @@ def _check_clock(clock: Clock, *, without_clock: bool, reason: str) -> None:
                     "The clock is more than 12 hours off. Set it right, or confirm with a reason that you want to generate."
                 )
             )
+    return verdict != ClockVerdict.DO
 
 
 def _clock_fields(clock: Clock) -> dict[str, object]:
@@ -153,11 +158,11 @@ def make(number: int, clock: Clock) -> Generation | None:
         generation.planned, generation.end = plan.planned, plan.end
         _prepare(generation, pair, settings, clock)
     except (IdentityError, PairError, HostKeyError, states.Overtaken) as error:
-        _fail(generation, clock.now, type(error).__name__, str(error))
+        _fail(number, clock, type(error).__name__, str(error))
     except Exception as error:
-        logger.exception("generation %s failed", generation.number)
-        _fail(generation, clock.now, "unexpected", type(error).__name__)
-    return generation
+        logger.exception("generation %s failed", number)
+        _fail(number, clock, "unexpected", type(error).__name__)
+    return Generation.objects.get(number=number)
 
 
 def _prepare(generation: Generation, pair: Pair, settings: Settings, clock: Clock) -> None:
@@ -171,15 +176,15 @@ def _prepare(generation: Generation, pair: Pair, settings: Settings, clock: Cloc
             states.move(
                 situation.pending,
                 State.DISCARDED,
-                now=clock.now,
+                now=clock.best,
                 by=generation.by,
                 why="replaced",
-                discarded_at=clock.now,
+                discarded_at=clock.best,
             )
         states.move(
             generation,
             State.PREPARED,
-            now=clock.now,
+            now=clock.best,
             by=generation.by,
             why="made",
             at_once=at_once,
@@ -205,7 +210,7 @@ def _prepare(generation: Generation, pair: Pair, settings: Settings, clock: Cloc
                 generation,
                 away_from=situation.active,
                 why=Switch.Why.AT_ONCE,
-                now=clock.now,
+                now=clock.best,
                 by=generation.by,
                 reason=generation.reason,
             )
@@ -241,15 +246,19 @@ def _deadline(generation: Generation, situation: Situation) -> datetime:
     )
 
 
-def _fail(generation: Generation, now: datetime, failure: str, detail: str) -> None:
-    try:
-        with transaction.atomic():
-            states.move(
-                generation, State.FAILED, now=now, why=failure, failure=failure, failure_detail=detail, failed_at=now
-            )
-    except states.Overtaken:
-        # Its claim had run out; it has failed already.
-        return
+def _fail(number: int, clock: Clock, failure: str, detail: str) -> None:
+    generation = Generation.objects.get(number=number)
+    # Where it is not: its claim had run out, so it has failed already.
+    with suppress(states.StateError):
+        states.move(
+            generation,
+            State.FAILED,
+            now=clock.best,
+            why=failure,
+            failure=failure,
+            failure_detail=detail,
+            failed_at=clock.best,
+        )
 
 
 def expire_claims(situation: Situation) -> bool:
@@ -259,7 +268,7 @@ def expire_claims(situation: Situation) -> bool:
     """
     expired = [row for row in situation.making if abs(situation.clock.now - row.ordered_at) >= CLAIM_LASTS]
     for generation in expired:
-        _fail(generation, situation.clock.now, "not_finished", "")
+        _fail(generation.number, situation.clock, "not_finished", "")
     return bool(expired)
 
 
@@ -291,7 +300,7 @@ def order_switch(situation: Situation, why: Switch.Why, *, by: str = "", reason:
         raise StateRefused(_("No pair is prepared or held."))
     if not situation.is_valid(pending):
         raise StateRefused(_("The pair is not valid now, so it is not activated."))
-    return _order_switch(pending, away_from=situation.active, why=why, now=situation.clock.now, by=by, reason=reason)
+    return _order_switch(pending, away_from=situation.active, why=why, now=situation.clock.best, by=by, reason=reason)
 
 
 def activate(clock: Clock, *, by: str, reason: str = "") -> Switch:
@@ -301,7 +310,7 @@ def activate(clock: Clock, *, by: str, reason: str = "") -> Switch:
 def order_repeat(situation: Situation) -> Switch:
     """Reload and look once more, where a switch failed and there was no pair to go back to."""
     assert situation.active is not None  # noqa: S101 - asked only of an active pair
-    return _order_switch(situation.active, away_from=None, why=Switch.Why.REPEAT, now=situation.clock.now)
+    return _order_switch(situation.active, away_from=None, why=Switch.Why.REPEAT, now=situation.clock.best)
 
 
 def roll_back_target(situation: Situation) -> Generation:
@@ -319,7 +328,7 @@ def roll_back(clock: Clock, *, by: str, reason: str = "") -> Switch:
     situation = Situation.load(clock)
     target = roll_back_target(situation)
     return _order_switch(
-        target, away_from=situation.active, why=Switch.Why.ROLL_BACK, now=clock.now, by=by, reason=reason
+        target, away_from=situation.active, why=Switch.Why.ROLL_BACK, now=clock.best, by=by, reason=reason
     )
 
 
@@ -358,11 +367,11 @@ def discard_pending(situation: Situation, *, why: str, by: str = "", reason: str
         states.move(
             situation.pending,
             State.DISCARDED,
-            now=situation.clock.now,
+            now=situation.clock.best,
             by=by,
             why=why,
             reason=reason,
-            discarded_at=situation.clock.now,
+            discarded_at=situation.clock.best,
         )
     except states.StateError:
         raise StateRefused(_("Somebody else has just changed this pair.")) from None
@@ -375,7 +384,11 @@ def move_deadline(clock: Clock, at: datetime, *, by: str) -> Generation:
         pending, active = situation.pending, situation.active
         if pending is None or active is None:
             raise StateRefused(_("No handover is under way."))
+        if situation.switch is not None or pending.deadline is None:
+            raise StateRefused(_("This handover does not wait for a deadline."))
         latest = latest_deadline(situation)
+        if latest <= clock.best:
+            raise StateRefused(_("The deadline can't be moved any more: the active pair ends too soon."))
         if not clock.best < at <= latest:
             zone = situation.general.zone
             raise StateRefused(
@@ -388,7 +401,7 @@ def move_deadline(clock: Clock, at: datetime, *, by: str) -> Generation:
             generation=pending,
             from_state=pending.state,
             to_state=pending.state,
-            at=clock.now,
+            at=clock.best,
             by=by,
             why="deadline_moved",
             reason=at.isoformat(),
@@ -427,21 +440,27 @@ def withdraw(clock: Clock, number: int, *, by: str, reason: str = "") -> Generat
                 states.move(
                     generation,
                     State.WITHDRAWN,
-                    now=clock.now,
+                    now=clock.best,
                     by=by,
                     why="withdrawn",
                     reason=reason,
-                    withdrawn_at=clock.now,
+                    withdrawn_at=clock.best,
                 )
             except states.StateError:
                 raise StateRefused(_("A pair in this state can't be withdrawn.")) from None
             if was_pending:
-                order_generation(clock, trigger=Trigger.WITHDRAWAL, by=by, reason=reason, because="withdrawal")
+                _order_replacement(clock, by=by, reason=reason, at_once=False)
     return generation
 
 
+def _order_replacement(clock: Clock, *, by: str, reason: str, at_once: bool) -> None:
+    # Whatever stands against it now, the pair is withdrawn; the heartbeat makes the new one as soon as it can.
+    with suppress(Refused):
+        order_generation(clock, trigger=Trigger.WITHDRAWAL, by=by, reason=reason, because="withdrawal", at_once=at_once)
+
+
 def _withdraw_active(situation: Situation, active: Generation, *, by: str, reason: str) -> None:
-    now = situation.clock.now
+    now = situation.clock.best
     Generation.objects.filter(number=active.number, state=State.ACTIVE).update(withdrawn_at=now)
     active.withdrawn_at = now
     Transition.objects.create(
@@ -455,12 +474,5 @@ def _withdraw_active(situation: Situation, active: Generation, *, by: str, reaso
     )
     if situation.pending is not None and situation.is_valid(situation.pending):
         order_switch(situation, Switch.Why.WITHDRAWAL, by=by, reason=reason)
-    elif not situation.making:
-        order_generation(
-            situation.clock,
-            trigger=Trigger.WITHDRAWAL,
-            by=by,
-            reason=reason,
-            because="withdrawal",
-            at_once=True,
-        )
+    else:
+        _order_replacement(situation.clock, by=by, reason=reason, at_once=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from certificates import lifecycle, states, switching
 from certificates.handover import Readiness, Terminals
@@ -18,7 +18,7 @@ from certificates.lifecycle import Refused
 from certificates.models import Counts, Generation, Settings, Switch
 from certificates.pki import handover_times
 from certificates.publishing import StoreBusy, StoreError
-from certificates.situation import Situation
+from certificates.situation import STILL_NOW, Situation
 from certificates.switching import Server
 from pbxcerts.system.clock import Clock, ClockVerdict
 
@@ -30,6 +30,7 @@ Why = Switch.Why
 # A generation, its switch, and what follows from that; more rounds than this would be a loop.
 MOST_STEPS = 8
 HELD_AT_MOST_UNTIL = timedelta(hours=24)
+ALLOWED = {ClockVerdict.DO, ClockVerdict.DO_WITH_EVENT}
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,6 @@ def reconcile(
 
     `ask_clock` asks the NTP servers anew; it is called before each automatic generation, and from then on its answer counts.
     """
-
-    def asked() -> Clock:
-        nonlocal clock
-        if ask_clock is not None:
-            clock = ask_clock()
-        return clock
-
     did = False
     try:
         with server.store.locked():
@@ -71,7 +65,10 @@ def reconcile(
             situation = Situation.load(clock, settings=settings)
             for _ in range(MOST_STEPS):
                 switched = situation.switch is not None
-                if not _step(situation, terminals, server, asked):
+                if ask_clock is not None and _generates(situation):
+                    clock, ask_clock = ask_clock(), None
+                    situation = situation.with_clock(clock)
+                if not _step(situation, terminals, server):
                     break
                 did = True
                 situation = Situation.load(clock, settings=situation.settings)
@@ -89,7 +86,7 @@ def reconcile(
     return Outcome(situation, did=did)
 
 
-def _step(situation: Situation, terminals: Terminals, server: Server, ask_clock: Callable[[], Clock]) -> bool:
+def _step(situation: Situation, terminals: Terminals, server: Server) -> bool:
     """Do the first thing that is to be done; False where there is none."""
     if lifecycle.expire_claims(situation):
         return True
@@ -100,7 +97,7 @@ def _step(situation: Situation, terminals: Terminals, server: Server, ask_clock:
     if ordered is not None:
         return lifecycle.make(ordered.number, situation.clock) is not None
     try:
-        return _look_again(situation) or _hand_over(situation, terminals) or _generate(situation, ask_clock)
+        return _look_again(situation) or _hand_over(situation, terminals) or _generate(situation)
     except Refused as refusal:
         # Somebody else was faster; the next round sees what they did.
         logger.info("not done: %s", refusal)
@@ -113,6 +110,10 @@ def _hand_over(situation: Situation, terminals: Terminals) -> bool:
         return False
     if situation.has_ended(pending):
         lifecycle.discard_pending(situation, why="ended")
+        return True
+    if situation.is_ahead(pending) and situation.clock_verdict in ALLOWED:
+        # Made while the clock ran ahead; it would keep a pair that carries calls from being made.
+        lifecycle.discard_pending(situation, why="ahead")
         return True
     why = switch_because(situation, readiness(situation, terminals))
     if why is None or not situation.is_valid(pending):
@@ -138,7 +139,7 @@ def switch_because(situation: Situation, ready: Readiness) -> Why | None:
     assert pending is not None  # noqa: S101 - the caller has looked
     if active is None or active.end is None:
         return Why.AT_ONCE
-    if situation.has_ended(active):
+    if not situation.active_is_served:
         return Why.ENDED
     if active.withdrawn_at is not None:
         return Why.WITHDRAWAL
@@ -150,7 +151,7 @@ def switch_because(situation: Situation, ready: Readiness) -> Why | None:
             failures=pending.switch_failures,
             active_end=active.end,
         )
-        return Why.RETRY if clock.now >= retry_at or clock.now < pending.switch_failed_at else None
+        return Why.RETRY if _is_time(situation, pending.switch_failed_at, retry_at) else None
     if pending.state == State.PREPARED:
         if pending.at_once or situation.settings.handover_counts == Counts.NOBODY:
             return Why.AT_ONCE
@@ -160,6 +161,11 @@ def switch_because(situation: Situation, ready: Readiness) -> Why | None:
         return None
     held = ready.holds_deadline and not clock.has_passed(active.end - HELD_AT_MOST_UNTIL, active_end=active.end)
     return None if held else Why.DEADLINE
+
+
+def _is_time(situation: Situation, failed_at: datetime, retry_at: datetime) -> bool:
+    """Also where the failure lies ahead: a clock that was wrong then must not put the next attempt off for years."""
+    return not failed_at - STILL_NOW <= situation.clock.best < retry_at
 
 
 def _look_again(situation: Situation) -> bool:
@@ -173,25 +179,27 @@ def _look_again(situation: Situation) -> bool:
         failures=active.switch_failures,
         active_end=None,
     )
-    if active.switch_failed_at <= situation.clock.now < at or not situation.is_valid(active):
+    if not _is_time(situation, active.switch_failed_at, at) or not situation.is_valid(active):
         return False
     lifecycle.order_repeat(situation)
     return True
 
 
-def _generate(situation: Situation, ask_clock: Callable[[], Clock]) -> bool:
-    active = situation.active
-    if active is None or situation.making or not situation.may_retry:
+def _generates(situation: Situation) -> bool:
+    """Whether a pair is to be made now without a person's order, the clock left aside."""
+    if situation.active is None or situation.making or situation.switch is not None or not situation.may_retry:
         return False
-    if situation.pending is None and active.withdrawn_at is not None:
-        lifecycle.order_generation(
-            situation.clock, trigger=Generation.Trigger.WITHDRAWAL, because="withdrawal", at_once=True
-        )
+    return situation.is_replaced_at_once or situation.made_because is not None
+
+
+def _generate(situation: Situation) -> bool:
+    if not _generates(situation):
+        return False
+    if situation.is_replaced_at_once:
+        lifecycle.order_generation(situation.clock, trigger=Generation.Trigger.WITHDRAWAL, because="withdrawal")
         return True
-    if situation.made_because is not None:
-        situation = situation.with_clock(ask_clock())
     because = situation.made_because
-    if because is None or situation.clock_verdict not in {ClockVerdict.DO, ClockVerdict.DO_WITH_EVENT}:
+    if because is None or situation.clock_verdict not in ALLOWED:
         return False
     lifecycle.order_generation(situation.clock, trigger=Generation.Trigger.SCHEDULE, because=because.value)
     return True
@@ -207,7 +215,7 @@ def _publish(situation: Situation, server: Server) -> bool:
     if forgotten:
         served = server.store.current
         Generation.objects.filter(number__in=[number for number in forgotten if number != served]).update(
-            host_key=None, key_deleted_at=situation.clock.now
+            host_key=None, key_deleted_at=situation.clock.best
         )
     return differs or bool(forgotten)
 

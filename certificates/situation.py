@@ -9,7 +9,8 @@ from functools import cached_property
 
 from cryptography import x509
 from django.conf import settings as django_settings
-from django.db.models import Count, F, Max, OuterRef, Q, Subquery
+from django.db.models import Case, Count, F, Max, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce
 
 from certificates import host_keys
 from certificates.models import Generation, Settings, Switch
@@ -22,6 +23,9 @@ from pbxcerts.system.models import General
 
 State = Generation.State
 AN_HOUR = timedelta(hours=1)
+# Two processes read the clock one after the other; what lies further ahead was written by a clock that was wrong then.
+STILL_NOW = timedelta(minutes=1)
+RETRY_AFTER_WITHDRAWAL = timedelta(minutes=10)
 
 
 def store() -> Store:
@@ -93,10 +97,15 @@ class Situation:
         assert pair.end is not None  # noqa: S101 - the constraint a_pair_has_its_times
         return self.clock.has_passed(pair.end, active_end=self.active_end)
 
+    def is_ahead(self, pair: Generation) -> bool:
+        """Not valid yet, by both clocks: it was made while the clock was wrong."""
+        assert pair.not_before is not None  # noqa: S101 - the constraint a_pair_has_its_times
+        return not self.is_valid(pair) and self.clock.best < pair.not_before
+
     @property
     def active_is_served(self) -> bool:
         """There is a pair that carries calls now."""
-        return self.active is not None and not self.has_ended(self.active)
+        return self.active is not None and not self.has_ended(self.active) and not self.is_ahead(self.active)
 
     # -- what comes next ----------------------------------------------------------------------------------------------
 
@@ -111,52 +120,74 @@ class Situation:
             self.settings.schedule,
             made_at=self.active.made_at,
             end=self.active.end,
-            settings_saved_at=self.settings.schedule_saved_at,
-            discarded_at=self.active.last_discarded_at,  # type: ignore[attr-defined]
+            settings_saved_at=self._happened(self.settings.schedule_saved_at),
+            discarded_at=self._happened(self.active.last_discarded_at),  # type: ignore[attr-defined]
         )
+
+    def _happened(self, at: datetime | None) -> datetime | None:
+        """Waiting for the night after an instant that a wrong clock wrote could take years."""
+        return at if at is not None and at <= self.clock.best + STILL_NOW else None
+
+    @property
+    def is_replaced_at_once(self) -> bool:
+        """A pair was withdrawn and nothing has taken its place yet: a new one is made now, whatever the schedule says."""
+        if self.active is None:
+            return False
+        if self.active.withdrawn_at is not None:
+            return self.pending is None or not self.is_valid(self.pending)
+        return self.pending is None and self.active.last_successor == State.WITHDRAWN  # type: ignore[attr-defined]
 
     @property
     def made_because(self) -> MakeBecause | None:
         """Why an automatic generation is to be made now, clock and failures left aside; None where none is."""
-        if self.due is None or self.active is None:
+        if self.due is None:
             return None
+        because = self._made_because(self.clock.best)
+        if because == MakeBecause.SLOT:
+            # The night is judged by the best clock alone, or two clocks that are hours apart would share none.
+            has_come = self.clock.has_passed(self.due.at, active_end=self.active_end)
+        else:
+            has_come = because is not None and (self._servers_decide or self._made_because(self.clock.now) is not None)
+        return because if has_come else None
+
+    def _made_because(self, moment: datetime) -> MakeBecause | None:
+        assert self.due is not None  # noqa: S101 - the caller has looked
+        assert self.active is not None  # noqa: S101 - something is due of it
         assert self.active.not_before is not None  # noqa: S101 - the constraint a_pair_has_its_times
         assert self.active.end is not None  # noqa: S101 - the same
-        because = {
-            lifetime.made_now(
-                self.settings.schedule,
-                now=moment,
-                due=self.due,
-                not_before=self.active.not_before,
-                end=self.active.end,
-                overlap_made_with=self.active.overlap,
-            )
-            for moment in self._moments
-        }
-        # By both clocks: one that runs ahead makes nothing due, one that runs behind keeps nothing from being made
-        # when two servers decide alone.
-        return None if None in because else because.pop()
+        return lifetime.made_now(
+            self.settings.schedule,
+            now=moment,
+            due=self.due,
+            not_before=self.active.not_before,
+            end=self.active.end,
+            overlap_made_with=self.active.overlap,
+        )
 
     @property
-    def _moments(self) -> set[datetime]:
-        """The clocks that have to agree on what has passed."""
-        clock, end = self.clock, self.active_end
-        if clock.agreed and end is not None and clock.corrected >= end - clocks.SERVERS_DECIDE:
-            return {clock.corrected}
-        return {clock.best, clock.now} if abs(clock.best - clock.now) > clocks.WRONG_ABOVE else {clock.now}
+    def _servers_decide(self) -> bool:
+        """Two servers that agree decide alone in the last day of the active pair (DESIGN 3.2)."""
+        end = self.active_end
+        return self.clock.agreed and end is not None and self.clock.corrected >= end - clocks.SERVERS_DECIDE
 
     @property
     def failures(self) -> int:
-        """How often in a row an automatic generation for this slot has failed."""
+        """How often in a row an automatic generation of a successor has failed."""
         return (self.active.slot_failures or 0) if self.active else 0  # type: ignore[attr-defined]
 
     @property
+    def retry_at(self) -> datetime | None:
+        """The end of the pause after a failed attempt: 1 minute, then 10; None where there is none."""
+        failed_at = self._happened(self.active.slot_failed_at) if self.active else None  # type: ignore[attr-defined]
+        if failed_at is None or not self.failures:
+            return None
+        if self.is_replaced_at_once:
+            return failed_at + RETRY_AFTER_WITHDRAWAL
+        return lifetime.retry_at(failed_at, self.failures)
+
+    @property
     def may_retry(self) -> bool:
-        """Not within the pause after a failed attempt (1 minute, then 10)."""
-        failed_at = self.active.slot_failed_at if self.active else None  # type: ignore[attr-defined]
-        if not self.failures or failed_at is None or failed_at > self.clock.now:
-            return True
-        return self.clock.now >= lifetime.retry_at(failed_at, self.failures)
+        return self.retry_at is None or self.clock.best >= self.retry_at
 
     @property
     def next_at(self) -> datetime | None:
@@ -167,7 +198,7 @@ class Situation:
         assert self.active.end is not None  # noqa: S101 - the same
         return lifetime.next_time(
             self.settings.schedule,
-            now=self.clock.now,
+            now=max(self.clock.best, self.retry_at or self.clock.best),
             due=self.due,
             not_before=self.active.not_before,
             end=self.active.end,
@@ -242,7 +273,7 @@ class Situation:
                 if pair.host_key is not None
             ),
             current=self.active.number if self.active else None,
-            next=self.pending.number if self.pending else None,
+            next=self.pending.number if self.pending in self.keyed else None,
             bundle=self.bundle,
         )
 
@@ -251,10 +282,23 @@ class Situation:
 
 
 def _living_generations() -> Iterable[Generation]:
-    """One query. Its annotations are about the slot of a successor: failed attempts, and the newest that was discarded."""
+    """One query. Its annotations are about the successors that were made for a pair, or tried to.
+
+    `slot_failures` and `slot_failed_at`: the automatic attempts that failed since the last that did not;
+    `last_successor`: the state of that one; `last_discarded_at`: when one was discarded last.
+    """
     automatic = [Generation.Trigger.SCHEDULE, Generation.Trigger.WITHDRAWAL]
     successors = Generation.objects.order_by().filter(replaces=OuterRef("number")).values("replaces")
-    failed = successors.filter(state=State.FAILED, trigger__in=automatic)
+    made = Generation.objects.filter(replaces=OuterRef("number")).exclude(state__in=[State.FAILED, State.MAKING])
+    # One that was discarded has been replaced by the schedule; that its key leaked too changes nothing.
+    became = Case(When(discarded_at__isnull=False, then=Value(State.DISCARDED)), default=F("state"))
+    made_before = (
+        Generation.objects.filter(replaces=OuterRef("replaces"))
+        .exclude(state__in=[State.FAILED, State.MAKING])
+        .order_by("-number")
+        .values("number")[:1]
+    )
+    failed = successors.filter(state=State.FAILED, trigger__in=automatic, number__gt=Coalesce(Subquery(made_before), 0))
     return (
         Generation.objects.filter(
             Q(state__in=[State.MAKING, State.PREPARED, State.HELD, State.ACTIVE]) | Q(host_key__isnull=False)
@@ -262,6 +306,7 @@ def _living_generations() -> Iterable[Generation]:
         .annotate(
             slot_failures=Subquery(failed.annotate(count=Count("pk")).values("count")),
             slot_failed_at=Subquery(failed.annotate(last=Max("failed_at")).values("last")),
+            last_successor=Subquery(made.annotate(became=became).order_by("-number").values("became")[:1]),
             last_discarded_at=Subquery(successors.annotate(last=Max("discarded_at")).values("last")),
         )
         .order_by(F("number").desc())

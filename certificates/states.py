@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+
 from certificates.models import Generation, Transition
 
 State = Generation.State
@@ -58,18 +60,19 @@ def move(
     reason: str = "",
     **changes: Any,
 ) -> None:
-    """Change the state, and with it the fields in `changes`, if it is still what `generation` says. Call it in a transaction.
+    """Change the state, and with it the fields in `changes`, if it is still what `generation` says.
 
     Raises NotAllowed or Overtaken, and then nothing has changed.
     """
     old = State(generation.state)
     if to not in TRANSITIONS[old]:
         raise NotAllowed(f"generation {generation.number}: {old} -> {to}")
-    if not Generation.objects.filter(number=generation.number, state=old).update(state=to, **changes):
-        raise Overtaken(f"generation {generation.number} is no longer {old}")
-    Transition.objects.create(
-        generation=generation, from_state=old, to_state=to, at=now, by=by, why=why, reason=reason[:500]
-    )
+    with transaction.atomic():
+        if not Generation.objects.filter(number=generation.number, state=old).update(state=to, **changes):
+            raise Overtaken(f"generation {generation.number} is no longer {old}")
+        Transition.objects.create(
+            generation=generation, from_state=old, to_state=to, at=now, by=by, why=why, reason=reason[:500]
+        )
     generation.state = to
     for field, value in changes.items():
         setattr(generation, field, value)

@@ -122,7 +122,7 @@ def _refusal(switch: Switch, situation: Situation) -> str:
 
 
 def _commit(switch: Switch, situation: Situation) -> None:
-    now = situation.clock.now
+    now = situation.clock.best
     with transaction.atomic():
         mine = Switch.objects.filter(pk=switch.pk, running=True, switched_at=None)
         if not mine.update(switched_at=now, before=switch.before):
@@ -134,7 +134,7 @@ def _commit(switch: Switch, situation: Situation) -> None:
 
 def _change_places(switch: Switch, situation: Situation) -> None:
     clock, active = situation.clock, situation.active
-    now = clock.now
+    now = clock.best
     to = situation.generation(switch.to_id)
     assert to is not None  # noqa: S101 - _refusal has looked
     move = partial(states.move, now=now, by=switch.by, why=switch.why, reason=switch.reason)
