@@ -28,8 +28,8 @@ ctrl_tcp_listen 127.0.0.1:{control}
 """
 ACCOUNT = "<sip:{user}@{server};transport=tls>;auth_pass=none;regint=3600;answermode=auto\n"
 
-REGISTERED = r"\{0/TLS/v4\} 200 OK"
-REFUSED = r"(?:verify_handler: error_string = |Register: )(.+)\n"
+OUTCOME = r"\{0/TLS/v4\} (200 OK)|Register: .+\n"
+REASON = r"verify_handler: error_string = (.+)\n"
 
 
 class Baresip(Program):
@@ -56,8 +56,11 @@ class Baresip(Program):
         self.stop()
 
     def refusal(self):
-        """Why it refuses the server's certificate; "" when it has registered."""
-        return self.wait_for(f"{REGISTERED}|{REFUSED}").group(1) or ""
+        """Why it refuses the server; "" when it has registered."""
+        if self.wait_for(OUTCOME).group(1):
+            return ""
+        reason = re.search(REASON, self.log())
+        return reason.group(1) if reason else "not for its certificate"
 
     def dial(self, name):
         self._command("dial", f"sip:{name}@{self.server}")

@@ -17,11 +17,14 @@ class Kamailio(Program):
         self.stores = stores
         self.ports = {store: free_port() for store in stores}
         self.socket = f"unix:{self.directory}/ctl"
-        self.reload_command = debian13.command("kamcmd", "-s", self.socket, "tls.reload")
+        # Whoever is in the server's group may have it reload.
+        self.reload_command = debian13.command(
+            *("kamcmd", "-s", self.socket, "tls.reload"), user="nobody", group=self.group
+        )
 
     def __enter__(self):
         listeners = "".join(f"listen=tls:127.0.0.1:{port}\n" for port in self.ports.values())
-        route = CONFIGURATION.read_text().replace("@DIRECTORY@", str(self.directory))
+        route = CONFIGURATION.read_text().replace("@DIRECTORY@", str(self.directory)).replace("@GROUP@", self.group)
         (self.directory / "kamailio.cfg").write_text(listeners + route)
         sections = {"default": self.stores[0], **{f"127.0.0.1:{port}": store for store, port in self.ports.items()}}
         (self.directory / "tls.cfg").write_text("".join(_section(*section) for section in sections.items()))

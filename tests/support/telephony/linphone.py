@@ -37,8 +37,8 @@ reg_sendregister=1
 publish=0
 """
 
-REGISTERED = r"to \[LinphoneRegistrationOk\]"
-REFUSED = r"(?:Found certificate depth=\[\d\], flags=\[|to \[LinphoneRegistration)((?!Ok|Progress)[^\]]+?) ?\]"
+OUTCOME = r"to \[LinphoneRegistration(Ok|Failed)\]"
+REASON = r"Found certificate depth=\[\d\], flags=\[([^\]]+?) ?\]"
 
 
 class Linphone(Program):
@@ -73,8 +73,11 @@ class Linphone(Program):
         self.stop()
 
     def refusal(self):
-        """Why it refuses the server's certificate; "" when it has registered."""
-        return self.wait_for(f"{REGISTERED}|{REFUSED}").group(1) or ""
+        """Why it refuses the server; "" when it has registered."""
+        if self.wait_for(OUTCOME).group(1) == "Ok":
+            return ""
+        reason = re.search(REASON, self.log())
+        return reason.group(1) if reason else "not for its certificate"
 
     def dial(self, name):
         self._command(f"call sip:{name}@{self.server}")
