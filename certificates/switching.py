@@ -80,7 +80,7 @@ def carry_out(switch: Switch, situation: Situation, server: Server) -> Outcome:
     began = time.monotonic()
 
     def now() -> datetime:
-        return situation.clock.now + timedelta(seconds=time.monotonic() - began)
+        return situation.clock.best + timedelta(seconds=time.monotonic() - began)
 
     if switch.switched_at is None:
         if refusal := _refusal(switch, situation):

@@ -15,12 +15,13 @@ from certificates.handover import Readiness
 from certificates.models import Generation
 from certificates.pki import lifetime
 from certificates.situation import Situation
-from pbxcerts.system.clock import Clock, ClockState, ClockVerdict
+from pbxcerts.system.clock import WARNS_ABOVE, Clock, ClockState
 from pbxcerts.system.events import Kind, Notice
 from pbxcerts.system.models import Severity
 
 HEARTBEAT_LATE = timedelta(minutes=5)
 MISSING_STEPS = (7, 3, 1)
+NAMED_AT_MOST = 20
 
 NO_GENERATION = Kind(
     "no_generation",
@@ -77,8 +78,8 @@ CLOCK_JUMPED = Kind(
 CLOCK_LAST_CHANCE = Kind(
     "clock_last_chance",
     Severity.CRITICAL,
-    _("Certificates are renewed although the clock is in doubt, because the active ones end on %(end)s."),
-    cleared=_("The clock no longer stands against a renewal."),
+    _("Generation %(number)s was made although the clock is in doubt, because the pair before it was about to end."),
+    cleared=_("The clock is right again."),
 )
 NO_NAMES = Kind(
     "no_names",
@@ -110,7 +111,7 @@ PAIR_ENDS = Kind(
     "pair_ends",
     Severity.SERIOUS,
     _("The active certificates end on %(end)s, in less than %(days)s days."),
-    cleared=_("The active certificates no longer end soon."),
+    cleared=_("The active certificates are no longer about to end."),
 )
 PAIR_ENDED = Kind(
     "pair_ended",
@@ -121,7 +122,9 @@ PAIR_ENDED = Kind(
 HANDOVER_WAITS = Kind(
     "handover_waits",
     Severity.NORMAL,
-    _("The handover to generation %(number)s waits until %(deadline)s; terminals not yet confirmed: %(count)s."),
+    _(
+        "The handover to generation %(number)s waits until %(deadline)s; terminals not yet confirmed: %(count)s (%(names)s)."
+    ),
     cleared=_("The handover is over."),
 )
 DEADLINE_NEAR = Kind(
@@ -231,11 +234,10 @@ def clock_warnings(clock: Clock) -> Iterator[Notice]:
             yield Notice(CLOCK_WRONG, params={"seconds": seconds})
         case ClockState.FAR_OFF:
             yield Notice(CLOCK_FAR_OFF, params={"seconds": seconds})
-        case ClockState.RIGHT if clock.warns and clock.measurement is not None:
-            if clock.measurement.disagreed:
-                yield Notice(CLOCK_DISAGREE)
-            if abs(clock.measurement.offset) > timedelta(seconds=1):
-                yield Notice(CLOCK_INEXACT, params={"seconds": seconds})
+        case ClockState.RIGHT if clock.measurement is not None and abs(clock.measurement.offset) > WARNS_ABOVE:
+            yield Notice(CLOCK_INEXACT, params={"seconds": seconds})
+    if clock.warns and clock.measurement is not None and clock.measurement.disagreed:
+        yield Notice(CLOCK_DISAGREE)
     if clock.jumped is not None:
         yield Notice(CLOCK_JUMPED, params={"seconds": f"{clock.jumped.total_seconds():+.0f}"})
 
@@ -252,6 +254,9 @@ def _all(situation: Situation, seen: Observations) -> Iterator[Notice]:
         yield Notice(NO_NAMES)
     if situation.active is None and situation.pending is None:
         yield Notice(NO_GENERATION)
+    newest = situation.pending or situation.active
+    if newest is not None and situation.clock.state != ClockState.RIGHT and _made_in_doubt(newest):
+        yield Notice(CLOCK_LAST_CHANCE, subject=str(newest.number), params={"number": newest.number})
     if seen.publish_failure:
         yield Notice(PUBLISH_FAILED, params={"error": seen.publish_failure})
     elif seen.differences:
@@ -261,6 +266,10 @@ def _all(situation: Situation, seen: Observations) -> Iterator[Notice]:
         yield from _active_warnings(situation, situation.active)
     if situation.pending is not None and situation.active is not None:
         yield from _handover_warnings(situation, situation.pending, situation.active, seen.readiness)
+
+
+def _made_in_doubt(pair: Generation) -> bool:
+    return pair.trigger == Generation.Trigger.SCHEDULE and pair.clock_state != ClockState.RIGHT
 
 
 def _server_warnings(situation: Situation, seen: Observations) -> Iterator[Notice]:
@@ -292,7 +301,7 @@ def _active_warnings(situation: Situation, active: Generation) -> Iterator[Notic
     overdue = missed is not None or situation.failures > 0
     step = lifetime.ends_in_step(now=clock.best, end=active.end, overlap_made_with=active.overlap, overdue=overdue)
     if step is not None:
-        yield Notice(PAIR_ENDS, subject=f"{number}:{step}", params={"end": active.end.isoformat(), "days": step})
+        yield Notice(PAIR_ENDS, subject=number, step=str(step), params={"end": active.end.isoformat(), "days": step})
     if situation.settings.interval_days > active.interval_days:
         yield Notice(INTERVAL_LENGTHENED, subject=number, params={"made_with": active.interval_days})
     if active.withdrawn_at is not None:
@@ -306,17 +315,17 @@ def _active_warnings(situation: Situation, active: Generation) -> Iterator[Notic
     if missed is not None and situation.next_at is not None:
         yield Notice(
             GENERATION_MISSED,
-            subject=f"{number}:{missed.isoformat()}",
+            subject=number,
+            step=missed.isoformat(),
             params={"missed": missed.isoformat(), "next": situation.next_at.isoformat()},
         )
-    if situation.made_because is not None and situation.clock_verdict == ClockVerdict.DO_WITH_EVENT:
-        yield Notice(CLOCK_LAST_CHANCE, subject=number, params={"end": active.end.isoformat()})
 
 
 def _handover_warnings(
     situation: Situation, pending: Generation, active: Generation, readiness: Readiness
 ) -> Iterator[Notice]:
     number, clock = str(pending.number), situation.clock
+    names = ", ".join(missing.name or missing.number for missing in readiness.missing[:NAMED_AT_MOST]) or "-"
     if pending.state == Generation.State.HELD:
         deadline = pending.deadline.isoformat() if pending.deadline else ""
         if pending.held_because == Generation.Held.SWITCH_FAILED:
@@ -331,6 +340,7 @@ def _handover_warnings(
                 "number": pending.number,
                 "deadline": pending.deadline.isoformat(),
                 "count": len(readiness.missing),
+                "names": names,
             },
         )
     if pending.deadline is None:
@@ -339,12 +349,12 @@ def _handover_warnings(
     if readiness.missing and left > timedelta(0):
         reached = [step for step in MISSING_STEPS if left <= timedelta(days=step)]
         if reached:
-            names = ", ".join(missing.name or missing.number for missing in readiness.missing[:20])
             yield Notice(
                 DEADLINE_NEAR,
-                subject=f"{number}:{min(reached)}",
+                subject=number,
+                step=str(min(reached)),
                 params={"deadline": pending.deadline.isoformat(), "names": names},
             )
     if left <= timedelta(0) and readiness.holds_deadline:
         day = clock.best.astimezone(situation.general.zone).date().isoformat()
-        yield Notice(DEADLINE_HELD, subject=f"{number}:{day}")
+        yield Notice(DEADLINE_HELD, subject=number, step=day)

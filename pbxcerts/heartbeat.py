@@ -60,7 +60,7 @@ def _remember(outcome: Outcome, heartbeat: Heartbeat, store: Store) -> None:
     heartbeat.presented = look_if_due(situation, heartbeat.presented, did=outcome.did)
     if not outcome.was_busy:
         heartbeat.publish_failure = outcome.publish_failure
-    heartbeat.last_run = situation.clock.now
+    # With the beat before this one: a heartbeat that was missing can only say so when it is back.
     true_now = warnings.warnings(situation, observe(situation, heartbeat, published=store))
     events.reconcile([*true_now, *process_warnings.warnings()], now=situation.clock.now)
     Heartbeat.objects.update(

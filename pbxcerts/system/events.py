@@ -37,11 +37,20 @@ class Kind:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that is true now and that the page says. `subject` tells the steps of one kind apart."""
+    """Something that is true now and that the page says. `subject` says of what.
+
+    Each `step` of it is a message of its own; the earlier ones stay open until the matter itself is over.
+    """
 
     kind: Kind
     subject: str = ""
     params: dict[str, Any] = field(default_factory=dict)
+    step: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Kind and subject of its message."""
+        return self.kind.id, f"{self.subject}/{self.step}" if self.step else self.subject
 
     @property
     def id(self) -> str:
@@ -94,11 +103,16 @@ def _local(value: str) -> str:
 
 def reconcile(warnings: Iterable[Notice], *, now: datetime, open_messages: list[EventMessage] | None = None) -> None:
     """Send what has become true, clear what no longer is. Costs one query when nothing changed."""
-    true_now = {(warning.kind.id, warning.subject): warning for warning in warnings}
+    true_now = {warning.key: warning for warning in warnings}
+    matters = {(warning.kind.id, warning.subject) for warning in true_now.values()}
     if open_messages is None:
         open_messages = list(EventMessage.objects.filter(cleared_at=None))
     known = {(message.kind, message.subject): message for message in open_messages}
-    over = [message.pk for key, message in known.items() if message.with_match and key not in true_now]
+    over = [
+        message.pk
+        for (kind, subject), message in known.items()
+        if message.with_match and (kind, subject.partition("/")[0]) not in matters
+    ]
     if over:
         EventMessage.objects.filter(pk__in=over, cleared_at=None).update(cleared_at=now)
     for key, warning in true_now.items():
@@ -108,16 +122,18 @@ def reconcile(warnings: Iterable[Notice], *, now: datetime, open_messages: list[
 
 def tell(warning: Notice, *, now: datetime) -> None:
     """Send a message that no later one clears; once for each kind and subject, however often it is told."""
-    if not EventMessage.objects.filter(kind=warning.kind.id, subject=warning.subject).exists():
+    kind, subject = warning.key
+    if not EventMessage.objects.filter(kind=kind, subject=subject).exists():
         _send(warning, now=now, with_match=False)
 
 
 def _send(warning: Notice, *, now: datetime, with_match: bool) -> None:
+    kind, subject = warning.key
     try:
         with transaction.atomic():
             EventMessage.objects.create(
-                kind=warning.kind.id,
-                subject=warning.subject,
+                kind=kind,
+                subject=subject,
                 severity=warning.severity,
                 params=warning.params,
                 with_match=with_match,
