@@ -1,5 +1,9 @@
 """The pages for what goes wrong; the templates 404, 403_csrf and 500 are shown by Django's own views."""
 
+from typing import Any
+
+from axes.helpers import get_cool_off
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -13,6 +17,12 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     host = request.META.get("HTTP_HOST", "") if isinstance(exception, DisallowedHost) else ""
     with translation.override(translation.get_language_from_request(request)):
         return render(request, "400.html", {"host": host}, status=400)
+
+
+def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any]) -> HttpResponse:
+    """429 after too many wrong passwords; django-axes asks for it."""
+    context = {"limit": settings.AXES_FAILURE_LIMIT, "minutes": round(get_cool_off(request).total_seconds() / 60)}
+    return render(request, "registration/lockout.html", context, status=429)
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -41,7 +41,8 @@ def test_a_disabled_user_stays_out(client, administrator, viewer, password):
 def test_ten_wrong_passwords_lock_the_name_and_the_page_says_what_to_do(client, administrator, password):
     answers = [log_in(client, administrator.username, f"wrong {count}") for count in range(10)]
     assert [answer.status_code for answer in answers] == [200] * 9 + [429]
-    assert "quarter of an hour" in answers[-1].content.decode()
+    assert "After 10 wrong passwords" in answers[-1].content.decode()
+    assert "Wait 15 minutes" in answers[-1].content.decode()
     assert log_in(client, administrator.username, password).status_code == 429
 
 

@@ -1,5 +1,6 @@
 """The form of System / General. The command line sets the same parameters through it."""
 
+from functools import cache
 from itertools import groupby
 from typing import Any
 from zoneinfo import available_timezones
@@ -30,6 +31,7 @@ MOST_TLS_ADDRESSES = 4
 MOST_NAMES = 50
 
 
+@cache
 def time_zones() -> list[tuple[str, str | Promise | list[tuple[str, str]]]]:
     """Every zone of the IANA database, by region as <optgroup>."""
     zones = sorted(available_timezones() - {"localtime", "Factory"})
@@ -128,7 +130,7 @@ class GeneralForm(ParameterForm, forms.Form):
         help_text=_("For the pages of everybody who has not chosen another language, and for the command line."),
     )
     redirect_to_https = SwitchField(
-        label=_("Redirect WebAdmin to HTTPS"),
+        label=_("Redirect to HTTPS"),
         help_text=_("Can be switched on while the panel also answers over HTTPS (start option “bind-https”)."),
     )
 
