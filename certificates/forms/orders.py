@@ -1,0 +1,136 @@
+"""What a person confirms before the pairs change: generate, activate, move the deadline, roll back, discard, withdraw."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from certificates.outlook import GenerationOutlook
+from pbxcerts.system.clock import ClockVerdict
+from pbxcerts.system.form_layout import ColumnForm
+from pbxcerts.system.reauthentication import Reauthentication
+
+
+def _reason_field() -> forms.CharField:
+    return forms.CharField(
+        label=_("Reason"),
+        required=False,
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("Stands in the history for everybody to read."),
+    )
+
+
+class ReasonForm(ColumnForm, forms.Form):
+    reason = _reason_field()
+
+
+class CriticalForm(Reauthentication, ReasonForm):
+    """With the password once more: what takes a pair out of service."""
+
+
+class DeadlineForm(ColumnForm, forms.Form):
+    at = forms.DateTimeField(
+        label=_("New deadline"),
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
+        widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
+        error_messages={
+            "required": _("Enter a date and a time."),
+            "invalid": _("Enter a date and a time, for example 2030-01-31T02:00."),
+        },
+    )
+
+    def __init__(self, *args: Any, latest: datetime, latest_text: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.latest = latest
+        self.fields["at"].help_text = _("At the latest %(latest)s.") % {"latest": latest_text}
+
+
+class GenerateForm(Reauthentication, ColumnForm, forms.Form):
+    """`newest` is the number of the newest attempt that was on the screen: what came after it was not seen.
+
+    The password is asked for where a pair in service would be replaced at once. Where there is no choice of how, or no
+    doubt about the clock, the field is not there.
+    """
+
+    AT_ONCE = "at_once"
+    HANDOVER = "handover"
+
+    newest = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
+    how = forms.ChoiceField(
+        label=_("Switch the communication server"),
+        choices=[(HANDOVER, _("with handover: terminals first, server last")), (AT_ONCE, _("at once"))],
+        widget=forms.RadioSelect(attrs={"class": "form-check-input"}),
+    )
+    reason = _reason_field()
+    confirm_clock = forms.BooleanField(
+        label=_("Generate although the clock is in doubt"),
+        required=False,
+        help_text=_("The dates of the certificates come from this clock. That you confirmed it stands in the history."),
+    )
+
+    def __init__(self, data: Any = None, *, request: HttpRequest, outlook: GenerationOutlook, newest: int) -> None:
+        initial = {"newest": newest, "how": self.HANDOVER}
+        super().__init__(data, request=request, initial=initial, prefix=None)
+        self.outlook = outlook
+        self.seen = newest
+        if outlook.only_at_once:
+            del self.fields["how"]
+        if outlook.clock_verdict is ClockVerdict.DO:
+            del self.fields["confirm_clock"]
+        if outlook.interrupts_service:
+            self.fields["password"].help_text = _("Needed only to switch at once, because that can cost calls.")
+        else:
+            del self.fields["password"]
+
+    @property
+    def at_once(self) -> bool:
+        return self.outlook.only_at_once or self.cleaned_data.get("how") == self.AT_ONCE
+
+    @property
+    def without_clock(self) -> bool:
+        return bool(self.cleaned_data.get("confirm_clock"))
+
+    def needs_password(self) -> bool:
+        return self.at_once
+
+    def clean_newest(self) -> int:
+        newest: int = self.cleaned_data["newest"]
+        if newest != self.seen:
+            self.data = {**{name: self.data.get(name) for name in self.data}, "newest": str(self.seen)}
+            self.add_error(
+                None,
+                ValidationError(
+                    _(
+                        "Another generation has been ordered since this page was opened. See below what one more would do"
+                        " now, and generate again only if you still want to."
+                    ),
+                    code="overtaken",
+                ),
+            )
+        return newest
+
+    def clean(self) -> None:
+        verdict = self.outlook.clock_verdict
+        if verdict is ClockVerdict.DO:
+            return
+        if not self.without_clock:
+            self.add_error(
+                "confirm_clock",
+                ValidationError(
+                    _("It is not certain that the clock is right. Tick this if you want to generate all the same."),
+                    code="clock",
+                ),
+            )
+        if verdict is ClockVerdict.REFUSE_UNLESS_REASON and not self.cleaned_data.get("reason"):
+            self.add_error(
+                "reason",
+                ValidationError(
+                    _("The clock is more than 12 hours off: say why you want to generate all the same."), code="reason"
+                ),
+            )

@@ -1,0 +1,167 @@
+"""The form of the page "Self-signed certificates". The command line sets the same parameters through it."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from certificates.models import Counts, KeyTypes, Settings
+from pbxcerts.system.form_layout import ParameterForm, Parameters
+from pbxcerts.system.forms.entries import SwitchField
+from pbxcerts.system.reauthentication import Reauthentication
+
+
+def _label(name: str) -> Any:
+    return Settings._meta.get_field(name).verbose_name  # type: ignore[union-attr]
+
+
+_DAYS = _("Enter a whole number of days from 1 to 3650.")
+_OVERLAP = _("Enter a whole number of days from 0 to 90.")
+_TIME = _("Enter a time of day as hours and minutes, from 00:00 to 23:59.")
+_NUMBER = {"inputmode": "numeric", "autocomplete": "off", "maxlength": 8}
+
+
+class SettingsForm(ParameterForm, forms.Form):
+    """`settings` is the row as it is. The field `version` says which state of it was on the screen.
+
+    Numbers and the time are plain text fields, so that what was typed is still there when it is refused.
+    """
+
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
+    interval_days = forms.IntegerField(
+        label=_label("interval_days"),
+        min_value=1,
+        max_value=3650,
+        widget=forms.TextInput(attrs=_NUMBER),
+        help_text=_(
+            "After so many days a new root and a new host certificate are made. The interval is also their validity,"
+            " to which the overlap is added. 365 suits most systems; 1 to 3650 are possible."
+        ),
+        error_messages=dict.fromkeys(["required", "invalid", "min_value", "max_value"], _DAYS),
+    )
+    generation_time = forms.TimeField(
+        label=_label("generation_time"),
+        input_formats=["%H:%M", "%H:%M:%S"],
+        widget=forms.TimeInput(format="%H:%M", attrs={"autocomplete": "off", "maxlength": 8, "placeholder": "02:00"}),
+        help_text=_(
+            "The time of day of the generation, in the time zone of System / General. Choose one outside office hours:"
+            " Mitel SIP phones restart to take over new certificates, and a restart during work costs calls."
+        ),
+        error_messages=dict.fromkeys(["required", "invalid"], _TIME),
+    )
+    overlap_days = forms.IntegerField(
+        label=_label("overlap_days"),
+        min_value=0,
+        max_value=90,
+        widget=forms.TextInput(attrs=_NUMBER),
+        help_text=_(
+            "How long the old pair stays valid beside the new one. In this time the terminals get the new certificates,"
+            " and the server is switched when they have them, after half of it at the latest. With 0 the server is"
+            " switched at once: terminals that do not have the new root certificate yet can't make calls."
+        ),
+        error_messages=dict.fromkeys(["required", "invalid", "min_value", "max_value"], _OVERLAP),
+    )
+    handover_counts = forms.ChoiceField(
+        label=_label("handover_counts"),
+        choices=Counts.choices,
+        help_text=_(
+            "Whose confirmation the server waits for before it is switched, up to the deadline. Waiting costs nothing"
+            " while the old pair is valid; switching too early costs calls."
+        ),
+    )
+    key_type = forms.ChoiceField(
+        label=_label("key_type"),
+        choices=KeyTypes.choices,
+        help_text=_(
+            "Holds from the next generation on. RSA 2048 is understood by every telephone; some older ones fail with"
+            " EC P-256 or are slow with RSA 3072."
+        ),
+    )
+    addresses_as_dns = SwitchField(
+        label=_label("addresses_as_dns"),
+        help_text=_(
+            "Only for telephones that reach the server by its address and still refuse its certificate: older TLS"
+            " libraries find an address only among the names. Holds from the next generation on."
+        ),
+    )
+
+    def __init__(self, data: Any = None, *, settings: Settings) -> None:
+        self.settings = settings
+        super().__init__(data, initial={name: getattr(settings, name) for name in self.base_fields})
+
+    def layout(self) -> list[Parameters | str]:
+        return ["version", Parameters(_("Self-signed certificates"), *PARAMETERS)]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What a valid form sets: name and value of each parameter."""
+        return {name: self.cleaned_data[name] for name in PARAMETERS}
+
+    def make_read_only(self) -> None:
+        for field in self.fields.values():
+            field.disabled = True
+
+    def clean_generation_time(self) -> time:
+        entered: time = self.cleaned_data["generation_time"]
+        if entered.second:
+            raise ValidationError(_TIME, code="seconds")
+        return entered
+
+    def clean(self) -> None:
+        interval, overlap = self.cleaned_data.get("interval_days"), self.cleaned_data.get("overlap_days")
+        if interval is not None and overlap is not None and overlap > interval:
+            self.add_error(
+                "overlap_days",
+                ValidationError(_("The overlap can't be longer than the interval."), code="overlap_above_interval"),
+            )
+
+    def compare_with(self, settings: Settings) -> None:
+        """Somebody else has saved `settings` meanwhile: show where they differ from what is typed, and keep what is typed.
+
+        From now on the form is about that row, so that applying it once more is a decision and no accident.
+        """
+        typed = self.parameters
+        self.settings = settings
+        self.data = {**{name: self.data.get(name) for name in self.data}, "version": str(settings.version)}
+        self.add_error(
+            None,
+            ValidationError(
+                _(
+                    "Somebody else has changed these settings while you were editing them. Nothing of yours has been applied;"
+                    " what you typed is still in the fields. Apply once more to replace what is stored."
+                ),
+                code="overtaken",
+            ),
+        )
+        for name, value in typed.items():
+            if getattr(settings, name) != value:
+                self.fields[name].stored = shown(settings, name)  # type: ignore[attr-defined]
+
+
+PARAMETERS = tuple(name for name in SettingsForm.base_fields if name != "version")
+
+
+class ConfirmSettings(Reauthentication, forms.Form):
+    """The second step of a change with consequences; `critical` where it also needs the password."""
+
+    def __init__(self, *args: Any, request: HttpRequest, critical: bool, **kwargs: Any) -> None:
+        super().__init__(*args, request=request, **kwargs)
+        self.critical = critical
+        if not critical:
+            del self.fields["password"]
+
+
+def shown(settings: Settings, name: str) -> str:
+    """A parameter's value as a person reads it."""
+    value = getattr(settings, name)
+    if isinstance(value, bool):
+        return str(_("on") if value else _("off"))
+    if isinstance(value, time):
+        return f"{value:%H:%M}"
+    display = getattr(settings, f"get_{name}_display", None)
+    return str(display() if display else value)

@@ -1,0 +1,164 @@
+"""Changing the settings of renewal: what a change would mean, and saving it without overwriting what somebody else saved."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from certificates import words
+from certificates.forms.settings import PARAMETERS, SettingsForm
+from certificates.handover import Terminals
+from certificates.models import Settings
+from certificates.reconciling import readiness, switch_because
+from certificates.situation import Situation
+from pbxcerts.system.saving import Invalid, SavingError
+
+SCHEDULE = {"interval_days", "generation_time", "overlap_days"}
+
+
+class Overtaken(SavingError):
+    """Somebody else has saved since `expected_version`; `settings` is the row as it is now."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("somebody else saved first")
+        self.settings = settings
+
+
+def apply_settings(changes: Mapping[str, str], *, expected_version: int, now: datetime) -> frozenset[str]:
+    """Set parameters as they are typed, validated by the page's own form; all or nothing.
+
+    Returns the names of those that changed. Raises `pbxcerts.system.saving.Invalid` (sentences by name) or Overtaken.
+    """
+    unknown = changes.keys() - set(PARAMETERS)
+    if unknown:
+        raise Invalid({name: [_("There is no such setting.")] for name in sorted(unknown)})
+    settings = Settings.load()
+    blank = SettingsForm(settings=settings)
+    typed = {name: blank[name].value() for name in blank.fields}
+    form = SettingsForm(typed | dict(changes), settings=settings)
+    if not form.is_valid():
+        raise Invalid({name: [str(sentence) for sentence in sentences] for name, sentences in form.errors.items()})
+    return save_settings(form.parameters, expected_version=expected_version, now=now)
+
+
+@transaction.atomic
+def save_settings(values: Mapping[str, Any], *, expected_version: int, now: datetime) -> frozenset[str]:
+    """Save validated values; returns the names of those that changed.
+
+    Values that stand there already change nothing and overtake nobody, so a form posted twice does no harm.
+    """
+    settings = Settings.load()
+    changed = frozenset(name for name, value in values.items() if getattr(settings, name) != value)
+    if not changed:
+        return changed
+    wanted = {name: values[name] for name in changed}
+    if changed & SCHEDULE:
+        # What was due by the old schedule waits for the next time of generation (DESIGN 3.1).
+        wanted["schedule_saved_at"] = now
+    current = Settings.objects.filter(pk=settings.pk, version=expected_version)
+    if not current.update(version=F("version") + 1, **wanted):
+        raise Overtaken(Settings.load())
+    return changed
+
+
+@dataclass(frozen=True)
+class Change:
+    """What would follow if `values` were saved now. Nothing is saved by asking."""
+
+    before: Situation
+    values: Mapping[str, Any]
+    terminals: Terminals
+
+    @cached_property
+    def changed(self) -> frozenset[str]:
+        return frozenset(name for name, value in self.values.items() if getattr(self.before.settings, name) != value)
+
+    @cached_property
+    def after(self) -> Situation:
+        settings = copy.copy(self.before.settings)
+        for name in self.changed:
+            setattr(settings, name, self.values[name])
+        if self.changed & SCHEDULE:
+            settings.schedule_saved_at = self.before.clock.now
+        return replace(self.before, settings=settings)
+
+    @property
+    def needs_confirmation(self) -> bool:
+        no_overlap = "overlap_days" in self.changed and self.after.settings.overlap_days == 0
+        return bool(self.changed & {"interval_days", "key_type"}) or no_overlap or self.switches_now
+
+    @property
+    def critical(self) -> bool:
+        """What needs the password: another key type, and a change by which the server would be switched now."""
+        return "key_type" in self.changed or self.switches_now
+
+    @cached_property
+    def switches_now(self) -> bool:
+        """The prepared pair waits by the settings as they are and would no longer wait."""
+        if "handover_counts" not in self.changed or self.before.pending is None:
+            return False
+        return not self._switches(self.before) and self._switches(self.after)
+
+    def _switches(self, situation: Situation) -> bool:
+        return switch_because(situation, readiness(situation, self.terminals)) is not None
+
+    def consequences(self) -> list[str]:
+        """What will happen and when, in sentences."""
+        return list(self._consequences())
+
+    def _consequences(self) -> Iterator[str]:
+        before, after = self.before.settings, self.after.settings
+        active = self.before.active
+        if self.switches_now and self.before.pending is not None:
+            yield _(
+                "Generation %(number)s is prepared and would no longer be waited for: the communication server is switched"
+                " to it within a minute. Terminals that do not have its root certificate yet can't make calls then."
+            ) % {"number": self.before.pending.number}
+        if active is not None and active.end is not None:
+            if after.interval_days > before.interval_days:
+                yield _(
+                    "The active pair was made for an interval of %(made_with)s and ends on %(end)s: that does not change."
+                    " The longer interval holds from the next generation on. If it is to hold now, generate manually."
+                ) % {"made_with": words.days(active.interval_days), "end": words.moment(active.end)}
+            elif after.interval_days < before.interval_days:
+                yield _(
+                    "The shorter interval also holds for the pair that is active now; it stays valid until %(end)s."
+                ) % {"end": words.moment(active.end)}
+        yield from self._next_generation()
+        if "overlap_days" in self.changed and after.overlap_days == 0:
+            yield _(
+                "Without overlap there is no handover: with each generation the communication server is switched at once,"
+                " and the old pair ends one hour after it was due to be replaced. Terminals that do not have the new root"
+                " certificate by then can't make calls until they have it."
+            )
+        if "key_type" in self.changed:
+            yield _(
+                "The next generation is made with %(key_type)s instead of %(old)s. The pairs that exist keep their keys."
+                " Make sure that every telephone understands the new key type: one that does not can't make calls."
+            ) % {"key_type": after.get_key_type_display(), "old": before.get_key_type_display()}
+
+    def _next_generation(self) -> Iterator[str]:
+        if not self.changed & SCHEDULE:
+            return
+        if self.before.active is None:
+            yield _(
+                "No pair is active yet, so nothing is renewed automatically before you have generated the first one."
+            )
+        elif self.before.pending is not None:
+            yield _("A handover is under way. It keeps its deadline; the new values hold from the next generation on.")
+        elif self.before.next_at is not None and self.after.next_at is not None:
+            if self.before.next_at == self.after.next_at:
+                yield _("The next automatic generation stays on %(at)s.") % {"at": words.moment(self.after.next_at)}
+            else:
+                yield _("The next automatic generation will be on %(after)s instead of %(before)s.") % {
+                    "after": words.moment(self.after.next_at),
+                    "before": words.moment(self.before.next_at),
+                }
