@@ -140,7 +140,7 @@ class Store:
         Raises StoreError; then `current` still shows what it showed before, unless only what comes after it failed.
         """
         with _refusals(self.path):
-            for name in ("generations", "trust"):
+            for name in ("", "generations", "trust"):
                 self._make_directory(self.path / name)
             self._clear_leftovers()
             try:
@@ -191,15 +191,14 @@ class Store:
 
     def _clear_leftovers(self) -> None:
         """What a crash left half written, keys among it, under a name that nobody reads."""
-        for leftover in [
-            *self.path.glob(".new-*"),
-            *self.path.glob("*/.new-*"),
-            *self.path.glob("generations/*/.new-*"),
-        ]:
-            if leftover.is_dir() and not leftover.is_symlink():
-                shutil.rmtree(leftover)
-            else:
-                leftover.unlink()
+        generations = self.path / "generations"
+        made = [place for place in generations.iterdir() if place.name.isdecimal() and not place.is_symlink()]
+        for place in [self.path, generations, self.path / "trust", *made]:
+            for leftover in place.glob(".new-*"):
+                if leftover.is_dir() and not leftover.is_symlink():
+                    shutil.rmtree(leftover)
+                else:
+                    leftover.unlink()
 
     def _put(self, pair: PublishedPair) -> None:
         """A directory appears whole, by one rename. One that is there is mended file by file, each by a rename."""
