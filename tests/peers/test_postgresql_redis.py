@@ -1,0 +1,262 @@
+"""The product over a PostgreSQL and a Redis of Debian, as the environment variables set them."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+import redis
+
+from tests.support.peers import missing, require_program
+from tests.support.product import Product, free_port
+
+pytestmark = pytest.mark.peer
+
+PASSWORD = "seven:copper/kettles@home"
+STARTS_WITHIN = 30
+
+ORDER_THE_FIRST = """
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+
+from certificates.lifecycle import order_generation
+from certificates.models import Generation, Settings
+from pbxcerts.system import timekeeping
+from pbxcerts.system.models import General
+
+general = General.load()
+general.fqdn, general.on_this_machine = "pbx.example.org", False
+general.save()
+settings = Settings.load()
+settings.key_type = "p256"
+settings.save()
+order_generation(timekeeping.current_clock(), trigger=Generation.Trigger.COMMAND, without_clock=True)
+"""
+
+VIOLATE = """
+import json
+from datetime import UTC, datetime
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+
+from django.db import IntegrityError, transaction
+from certificates.models import Generation
+
+now = datetime(2026, 7, 1, tzinfo=UTC)
+
+def insert(number, state, replaces):
+    try:
+        with transaction.atomic():
+            Generation.objects.create(
+                number=number, state=state, replaces=replaces, trigger="page", key_type="p256",
+                ordered_at=now, made_at=now, not_before=now, planned=now, end=now,
+            )
+    except IntegrityError as error:
+        return error.__cause__.diag.constraint_name
+    return "taken"
+
+print(json.dumps([
+    insert(1, "active", 0),
+    insert(2, "active", 1),
+    insert(3, "prepared", 1),
+    insert(4, "held", 2),
+    insert(5, "superseded", 1),
+    insert(6, "superseded", 5),
+    insert(7, "failed", 1),
+]))
+"""
+
+RACE = """
+import sys
+from certificates.lifecycle import StateRefused, order_generation
+from certificates.models import Generation
+from pbxcerts.system import timekeeping
+
+clock = timekeeping.current_clock()
+print("ready", flush=True)
+sys.stdin.read()
+try:
+    order_generation(clock, trigger=Generation.Trigger.PAGE, without_clock=True)
+except StateRefused:
+    print("refused")
+else:
+    print("claimed")
+"""
+
+
+def program(name):
+    """Debian keeps PostgreSQL's programs out of the way of PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(found[-1]) if found else shutil.which(name) or missing(f"{name} is not installed")
+
+
+@pytest.fixture(scope="module")
+def unprivileged():
+    """How to start a program that refuses to run as root, and a directory of its own that it can reach."""
+    directory = Path(tempfile.mkdtemp(prefix="pbxcerts-"))
+    user = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+    if user:
+        shutil.chown(directory, "nobody", "nogroup")
+    yield directory, user
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="module")
+def postgresql(unprivileged):
+    """A cluster of our own on loopback; its URL without the name of a database."""
+    directory, user = unprivileged
+    cluster, port = directory / "postgresql", free_port()
+    initdb, server = program("initdb"), program("postgres")
+    password = directory / "password"
+    password.write_text(PASSWORD)
+    password.chmod(0o644)
+    subprocess.run(
+        [initdb, "-D", cluster, "-U", "pbx certs", "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "-N"],
+        check=True,
+        capture_output=True,
+        cwd=directory,
+        **user,
+    )
+    settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={directory}", "fsync=off"]
+    url = f"postgresql://pbx%20certs:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
+    with (directory / "postgresql.log").open("wb") as log:
+        process = subprocess.Popen(
+            [server, "-D", cluster, *(word for setting in settings for word in ("-c", setting))],
+            cwd=directory,
+            stdout=log,
+            stderr=log,
+            **user,
+        )
+    try:
+        wait_until(lambda: psycopg.connect(f"{url}/postgres").close(), psycopg.OperationalError, process)
+        yield url
+    finally:
+        # SIGINT is its fast shutdown: sessions are ended, none is waited for.
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def broker(unprivileged):
+    """A Redis of our own on loopback, as a URL."""
+    directory, user = unprivileged
+    port = free_port()
+    url = f"redis://:kettle@127.0.0.1:{port}/0"
+    options = {"port": port, "bind": "127.0.0.1", "save": "", "requirepass": "kettle", "dir": directory}
+    with (directory / "redis.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                require_program("redis-server"),
+                *(str(w) for name, value in options.items() for w in (f"--{name}", value)),
+            ],
+            cwd=directory,
+            stdout=log,
+            stderr=log,
+            **user,
+        )
+    try:
+        with redis.Redis.from_url(url) as client:
+            wait_until(client.ping, redis.ConnectionError, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def wait_until(tried, error, process):
+    for _ in range(STARTS_WITHIN * 10):
+        assert process.poll() is None
+        try:
+            return tried()
+        except error:
+            time.sleep(0.1)
+    return tried()
+
+
+@pytest.fixture
+def product(postgresql, broker, tmp_path):
+    """The product over a new database."""
+    name = f"pbxcerts_{os.urandom(4).hex()}"
+    with psycopg.connect(f"{postgresql}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    with Product(tmp_path, PBXCERTS_DATABASE=f"{postgresql}/{name}", PBXCERTS_BROKER=broker) as product:
+        yield product
+
+
+def ask(product, query):
+    with psycopg.connect(product.environment["PBXCERTS_DATABASE"]) as connection:
+        return connection.execute(query).fetchall()
+
+
+def wait_for(product, query):
+    """Until the query has a row: two heartbeats by the schedule, at most."""
+    until = time.monotonic() + 150
+    while not (rows := ask(product, query)):
+        assert product.still_runs()
+        assert time.monotonic() < until, product.log.read_text()
+        time.sleep(0.2)
+    return rows
+
+
+def test_the_worker_makes_and_publishes_what_was_ordered_and_goes_on_beating(product, broker):
+    product.run(ORDER_THE_FIRST)
+    assert ask(product, "SELECT number, state FROM certificates_generation") == [(1, "making")]
+    with redis.Redis.from_url(broker) as client:
+        client.config_resetstat()
+        product.up()
+        product.wait_until_it_answers()
+        wait_for(product, "SELECT 1 FROM certificates_generation WHERE state = 'active'")
+        [(last_run,)] = wait_for(product, "SELECT last_run FROM system_heartbeat WHERE last_run IS NOT NULL")
+        wait_for(product, f"SELECT 1 FROM system_heartbeat WHERE last_run > '{last_run.isoformat()}'")
+        assert product.end() == 0
+        commands = client.info("commandstats")
+
+    assert ask(product, "SELECT number, state, failure FROM certificates_generation") == [(1, "active", "")]
+    assert (product.data / "store" / "current").readlink() == Path("generations/0001")
+    assert "Traceback" not in product.log.read_text()
+    # The heartbeats came through Redis, and nothing went the way of the embedded default.
+    assert commands["cmdstat_rpush"]["calls"] >= 2
+    assert commands["cmdstat_blpop"]["calls"] >= 2
+    assert ask(product, "SELECT count(*) FROM django_q_ormq") == [(0,)]
+    assert not (product.data / "pbxcerts.sqlite3").exists()
+
+
+def test_the_database_refuses_what_must_never_be(product):
+    assert json.loads(product.run(VIOLATE)) == [
+        "taken",
+        "at_most_one_active",
+        "taken",
+        "at_most_one_prepared_or_held",
+        "one_attempt_per_slot",
+        "taken",
+        "taken",
+    ]
+
+
+def test_one_of_four_processes_claims_the_slot(product):
+    product.run(ORDER_THE_FIRST)
+    ask(product, "UPDATE certificates_generation SET state = 'failed' RETURNING number")
+    racers = [product.command("-c", f"import django; django.setup()\n{RACE}") for _ in range(4)]
+    assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * 4
+    for racer in racers:
+        racer.stdin.close()
+    results = []
+    for racer in racers:
+        # communicate() would flush the input that is closed already.
+        results.append(racer.stdout.read().strip())
+        assert racer.wait() == 0, racer.stderr.read()
+        racer.stdout.close()
+        racer.stderr.close()
+
+    assert sorted(results) == ["claimed", "refused", "refused", "refused"]
+    assert ask(product, "SELECT state, count(*) FROM certificates_generation GROUP BY state ORDER BY state") == [
+        ("failed", 1),
+        ("making", 1),
+    ]

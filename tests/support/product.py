@@ -1,0 +1,97 @@
+"""The product as a person starts it, in processes of its own, over a data directory of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+class Product:
+    """`changes` are environment variables, as a deployment sets them. What was started is ended with the `with` block."""
+
+    def __init__(self, directory, **changes):
+        self.data = directory / "data"
+        self.log = directory / "up.log"
+        self.port = free_port()
+        own = {name: value for name, value in os.environ.items() if not name.startswith("PBXCERTS_")}
+        self.environment = own | {
+            "PBXCERTS_DATA": str(self.data),
+            "DJANGO_SETTINGS_MODULE": "pbxcerts.settings",
+            "LC_ALL": "C.UTF-8",
+            **changes,
+        }
+        self.process = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=90)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def command(self, *arguments):
+        """A process of our own beside the product; its input and output are pipes."""
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, code, *arguments):
+        """What a few lines of Python print that have Django set up."""
+        process = self.command("-c", f"import django; django.setup()\n{code}", *arguments)
+        output, error = process.communicate()
+        assert process.returncode == 0, error
+        return output
+
+    def up(self, **changes):
+        """Start `manage.py up`; `changes` are environment variables for this start alone."""
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, ROOT / "manage.py", "up", "--bind", f"127.0.0.1:{self.port}"],
+                env=self.environment | changes,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def still_runs(self):
+        assert self.process.poll() is None, self.log.read_text()
+        return True
+
+    def wait_until_it_answers(self):
+        """Until the log-in page comes."""
+        while self.still_runs():
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/login/", timeout=10):
+                    return
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.05)
+
+    def end(self):
+        """Told to end, as a service manager does it; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=90)
