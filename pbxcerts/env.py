@@ -7,7 +7,7 @@ import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -93,7 +93,11 @@ def make_directory(directory: Path) -> None:
 
 
 def database(name: str, default_file: Path) -> dict[str, Any]:
-    """`postgresql://user:password@host:port/name`, or SQLite in `default_file`."""
+    """`postgresql://user:password@host:port/name?option=value`, or SQLite in `default_file`.
+
+    The options are libpq's: `sslmode=verify-full`, or `host=/run/postgresql` for a socket. libpq reads the same URL in
+    `pbxcerts.pulse`, so it must mean the same here.
+    """
     url = text(name)
     if not url:
         return {
@@ -109,17 +113,34 @@ def database(name: str, default_file: Path) -> dict[str, Any]:
             "CONN_MAX_AGE": None,
         }
     parts = urlsplit(url)
-    if parts.scheme not in {"postgresql", "postgres"}:
-        raise ImproperlyConfigured(
-            f"{PREFIX}{name} must be postgresql://user:password@host:port/name, not {parts.scheme}:…."
-        )
+    if parts.scheme not in {"postgresql", "postgres"} or not _port_is_known(url) or not parts.path.strip("/"):
+        # Without the URL itself: it may hold a password.
+        raise ImproperlyConfigured(f"{PREFIX}{name} must be postgresql://user:password@host:port/name.")
     return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts.path.lstrip("/"),
+        "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
         "PORT": str(parts.port or ""),
+        "OPTIONS": dict(parse_qsl(parts.query)),
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
     }
+
+
+def broker(name: str) -> str:
+    """`redis://:password@host:port/0`, or "" for the database."""
+    url = text(name)
+    if url and (urlsplit(url).scheme not in {"redis", "rediss", "unix"} or not _port_is_known(url)):
+        raise ImproperlyConfigured(f"{PREFIX}{name} must be redis://:password@host:port/0.")
+    return url
+
+
+def _port_is_known(url: str) -> bool:
+    """Whether the port is none, or a number that is one."""
+    try:
+        urlsplit(url).port  # noqa: B018 - asking raises
+    except ValueError:
+        return False
+    return True

@@ -84,7 +84,7 @@ CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "bootstrap5"
 DATABASES = {"default": env.database("DATABASE", DATA / "pbxcerts.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-BROKER = env.text("BROKER")
+BROKER = env.broker("BROKER")
 Q_CLUSTER = {
     "name": "pbxcerts",
     "workers": 1,
