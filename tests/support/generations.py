@@ -92,8 +92,8 @@ class World:
     # -- time and settings -------------------------------------------------------------------------------------------
 
     def clock(self, state: ClockState | None = None, offset: timedelta = timedelta(), **known: object) -> Clock:
-        """The machine's clock where it is off by `-offset`: the true time is `now` all the same."""
-        return a_clock(self.now - offset, state, offset, **known)
+        """The machine's clock where it is off by `-offset`, or was set by `jumped`: the true time is `now` all the same."""
+        return a_clock(self.now - offset + (known.get("jumped") or timedelta()), state, offset, **known)
 
     def at(self, moment: datetime | str) -> World:
         self.now = utc(moment) if isinstance(moment, str) else moment
@@ -127,8 +127,9 @@ class World:
     def generate(self, **options: object) -> Generation:
         """As a person does it on the page; without `at_once` with handover."""
         options = {"trigger": Trigger.PAGE, "by": "anna", **options}
-        ordered = lifecycle.order_generation(options.pop("clock", None) or self.clock(), **options)
-        self.beat()
+        clock = options.pop("clock", None) or self.clock()
+        ordered = lifecycle.order_generation(clock, **options)
+        self.beat(clock)
         return self.generation(ordered.number)
 
     def activate(self) -> Switch:
