@@ -1,5 +1,7 @@
 """Who may open what: a table over every URL of the panel."""
 
+from typing import Any
+
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.urls.converters import IntConverter
@@ -10,12 +12,12 @@ from pbxcerts.system.models import EventMessage, Severity, User
 PUBLIC = {"login", "set_language", "set_up"}
 
 
-def argument(converter):
+def argument(converter: Any) -> Any:
     """Something that fits: a number, or the first of the words that the converter knows."""
     return 1 if isinstance(converter, IntConverter) else converter.to_python(converter.regex.split("|")[0])
 
 
-def patterns(resolver=None, namespace="") -> list[tuple[str, dict[str, object]]]:
+def patterns(resolver: Any = None, namespace: str = "") -> list[tuple[str, dict[str, Any]]]:
     """The name of each URL with arguments that fit."""
     found = []
     for pattern in (resolver or get_resolver()).url_patterns:

@@ -15,7 +15,7 @@ from pbxcerts.system.forms.entries import (
 )
 
 
-def code_of(parse, text) -> str:
+def code_of(parse, text):
     with pytest.raises(ValidationError) as raised:
         parse(text)
     return raised.value.error_list[0].code
