@@ -1,0 +1,238 @@
+"""The table of the clock (DESIGN 3.2) through whole rounds: what a doubtful clock stops, for how long, and what it never does.
+
+The pair of these tests is due on 1 July 2027 at 00:00 UTC and ends on the 31st; half its overlap before that is the last chance.
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from certificates import lifecycle
+from certificates.models import Generation, Transition
+from pbxcerts.system.clock import ClockState
+from tests.support.generations import DAY, HOUR, MINUTE, SECOND, START, a_clock, utc
+
+NIGHT = utc("2027-07-01 00:00")
+LAST_CHANCE = utc("2027-07-16 00:00")
+END = utc("2027-07-31 00:00")
+
+IN_DOUBT = {
+    "off": {"state": ClockState.OFF},
+    "unanswered": {"state": ClockState.UNANSWERED},
+    "wrong": {"offset": 6 * SECOND},
+    "far off": {"offset": 13 * HOUR},
+    "far off, two servers agree": {"offset": 13 * HOUR, "agreed": True},
+}
+until_last_chance = pytest.mark.parametrize("doubt", IN_DOUBT.values(), ids=IN_DOUBT)
+then_done = pytest.mark.parametrize(
+    "doubt",
+    [value for name, value in IN_DOUBT.items() if name != "far off"],
+    ids=[name for name in IN_DOUBT if name != "far off"],
+)
+
+
+# -- automatic generation ----------------------------------------------------------------------------------------------
+
+
+def test_right_it_is_done(running):
+    running.at(NIGHT).beat(running.clock(ClockState.RIGHT))
+    assert running.states == {1: "active", 2: "prepared"}
+
+
+@until_last_chance
+def test_in_doubt_it_waits_until_the_last_chance(running, doubt):
+    for night in (NIGHT, NIGHT + 14 * DAY):
+        for minutes in (0, 1, 60, 119):
+            running.at(night + minutes * MINUTE).beat(running.clock(**doubt))
+    running.at(LAST_CHANCE - 20 * SECOND).beat(running.clock(**doubt))
+    assert running.states == {1: "active"}
+
+
+@pytest.mark.parametrize(
+    ("doubt", "done"), [(value, name != "far off") for name, value in IN_DOUBT.items()], ids=IN_DOUBT
+)
+def test_at_the_last_chance_it_is_done_only_far_off_needs_two_servers_that_agree(running, doubt, done):
+    # By the machine's clock, which may run behind, the last chance has come as well.
+    running.at(LAST_CHANCE + DAY).beat(running.clock(**doubt))
+    assert running.states == ({1: "active", 2: "prepared"} if done else {1: "active"})
+
+
+def test_far_off_without_two_servers_it_is_not_done_even_after_the_end(running):
+    running.at(END - HOUR).beat(running.clock(offset=13 * HOUR))
+    running.at(END + 2 * DAY).beat(running.clock(offset=13 * HOUR))
+    assert running.states == {1: "active"}
+
+
+@pytest.mark.parametrize("offset", [6 * SECOND, -3 * HOUR, 3 * HOUR, 11 * HOUR])
+def test_the_dates_come_from_the_corrected_clock(running, offset):
+    running.at(LAST_CHANCE + DAY).beat(running.clock(offset=offset))
+    pair = running.generation(2)
+    assert pair.made_at == LAST_CHANCE + DAY
+    assert pair.not_before == LAST_CHANCE
+    assert (pair.clock_state, pair.clock_offset) == ("wrong", offset)
+
+
+def test_the_night_is_that_of_the_corrected_clock(running):
+    """A machine three hours behind: by its own clock it is 21:00 UTC the day before, no time to make anything."""
+    running.at(LAST_CHANCE + DAY - 3 * HOUR).beat(running.clock(offset=-3 * HOUR))
+    assert running.states == {1: "active"}
+    running.at(LAST_CHANCE + DAY).beat(running.clock(offset=3 * HOUR))
+    assert running.states == {1: "active", 2: "prepared"}
+
+
+def test_of_an_unanswered_clock_the_machines_is_all_there_is(running):
+    running.at(LAST_CHANCE).beat(running.clock(ClockState.UNANSWERED))
+    assert running.generation(2).made_at == LAST_CHANCE
+    assert running.generation(2).clock_state == "unanswered"
+
+
+@then_done
+def test_the_last_chance_makes_nothing_due(world, doubt):
+    """N = 1, V = 1: such a pair is in its last 48 hours from the start. Its successor waits for its night all the same."""
+    world.set(interval_days=1, overlap_days=1)
+    world.generate()
+    for hours in range(1, 24):
+        world.at(START + hours * HOUR).beat(world.clock(**doubt))
+    assert world.states == {1: "active"}
+
+
+def test_what_was_suspended_is_made_in_the_next_night_with_a_right_clock(running):
+    running.at(NIGHT).beat(running.clock(ClockState.OFF))
+    running.at(NIGHT + 10 * HOUR).beat()
+    assert running.states == {1: "active"}
+    running.at(NIGHT + DAY).beat()
+    assert running.states == {1: "active", 2: "prepared"}
+
+
+# -- deadlines and ends ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def handing_over(running):
+    running.at(NIGHT).beat()
+    assert running.states == {1: "active", 2: "prepared"}
+    assert running.pending.deadline == LAST_CHANCE
+    return running
+
+
+@pytest.mark.parametrize("offset", [10 * MINUTE, -10 * MINUTE])
+def test_a_deadline_has_passed_only_by_both_clocks(handing_over, offset):
+    by_both = LAST_CHANCE + max(offset, timedelta())
+    for at in (by_both - 10 * MINUTE, by_both - MINUTE):
+        clock = handing_over.at(at).clock(offset=offset)
+        assert max(clock.now, clock.corrected) >= LAST_CHANCE
+        handing_over.beat(clock)
+        assert handing_over.states == {1: "active", 2: "prepared"}
+    handing_over.at(by_both).beat(handing_over.clock(offset=offset))
+    assert handing_over.states == {1: "superseded", 2: "active"}
+
+
+@pytest.mark.parametrize("agreed", [False, True])
+def test_in_the_last_day_two_servers_that_agree_decide_alone(handing_over, agreed):
+    """A machine that stands 20 days behind would let the pair end."""
+    clock = handing_over.at(END - DAY).clock(offset=20 * DAY, agreed=agreed)
+    assert clock.now < LAST_CHANCE
+    handing_over.beat(clock)
+    assert handing_over.states == ({1: "superseded", 2: "active"} if agreed else {1: "active", 2: "prepared"})
+
+
+def test_before_the_last_day_they_do_not(handing_over):
+    handing_over.at(END - DAY - MINUTE).beat(handing_over.clock(offset=20 * DAY, agreed=True))
+    assert handing_over.states == {1: "active", 2: "prepared"}
+
+
+@pytest.mark.parametrize("agreed", [False, True])
+def test_in_the_last_day_they_also_have_a_pair_made(running, agreed):
+    running.at(END - HOUR).beat(running.clock(offset=40 * DAY, agreed=agreed))
+    assert running.states == ({1: "active", 2: "prepared"} if agreed else {1: "active"})
+    if agreed:
+        assert running.pending.made_at == END - HOUR
+
+
+# -- jumps -------------------------------------------------------------------------------------------------------------
+
+JUMPS = {
+    "400 days ahead, no server answers": {"jumped": 400 * DAY},
+    "400 days back, no server answers": {"jumped": -400 * DAY},
+    "400 days ahead, a server answers": {"offset": -400 * DAY},
+    "400 days back, a server answers": {"offset": 400 * DAY},
+    "400 days ahead, two servers agree": {"offset": -400 * DAY, "agreed": True},
+    "400 days back, two servers agree": {"offset": 400 * DAY, "agreed": True},
+    "back where nothing is known": {"state": ClockState.UNANSWERED, "jumped": None, "back": True},
+}
+every_jump = pytest.mark.parametrize("jump", JUMPS.values(), ids=JUMPS)
+
+
+def jumped_clock(world, jump):
+    jump = dict(jump)
+    if jump.pop("back", False):
+        return a_clock(world.now - 400 * DAY, ClockState.UNANSWERED)
+    return world.clock(**jump)
+
+
+def assert_nothing_happens(world, jump):
+    states, transitions = world.states, Transition.objects.count()
+    roots, keys = world.roots_in_bundle(), set(world.store.path.rglob("*.key"))
+    for _ in range(3):
+        assert not world.after(MINUTE).beat(jumped_clock(world, jump)).did
+    assert world.states == states
+    assert Transition.objects.count() == transitions
+    assert world.roots_in_bundle() == roots
+    assert set(world.store.path.rglob("*.key")) == keys
+    assert not Generation.objects.filter(key_deleted_at__isnull=False).exists()
+
+
+@every_jump
+def test_a_jump_generates_nothing(running, jump):
+    assert_nothing_happens(running.at(START + 100 * DAY), jump)
+
+
+@every_jump
+def test_a_jump_neither_switches_nor_discards(handing_over, jump):
+    assert_nothing_happens(handing_over.after(HOUR), jump)
+
+
+@every_jump
+def test_a_jump_drops_no_pair_from_the_bundle_and_no_key(handing_over, jump):
+    handing_over.at(LAST_CHANCE).beat()
+    assert handing_over.states == {1: "superseded", 2: "active"}
+    assert_nothing_happens(handing_over, jump)
+
+
+@every_jump
+def test_a_jump_does_not_activate_what_was_rolled_back(handing_over, jump):
+    handing_over.at(LAST_CHANCE).beat()
+    handing_over.roll_back()
+    assert_nothing_happens(handing_over, jump)
+
+
+@pytest.mark.parametrize("jump", [v for k, v in JUMPS.items() if "back where" not in k])
+def test_a_jump_does_not_bring_the_next_try_of_a_failed_switch_nearer(handing_over, jump):
+    handing_over.refuse_to_reload()
+    for _ in range(4):
+        handing_over.activate()
+    assert handing_over.pending.switch_failures == 4
+    assert_nothing_happens(handing_over, jump)
+
+
+def test_what_fails_while_the_clock_is_ahead_is_tried_again_when_it_is_right(handing_over):
+    handing_over.refuse_to_reload()
+    handing_over.activate()
+    Generation.objects.filter(number=2).update(switch_failed_at=handing_over.now + 400 * DAY)
+    handing_over.reload_again()
+    handing_over.after(HOUR).beat()
+    assert handing_over.states == {1: "superseded", 2: "active"}
+
+
+def test_buttons_work_after_a_jump(handing_over):
+    clock = handing_over.after(HOUR).clock(jumped=-400 * DAY)
+    lifecycle.activate(clock, by="otto")
+    handing_over.beat(clock)
+    assert handing_over.states == {1: "superseded", 2: "active"}
+    assert handing_over.active.activated_at == handing_over.now
+
+
+def test_a_real_end_is_seen_after_the_clock_was_far_off(running):
+    """The negative control: what a wrong clock does not do, a right one does."""
+    running.at(START + 400 * DAY).beat()
+    assert running.states == {1: "superseded", 2: "active"}
