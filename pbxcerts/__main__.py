@@ -1,6 +1,7 @@
 """The command line: `pbxcerts COMMAND`, the same as `manage.py COMMAND`."""
 
 import argparse
+import json
 import os
 import sys
 
@@ -15,6 +16,8 @@ def main() -> None:
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
+        if "--json" in sys.argv:
+            sys.stdout.write(json.dumps({"error": {"code": "configuration", "text": str(error)}}) + "\n")
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)

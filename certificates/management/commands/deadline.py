@@ -1,0 +1,57 @@
+"""`deadline`: when the communication server is switched to the prepared pair at the latest."""
+
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.utils.translation import gettext as _
+
+from certificates import lifecycle
+from certificates.management.orders import OrderCommand, prepared_text, refusals
+from certificates.status_value import generation_value
+from pbxcerts.system import timekeeping
+from pbxcerts.system.commands import Report, WrongUse, person
+from pbxcerts.system.models import General
+
+
+class Command(OrderCommand):
+    help = "Moves the deadline of the handover that is under way."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "time",
+            metavar="TIME",
+            help="ISO 8601, in the time zone that is set (2026-12-01T02:00) or with an offset (2026-12-01T02:00+01:00)",
+        )
+
+    def act(self, general: General, options: dict[str, Any]) -> Report:
+        at = instant(options["time"], general.zone)
+        with refusals():
+            generation = lifecycle.move_deadline(timekeeping.current_clock(), at, by=person())
+        return Report(prepared_text(generation), {"generation": generation_value(generation)})
+
+
+def instant(text: str, zone: ZoneInfo) -> datetime:
+    """A date with a time, of the zone where no offset stands; where the clocks show it twice the first. Raises WrongUse."""
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError:
+        at = None
+    if at is None or ":" not in text:
+        raise WrongUse(
+            _("“%(value)s” is no date with a time: write it as in 2026-12-01T02:00 or 2026-12-01T02:00+01:00.")
+            % {"value": text},
+            code="value",
+        )
+    if at.tzinfo is not None:
+        return at.astimezone(UTC)
+    wall = at.replace(tzinfo=zone).astimezone(UTC)
+    if wall.astimezone(zone).replace(tzinfo=None) != at:
+        raise WrongUse(
+            _("“%(value)s” does not exist in %(zone)s: the clocks are put forward then.")
+            % {"value": text, "zone": zone.key},
+            code="value",
+        )
+    return wall

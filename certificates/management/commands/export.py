@@ -1,0 +1,110 @@
+"""`export`: certificates as the page gives them out; never a private key."""
+
+import base64
+import os
+from argparse import ArgumentParser
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from django.utils.translation import gettext as _
+
+from certificates import downloads
+from certificates.downloads import OFFERED, Format, Kind
+from certificates.management.orders import pair_numbered
+from certificates.pki import formats
+from certificates.situation import Situation
+from pbxcerts.system import timekeeping
+from pbxcerts.system.commands import Failed, NotNow, OperatorCommand, Report, WrongUse
+from pbxcerts.system.models import General
+
+
+class Command(OperatorCommand):
+    help = "Writes certificates to stdout or a file: of the prepared pair during a handover, else of the active one."
+    writes = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "kind", choices=[kind.value for kind in Kind], help="chain: host, then root; trust: the bundle"
+        )
+        parser.add_argument("--format", choices=[form.value for form in Format], default=Format.PEM.value)
+        parser.add_argument("--generation", type=int, metavar="N", help="of this pair, whatever its state")
+        parser.add_argument("--output", metavar="FILE", help="written whole or not at all; without it stdout")
+
+    def act(self, general: General, options: dict[str, Any]) -> Report | None:
+        kind, form = Kind(options["kind"]), Format(options["format"])
+        if form not in OFFERED[kind]:
+            raise WrongUse(
+                _("“%(kind)s” is exported as %(offered)s, not as %(format)s.")
+                % {"kind": kind, "offered": _(" or ").join(OFFERED[kind]), "format": form},
+                code="value",
+            )
+        situation = Situation.load(timekeeping.current_clock())
+        if options["generation"] is not None:
+            pair = pair_numbered(options["generation"])
+            file = downloads.of_pair(pair, kind, form, site_name=general.site_name)
+        else:
+            handed_out = downloads.handed_out(situation)
+            if handed_out is None:
+                raise NotNow(_("There is no pair yet. Generate the first one."), code="state")
+            pair, file = handed_out, downloads.of_situation(situation, kind, form)
+        if pair.pending:
+            self.stderr.write(
+                _("This is of generation %(number)s (%(state)s); the communication server still presents another one.")
+                % {"number": pair.number, "state": pair.get_state_display()}
+            )
+        value = {
+            "kind": kind.value,
+            "format": form.value,
+            "generation": pair.number,
+            "state": pair.state,
+            "file_name": file.name,
+            "root_sha256": pair.root_sha256,
+            "host_sha256": pair.host_sha256,
+        }
+        if options["output"] is not None:
+            output = Path(options["output"])
+            write_whole(output, file.content)
+            said = _(
+                "%(file)s is written. SHA-256 of the root certificate: %(root)s, of the host certificate: %(host)s"
+            ) % {
+                "file": output,
+                "root": formats.sha256_fingerprint(pair.root),
+                "host": formats.sha256_fingerprint(pair.host),
+            }
+            return Report(said, value | {"output": str(output)})
+        if options["as_json"]:
+            return Report("", value | {"content_base64": base64.b64encode(file.content).decode()})
+        # Bytes as they are: what writes text would end lines in its own way, and refuse DER.
+        stdout = cast("BinaryIO", self.stdout.buffer)
+        stdout.write(file.content)
+        stdout.flush()
+        return None
+
+
+def write_whole(place: Path, content: bytes) -> None:
+    """Written beside its place and renamed into it, so that nobody reads half of it. Raises Failed.
+
+    What is there is replaced; a link is followed; into a device or a pipe is written.
+    """
+    try:
+        place = place.resolve()
+        if place.exists() and not place.is_file() and not place.is_dir():
+            place.write_bytes(content)
+            return
+        staged = place.with_name(f".{place.name}.{os.getpid()}.new")
+        try:
+            with staged.open("xb") as handle:
+                handle.write(content)
+                handle.flush()
+                os.fsync(handle.fileno())
+            staged.rename(place)
+        except OSError:
+            with suppress(OSError):
+                staged.unlink()
+            raise
+    except OSError as error:
+        raise Failed(
+            _("%(file)s can't be written: %(reason)s.") % {"file": place, "reason": error.strerror}, code="file"
+        ) from error

@@ -1,0 +1,124 @@
+"""`settings`: show the parameters of both pages, or set them by the pages' own rules."""
+
+from argparse import ArgumentParser
+from collections.abc import Callable, Mapping
+from datetime import datetime, time
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from certificates.forms.settings import PARAMETERS
+from certificates.handover import terminals
+from certificates.models import Settings
+from certificates.settings_changes import Change, apply_settings
+from certificates.situation import Situation
+from pbxcerts.system import timekeeping
+from pbxcerts.system.commands import NotNow, OperatorCommand, Report, WrongUse
+from pbxcerts.system.models import General
+from pbxcerts.system.saving import GENERAL_SETTINGS, Invalid, SavingError, apply_general
+
+NAMES = (
+    *("interval_days", "generation_time", "overlap_days", "handover_counts", "key_type", "addresses_as_dns"),
+    *("site_name", "system_id", "fqdn", "dns_names", "ip_addresses", "on_this_machine", "tls_addresses"),
+    *("own_names", "own_addresses", "time_zone", "ntp_enabled", "ntp_servers", "redirect_to_https", "language"),
+)
+
+
+class Command(OperatorCommand):
+    help = "Shows all settings, or sets some: all of them or, where one is wrong, none."
+    # It leaves rows, no files.
+    writes = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "assignments",
+            nargs="*",
+            metavar="NAME=VALUE",
+            help=f"lists with commas; the names: {', '.join(NAMES)}",
+        )
+
+    def act(self, general: General, options: dict[str, Any]) -> Report:
+        if not options["assignments"]:
+            value = values(Settings.load())
+            return Report("\n".join(f"{name}={shown(one)}" for name, one in value.items()), {"settings": value})
+        changes = parsed(options["assignments"])
+        clock = timekeeping.current_clock(general=general)
+        before = Situation.load(clock)
+        changed = apply(changes, before.settings, now=clock.now)
+        after = Settings.load()
+        consequences = Change(before, {name: getattr(after, name) for name in PARAMETERS}, terminals()).consequences()
+        said = [f"{name}={shown(one)}" for name, one in values(after).items() if name in changed]
+        return Report(
+            "\n".join([*said, *consequences]) if changed else _("Nothing has changed."),
+            {
+                "changed": [name for name in NAMES if name in changed],
+                "consequences": consequences,
+                "settings": values(after),
+            },
+        )
+
+
+def values(settings: Settings) -> dict[str, Any]:
+    """Every setting as a script wants it: numbers, switches and lists as what they are, the time as text."""
+    found = {name: getattr(settings if name in PARAMETERS else settings.general, name) for name in NAMES}
+    return {name: f"{one:%H:%M}" if isinstance(one, time) else one for name, one in found.items()}
+
+
+def shown(value: Any) -> str:
+    """In the notation in which it is set."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def parsed(assignments: list[str]) -> dict[str, str]:
+    """Name and value of each assignment. Raises WrongUse."""
+    changes: dict[str, str] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise WrongUse(_("“%(argument)s” is not of the form NAME=VALUE.") % {"argument": assignment}, code="usage")
+        if name not in NAMES:
+            raise WrongUse(
+                _("There is no setting “%(name)s”; there are: %(names)s.") % {"name": name, "names": ", ".join(NAMES)},
+                code="value",
+            )
+        if name in changes:
+            raise WrongUse(_("“%(name)s” is set twice.") % {"name": name}, code="usage")
+        changes[name] = value
+    return changes
+
+
+def apply(changes: Mapping[str, str], settings: Settings, *, now: datetime) -> frozenset[str]:
+    """Set the parameters of both pages in one transaction; returns the names of those that changed.
+
+    Raises WrongUse with every value that a page would refuse, or NotNow where somebody else saved first; then nothing
+    has changed.
+    """
+    changed: set[str] = set()
+    errors: dict[str, list[str]] = {}
+    pages: list[tuple[Callable[..., frozenset[str]], tuple[str, ...], int]] = [
+        (apply_settings, PARAMETERS, settings.version),
+        (apply_general, GENERAL_SETTINGS, settings.general.version),
+    ]
+    try:
+        with transaction.atomic():
+            for save, names, version in pages:
+                try:
+                    mine = {name: value for name, value in changes.items() if name in names}
+                    changed |= save(mine, expected_version=version, now=now) if mine else set()
+                except Invalid as invalid:
+                    errors |= invalid.errors
+            if errors:
+                raise Invalid(errors)
+    except Invalid as invalid:
+        said = [f"{name}: {' '.join(sentences)}" for name, sentences in invalid.errors.items()]
+        raise WrongUse("\n".join(said), code="value", value={"errors": invalid.errors}) from invalid
+    except SavingError as overtaken:
+        raise NotNow(
+            _("Somebody else has changed the settings at this moment. Nothing of yours was applied: try again."),
+            code="overtaken",
+        ) from overtaken
+    return frozenset(changed)

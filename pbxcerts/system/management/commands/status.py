@@ -1,0 +1,128 @@
+"""`status`: how things stand."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from certificates import words
+from certificates.models import Generation
+from certificates.observing import observe
+from certificates.situation import store
+from certificates.status import Status
+from certificates.status_value import status_value
+from certificates.warnings import Observations, warnings
+from pbxcerts import process_warnings
+from pbxcerts.system import clock_words
+from pbxcerts.system.commands import OperatorCommand, Report, aligned, local
+from pbxcerts.system.events import Notice
+from pbxcerts.system.models import General, Severity
+
+SHOWN = 10
+
+
+class Command(OperatorCommand):
+    help = "Shows the clock, the pairs, what comes next, the warnings, and whether the published files are right."
+    writes = False
+
+    def act(self, general: General, options: dict[str, Any]) -> Report:
+        status = Status.load()
+        seen = observe(status.situation, status.heartbeat, ready=status.readiness)
+        true_now = [*process_warnings.warnings(), *warnings(status.situation, seen)]
+        generations = list(Generation.objects.defer("root_pem", "host_pem", "host_key"))
+        served = store().current
+        value = status_value(status.situation, seen, generations=generations, warnings=true_now, served=served)
+        return Report("\n".join(_sections(status, seen, generations, true_now, served)), value)
+
+
+def _sections(
+    status: Status,
+    seen: Observations,
+    generations: list[Generation],
+    true_now: list[Notice],
+    served: int | None,
+) -> Iterator[str]:
+    yield aligned(
+        [
+            (_("Time zone"), status.zone),
+            (_("Clock"), _clock(status)),
+            (_("Heartbeat"), local(seen.last_run)),
+            (_("Published"), _published(seen, served)),
+            (_("Next generation"), _next_generation(status)),
+            (_("Handover"), _handover(status, seen)),
+        ]
+    )
+    if seen.readiness.missing and status.pending:
+        yield ""
+        yield _("Not yet confirmed:")
+        yield aligned(((one.number, one.name, str(one.why)) for one in seen.readiness.missing), indent="  ")
+    yield ""
+    yield _("Warnings:") if true_now else _("No warnings.")
+    if true_now:
+        yield aligned(((str(Severity(one.severity).label), one.text) for one in true_now), indent="  ")
+    if generations:
+        yield ""
+        yield from _history(generations)
+
+
+def _clock(status: Status) -> str:
+    measurement = status.clock.measurement
+    state = str(clock_words.STATES[status.clock.state])
+    if measurement is None:
+        return state
+    return f"{state} " + _("Offset %(seconds)s s, %(server)s, stratum %(stratum)s, checked on %(at)s.") % {
+        "seconds": f"{measurement.offset.total_seconds():+.3f}",
+        "server": measurement.server,
+        "stratum": measurement.stratum,
+        "at": local(measurement.checked_at),
+    }
+
+
+def _published(seen: Observations, served: int | None) -> str:
+    if seen.publish_failure:
+        return seen.publish_failure
+    if served is None:
+        return _("nothing yet")
+    if seen.differences:
+        return _("generation %(number)s; %(count)s files differ from the database") % {
+            "number": served,
+            "count": len(seen.differences),
+        }
+    return _("generation %(number)s, as the database says") % {"number": served}
+
+
+def _next_generation(status: Status) -> str:
+    following = status.next_generation
+    at = f"{local(following.at)}:" if following.at else ""
+    return " ".join(filter(None, [at, following.why, following.hindered]))
+
+
+def _handover(status: Status, seen: Observations) -> str:
+    pending = status.situation.pending
+    if pending is None:
+        return _("none")
+    return _("generation %(number)s (%(state)s), at the latest on %(deadline)s; not yet confirmed: %(count)s") % {
+        "number": pending.number,
+        "state": pending.get_state_display(),
+        "deadline": local(pending.deadline),
+        "count": len(seen.readiness.missing),
+    }
+
+
+def _history(generations: list[Generation]) -> Iterator[str]:
+    header = (_("No."), _("State"), _("Valid from"), _("Valid until"), _("Trigger"), _("Root SHA-256"), _("Reason"))
+    rows = [
+        (
+            str(generation.number),
+            generation.get_state_display(),
+            local(generation.not_before),
+            local(generation.not_after) if generation.end else "-",
+            generation.get_trigger_display(),
+            generation.root_sha256[:16] or "-",
+            words.made_because(generation),
+        )
+        for generation in generations[:SHOWN]
+    ]
+    yield aligned([header, *rows])
+    if len(generations) > SHOWN:
+        yield _("and %(count)s older ones, which --json shows too.") % {"count": len(generations) - SHOWN}
