@@ -1,8 +1,10 @@
 """A renewal must never cost a call: the product's own handover, carried out under a call (DESIGN 3.4)."""
 
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 
 from certificates import lifecycle
 from certificates.handover import NoTerminals
@@ -12,7 +14,7 @@ from certificates.reconciling import reconcile
 from certificates.situation import Situation
 from pbxcerts.system.models import General
 from pbxcerts.system.timekeeping import current_clock
-from tests.support.telephony.office import Office, trust_file
+from tests.support.telephony.office import Office
 from tests.support.telephony.programs import SERVER_GROUP
 
 pytestmark = [pytest.mark.peer, pytest.mark.django_db]
@@ -66,6 +68,13 @@ def a_heartbeat(clock, **options):
     assert outcome.publish_failure == ""
 
 
+def export_trust(office):
+    """What an administrator exports for the telephones."""
+    file = office.directory / "exported.pem"
+    call_command("export", "trust", output=str(file), stdout=StringIO(), stderr=StringIO())
+    return file.read_bytes()
+
+
 def at_the_deadline():
     clock = current_clock()
     deadline = Situation.load(clock).pending.deadline
@@ -100,13 +109,13 @@ def assert_speech_goes_on(*telephones):
 
 
 def test_a_renewal_costs_no_call(telephones, office, server, store):
-    old_trust = trust_file(store)
+    old_trust = export_trust(office)
     anna = telephones.register("baresip", "anna", old_trust)
     berta = telephones.register("baresip", "berta", old_trust)
     telephones.call(anna, berta, "berta")
 
     generate()
-    bundle = trust_file(store)
+    bundle = export_trust(office)
     assert (store.target("current"), store.target("next")) == ("generations/0001", "generations/0002")
     before = telephones.register("linphone", "before", bundle)
     telephones.call(telephones.register("baresip", "clara", bundle), before, "before")
@@ -127,8 +136,8 @@ def test_a_renewal_costs_no_call(telephones, office, server, store):
     assert left_behind.refusal() == UNKNOWN_ROOT
 
 
-def test_a_reload_that_only_seems_to_succeed_costs_no_call_either(telephones, server, store, settings):
-    trust = trust_file(store)
+def test_a_reload_that_only_seems_to_succeed_costs_no_call_either(telephones, office, server, store, settings):
+    trust = export_trust(office)
     anna, berta = (telephones.register("baresip", name, trust) for name in ("anna", "berta"))
     telephones.call(anna, berta, "berta")
 
