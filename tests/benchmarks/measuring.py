@@ -1,0 +1,121 @@
+"""Take samples in turn and show their medians."""
+
+import argparse
+import atexit
+import json
+import os
+import resource
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+CACHE = Path(__file__).resolve().parent.parent.parent / ".cache"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Milliseconds: on the wall, and of all cores (user and system, ended children included)."""
+
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table. `ratio` and `target` are to what `beside` names; a figure that is no time stands in `value`."""
+
+    what: str
+    value: str = ""
+    wall: float | None = None
+    cpu: float | None = None
+    beside: str = ""
+    ratio: float | None = None
+    target: str = ""
+
+
+def cost_of(action: Callable[[], object]) -> Cost:
+    cpu, wall = _cpu(), time.perf_counter()
+    action()
+    return Cost((time.perf_counter() - wall) * 1000, (_cpu() - cpu) * 1000)
+
+
+def _cpu() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def in_turn(
+    rounds: int, actions: dict[str, Callable[[], object]], before: dict[str, Callable[[], object]] | None = None
+) -> dict[str, Cost]:
+    """A B C A B C ...: the medians of each. `before` is called before each sample and not measured."""
+    samples: dict[str, list[Cost]] = {name: [] for name in actions}
+    # The first of each loads and compiles what the others find.
+    for turn in range(-1, rounds):
+        for name, action in actions.items():
+            (before or {}).get(name, lambda: None)()
+            cost = cost_of(action)
+            if turn >= 0:
+                samples[name].append(cost)
+    return {name: median(costs) for name, costs in samples.items()}
+
+
+def median(costs: list[Cost]) -> Cost:
+    return Cost(statistics.median(cost.wall for cost in costs), statistics.median(cost.cpu for cost in costs))
+
+
+def lines_of(medians: dict[str, Cost], beside: dict[tuple[str, str], str]) -> list[Line]:
+    """A line for each median, then one for each comparison: {(what, beside what): target}."""
+    lines = [Line(name, wall=cost.wall, cpu=cost.cpu) for name, cost in medians.items()]
+    for (what, other), target in beside.items():
+        lines.append(Line(what, beside=other, ratio=medians[what].wall / medians[other].wall, target=target))
+    return lines
+
+
+def run(benchmark: Callable[[int], list[Line]], *, rounds: int = 30) -> None:
+    """The command line of a benchmark. `--json` is for the test that tries whether it runs."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=rounds, help="samples of each (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    options = parser.parse_args()
+    lines = benchmark(options.rounds)
+    if options.json:
+        print(json.dumps([asdict(line) for line in lines]))  # noqa: T201 - what a person or the test reads
+        return
+    for line in lines:
+        print(_row(line))  # noqa: T201 - the same
+
+
+def _row(line: Line) -> str:
+    if line.ratio is not None:
+        return f"{line.what:<44} {line.ratio:8.2f} x {line.beside}   {line.target and f'({line.target})'}"
+    if line.value:
+        return f"{line.what:<44} {line.value}   {line.target and f'({line.target})'}"
+    return f"{line.what:<44} {line.wall:8.2f} ms wall {line.cpu:8.2f} ms cpu   {line.target and f'({line.target})'}"
+
+
+def throw_away() -> Path:
+    """A directory that is gone when the benchmark ends; on the disk that the repository is on, for its flushes count."""
+    CACHE.mkdir(exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix="benchmark-", dir=CACHE))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+def set_up_django(settings: str = "pbxcerts.settings") -> Path:
+    """Django over a new installation of its own; returns its directory."""
+    directory = throw_away()
+    for name in [name for name in os.environ if name.startswith("PBXCERTS_")]:
+        del os.environ[name]
+    os.environ["PBXCERTS_DATA"] = str(directory / "data")
+    os.environ["DJANGO_SETTINGS_MODULE"] = settings
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    return directory

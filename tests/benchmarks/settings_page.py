@@ -1,0 +1,60 @@
+"""The page "Self-signed certificates" beside Django's own admin change form of the same row, in one process.
+
+The page shows the state of the installation and its warnings too; it is the same for ten and for a thousand generations.
+"""
+
+from functools import partial
+
+from tests.benchmarks.measuring import Line, in_turn, lines_of, run, set_up_django
+
+set_up_django("tests.benchmarks.admin_settings")
+
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from certificates.models import Settings
+from pbxcerts.system.models import Role, User
+from tests.benchmarks.past import a_handover_under_way, set_past
+
+QUERIES = "at most 12"
+
+
+def get(client: Client, url: str) -> None:
+    response = client.get(url)
+    assert response.status_code == 200, response.status_code
+
+
+def queries(client: Client, url: str) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        get(client, url)
+    return len(captured)
+
+
+def benchmark(rounds):
+    a_handover_under_way()
+    client = Client()
+    user = User.objects.create_superuser("anna", password="seven copper kettles", role=Role.ADMINISTER)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    page = reverse("certificates:overview")
+    form = reverse("admin:certificates_settings_change", args=[Settings.load().pk])
+    get(client, page)
+    lines = []
+    few, many = (f"settings page, {count} generations" for count in (10, 1000))
+    for name, count in ((few, 10), (many, 1000)):
+        set_past(count)
+        lines.append(Line(f"{name}: queries", str(queries(client, page)), target=QUERIES))
+    lines.append(Line("admin change form: queries", str(queries(client, form))))
+    admin = "admin change form"
+    medians = in_turn(
+        rounds,
+        {few: partial(get, client, page), admin: partial(get, client, form), many: partial(get, client, page)},
+        {few: partial(set_past, 10), many: partial(set_past, 1000)},
+    )
+    comparisons = {(few, admin): "at most 1.2", (many, admin): "at most 1.2", (many, few): "the same"}
+    return [*lines, *lines_of(medians, comparisons)]
+
+
+if __name__ == "__main__":
+    run(benchmark)

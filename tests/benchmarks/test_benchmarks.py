@@ -1,0 +1,27 @@
+"""That the benchmarks run and measure something. How much is for a person to read: no time is a test."""
+
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.product import ROOT
+
+
+@pytest.mark.parametrize("name", ["renewal", "settings_page", "idle_heartbeat", "idle_tree", "silent_clients"])
+def test_it_runs_and_compares(name):
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.benchmarks.{name}", "--rounds", "1", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = json.loads(done.stdout)
+
+    ratios = [line["ratio"] for line in lines if line["ratio"] is not None]
+    assert ratios
+    assert all(math.isfinite(ratio) and ratio > 0 for ratio in ratios)
