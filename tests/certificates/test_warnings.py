@@ -1,0 +1,398 @@
+"""Every warning of DESIGN 3.8: false before, true when it should be, sent once, cleared by its counterpart."""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from certificates import lifecycle, warnings
+from certificates.handover import Readiness
+from certificates.models import Generation
+from certificates.pki.errors import PairError
+from certificates.situation import Situation
+from certificates.warnings import Observations
+from pbxcerts.system import events
+from pbxcerts.system.clock import ClockState
+from pbxcerts.system.events import Kind
+from pbxcerts.system.models import EventMessage
+from tests.support.generations import DAY, HOUR, MINUTE, SECOND, START, World, missing, utc
+
+NIGHT = utc("2027-07-01 00:00")
+DEADLINE = utc("2027-07-16 00:00")
+END = utc("2027-07-31 00:00")
+TLS = "192.0.2.10:5061"
+WAITING = Readiness(counting=2, missing=missing("reception", "gate"))
+
+
+@dataclass
+class Scene:
+    """A world, what is seen of it outside the database, and the clock it is judged by."""
+
+    world: World
+    seen: Observations = field(default_factory=Observations)
+    known: dict = field(default_factory=dict)
+
+    def see(self, **seen):
+        self.seen = replace(self.seen, **seen)
+
+    def clock(self, **known):
+        self.known = known
+
+    @property
+    def true(self):
+        return warnings.warnings(Situation.load(self.world.clock(**self.known)), self.seen)
+
+    @property
+    def ids(self):
+        return [notice.id for notice in self.true]
+
+    def tell(self):
+        """As the heartbeat does."""
+        events.reconcile(self.true, now=self.world.now)
+
+    def messages(self, kind):
+        return EventMessage.objects.filter(kind=kind.id)
+
+
+@pytest.fixture
+def before_first(world):
+    return Scene(world)
+
+
+@pytest.fixture
+def scene(running):
+    return Scene(running)
+
+
+@pytest.fixture
+def handing_over(running):
+    running.at(NIGHT).beat()
+    assert running.states == {1: "active", 2: "prepared"}
+    return Scene(running)
+
+
+def make_nothing(world):
+    """A round in which making fails."""
+    make_pair = lifecycle.make_pair
+
+    def refuse(**options):
+        raise PairError("no")
+
+    # Nothing that an administrator can enter makes the pure core fail, so its failure is put in its place.
+    lifecycle.make_pair = refuse
+    try:
+        world.beat()
+    finally:
+        lifecycle.make_pair = make_pair
+
+
+def fail_to_switch(scene):
+    scene.world.refuse_to_reload()
+    scene.world.activate()
+    scene.world.reload_again()
+
+
+def roll_back(scene):
+    scene.world.activate()
+    scene.world.roll_back()
+
+
+def withdraw_active(scene):
+    lifecycle.withdraw(scene.world.clock(), 1, by="anna")
+
+
+def made_without_clock(scene):
+    scene.clock(state=ClockState.OFF)
+    scene.world.at(DEADLINE).beat(scene.world.clock(ClockState.OFF))
+    assert scene.world.pending.clock_state == "off"
+
+
+def at(moment):
+    return lambda scene: scene.world.at(moment)
+
+
+def setting(**values):
+    return lambda scene: scene.world.set(**values)
+
+
+def clock(**known):
+    return lambda scene: scene.clock(**known)
+
+
+def seeing(**seen):
+    return lambda scene: scene.see(**seen)
+
+
+def at_and_seeing(moment, **seen):
+    def do(scene):
+        scene.world.at(moment)
+        scene.see(**seen)
+
+    return do
+
+
+def presenting(sha256):
+    return {TLS: {"sha256": sha256, "error": "", "at": START.isoformat()}}
+
+
+def beat(scene):
+    scene.world.after(MINUTE).beat()
+
+
+def generate(scene):
+    scene.world.generate(at_once=True)
+
+
+def repair_first(scene):
+    scene.world.reload_again()
+    scene.world.after(2 * MINUTE).beat()
+
+
+# kind, where it begins, what makes it true, what clears it
+CASES = [
+    (warnings.NO_GENERATION, "before_first", None, generate),
+    (warnings.NO_NAMES, "scene", setting(fqdn="", ip_addresses=[]), setting(fqdn="pbx.example.com")),
+    (warnings.CLOCK_OFF, "scene", clock(state=ClockState.OFF), clock()),
+    (warnings.CLOCK_UNANSWERED, "scene", clock(state=ClockState.UNANSWERED), clock()),
+    (warnings.CLOCK_WRONG, "scene", clock(offset=6 * SECOND), clock(offset=4 * SECOND)),
+    (warnings.CLOCK_FAR_OFF, "scene", clock(offset=-13 * HOUR), clock(offset=-11 * HOUR)),
+    (warnings.CLOCK_INEXACT, "scene", clock(offset=2 * SECOND), clock(offset=1 * SECOND)),
+    (warnings.CLOCK_DISAGREE, "scene", clock(offset=6 * SECOND, disagreed=True), clock(offset=6 * SECOND)),
+    (warnings.CLOCK_JUMPED, "scene", clock(jumped=2 * HOUR), clock()),
+    (warnings.CLOCK_LAST_CHANCE, "scene", made_without_clock, clock()),
+    (warnings.NAMES_MISSING, "scene", setting(dns_names=["sip.example.com"]), generate),
+    (
+        warnings.ADDRESS_GONE,
+        "scene",
+        lambda scene: (scene.world.set(on_this_machine=True), scene.see(local_addresses=frozenset({"192.0.2.99"}))),
+        seeing(local_addresses=frozenset({"192.0.2.99", "192.0.2.10"})),
+    ),
+    (warnings.INTERVAL_LENGTHENED, "scene", setting(interval_days=400), setting(interval_days=365)),
+    (warnings.PAIR_ENDS, "scene", at(END - 14 * DAY), generate),
+    (warnings.PAIR_ENDED, "scene", at(END), generate),
+    (warnings.HANDOVER_WAITS, "handing_over", None, lambda scene: scene.world.activate()),
+    (
+        warnings.DEADLINE_NEAR,
+        "handing_over",
+        at_and_seeing(DEADLINE - 7 * DAY, readiness=WAITING),
+        seeing(readiness=Readiness(counting=2)),
+    ),
+    (
+        warnings.DEADLINE_HELD,
+        "handing_over",
+        at_and_seeing(DEADLINE, readiness=replace(WAITING, rollout_stopped=True)),
+        seeing(readiness=WAITING),
+    ),
+    (warnings.PAIR_HELD, "handing_over", fail_to_switch, lambda scene: scene.world.activate()),
+    (warnings.PAIR_ROLLED_BACK, "handing_over", roll_back, lambda scene: scene.world.activate()),
+    (
+        warnings.SWITCH_UNPROVED,
+        "before_first",
+        lambda scene: (scene.world.refuse_to_reload(), generate(scene)),
+        repair_first,
+    ),
+    (warnings.WITHDRAWN_SERVED, "scene", withdraw_active, beat),
+    (
+        warnings.GENERATION_FAILED,
+        "scene",
+        lambda scene: make_nothing(scene.world.at(NIGHT)),
+        beat,
+    ),
+    (warnings.GENERATION_MISSED, "scene", at(NIGHT + 2 * HOUR), lambda scene: scene.world.at(NIGHT + DAY).beat()),
+    (warnings.PUBLISH_FAILED, "scene", seeing(publish_failure="No space left on device"), seeing(publish_failure="")),
+    (warnings.FILES_DIFFER, "scene", seeing(differences=("current",)), seeing(differences=())),
+    (
+        warnings.PRESENTS_OTHER,
+        "scene",
+        lambda scene: (scene.world.set(tls_addresses=[TLS]), scene.see(presented=presenting("0" * 64))),
+        lambda scene: scene.see(presented=presenting(scene.world.active.host_sha256)),
+    ),
+    (warnings.HEARTBEAT_MISSING, "scene", seeing(last_run=START - 6 * MINUTE), seeing(last_run=START - 5 * MINUTE)),
+]
+
+
+def test_there_is_a_case_for_every_warning():
+    every = {value.id for value in vars(warnings).values() if isinstance(value, Kind)}
+    assert {kind.id for kind, *_ in CASES} == every
+
+
+@pytest.mark.parametrize(("kind", "begin", "make_true", "counter"), CASES, ids=[kind.id for kind, *_ in CASES])
+def test_it_is_said_when_true_sent_once_and_cleared(request, kind, begin, make_true, counter):
+    scene = request.getfixturevalue(begin)
+    if make_true is not None:
+        assert kind.id not in scene.ids
+        scene.tell()
+        assert not scene.messages(kind).exists()
+        make_true(scene)
+
+    assert kind.id in scene.ids
+    scene.tell()
+    scene.tell()
+    message = scene.messages(kind).get()
+    assert (message.severity, message.cleared_at) == (kind.severity, None)
+    assert "%(" not in events.text_of(message) + events.cleared_text_of(message)
+    assert events.cleared_text_of(message)
+
+    counter(scene)
+    assert kind.id not in scene.ids
+    scene.tell()
+    assert scene.messages(kind).get().cleared_at == scene.world.now
+
+
+def test_where_all_is_well_nothing_is_said(scene):
+    scene.see(presented=presenting(scene.world.active.host_sha256), last_run=START, local_addresses=frozenset())
+    assert scene.ids == []
+
+
+def test_the_worst_comes_first(scene):
+    scene.clock(state=ClockState.OFF)
+    scene.world.set(dns_names=["sip.example.com"], interval_days=400)
+    assert scene.ids == ["clock_off", "names_missing", "interval_lengthened"]
+
+
+# -- steps -------------------------------------------------------------------------------------------------------------
+
+
+def steps(scene, kind):
+    return [message.subject.partition("/")[2] for message in scene.messages(kind).order_by("pk")]
+
+
+def test_a_normal_renewal_says_nothing_about_the_end(scene):
+    """With V = 30 the pair always has less than 30 days left when it is handed over."""
+    scene.world.at(NIGHT).beat()
+    for days in range(15):
+        scene.world.at(NIGHT + days * DAY + HOUR)
+        scene.tell()
+    scene.world.at(DEADLINE).beat()
+    scene.tell()
+    assert not scene.messages(warnings.PAIR_ENDS).exists()
+    assert set(EventMessage.objects.values_list("kind", flat=True)) == {"handover_waits"}
+
+
+def test_the_end_is_said_below_half_of_the_overlap_in_steps(handing_over):
+    handing_over.see(readiness=replace(WAITING, rollout_stopped=True))
+    for left in (16 * DAY, 15 * DAY, 14 * DAY, 10 * DAY, 7 * DAY, 3 * DAY, DAY, HOUR):
+        handing_over.world.at(END - left)
+        handing_over.tell()
+        handing_over.tell()
+    assert steps(handing_over, warnings.PAIR_ENDS) == ["14", "7", "3", "1"]
+    assert not handing_over.messages(warnings.PAIR_ENDS).filter(cleared_at__isnull=False).exists()
+    handing_over.world.activate()
+    handing_over.tell()
+    assert handing_over.messages(warnings.PAIR_ENDS).filter(cleared_at=handing_over.world.now).count() == 4
+
+
+def test_any_step_is_said_once_a_renewal_is_overdue(scene):
+    scene.world.at(END - 29 * DAY)
+    scene.tell()
+    assert steps(scene, warnings.PAIR_ENDS) == ["30"]
+
+
+def test_a_failure_that_was_made_up_for_makes_no_renewal_overdue(scene):
+    make_nothing(scene.world.at(NIGHT))
+    scene.world.after(MINUTE).beat()
+    assert scene.world.states == {1: "active", 2: "failed", 3: "prepared"}
+    assert scene.ids == ["handover_waits"]
+
+
+def test_who_is_missing_is_named_7_3_and_1_days_before_the_deadline(handing_over):
+    handing_over.see(readiness=WAITING)
+    for left in (8 * DAY, 7 * DAY, 4 * DAY, 3 * DAY, DAY, MINUTE):
+        handing_over.world.at(DEADLINE - left)
+        handing_over.tell()
+    assert steps(handing_over, warnings.DEADLINE_NEAR) == ["7", "3", "1"]
+    for message in handing_over.messages(warnings.DEADLINE_NEAR):
+        assert "reception, gate" in events.text_of(message)
+
+
+def test_the_waiting_handover_says_for_whom_and_until_when(handing_over):
+    handing_over.see(readiness=WAITING)
+    (notice,) = [notice for notice in handing_over.true if notice.id == "handover_waits"]
+    assert "reception, gate" in notice.text
+    assert "16" in notice.text
+    handing_over.see(readiness=Readiness(counting=500, missing=missing(*[f"desk {n}" for n in range(500)])))
+    (notice,) = [notice for notice in handing_over.true if notice.id == "handover_waits"]
+    assert "500" in notice.text
+    assert "desk 499" not in notice.text
+
+
+def test_a_deadline_that_is_held_is_said_each_day(handing_over):
+    handing_over.see(readiness=replace(WAITING, rollout_stopped=True))
+    for hours in range(0, 72, 6):
+        handing_over.world.at(DEADLINE + hours * HOUR)
+        handing_over.tell()
+    assert steps(handing_over, warnings.DEADLINE_HELD) == ["2027-07-16", "2027-07-17", "2027-07-18"]
+    assert not handing_over.messages(warnings.DEADLINE_HELD).filter(cleared_at__isnull=False).exists()
+
+
+def test_each_missed_night_is_a_message(scene):
+    for days in range(3):
+        scene.world.at(NIGHT + days * DAY + 3 * HOUR)
+        scene.tell()
+    missed = [message.params["missed"] for message in scene.messages(warnings.GENERATION_MISSED).order_by("pk")]
+    assert missed == [(NIGHT + days * DAY).isoformat() for days in range(3)]
+
+
+def test_what_comes_again_is_sent_again(scene):
+    for _ in range(2):
+        scene.clock(state=ClockState.OFF)
+        scene.tell()
+        scene.clock()
+        scene.tell()
+    assert scene.messages(warnings.CLOCK_OFF).exclude(cleared_at=None).count() == 2
+
+
+# -- negative controls -------------------------------------------------------------------------------------------------
+
+
+def test_half_an_hour_without_the_address_on_another_machine_is_no_matter(scene):
+    scene.see(local_addresses=frozenset({"192.0.2.99"}))
+    assert "address_gone" not in scene.ids
+
+
+def test_another_certificate_in_the_middle_of_a_switch_is_no_matter(handing_over):
+    handing_over.world.set(tls_addresses=[TLS])
+    handing_over.see(presented=presenting("0" * 64))
+    assert "presents_other" in handing_over.ids
+    lifecycle.activate(handing_over.world.clock(), by="otto")
+    assert "presents_other" not in handing_over.ids
+
+
+def test_an_address_that_was_not_reached_presents_nothing_else(scene):
+    scene.world.set(tls_addresses=[TLS])
+    scene.see(presented=presenting(""))
+    assert "presents_other" not in scene.ids
+
+
+def test_two_ports_of_one_server_are_told_apart(scene):
+    other = "192.0.2.10:443"
+    scene.world.set(tls_addresses=[TLS, other])
+    scene.see(presented={**presenting("0" * 64), other: {"sha256": "0" * 64, "error": "", "at": START.isoformat()}})
+    scene.tell()
+    assert scene.messages(warnings.PRESENTS_OTHER).count() == 2
+    scene.see(presented=presenting("0" * 64))
+    scene.tell()
+    assert scene.messages(warnings.PRESENTS_OTHER).get(cleared_at=None).subject == TLS
+
+
+def test_a_shortened_interval_is_not_a_lengthened_one(scene):
+    scene.world.set(interval_days=30)
+    assert "interval_lengthened" not in scene.ids
+
+
+def test_a_generation_in_spite_of_the_clock_by_a_person_is_not_the_last_chance(before_first):
+    clock = before_first.world.clock(ClockState.OFF)
+    before_first.world.generate(clock=clock, without_clock=True)
+    before_first.clock(state=ClockState.OFF)
+    assert before_first.ids == ["clock_off"]
+
+
+def test_the_heartbeat_itself_sends_the_last_chance(scene):
+    """It is over in the very round that takes it."""
+    outcome = scene.world.at(DEADLINE).beat(scene.world.clock(ClockState.OFF))
+    assert "clock_last_chance" in [notice.id for notice in warnings.warnings(outcome.situation, scene.seen)]
+
+
+def test_a_heartbeat_ahead_of_a_clock_that_was_set_back_is_not_missing(scene):
+    scene.see(last_run=START + timedelta(days=3))
+    assert "heartbeat_missing" not in scene.ids
