@@ -100,6 +100,8 @@ class OperatorCommand(BaseCommand):
         try:
             self.execute(**self._parsed(argv))
         except CommandError as error:
+            if "--traceback" in argv:
+                raise
             if "--json" in argv:
                 code = error.code if isinstance(error, Unsuccessful) else "failed"
                 reached = error.value if isinstance(error, Unsuccessful) else {}
