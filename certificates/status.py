@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from certificates import downloads, words
 from certificates.handover import Readiness, terminals
@@ -71,7 +72,7 @@ class PairStatus:
 
     @property
     def left_text(self) -> str:
-        return _("ended") if self.has_ended else words.span(self.left)
+        return pgettext("validity", "ended") if self.has_ended else words.span(self.left)
 
     @property
     def percent_left(self) -> int:
