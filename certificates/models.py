@@ -164,6 +164,12 @@ class Generation(models.Model):
     class Meta:
         ordering = ["-number"]
         verbose_name = _("generation")
+        # What lives is found, and its successors with it, without reading through a long history.
+        indexes = [
+            models.Index(fields=["state"], name="generation_by_state"),
+            models.Index(fields=["replaces", "number"], name="generation_by_predecessor"),
+            models.Index(fields=["number"], condition=Q(host_key__isnull=False), name="generation_with_key"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["replaces", "instead_of"],

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 
 from cryptography import x509
 from django.conf import settings as django_settings
-from django.db.models import Case, Count, F, Max, OuterRef, Q, Subquery, Value, When
+from django.db.models import Case, Count, F, Max, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from certificates import host_keys
@@ -281,8 +280,16 @@ class Situation:
         return replace(self, clock=clock)
 
 
-def _living_generations() -> Iterable[Generation]:
-    """One query. Its annotations are about the successors that were made for a pair, or tried to.
+def _living_generations() -> list[Generation]:
+    """The newest first; sorted here, because SQLite would read through the whole history to find them in order."""
+    return sorted(_living_query().all(), key=lambda generation: generation.number, reverse=True)
+
+
+@cache
+def _living_query() -> QuerySet[Generation]:
+    """Put together once, because that takes longer than to ask it.
+
+    The annotations are about the successors that were made for a pair, or tried to.
 
     `slot_failures` and `slot_failed_at`: the automatic attempts that failed since the last that did not;
     `last_successor`: the state of that one; `last_discarded_at`: when one was discarded last.
@@ -299,15 +306,15 @@ def _living_generations() -> Iterable[Generation]:
         .values("number")[:1]
     )
     failed = successors.filter(state=State.FAILED, trigger__in=automatic, number__gt=Coalesce(Subquery(made_before), 0))
+    # By the index that holds them alone: without the subquery SQLite would look at every row.
+    with_key = Generation.objects.order_by().filter(host_key__isnull=False).values("number")
     return (
-        Generation.objects.filter(
-            Q(state__in=[State.MAKING, State.PREPARED, State.HELD, State.ACTIVE]) | Q(host_key__isnull=False)
-        )
+        Generation.objects.order_by()
+        .filter(Q(state__in=[State.MAKING, State.PREPARED, State.HELD, State.ACTIVE]) | Q(number__in=with_key))
         .annotate(
             slot_failures=Subquery(failed.annotate(count=Count("pk")).values("count")),
             slot_failed_at=Subquery(failed.annotate(last=Max("failed_at")).values("last")),
             last_successor=Subquery(made.annotate(became=became).order_by("-number").values("became")[:1]),
             last_discarded_at=Subquery(successors.annotate(last=Max("discarded_at")).values("last")),
         )
-        .order_by(F("number").desc())
     )

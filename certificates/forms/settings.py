@@ -23,7 +23,7 @@ def _label(name: str) -> Any:
 _DAYS = _("Enter a whole number of days from 1 to 3650.")
 _OVERLAP = _("Enter a whole number of days from 0 to 90.")
 _TIME = _("Enter a time of day as hours and minutes, from 00:00 to 23:59.")
-_NUMBER = {"inputmode": "numeric", "autocomplete": "off", "maxlength": 8}
+_NUMBER = {"inputmode": "numeric"}
 
 
 class SettingsForm(ParameterForm, forms.Form):
@@ -47,7 +47,6 @@ class SettingsForm(ParameterForm, forms.Form):
     generation_time = forms.TimeField(
         label=_label("generation_time"),
         input_formats=["%H:%M", "%H:%M:%S"],
-        widget=forms.TimeInput(format="%H:%M", attrs={"autocomplete": "off", "maxlength": 8, "placeholder": "02:00"}),
         help_text=_(
             "The time of day of the generation, in the time zone of System / General. Choose one outside office hours:"
             " Mitel SIP phones restart to take over new certificates, and a restart during work costs calls."
@@ -92,7 +91,8 @@ class SettingsForm(ParameterForm, forms.Form):
 
     def __init__(self, data: Any = None, *, settings: Settings) -> None:
         self.settings = settings
-        super().__init__(data, initial={name: getattr(settings, name) for name in self.base_fields})
+        initial = {name: getattr(settings, name) for name in self.base_fields}
+        super().__init__(data, initial={**initial, "generation_time": f"{settings.generation_time:%H:%M}"})
 
     def layout(self) -> list[Parameters | str]:
         return ["version", Parameters(_("Self-signed certificates"), *PARAMETERS)]
