@@ -7,7 +7,6 @@ import pytest
 
 from certificates import lifecycle, warnings
 from certificates.handover import Readiness
-from certificates.models import Generation
 from certificates.pki.errors import PairError
 from certificates.situation import Situation
 from certificates.warnings import Observations

@@ -1,0 +1,109 @@
+"""The host key of a pair goes with it: from the database and from the disk, and never before (DESIGN 3.3)."""
+
+import pytest
+
+from certificates import lifecycle
+from certificates.models import Generation
+from certificates.publishing import KEY_FILES
+from tests.support.generations import HOUR, MINUTE, START, utc
+
+END = utc("2027-07-31 00:00")
+
+
+def in_database(world):
+    return set(Generation.objects.filter(host_key__isnull=False).values_list("number", flat=True))
+
+
+def on_disk(world):
+    found = {name: {int(file.parent.name) for file in world.store.path.rglob(name)} for name in KEY_FILES}
+    assert found["host.key"] == found["agent.pem"]
+    return found["host.key"]
+
+
+def keys(world):
+    assert in_database(world) == on_disk(world)
+    return on_disk(world)
+
+
+def test_a_pair_keeps_its_key_while_it_may_be_served(running):
+    running.generate()
+    assert keys(running) == {1, 2}
+    running.activate()
+    assert keys(running) == {1, 2}
+    running.roll_back()
+    assert keys(running) == {1, 2}
+
+
+def test_a_discarded_pairs_key_goes_at_once(running):
+    running.generate()
+    running.discard()
+    assert keys(running) == {1}
+    assert running.generation(2).key_deleted_at == START
+    assert running.published("generations/0002/host.pem").exists()
+
+
+def test_a_replaced_pairs_key_goes_at_once(running):
+    running.generate()
+    running.generate()
+    assert running.states == {1: "active", 2: "discarded", 3: "prepared"}
+    assert keys(running) == {1, 3}
+
+
+def test_a_superseded_pairs_key_goes_when_it_ends_and_not_before(running):
+    running.generate(at_once=True)
+    running.at(END - MINUTE)
+    assert running.generation(1).end == END
+    Generation.objects.filter(number=2).update(end=END + 400 * 24 * HOUR, made_at=END)
+    running.beat()
+    assert keys(running) == {1, 2}
+    running.at(END).beat()
+    assert 1 not in keys(running)
+    assert running.generation(1).state == "superseded"
+
+
+def test_the_key_of_the_active_pair_stays_after_its_end_because_it_is_served(running):
+    Generation.objects.update(overlap_days=30)
+    running.set(fqdn="", ip_addresses=[])  # so that nothing takes its place
+    running.at(END + HOUR).beat()
+    assert running.states == {1: "active"}
+    assert keys(running) == {1}
+
+
+def test_a_withdrawn_pairs_key_goes_when_another_is_served(running):
+    lifecycle.withdraw(running.clock(), 1, by="anna")
+    assert keys(running) == {1}
+    running.beat()
+    assert running.states == {1: "withdrawn", 2: "active"}
+    assert keys(running) == {2}
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_withdrawn_pair_that_is_not_served_loses_it_at_once(running, number):
+    running.generate(at_once=number == 1)
+    running.withdraw(number)
+    assert number not in keys(running)
+
+
+def test_what_history_shows_stays(running):
+    running.generate()
+    running.discard()
+    pair = running.generation(2)
+    assert pair.root.subject
+    assert pair.host.subject
+    assert running.published("generations/0002/root.der").read_bytes()
+
+
+def test_it_stays_where_the_disk_still_serves_it(running):
+    """The database has moved on and the file system refuses: the key that `current` points to is all there is."""
+    running.generate()
+    pair = running.pending
+    generations = running.published("generations")
+    generations.rename(running.published("elsewhere"))
+    generations.write_text("in the way")
+    assert running.activate().finished_at is None
+    assert in_database(running) == {1, 2}
+    generations.unlink()
+    running.published("elsewhere").rename(generations)
+    running.after(MINUTE).beat()
+    assert running.active == pair
+    assert keys(running) == {1, 2}
