@@ -8,6 +8,7 @@ import pwd
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,17 +83,18 @@ class OperatorCommand(BaseCommand):
         parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON object on stdout")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            _find_installation(writes=self.writes)
-            general = General.load()
-            with translation.override(general.language), timezone.override(general.zone):
+        with ExitStack() as reader:
+            try:
+                _find_installation(writes=self.writes)
+                general = General.load()
+                reader.enter_context(translation.override(general.language))
+                reader.enter_context(timezone.override(general.zone))
                 report = self.act(general, options)
-        except DatabaseError as error:
-            raise Failed(_why_unusable(error), code="database") from error
-        except OSError as error:
-            raise Failed(
-                f"{error.filename}: {error.strerror}" if error.filename else str(error), code="file"
-            ) from error
+            except DatabaseError as error:
+                raise Failed(_why_unusable(error), code="database") from error
+            except OSError as error:
+                where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+                raise Failed(where, code="file") from error
         if report is not None:
             self.stdout.write(json.dumps(report.value) if options["as_json"] else report.text)
 

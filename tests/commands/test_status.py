@@ -130,6 +130,12 @@ def test_a_person_reads_columns_in_the_zone_that_is_set(prepared, one_is_missing
     assert any(line.startswith("1    active    ") for line in out.splitlines())
 
 
+def test_a_person_reads_the_system_language(prepared):
+    prepared.set(language="de")
+
+    assert "Zeitzone" in prepared.run("status").out
+
+
 def test_status_changes_nothing(prepared):
     before = Generation.objects.values().order_by("number")
     rows = list(before)
