@@ -1,0 +1,97 @@
+"""What a round costs the database, whatever the number of generations."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from certificates import lifecycle
+from certificates.models import Generation, Transition
+from certificates.reconciling import reconcile
+from certificates.situation import Situation
+from pbxcerts.heartbeat import beat
+from pbxcerts.system.ntp import Answer, Survey
+from pbxcerts.system.timekeeping import current_clock
+from tests.support.generations import DAY, Trigger, World
+
+
+def right(servers):
+    """Servers that agree with this machine."""
+    return Survey(
+        tuple(Answer(name, f"192.0.2.{n}", timedelta(), timedelta(), 2, 0) for n, name in enumerate(servers, start=1))
+    )
+
+
+@pytest.fixture
+def beating(world):
+    """The first pair is active since now, by this machine's own clock, and the heartbeat has run."""
+    world.at(datetime.now(UTC))
+    beat(server=world.server, ask=right)
+    lifecycle.order_generation(current_clock(), trigger=Trigger.PAGE)
+    beat(server=world.server, ask=right)
+    assert world.states == {1: "active"}
+    return world
+
+
+def with_history(world: World, ended: int) -> World:
+    """That many generations that have been: superseded long ago, discarded, failed."""
+    model = Generation.objects.get(number=1)
+    values = {f.attname: getattr(model, f.attname) for f in Generation._meta.concrete_fields}
+    states = ["superseded", "discarded", "failed"]
+    rows = [
+        Generation(
+            **values
+            | {
+                "number": number,
+                "replaces": 10**6 + number,
+                "state": states[number % 3],
+                "host_key": None,
+                "end": world.now - number * DAY,
+                "failed_at": world.now - number * DAY,
+            }
+        )
+        for number in range(100, 100 + ended)
+    ]
+    Generation.objects.bulk_create(rows)
+    Transition.objects.bulk_create(
+        [Transition(generation=row, from_state="making", to_state=row.state, at=row.end) for row in rows]
+    )
+    return world
+
+
+def queries_of(work):
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    return [query["sql"] for query in captured.captured_queries]
+
+
+@pytest.mark.parametrize("ended", [0, 1000])
+def test_with_nothing_due_the_heartbeat_asks_at_most_six_times(beating, ended):
+    with_history(beating, ended)
+    queries = queries_of(lambda: beat(server=beating.server, ask=right))
+    assert len(queries) <= 6, "\n".join(queries)
+
+
+@pytest.mark.parametrize("ended", [0, 1000])
+def test_also_during_a_handover(beating, ended):
+    beating.generate(clock=current_clock())
+    beat(server=beating.server, ask=right)
+    with_history(beating, ended)
+    assert Situation.load(current_clock()).pending is not None
+    assert len(queries_of(lambda: beat(server=beating.server, ask=right))) <= 6
+
+
+def test_reading_the_situation_costs_the_same_with_a_thousand_generations(beating):
+    clock = current_clock()
+    before = queries_of(lambda: Situation.load(clock))
+    with_history(beating, 1000)
+    after = queries_of(lambda: Situation.load(clock))
+    assert len(before) == len(after) == 3
+    assert [g.number for g in Situation.load(clock).generations] == [1]
+
+
+def test_a_round_with_nothing_due_writes_nothing(beating):
+    clock = current_clock()
+    queries = queries_of(lambda: reconcile(clock, terminals=beating.telephones, server=beating.server))
+    assert all(query.startswith("SELECT") for query in queries)
