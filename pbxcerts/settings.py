@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "django_q",
     "pbxcerts.system",
     "certificates",
+    "terminals",
 ]
 
 MIDDLEWARE = [
@@ -55,6 +56,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "pbxcerts.middleware.installation",
+    "pbxcerts.redirect.redirect_to_https",
     "pbxcerts.system.access.LoginRequired",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

@@ -1,0 +1,1 @@
+"""How trust material reaches a terminal: one file per delivery method, pure, found by `registry`."""
