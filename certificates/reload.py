@@ -20,7 +20,7 @@ def reload_server(command: Sequence[str], *, timeout: float) -> None:
     # Not a pipe: a server that the command started and that keeps its output open is neither waited for nor cut off.
     with os.fdopen(os.memfd_create("reload"), "w+b") as output:
         try:
-            # A session of its own, so that what the command itself has started ends with it.
+            # A group of its own, so that what the command itself has started ends with it; in our session, so that it ends with us.
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
             )

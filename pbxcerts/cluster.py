@@ -1,20 +1,39 @@
 """django-q2's cluster as a child of `up`: `python -m pbxcerts.cluster PARENT`.
 
-django-q2's own command ends with exit code 0 when its sentinel was killed, leaves orphans that go on working, and looks at its
-schedules only after 30 seconds. Here a cluster that was not told to stop has failed, nothing outlives what started it, and a
-heartbeat is asked for at once.
+django-q2's own command has a process that only waits for its sentinel, ends with exit code 0 when that was killed, leaves orphans
+that go on working, and looks at its schedules only after 30 seconds. Here the sentinel is the process itself, whatever it
+started ends with it, and a heartbeat is asked for at once.
 """
 
+import ctypes
 import gc
 import os
+import select
 import signal
 import sys
-from types import FrameType
+import threading
+import uuid
 
 from pbxcerts import lifeline
 
 STOPS_WITHIN = 75
 """Seconds for the task that is running when the cluster is told to stop; a service manager commonly waits 90."""
+
+
+class ToldToStop:
+    """What the sentinel asks. An Event would not do: one that a signal handler sets while its own thread waits for it hangs."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+
+    def set(self) -> None:
+        os.write(self._writer, b".")
+
+    def is_set(self) -> bool:
+        return self.wait(0)
+
+    def wait(self, seconds: float) -> bool:
+        return bool(select.select([self._reader], [], [], seconds)[0])
 
 
 def main(arguments: list[str], *, stops_within: int = STOPS_WITHIN) -> int:
@@ -27,7 +46,7 @@ def main(arguments: list[str], *, stops_within: int = STOPS_WITHIN) -> int:
     django.setup()
     from django.db import connections
     from django_q.brokers import get_broker
-    from django_q.cluster import Cluster
+    from django_q.cluster import Sentinel
     from django_q.tasks import async_task
 
     from pbxcerts import installation, tasks
@@ -38,28 +57,30 @@ def main(arguments: list[str], *, stops_within: int = STOPS_WITHIN) -> int:
     async_task(tasks.HEARTBEAT)
     connections.close_all()
 
-    cluster = Cluster()
-    told_to_stop = False
+    told = ToldToStop()
+    sentinel = Sentinel(told, threading.Event(), uuid.uuid4(), start=False)
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal told_to_stop
-        if told_to_stop:
-            return
-        told_to_stop = True
-        if cluster.sentinel is None:
-            sys.exit(0)
+    def stop(_signal: int, _frame: object) -> None:
         lifeline.end_within(stops_within)
-        cluster.stop()
+        told.set()
 
     signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
     lifeline.end_forked_children_too()
-    # Five processes share what is loaded by now as long as none of them writes to it.
+    _share_memory()
+    sentinel.start()
+    return 0
+
+
+def _share_memory() -> None:
+    """The processes forked from here share what is loaded by now as long as none of them writes to it."""
+    from django.utils.translation import gettext
+
+    # Each would read the catalogues of all applications for its first line in the log.
+    gettext("Worker")
     gc.collect()
     gc.freeze()
-    cluster.start()
-    cluster.sentinel.join()
-    return 0 if told_to_stop else 1
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """The environment, read in one place: every deployment fact is a variable here, and its name and bad value are told when it is wrong."""
 
-import contextlib
+import fcntl
 import os
 import secrets
 import shlex
-import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -68,19 +67,19 @@ def secret(name: str, default_file: Path) -> str:
 def write_secret(file: Path, value: str) -> None:
     """Create `file` with mode 0600, whole or not at all; a file that somebody else made meanwhile is left as it is."""
     make_directory(file.parent)
-    descriptor, staged = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+    directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with os.fdopen(descriptor, "w") as handle:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        if file.exists():
+            return
+        staged = file.with_name(f".new-{file.name}")
+        staged.unlink(missing_ok=True)
+        with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
             handle.write(value + "\n")
             handle.flush()
             # What is encrypted with a secret must not outlive it when the power fails.
-            os.fsync(descriptor)
-        with contextlib.suppress(FileExistsError):
-            os.link(staged, file)
-    finally:
-        os.unlink(staged)  # noqa: PTH108 - a name of the operating system's making
-    directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+            os.fsync(handle.fileno())
+        staged.rename(file)
         os.fsync(directory)
     finally:
         os.close(directory)

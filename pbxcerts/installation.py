@@ -28,7 +28,7 @@ from pbxcerts import env
 
 
 class InstallationError(Exception):
-    pass
+    exit_code = 1
 
 
 class DirectoryError(InstallationError):
@@ -40,7 +40,7 @@ class AlreadyRunningError(InstallationError):
 
 
 class AddressError(InstallationError):
-    pass
+    exit_code = 2
 
 
 class PortInUseError(InstallationError):

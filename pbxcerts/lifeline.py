@@ -12,12 +12,13 @@ from pathlib import Path
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1
+# Looked up once: processes that are forked later share it.
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def end_with(parent: int, *, by: signal.Signals = signal.SIGTERM) -> None:
     """Have the kernel send this process `by` when `parent`, which started it, ends in whatever way."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_PDEATHSIG, by) != 0:
+    if _prctl(PR_SET_PDEATHSIG, by) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     # It ended before the kernel was told.
     if os.getppid() != parent:

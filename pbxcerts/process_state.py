@@ -4,6 +4,7 @@ A file, not a row: the supervisor holds no database connection, and the database
 """
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,8 @@ def write(state: Path, failing: dict[str, Failing]) -> bool:
     """Whether it could be written: on a full disk supervision goes on and tries again."""
     new = state.with_suffix(".new")
     with suppress(OSError):
-        new.write_text(json.dumps({name: asdict(child) for name, child in failing.items()}))
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+            json.dump({name: asdict(child) for name, child in failing.items()}, handle)
         new.replace(state)
         return True
     return False

@@ -60,7 +60,9 @@ class ServedPair:
         self._current = store / "current"
         self._serves: Path | None = None
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # A resumed session would hide a change: the client would go on trusting a certificate that nobody serves.
+        # A resumed session would hide a change of the certificate. Under TLS 1.2 OpenSSL resumes sessions from a cache of its
+        # own, too, which Python cannot turn off; every browser of today speaks TLS 1.3.
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_3
         self.context.num_tickets = 0
         self.context.options |= ssl.OP_NO_TICKET
 

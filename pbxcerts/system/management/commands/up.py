@@ -49,7 +49,7 @@ class Command(BaseCommand):
             installation.prepare()
         except installation.InstallationError as error:
             self.stderr.write(str(error))
-            sys.exit(1)
+            sys.exit(error.exit_code)
         except (OSError, DatabaseError) as error:
             self.stderr.write(_("pbxcerts cannot be installed: %(reason)s") % {"reason": error})
             sys.exit(1)

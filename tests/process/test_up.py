@@ -1,0 +1,194 @@
+"""What `up` makes, what it says, and when it refuses: one sentence, an exit code, and nothing half started."""
+
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from pbxcerts.installation import AddressError, listen
+from tests.support.product import ROOT, free_port
+from tests.support.running import MANAGE, Tree
+
+
+@pytest.fixture
+def tree(tmp_path):
+    with Tree(tmp_path) as tree:
+        yield tree
+
+
+def refusal(tree, *options, before=(), **changes):
+    """The exit code and the one line that it says."""
+    tree.launch(*options, program=MANAGE, before=before, **changes)
+    code = tree.process.wait(timeout=60)
+    (sentence,) = tree.log.read_text().splitlines()
+    assert tree.processes() == []
+    return code, sentence
+
+
+def test_a_port_in_use_is_refused_before_anything_is_installed(tree):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        code, sentence = refusal(tree, "--bind", f"127.0.0.1:{port}")
+
+    assert code == 1
+    assert str(port) in sentence
+    assert not (tree.data / "pbxcerts.sqlite3").exists()
+
+
+def test_an_https_port_in_use_is_refused_as_well(tree):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        code, sentence = refusal(tree, "--bind", "127.0.0.1:0", "--bind-https", f"127.0.0.1:{port}")
+
+    assert code == 1
+    assert str(port) in sentence
+
+
+def test_a_second_up_on_the_same_data_is_refused_and_the_first_goes_on(tree, tmp_path):
+    tree.start()
+    second = subprocess.run(
+        [sys.executable, MANAGE, "up", "--bind", f"127.0.0.1:{free_port()}"],
+        env=tree.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert second.returncode == 1
+    assert str(tree.data) in second.stderr
+    assert len(second.stderr.splitlines()) == 1
+    assert tree.answers()
+
+
+def test_up_can_be_started_again_and_schedules_its_heartbeat_once(tree):
+    tree.start(program=MANAGE)
+    assert tree.end() == 0
+
+    tree.start(program=MANAGE)
+
+    assert tree.answers()
+    schedules = tree.run(
+        "from django_q.models import Schedule\n"
+        "print(*Schedule.objects.values_list('name', 'func', 'schedule_type', 'minutes', 'repeats'))"
+    )
+    assert schedules.strip() == "('heartbeat', 'pbxcerts.tasks.heartbeat', 'I', 1, -1)"
+
+
+@pytest.mark.parametrize("secret", [{}, {"PBXCERTS_SECRET_KEY": "from the environment, fifty characters long, or so"}])
+def test_a_data_directory_that_cannot_be_written_is_refused(tree, tmp_path, secret):
+    tree.data.mkdir()
+    without_power = ()
+    if os.geteuid() == 0:
+        # Root may write everywhere; without capabilities it is a user like any other.
+        if shutil.which("setpriv") is None:
+            pytest.skip("setpriv is missing")
+        os.chown(tree.data, 65534, 65534)
+        without_power = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+    tree.data.chmod(0o555)
+
+    code, sentence = refusal(tree, "--bind", "127.0.0.1:0", before=without_power, **secret)
+
+    assert code == 1
+    assert str(tree.data) in sentence
+    assert "PBXCERTS_DATA" in sentence
+    assert list(tree.data.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["8000", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:65536", "[::1]"])
+def test_what_is_no_address_is_refused(tree, address):
+    with pytest.raises(AddressError, match=re.escape(address)):
+        listen(address, open_to_all=False, at_once=False)
+
+
+def test_plain_http_for_other_machines_must_be_allowed(tree):
+    with pytest.raises(AddressError, match="--plain-http"):
+        listen("0.0.0.0:0", open_to_all=False, at_once=False)
+
+    listen("0.0.0.0:0", open_to_all=True, at_once=False).close()
+
+
+def test_plain_http_for_other_machines_is_refused_by_the_command(tree):
+    code, sentence = refusal(tree, "--bind", "0.0.0.0:0")
+
+    assert code == 2
+    assert "--plain-http" in sentence
+
+
+def test_an_unknown_option_is_wrong_use(tree):
+    tree.launch("--no-such-option", program=MANAGE)
+
+    assert tree.process.wait(timeout=60) == 2
+
+
+def test_a_bad_value_in_the_environment_is_named_in_one_sentence(tree):
+    code, sentence = refusal(tree, PBXCERTS_PLAIN_HTTP="perhaps")
+
+    assert code != 0
+    assert "PBXCERTS_PLAIN_HTTP" in sentence
+
+
+def test_the_data_option_names_the_directory_for_every_process(tree, tmp_path):
+    elsewhere = tmp_path / "deep" / "elsewhere"
+    tree.launch("--bind", f"127.0.0.1:{tree.port}", "--data", str(elsewhere), program=MANAGE)
+    tree.wait_until_it_answers()
+
+    assert (elsewhere / "pbxcerts.sqlite3").exists()
+    assert not tree.data.exists()
+
+
+def test_what_it_makes_is_for_its_own_user_alone(tree):
+    tree.start(program=MANAGE)
+
+    modes = {
+        place.relative_to(tree.data.parent): stat.S_IMODE(place.stat().st_mode)
+        for place in [tree.data, *tree.data.rglob("*")]
+        if place.name != "up.log"
+    }
+    readable = {
+        str(place): oct(mode) for place, mode in modes.items() if mode & 0o077 and place.parts[:2] != ("data", "store")
+    }
+    assert readable == {}
+    keys = {place.name for place in (tree.data / "secrets").iterdir()}
+    assert {"django.key", "host-keys.key"} <= keys
+
+
+def test_the_set_up_link_is_new_at_each_start_and_gone_with_the_first_administrator(tree):
+    def token():
+        links = re.findall(r"http://127\.0\.0\.1:\d+/setup/#(\S+)", tree.log.read_text())
+        return links[0] if links else None
+
+    def accepted(value):
+        return tree.run(f"from pbxcerts.system import setup_token; print(setup_token.accepts({value!r}))").strip()
+
+    tree.start(program=MANAGE)
+    first = token()
+    assert accepted(first) == "True"
+    tree.end()
+    tree.start(program=MANAGE)
+    second = token()
+    assert accepted(first) == "False"
+    assert accepted(second) == "True"
+    subprocess.run(
+        [sys.executable, MANAGE, "createsuperuser", "--noinput"],
+        cwd=ROOT,
+        env=tree.environment
+        | {
+            "DJANGO_SUPERUSER_USERNAME": "chief",
+            "DJANGO_SUPERUSER_EMAIL": "chief@example.com",
+            "DJANGO_SUPERUSER_PASSWORD": "seven copper kettles",
+        },
+        check=True,
+        capture_output=True,
+    )
+    assert accepted(second) == "False"
+    tree.end()
+    tree.start(program=MANAGE)
+    assert token() is None
