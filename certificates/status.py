@@ -21,7 +21,7 @@ from certificates.reconciling import readiness
 from certificates.situation import Situation
 from certificates.warnings import warnings
 from pbxcerts.system import clock_words
-from pbxcerts.system.clock import Clock, ClockVerdict
+from pbxcerts.system.clock import Clock, ClockState, ClockVerdict
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.timekeeping import current_clock
@@ -122,11 +122,10 @@ class PairStatus:
 
 @dataclass(frozen=True)
 class NextGeneration:
-    """When the next pair is made by itself, and why then. `at` is None where nothing is due; `hindered` by what."""
+    """When the next pair is made by itself, and why then. `at` is None where nothing is due."""
 
     at: datetime | None
     why: str
-    hindered: str = ""
 
 
 @dataclass(frozen=True)
@@ -253,7 +252,7 @@ class Status:
         due, at = situation.due, situation.next_at
         if due is None or at is None:
             return NextGeneration(None, "")
-        return NextGeneration(at, self._why(due.at, due.because, at), self._hindered())
+        return NextGeneration(at, self._why(due.at, due.because, at))
 
     def _why(self, due_at: datetime, because: DueBecause, at: datetime) -> str:
         settings, now = self.settings, self.clock.now
@@ -262,24 +261,27 @@ class Status:
         why = words.due_because(because, interval_days=settings.interval_days, overlap_days=settings.overlap_days)
         if due_at >= now:
             return why
-        if at <= now:
+        if at <= now and self._clock_allows:
             return _("It has been due since %(due)s and is made now.") % {"due": words.moment(due_at)}
         return _("It has been due since %(due)s; what was missed waits for the next set time.") % {
             "due": words.moment(due_at)
         }
 
-    def _hindered(self) -> str:
-        match self.situation.clock_verdict:
-            case ClockVerdict.SUSPEND:
-                return _("Suspended because of the clock: %(state)s") % {"state": clock_words.STATES[self.clock.state]}
-            case ClockVerdict.POSTPONE:
-                return _("Would be postponed because of the clock: %(state)s") % {
-                    "state": clock_words.STATES[self.clock.state]
-                }
-            case ClockVerdict.DO_WITH_EVENT:
-                return _("Done although the clock is in doubt, because the active pair ends soon.")
-            case _:
-                return ""
+    @property
+    def _clock_allows(self) -> bool:
+        return self.situation.clock_verdict in {ClockVerdict.DO, ClockVerdict.DO_WITH_EVENT}
+
+    @property
+    def clock_text(self) -> str:
+        """What the clock says to an automatic generation."""
+        state = str(clock_words.STATES[self.clock.state])
+        if self.clock.state is ClockState.RIGHT or not self._clock_allows:
+            return state
+        return _("%(clock)s Done all the same, because the active pair ends soon.") % {"clock": state}
+
+    @property
+    def clock_severity(self) -> str:
+        return clock_words.SEVERITIES[self.clock.state] or ""
 
     # -- what can be done ---------------------------------------------------------------------------------------------
 

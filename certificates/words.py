@@ -118,7 +118,7 @@ def made_by(generation: Generation) -> str:
     """Who or what ordered a generation."""
     match generation.trigger:
         case Trigger.PAGE:
-            return _("%(person)s, on this page") % {"person": generation.by}
+            return _("%(person)s, on the settings page") % {"person": generation.by}
         case Trigger.COMMAND:
             return _("%(person)s, on the command line") % {"person": generation.by}
         case Trigger.WITHDRAWAL if generation.by:
