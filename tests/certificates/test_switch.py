@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.utils import translation
 
 from certificates import lifecycle
 from certificates.lifecycle import StateRefused
@@ -479,7 +480,7 @@ def test_while_the_server_is_being_switched_nobody_else_changes_anything(prepare
         lambda: lifecycle.withdraw(prepared.clock(), 2, by="anna"),
         lambda: lifecycle.order_generation(prepared.clock(), trigger=Generation.Trigger.PAGE, by="anna"),
     ):
-        with pytest.raises(StateRefused, match="just being switched"):
+        with translation.override("en"), pytest.raises(StateRefused, match="just being switched"):
             order()
     assert Switch.objects.filter(running=True).count() == 1
 
