@@ -20,9 +20,10 @@ def reload_server(command: Sequence[str], *, timeout: float) -> None:
     # Not a pipe: a server that the command started and that keeps its output open is neither waited for nor cut off.
     with os.fdopen(os.memfd_create("reload"), "w+b") as output:
         try:
-            # A group of its own, so that what the command itself has started ends with it; in our session, so that it ends with us.
+            # A group of its own, so that what the command itself has started ends with it; in our session, so that it
+            # ends with us.
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, process_group=0
             )
         except OSError as error:
             raise ReloadError(f"{command[0]}: {error.strerror}") from error
