@@ -6,7 +6,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve()
 ROOT = HERE.parent.parent.parent
-CLUSTER_STOPS_WITHIN = 5
+CLUSTER_STOPS_WITHIN = 3
 
 if __name__ == "__main__":
     from pbxcerts import cluster, supervision
