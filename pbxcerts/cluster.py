@@ -39,6 +39,8 @@ class ToldToStop:
 def main(arguments: list[str], *, stops_within: int = STOPS_WITHIN) -> int:
     lifeline.end_with(int(arguments[0]))
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    # It led to this package; a reload command that is written in Python has its own.
+    os.environ.pop("PYTHONPATH", None)
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pbxcerts.settings")
     import django

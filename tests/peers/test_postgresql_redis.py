@@ -260,3 +260,12 @@ def test_one_of_four_processes_claims_the_slot(product):
         ("failed", 1),
         ("making", 1),
     ]
+
+
+def test_the_supervisor_sees_the_heartbeats_row_change(product):
+    product.run(
+        "from django.core.management import call_command\ncall_command('migrate', verbosity=0)\n"
+        "from pbxcerts.system.models import Heartbeat\nHeartbeat.load(); Heartbeat.objects.update(beats=41)"
+    )
+
+    assert product.run("from pbxcerts import pulse\nprint(pulse.read(None))").strip() == "Pulse(beats=41, waiting=0)"

@@ -22,7 +22,7 @@ class Panel(Tree):
 
     def open(self):
         self.https = free_port()
-        return self.start("--bind-https", f"127.0.0.1:{self.https}")
+        return self.start("--bind-https", f"127.0.0.1:{self.https}", PBXCERTS_HSTS_SECONDS="60")
 
     def serve(self):
         """Publish another pair as the active one; returns its host certificate's fingerprint."""
@@ -172,3 +172,22 @@ def test_no_response_names_the_server_and_no_log_names_the_requests(panel):
 
     assert "Server" not in answer.headers
     assert "in-the-query" not in panel.log.read_text()
+
+
+# Django asks for HSTS only where it believes that the request came over HTTPS.
+def test_what_a_client_says_about_its_connection_is_not_believed(panel):
+    connection = http.client.HTTPConnection("127.0.0.1", panel.port, timeout=30)
+    connection.request("GET", "/login/", headers={"X-Forwarded-Proto": "https"})
+
+    assert "Strict-Transport-Security" not in connection.getresponse().headers
+    connection.close()
+
+
+def test_what_a_declared_proxy_says_is_believed(tmp_path):
+    with Tree(tmp_path) as tree:
+        tree.start(PBXCERTS_TRUSTED_PROXIES="127.0.0.1", PBXCERTS_HSTS_SECONDS="60")
+        connection = http.client.HTTPConnection("127.0.0.1", tree.port, timeout=30)
+        connection.request("GET", "/login/", headers={"X-Forwarded-Proto": "https"})
+
+        assert "Strict-Transport-Security" in connection.getresponse().headers
+        connection.close()
