@@ -60,21 +60,23 @@ def beat(directory):
     heartbeat.beat(server=a_server(directory), ask=ask)
 
 
+def clock():
+    from pbxcerts.system import timekeeping
+
+    return timekeeping.current_clock()
+
+
 def order(**options):
     from certificates import lifecycle
     from certificates.models import Generation
-    from pbxcerts.system import timekeeping
 
-    lifecycle.order_generation(
-        timekeeping.current_clock(), trigger=Generation.Trigger.PAGE, by="anna", without_clock=True, **options
-    )
+    lifecycle.order_generation(clock(), trigger=Generation.Trigger.PAGE, by="anna", without_clock=True, **options)
 
 
 def activate(directory):
     from certificates import lifecycle
-    from pbxcerts.system import timekeeping
 
-    lifecycle.activate(timekeeping.current_clock(), by="anna")
+    lifecycle.activate(clock(), by="anna")
     beat(directory)
 
 
@@ -114,16 +116,21 @@ def prepare(directory):
     beat(directory)
 
 
+def open_messages():
+    from pbxcerts.system.models import EventMessage
+
+    return list(EventMessage.objects.filter(cleared_at=None).values_list("kind", flat=True))
+
+
 def state(directory):
     from certificates.models import Generation, Switch
     from certificates.publishing import Store
     from certificates.situation import Situation
-    from pbxcerts.system import timekeeping
     from pbxcerts.system.models import Heartbeat
     from tests.support.published import leftovers, served
 
     store = Store(directory / "store")
-    situation = Situation.load(timekeeping.current_clock())
+    situation = Situation.load(clock())
     log = directory / "log"
     return {
         "states": {row.number: row.state for row in Generation.objects.exclude(state="failed").order_by("number")},
@@ -270,9 +277,8 @@ class RollBack(Activation):
 
     def run(self, directory):
         from certificates import lifecycle
-        from pbxcerts.system import timekeeping
 
-        lifecycle.roll_back(timekeeping.current_clock(), by="anna")
+        lifecycle.roll_back(clock(), by="anna")
         beat(directory)
 
     def recover(self, directory):
