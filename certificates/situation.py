@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, cached_property
+from typing import Any
 
 from cryptography import x509
 from django.conf import settings as django_settings
-from django.db.models import Case, Count, F, Max, OuterRef, Q, QuerySet, Subquery, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
 from certificates import host_keys
 from certificates.models import Generation, Settings, Switch
@@ -21,6 +21,8 @@ from pbxcerts.system.clock import Clock, ClockVerdict
 from pbxcerts.system.models import General
 
 State = Generation.State
+AUTOMATIC = (Generation.Trigger.SCHEDULE, Generation.Trigger.WITHDRAWAL)
+LIVING = (State.MAKING, State.PREPARED, State.HELD, State.ACTIVE)
 AN_HOUR = timedelta(hours=1)
 # Two processes read the clock one after the other; what lies further ahead was written by a clock that was wrong then.
 STILL_NOW = timedelta(minutes=1)
@@ -32,22 +34,61 @@ def store() -> Store:
 
 
 @dataclass(frozen=True)
+class Successors:
+    """What became of the attempts to replace the active pair.
+
+    `last`: the state of the last pair that was made for it; `failures` and `failed_at`: how many automatic attempts have
+    failed since then, and when the last of them did; `discarded_at`: when one was discarded last.
+    """
+
+    last: State | None = None
+    failures: int = 0
+    failed_at: datetime | None = None
+    discarded_at: datetime | None = None
+
+    @classmethod
+    def of_active(cls, rows: list[Generation]) -> Successors:
+        """`rows`: the newest first, the active pair and all attempts at a successor among them."""
+        active = next((row.number for row in rows if row.state == State.ACTIVE), None)
+        attempts = [row for row in rows if row.replaces == active]
+        made = next((row for row in attempts if row.state not in {State.FAILED, State.MAKING}), None)
+        failed = [
+            row
+            for row in attempts
+            if row.state == State.FAILED and row.trigger in AUTOMATIC and (made is None or row.number > made.number)
+        ]
+        last = None
+        if made is not None:
+            # One that was discarded has been replaced by the schedule; that its key leaked too changes nothing.
+            last = State.DISCARDED if made.discarded_at is not None else State(made.state)
+        return cls(
+            last=last,
+            failures=len(failed),
+            failed_at=max((row.failed_at for row in failed if row.failed_at is not None), default=None),
+            discarded_at=max((row.discarded_at for row in attempts if row.discarded_at is not None), default=None),
+        )
+
+
+@dataclass(frozen=True)
 class Situation:
     """`generations`: all that are being made, prepared, held, active, or superseded and still with a key."""
 
     clock: Clock
     settings: Settings
     generations: tuple[Generation, ...]
+    successors: Successors
     switch: Switch | None
 
     @classmethod
     def load(cls, clock: Clock, *, settings: Settings | None = None) -> Situation:
         """Two or three queries, whatever the number of generations."""
         switch = Switch.objects.filter(running=True).first()
+        rows = _rows()
         return cls(
             clock=clock,
             settings=settings or Settings.load(),
-            generations=tuple(_living_generations()),
+            generations=tuple(row for row in rows if row.state in LIVING or row.host_key is not None),
+            successors=Successors.of_active(rows),
             switch=switch,
         )
 
@@ -120,7 +161,7 @@ class Situation:
             made_at=self.active.made_at,
             end=self.active.end,
             settings_saved_at=self._happened(self.settings.schedule_saved_at),
-            discarded_at=self._happened(self.active.last_discarded_at),  # type: ignore[attr-defined]
+            discarded_at=self._happened(self.successors.discarded_at),
         )
 
     def _happened(self, at: datetime | None) -> datetime | None:
@@ -134,7 +175,7 @@ class Situation:
             return False
         if self.active.withdrawn_at is not None:
             return self.pending is None or not self.is_valid(self.pending)
-        return self.pending is None and self.active.last_successor == State.WITHDRAWN  # type: ignore[attr-defined]
+        return self.pending is None and self.successors.last == State.WITHDRAWN
 
     @property
     def made_because(self) -> MakeBecause | None:
@@ -172,12 +213,12 @@ class Situation:
     @property
     def failures(self) -> int:
         """How often in a row an automatic generation of a successor has failed."""
-        return (self.active.slot_failures or 0) if self.active else 0  # type: ignore[attr-defined]
+        return self.successors.failures
 
     @property
     def retry_at(self) -> datetime | None:
         """The end of the pause after a failed attempt: 1 minute, then 10; None where there is none."""
-        failed_at = self._happened(self.active.slot_failed_at) if self.active else None  # type: ignore[attr-defined]
+        failed_at = self._happened(self.successors.failed_at)
         if failed_at is None or not self.failures:
             return None
         if self.is_replaced_at_once:
@@ -280,41 +321,22 @@ class Situation:
         return replace(self, clock=clock)
 
 
-def _living_generations() -> list[Generation]:
-    """The newest first; sorted here, because SQLite would read through the whole history to find them in order."""
-    return sorted(_living_query().all(), key=lambda generation: generation.number, reverse=True)
+def _rows() -> list[Generation]:
+    """What lives or still has a key, and every attempt at a successor of the active pair; the newest first.
+
+    One query, put together once, because that takes longer than to ask it; sorted here, because SQLite would read through
+    the whole history to find them in order.
+    """
+    return sorted(Generation.objects.raw(*_query()), key=lambda row: row.number, reverse=True)
 
 
 @cache
-def _living_query() -> QuerySet[Generation]:
-    """Put together once, because that takes longer than to ask it.
-
-    The annotations are about the successors that were made for a pair, or tried to.
-
-    `slot_failures` and `slot_failed_at`: the automatic attempts that failed since the last that did not;
-    `last_successor`: the state of that one; `last_discarded_at`: when one was discarded last.
-    """
-    automatic = [Generation.Trigger.SCHEDULE, Generation.Trigger.WITHDRAWAL]
-    successors = Generation.objects.order_by().filter(replaces=OuterRef("number")).values("replaces")
-    made = Generation.objects.filter(replaces=OuterRef("number")).exclude(state__in=[State.FAILED, State.MAKING])
-    # One that was discarded has been replaced by the schedule; that its key leaked too changes nothing.
-    became = Case(When(discarded_at__isnull=False, then=Value(State.DISCARDED)), default=F("state"))
-    made_before = (
-        Generation.objects.filter(replaces=OuterRef("replaces"))
-        .exclude(state__in=[State.FAILED, State.MAKING])
-        .order_by("-number")
-        .values("number")[:1]
+def _query() -> tuple[str, tuple[Any, ...]]:
+    """Each condition has an index; the key's is a subquery, or SQLite would look at every row."""
+    of_any = Generation.objects.order_by().values("number")
+    query = Generation.objects.order_by().filter(
+        Q(state__in=LIVING)
+        | Q(number__in=of_any.filter(host_key__isnull=False))
+        | Q(replaces__in=of_any.filter(state=State.ACTIVE))
     )
-    failed = successors.filter(state=State.FAILED, trigger__in=automatic, number__gt=Coalesce(Subquery(made_before), 0))
-    # By the index that holds them alone: without the subquery SQLite would look at every row.
-    with_key = Generation.objects.order_by().filter(host_key__isnull=False).values("number")
-    return (
-        Generation.objects.order_by()
-        .filter(Q(state__in=[State.MAKING, State.PREPARED, State.HELD, State.ACTIVE]) | Q(number__in=with_key))
-        .annotate(
-            slot_failures=Subquery(failed.annotate(count=Count("pk")).values("count")),
-            slot_failed_at=Subquery(failed.annotate(last=Max("failed_at")).values("last")),
-            last_successor=Subquery(made.annotate(became=became).order_by("-number").values("became")[:1]),
-            last_discarded_at=Subquery(successors.annotate(last=Max("discarded_at")).values("last")),
-        )
-    )
+    return query.query.sql_with_params()

@@ -1,0 +1,142 @@
+"""Downloads: byte for byte what is published, named so that nobody mixes them up, and never a private key."""
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import pkcs7
+
+from certificates.downloads import OFFERED, Format, Kind
+from certificates.pki import formats
+from pbxcerts.system.models import General
+
+ALL = [(kind, form) for kind in Kind for form in Format]
+OFFERED_PAIRS = [(kind, form) for kind, forms in OFFERED.items() for form in forms]
+
+
+def url(kind, form, number=None):
+    place = "download" if number is None else f"history/{number}"
+    return f"/certificates/{place}/{kind}.{form}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "published"),
+    [
+        ("host", "pem", "generations/0001/host.pem"),
+        ("host", "der", "generations/0001/host.der"),
+        ("root", "pem", "generations/0001/root.pem"),
+        ("root", "der", "generations/0001/root.der"),
+        ("chain", "pem", "generations/0001/fullchain.pem"),
+        ("trust", "pem", "trust.pem"),
+    ],
+)
+def test_a_download_is_the_published_file(running, viewer_client, kind, form, published):
+    assert viewer_client.get(url(kind, form)).content == running.published(published).read_bytes()
+
+
+def test_during_a_handover_it_is_the_prepared_pair_and_the_page_says_so(handing_over, viewer_client, text):
+    content = viewer_client.get(url("host", "pem")).content
+
+    assert content == handing_over.published("next/host.pem").read_bytes()
+    assert content != handing_over.published("current/host.pem").read_bytes()
+    assert "generation 2, which is prepared" in text(viewer_client.get("/certificates/"))
+
+
+def test_a_held_pair_is_not_given_out(switched, viewer_client, text):
+    switched.roll_back()
+
+    assert viewer_client.get(url("host", "pem")).content == switched.published("current/host.pem").read_bytes()
+    assert "generation 1, which is active" in text(viewer_client.get("/certificates/"))
+
+
+def test_the_trust_bundle_holds_both_pairs_during_a_handover(handing_over, viewer_client):
+    content = viewer_client.get(url("trust", "pem")).content
+
+    assert content == handing_over.published("trust.pem").read_bytes()
+    assert content.count(b"BEGIN CERTIFICATE") == 4
+    p7b = viewer_client.get(url("trust", "p7b")).content
+    assert {formats.der(c) for c in pkcs7.load_pem_pkcs7_certificates(p7b)} == {
+        formats.der(c) for c in x509.load_pem_x509_certificates(content)
+    }
+
+
+def test_the_chain_as_pkcs7_holds_host_and_root(running, viewer_client):
+    certificates = pkcs7.load_pem_pkcs7_certificates(viewer_client.get(url("chain", "p7b")).content)
+
+    assert {formats.der(c) for c in certificates} == {
+        formats.der(running.active.host),
+        formats.der(running.active.root),
+    }
+
+
+@pytest.mark.parametrize(("kind", "form"), OFFERED_PAIRS)
+def test_a_file_names_site_generation_and_kind(running, viewer_client, kind, form):
+    response = viewer_client.get(url(kind, form))
+
+    assert response.headers["Content-Disposition"] == f'attachment; filename="zurich-sud-0001-{kind}.{form}"'
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("site", "expected"),
+    [("", "pbxcerts"), ("東京", "pbxcerts"), ('a"\r\nX: y/../b', "a-x-yb")],
+    ids=["none", "no latin letter", "dangerous"],
+)
+def test_any_site_name_gives_a_harmless_file_name(running, viewer_client, site, expected):
+    General.objects.update(site_name=site)
+    response = viewer_client.get(url("host", "pem"))
+
+    assert response.headers["Content-Disposition"] == f'attachment; filename="{expected}-0001-host.pem"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "form", "media_type"),
+    [
+        ("host", "pem", "application/x-pem-file"),
+        ("root", "der", "application/pkix-cert"),
+        ("chain", "pem", "application/pem-certificate-chain"),
+        ("trust", "p7b", "application/x-pkcs7-certificates"),
+    ],
+)
+def test_the_media_type_is_right(running, viewer_client, kind, form, media_type):
+    assert viewer_client.get(url(kind, form)).headers["Content-Type"] == media_type
+
+
+@pytest.mark.parametrize(("kind", "form"), [pair for pair in ALL if pair not in OFFERED_PAIRS])
+def test_what_is_not_offered_is_not_found(running, viewer_client, kind, form):
+    assert viewer_client.get(url(kind, form)).status_code == 404
+    assert viewer_client.get(url(kind, form, 1)).status_code == 404
+
+
+@pytest.mark.parametrize(("kind", "form"), OFFERED_PAIRS)
+@pytest.mark.parametrize("number", [None, 1, 2])
+def test_no_download_holds_a_private_key(handing_over, viewer_client, kind, form, number):
+    content = viewer_client.get(url(kind, form, number)).content
+    key = handing_over.published("current/host.key").read_bytes()
+
+    assert b"PRIVATE" not in content
+    assert key.splitlines()[1] not in content
+
+
+def test_before_the_first_generation_there_is_nothing(world, viewer_client):
+    assert viewer_client.get(url("host", "pem")).status_code == 404
+    assert viewer_client.get(url("trust", "pem")).status_code == 404
+
+
+def test_any_generation_can_be_downloaded_from_the_history(handing_over, viewer_client):
+    response = viewer_client.get(url("host", "pem", 1))
+
+    assert response.content == handing_over.published("generations/0001/host.pem").read_bytes()
+    assert "-0001-host.pem" in response.headers["Content-Disposition"]
+
+
+def test_an_attempt_without_a_pair_has_nothing_to_download(running, viewer_client):
+    from certificates import lifecycle
+    from certificates.models import Generation
+
+    lifecycle.order_generation(running.clock(), trigger=Generation.Trigger.PAGE, by="anna")
+
+    assert viewer_client.get(url("host", "pem", 2)).status_code == 404
+    assert viewer_client.get(url("host", "pem", 99)).status_code == 404
+
+
+def test_downloads_need_a_login(running, client):
+    assert client.get(url("host", "pem")).status_code == 302

@@ -1,0 +1,204 @@
+"""The history: every attempt, found by filter and page, told in words, and nothing to change."""
+
+import re
+
+import pytest
+
+from certificates import lifecycle, states
+from certificates.models import Generation
+from certificates.pki import formats
+from tests.support.generations import DAY
+
+HISTORY = "/certificates/history/"
+
+
+def listed(response):
+    """The numbers of the generations in the list."""
+    return [int(number) for number in re.findall(r'href="/certificates/history/(\d+)/"', response.content.decode())]
+
+
+@pytest.fixture
+def eventful(switched):
+    """1 superseded, 2 active, 3 failed, 4 prepared."""
+    attempt = lifecycle.order_generation(switched.clock(), trigger=Generation.Trigger.COMMAND, by="root", reason="test")
+    states.move(attempt, "failed", now=switched.now, why="ChainError", failure="ChainError", failed_at=switched.now)
+    switched.generate(reason="Umzug nach Bern")
+    assert switched.states == {1: "superseded", 2: "active", 3: "failed", 4: "prepared"}
+    return switched
+
+
+def test_every_attempt_is_listed_the_newest_first(eventful, viewer_client, text):
+    response = viewer_client.get(HISTORY)
+
+    assert listed(response) == [4, 3, 2, 1]
+    page = text(response)
+    assert "root, on the command line" in page
+    assert "Umzug nach Bern" in page
+    assert "The verification of root and host certificate refused the pair." in page
+    assert eventful.generation(2).host_sha256[:16].upper() in page
+
+
+def test_an_empty_history_says_so(world, viewer_client, text):
+    assert "No certificates have been generated yet." in text(viewer_client.get(HISTORY))
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("state=active", [2]),
+        ("state=failed", [3]),
+        ("state=withdrawn", []),
+        ("trigger=command", [3]),
+        ("trigger=page&state=superseded", [1]),
+        ("text=umzug", [4]),
+        ("text=root", [3]),
+        ("text=pbx.example.com&state=active", [2]),
+        ("text=2", [2]),
+        ("text=%20%20", [4, 3, 2, 1]),
+        ("state=nonsense", [4, 3, 2, 1]),
+    ],
+)
+def test_the_filter(eventful, viewer_client, query, found):
+    assert [
+        number for number in listed(viewer_client.get(f"{HISTORY}?{query}")) if query != "text=2" or number == 2
+    ] == found
+
+
+@pytest.mark.parametrize("spelling", ["{}", "AB:CD"], ids=["plain", "with colons"])
+def test_a_fingerprint_is_found_as_a_telephone_shows_it(eventful, viewer_client, spelling):
+    sha256 = formats.sha256_fingerprint(eventful.generation(1).host)
+    searched = sha256[:29] if spelling == "AB:CD" else sha256.replace(":", "").lower()
+
+    assert listed(viewer_client.get(HISTORY, {"text": searched})) == [1]
+
+
+def test_what_was_filtered_for_stays_in_the_form(eventful, viewer_client):
+    page = viewer_client.get(f"{HISTORY}?state=failed&text=test").content.decode()
+
+    assert '<option value="failed" selected>' in page
+    assert 'value="test"' in page
+
+
+def test_it_has_pages_with_stable_addresses(running, viewer_client, long_history):
+    long_history(60)
+
+    assert listed(viewer_client.get(HISTORY)) == list(range(1059, 1034, -1))
+    assert listed(viewer_client.get(f"{HISTORY}?page=3")) == [*range(1009, 999, -1), 1]
+    filtered = viewer_client.get(f"{HISTORY}?text=reason&page=2")
+    assert listed(filtered) == list(range(1034, 1009, -1))
+    assert "?text=reason&amp;page=3" in filtered.content.decode()
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "999", "abc"])
+def test_a_page_that_does_not_exist_shows_one_that_does(running, viewer_client, page):
+    assert listed(viewer_client.get(f"{HISTORY}?page={page}")) == [1]
+
+
+def test_a_page_costs_the_same_queries_with_a_thousand(
+    running, viewer_client, long_history, django_assert_max_num_queries
+):
+    with django_assert_max_num_queries(8) as few:
+        viewer_client.get(HISTORY)
+    long_history(1000)
+    with django_assert_max_num_queries(8) as many:
+        viewer_client.get(HISTORY)
+
+    assert len(few) == len(many)
+
+
+# -- one generation -----------------------------------------------------------------------------------------------------
+
+
+def test_the_details_hold_both_certificates_with_every_extension(eventful, viewer_client, text):
+    page = text(viewer_client.get(f"{HISTORY}2/"))
+    pair = eventful.generation(2)
+
+    for certificate in (pair.host, pair.root):
+        assert formats.sha256_fingerprint(certificate) in page
+        assert formats.sha1_fingerprint(certificate) in page
+        assert formats.serial_hex(certificate) in page
+    for sentence in (
+        "It identifies a SIP domain, which strict SIP telephones ask for.",
+        "Name pbx.example.com",
+        "IP address 192.0.2.10",
+        "The key may sign certificates.",
+        "This certificate may not sign others.",
+    ):
+        assert sentence in page
+    assert page.count("Identifier of the key that signed it") == 2
+
+
+def test_the_details_tell_the_life_of_the_pair(eventful, viewer_client, text):
+    page = text(viewer_client.get(f"{HISTORY}2/"))
+
+    for sentence in (
+        "It was ordered.",
+        "Keys and certificates were made and verified.",
+        "A person activated the pair.",
+        "not verified: no TLS address is set",
+        "an interval of 365 days, an overlap of 30 days",
+        "The clock is right.",
+    ):
+        assert sentence in page
+    assert "otto" in page
+
+
+def test_a_failed_attempt_says_why_and_what_to_do(eventful, viewer_client, text):
+    page = text(viewer_client.get(f"{HISTORY}3/"))
+
+    assert "The verification of root and host certificate refused the pair." in page
+    assert "Check the names and the clock, then generate again." in page
+    assert "Host certificate, PEM" not in page
+
+
+def test_a_switch_shows_what_was_seen_before_and_after(handing_over, viewer_client, text):
+    switch = handing_over.activate()
+    switch.before, switch.after = {"192.0.2.10:5061": "ab" * 32}, {"192.0.2.10:5061": ""}
+    switch.outcome, switch.reload_failure = "went_back", "kamcmd: exit status 1. no connection"
+    switch.save()
+
+    page = text(viewer_client.get(f"{HISTORY}2/"))
+    assert "192.0.2.10:5061 ABABABABABABABAB… → not reached" in page
+    assert "failed; back to the pair served before" in page
+    assert "kamcmd: exit status 1. no connection" in page
+
+
+def test_a_moved_deadline_stands_in_the_history(handing_over, viewer_client, text):
+    lifecycle.move_deadline(handing_over.clock(), handing_over.pending.deadline + DAY, by="otto")
+
+    page = text(viewer_client.get(f"{HISTORY}2/"))
+    assert "A person moved the deadline of the handover." in page
+    assert "New deadline:" in page
+
+
+def test_a_confirmed_clock_stands_in_the_history(running, viewer_client, text):
+    Generation.objects.update(clock_state="off", clock_override="no server here", clock_server="", reason="")
+
+    page = text(viewer_client.get(f"{HISTORY}1/"))
+    assert "A person confirmed it in spite of the clock." in page
+
+
+def test_what_people_wrote_is_shown_as_they_wrote_it(running, viewer_client):
+    Generation.objects.update(reason="<script>alert(1)</script>", by="<b>anna")
+    for url in (HISTORY, f"{HISTORY}1/", "/certificates/"):
+        page = viewer_client.get(url).content.decode()
+
+        assert "<script>alert" not in page
+        assert "<b>anna" not in page
+
+
+def test_nothing_in_it_can_be_changed(eventful, administrator_client):
+    for url in (HISTORY, f"{HISTORY}1/"):
+        for method in ("post", "put", "patch", "delete"):
+            assert getattr(administrator_client, method)(url).status_code == 405
+        main = administrator_client.get(url).content.decode().split("<main", 1)[1]
+        assert 'method="post"' not in main
+
+
+def test_only_administrators_see_where_to_withdraw(eventful, operator_client, administrator_client):
+    assert "/certificates/1/withdraw/" not in operator_client.get(f"{HISTORY}1/").content.decode()
+    assert "/certificates/1/withdraw/" in administrator_client.get(f"{HISTORY}1/").content.decode()
+
+
+def test_a_number_that_was_never_given_is_not_found(running, viewer_client):
+    assert viewer_client.get(f"{HISTORY}99/").status_code == 404
