@@ -1,0 +1,132 @@
+"""Digest authentication of a request without a body: MD5 and SHA-256, with and without -sess, qop "auth" or none.
+
+RFC 7616, RFC 3261 section 22.4 and RFC 8760; without qop the older form of RFC 2069.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+LONGEST_VALUE = 4096
+"""Characters of one header field with challenges."""
+
+_TOKEN = r"[!%*+.\w`'~-]+"  # noqa: S105 - RFC 3261 section 25.1
+# Control characters are in no part of it: the nonce is sent back, and a bare line feed in it would begin a header there.
+_PARAMETER = re.compile(
+    rf"\s*,?\s*(?P<name>{_TOKEN})\s*=\s*"
+    r'(?:"(?P<quoted>[^"\\\x00-\x1f\x7f]*(?:\\[^\x00-\x1f\x7f][^"\\\x00-\x1f\x7f]*)*)"|(?P<plain>[^\s,"\x00-\x1f\x7f]+))',
+    re.ASCII,
+)
+_SCHEME = re.compile(rf"[\s,]*(?P<scheme>{_TOKEN})\s+(?={_TOKEN}\s*=)", re.ASCII)
+_ESCAPED = re.compile(r"\\(.)")
+_TO_ESCAPE = re.compile(r'["\\]')
+
+_HASHES = {"MD5": "md5", "SHA-256": "sha256"}
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Good for one realm, compared exactly; "" is no realm."""
+
+    username: str
+    password: str = field(repr=False)
+    realm: str
+
+
+class Challenge(NamedTuple):
+    """One challenge. `nonce` and `opaque` stand as between their quotation marks, escapes included: they go back so."""
+
+    realm: str
+    nonce: str
+    algorithm: str = "MD5"
+    qops: frozenset[str] = frozenset()
+    opaque: str | None = None
+    stale: bool = False
+    raw_realm: str | None = None
+
+    @property
+    def can_be_answered(self) -> bool:
+        known = self.algorithm.upper().removesuffix("-SESS") in _HASHES
+        return known and (not self.qops or "auth" in self.qops)
+
+    @property
+    def is_strong(self) -> bool:
+        return self.algorithm.upper().startswith("SHA-256")
+
+
+def read_challenges(value: str) -> Iterator[Challenge]:
+    """The Digest challenges of a WWW-Authenticate or Proxy-Authenticate field, one or several; the rest is left out."""
+    if len(value) > LONGEST_VALUE:
+        return
+    position = 0
+    while scheme := _SCHEME.match(value, position):
+        position = scheme.end()
+        raw: dict[str, str] = {}
+        while not _SCHEME.match(value, position) and (parameter := _PARAMETER.match(value, position)):
+            text = parameter["quoted"] if parameter["quoted"] is not None else parameter["plain"]
+            raw.setdefault(parameter["name"].lower(), text)
+            position = parameter.end()
+        if scheme["scheme"].lower() == "digest" and "realm" in raw and "nonce" in raw:
+            yield Challenge(
+                realm=_ESCAPED.sub(r"\1", raw["realm"]),
+                nonce=raw["nonce"],
+                algorithm=raw.get("algorithm", "MD5"),
+                qops=frozenset(qop.strip().lower() for qop in raw.get("qop", "").split(",") if qop.strip()),
+                opaque=raw.get("opaque"),
+                stale=raw.get("stale", "").lower() == "true",
+                raw_realm=raw["realm"],
+            )
+
+
+class Authorization:
+    """The answer to one challenge, for every request that carries it: the nonce count grows with each."""
+
+    def __init__(self, challenge: Challenge, credentials: Credentials) -> None:
+        self._challenge = challenge
+        self._credentials = credentials
+        self._count = 0
+
+    def value(self, *, method: str, uri: str, cnonce: str) -> str:
+        """The value of an Authorization or Proxy-Authorization field (RFC 7616 section 3.4)."""
+        self._count += 1
+        challenge, credentials = self._challenge, self._credentials
+        algorithm = challenge.algorithm.upper()
+        hash_name = _HASHES[algorithm.removesuffix("-SESS")]
+        is_session = algorithm.endswith("-SESS")
+        realm = challenge.raw_realm if challenge.raw_realm is not None else challenge.realm
+
+        secret = _hash(hash_name, f"{credentials.username}:{realm}:{credentials.password}")
+        if is_session:
+            secret = _hash(hash_name, f"{secret}:{challenge.nonce}:{cnonce}")
+        what = _hash(hash_name, f"{method}:{uri}")
+        fields = [
+            f'username="{_escaped(credentials.username)}"',
+            f'realm="{realm}"',
+            f'nonce="{challenge.nonce}"',
+            f'uri="{uri}"',
+        ]
+        if challenge.qops:
+            count = f"{self._count:08x}"
+            response = _hash(hash_name, f"{secret}:{challenge.nonce}:{count}:{cnonce}:auth:{what}")
+            fields += [f'response="{response}"', "qop=auth", f"nc={count}", f'cnonce="{cnonce}"']
+        else:
+            response = _hash(hash_name, f"{secret}:{challenge.nonce}:{what}")
+            fields.append(f'response="{response}"')
+            if is_session:
+                fields.append(f'cnonce="{cnonce}"')
+        fields.append(f"algorithm={challenge.algorithm}")
+        if challenge.opaque is not None:
+            fields.append(f'opaque="{challenge.opaque}"')
+        return f"Digest {', '.join(fields)}"
+
+
+def _hash(name: str, text: str) -> str:
+    return hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _escaped(text: str) -> str:
+    return _TO_ESCAPE.sub(r"\\\g<0>", text)
