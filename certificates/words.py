@@ -120,7 +120,7 @@ def made_by(generation: Generation) -> str:
         case Trigger.PAGE:
             return _("%(person)s, on the settings page") % {"person": generation.by}
         case Trigger.COMMAND:
-            return _("%(person)s, on the command line") % {"person": generation.by}
+            return generation.by  # which says so itself
         case Trigger.WITHDRAWAL if generation.by:
             return _("automatically, because %(person)s withdrew a pair") % {"person": generation.by}
         case Trigger.WITHDRAWAL:
