@@ -13,7 +13,6 @@ from certificates.status import Status
 from certificates.status_value import status_value
 from certificates.warnings import Observations, warnings
 from pbxcerts import process_warnings
-from pbxcerts.system import clock_words
 from pbxcerts.system.commands import OperatorCommand, Report, aligned, local
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import General, Severity
@@ -67,10 +66,9 @@ def _sections(
 
 def _clock(status: Status) -> str:
     measurement = status.clock.measurement
-    state = str(clock_words.STATES[status.clock.state])
     if measurement is None:
-        return state
-    return f"{state} " + _("Offset %(seconds)s s, %(server)s, stratum %(stratum)s, checked on %(at)s.") % {
+        return status.clock_text
+    return f"{status.clock_text} " + _("Offset %(seconds)s s, %(server)s, stratum %(stratum)s, checked on %(at)s.") % {
         "seconds": f"{measurement.offset.total_seconds():+.3f}",
         "server": measurement.server,
         "stratum": measurement.stratum,
@@ -94,7 +92,7 @@ def _published(seen: Observations, served: int | None) -> str:
 def _next_generation(status: Status) -> str:
     following = status.next_generation
     at = f"{local(following.at)}:" if following.at else ""
-    return " ".join(filter(None, [at, following.why, following.hindered]))
+    return " ".join(filter(None, [at, following.why]))
 
 
 def _handover(status: Status, seen: Observations) -> str:
