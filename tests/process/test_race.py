@@ -1,14 +1,9 @@
 """Real processes race on a real SQLite file: for one due slot, for two orders at once, around a switch."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.support.racing import Processes
+
 RACERS = 8
 
 STATES = "{row.number: row.state for row in Generation.objects.order_by('number')}"
@@ -16,39 +11,14 @@ BEAT = "crashes.beat(directory)"
 ACTIVATE = "lifecycle.activate(crashes.clock(), by='anna').pk"
 
 
-class Racers:
-    def __init__(self, process, directory):
-        self._process, self.directory = process, directory
-
-    def race(self, *expressions):
-        """What each gives; all begin at the same moment, each in a process of its own."""
-        self._process.stdin.write(json.dumps(expressions) + "\n")
-        self._process.stdin.flush()
-        found = json.loads(self._process.stdout.readline())
-        for answer in found:
-            assert not (isinstance(answer, dict) and "trouble" in answer), answer["trouble"]
-        return found
-
-    def ask(self, expression):
-        return self.race(expression)[0]
-
-    @property
-    def reloads(self):
-        return len((self.directory / "log").read_text().splitlines())
+def reloads(racers):
+    return len((racers.directory / "log").read_text().splitlines())
 
 
 @pytest.fixture
 def racers(tmp_path):
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.racing", tmp_path],
-        cwd=ROOT,
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "pbxcerts.settings", "PBXCERTS_DATA": str(tmp_path / "data")},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield Racers(process, tmp_path)
-        process.stdin.close()
+    with Processes(tmp_path) as processes:
+        yield processes
 
 
 def test_eight_that_find_the_slot_due_make_one_generation(racers):
@@ -87,16 +57,16 @@ def test_of_two_manual_orders_at_once_the_second_is_told(racers):
 def test_eight_heartbeats_carry_out_one_switch(racers):
     racers.ask("crashes.Activation().prepare(directory)")
     racers.ask(ACTIVATE)
-    reloads = racers.reloads
+    before = reloads(racers)
     racers.race(*[BEAT] * RACERS)
     found = racers.ask("crashes.state(directory)")
     assert found["states"] == {"1": "superseded", "2": "active"}
     assert found["switches"] == [[1, "not_verified"], [2, "not_verified"]]
     assert (found["current"], found["running"], found["differences"]) == (2, 0, [])
-    assert racers.reloads == reloads + 1
+    assert reloads(racers) == before + 1
     moves = "[[row.from_state, row.to_state] for row in Transition.objects.filter(generation=2)]"
     assert racers.ask(moves) == [["", "making"], ["making", "prepared"], ["prepared", "active"]]
-    assert racers.ask("sorted(crashes.open_messages())") == [], "what is on its way is no difference"
+    assert racers.ask("crashes.open_messages()") == {}, "what is on its way is no difference"
 
 
 def test_of_several_that_activate_at_once_one_is_heard(racers):

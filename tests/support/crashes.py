@@ -117,9 +117,10 @@ def prepare(directory):
 
 
 def open_messages():
+    """{kind: [severity, parameters]} of the event messages that are not over."""
     from pbxcerts.system.models import EventMessage
 
-    return list(EventMessage.objects.filter(cleared_at=None).values_list("kind", flat=True))
+    return {row.kind: [row.severity, row.params] for row in EventMessage.objects.filter(cleared_at=None)}
 
 
 def state(directory):

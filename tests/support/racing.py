@@ -7,9 +7,56 @@ comes back as its message.
 
 import json
 import os
+import subprocess
 import sys
 import traceback
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+class Processes:
+    """What a test holds of them. `before` is a command that becomes this one at its end: `setpriv ...`, `unshare ...`."""
+
+    def __init__(self, directory, *, before=()):
+        self.directory, self._before = directory, before
+
+    def __enter__(self):
+        self._process = subprocess.Popen(
+            [*self._before, sys.executable, "-m", "tests.support.racing", self.directory],
+            cwd=ROOT,
+            env=os.environ
+            | {
+                "DJANGO_SETTINGS_MODULE": "pbxcerts.settings",
+                "PBXCERTS_DATA": str(self.directory / "data"),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def __exit__(self, *_error):
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def race(self, *expressions):
+        """What each gives; all begin at the same moment, each in a process of its own."""
+        self._process.stdin.write(json.dumps(expressions) + "\n")
+        self._process.stdin.flush()
+        found = json.loads(self._process.stdout.readline())
+        for answer in found:
+            assert not (isinstance(answer, dict) and "trouble" in answer), answer["trouble"]
+        return found
+
+    def ask(self, expression):
+        return self.race(expression)[0]
 
 
 def answers(directory, expressions):

@@ -1,0 +1,270 @@
+"""The product as an unprivileged user on a disk that refuses: the old pair stays in service, everybody is told, and it heals."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.published import leftovers, served
+from tests.support.racing import Processes
+
+NOBODY = pwd.getpwnam("nobody")
+AS_NOBODY = ["setpriv", "--reuid", str(NOBODY.pw_uid), "--regid", str(NOBODY.pw_gid), "--clear-groups"]
+BEAT = "crashes.beat(directory) and None"
+STATE = "crashes.state(directory)"
+MESSAGES = "crashes.open_messages()"
+STATES = "{row.number: row.state for row in Generation.objects.order_by('number')}"
+
+
+def works(*command):
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else"),
+    pytest.mark.skipif(
+        os.geteuid() == 0 and not works(*AS_NOBODY, sys.executable, "-c", "import django"),
+        reason="setpriv is missing, or the user nobody cannot run this Python",
+    ),
+]
+
+
+@pytest.fixture
+def directory():
+    place = Path(tempfile.mkdtemp(prefix="pbxcerts-disk-"))
+    os.chown(place, NOBODY.pw_uid, NOBODY.pw_gid)
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def product(directory):
+    """The store lies beside the data, on the same disk."""
+    with Processes(directory, before=AS_NOBODY) as processes:
+        assert processes.ask("__import__('os').geteuid()") == NOBODY.pw_uid
+        yield processes
+
+
+class SmallDisk:
+    """A tmpfs of its own for the store, which nobody but the product's processes sees."""
+
+    def __init__(self, processes):
+        self.processes = processes
+        self.path = Path(f"/proc/{processes.pid}/root{processes.directory}/store")
+
+    def mount(self, options):
+        """Mount it anew with other options; what is on it stays."""
+        subprocess.run(
+            [
+                *("nsenter", "--target", str(self.processes.pid), "--mount"),
+                *("mount", "-o", f"remount,{options}", str(self.processes.directory / "store")),
+            ],
+            check=True,
+        )
+
+    def fill(self):
+        """To the last byte and the last inode."""
+        (self.path / "filler").mkdir()
+        with (self.path / "filler" / "bytes").open("wb", buffering=0) as filler:
+            fill_up(lambda: filler.write(b"x" * 512))
+        numbers = iter(range(10000))
+        fill_up(lambda: (self.path / "filler" / str(next(numbers))).touch())
+
+    def free(self):
+        shutil.rmtree(self.path / "filler")
+
+
+def fill_up(write):
+    while True:
+        try:
+            write()
+        except OSError:
+            return
+
+
+@pytest.fixture
+def small_disk(directory):
+    store = directory / "store"
+    store.mkdir()
+    mount = f"mount -t tmpfs -o size=400k,nr_inodes=100,mode=0700,uid={NOBODY.pw_uid},gid={NOBODY.pw_gid} tmpfs {store}"
+    in_a_namespace = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
+    if not works(*in_a_namespace, mount):
+        pytest.skip("nothing can be mounted here")
+    with Processes(directory, before=[*in_a_namespace, f'{mount} && exec "$@"', "sh", *AS_NOBODY]) as processes:
+        assert processes.ask("__import__('os').statvfs(directory / 'store').f_files") == 100
+        yield SmallDisk(processes)
+
+
+def is_told(product, cause):
+    severity, params = product.ask(MESSAGES)["publish_failed"]
+    return severity == "critical" and cause in params["error"]
+
+
+def still_serves(product, number):
+    """Whole, seen from outside the database."""
+    found = product.ask(
+        "__import__('tests.support.published', fromlist=['x']).served(crashes.a_server(directory).store)"
+    )
+    return found == number
+
+
+def assert_healed(product, *, current, following):
+    found = product.ask(STATE)
+    assert (found["current"], found["next"]) == (current, following)
+    assert found["differences"] == found["leftovers"] == []
+    assert (found["running"], found["publish_failure"]) == (0, "")
+    assert product.ask(MESSAGES).keys().isdisjoint({"publish_failed", "files_differ", "generation_failed"})
+
+
+# -- a full disk ---------------------------------------------------------------------------------------------------------
+
+
+def test_on_a_full_disk_a_new_pair_waits_and_the_old_one_is_served(small_disk):
+    product = small_disk.processes
+    product.ask("crashes.GenerationWithHandover().prepare(directory)")
+    small_disk.fill()
+    product.ask(BEAT)
+    assert product.ask(STATES) == {"1": "active", "2": "prepared"}
+    assert is_told(product, "No space left on device")
+    assert still_serves(product, 1)
+    taken = sorted(small_disk.path.rglob("*"))
+    for _minute in range(3):
+        product.ask(BEAT)
+    assert sorted(small_disk.path.rglob("*")) == taken, "trying again takes no more of the disk"
+    assert not [path for path in taken if ".new-" in path.name], "and leaves no key behind"
+    assert product.ask(STATES) == {"1": "active", "2": "prepared"}, "it is not made again each time"
+    small_disk.free()
+    product.ask(BEAT)
+    assert_healed(product, current=1, following="generations/0002")
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_pair_leaves_no_half_of_it(small_disk):
+    product = small_disk.processes
+    product.ask("crashes.GenerationWithHandover().prepare(directory)")
+    small_disk.fill()
+    with (small_disk.path / "filler" / "bytes").open("r+b") as filler:
+        filler.truncate(filler.seek(0, os.SEEK_END) - 3 * 4096)
+    for number in range(10):
+        (small_disk.path / "filler" / str(number)).unlink()
+    product.ask(BEAT)
+    assert is_told(product, "No space left on device")
+    assert not (small_disk.path / "generations" / "0002").exists()
+    assert leftovers(crashed(small_disk)) == []
+    assert still_serves(product, 1)
+    small_disk.free()
+    product.ask(BEAT)
+    assert_healed(product, current=1, following="generations/0002")
+
+
+def crashed(small_disk):
+    from certificates.publishing import Store
+
+    return Store(small_disk.path)
+
+
+def test_a_switch_on_a_full_disk_waits_and_is_gone_on_with(small_disk):
+    product = small_disk.processes
+    product.ask("crashes.Activation().prepare(directory)")
+    small_disk.fill()
+    product.ask("lifecycle.activate(crashes.clock(), by='anna').pk")
+    for _minute in range(2):
+        product.ask(BEAT)
+        assert is_told(product, "No space left on device")
+        assert still_serves(product, 1)
+    reloads = (product.directory / "log").read_text()
+    small_disk.free()
+    product.ask(BEAT)
+    assert product.ask(STATES) == {"1": "superseded", "2": "active"}
+    assert_healed(product, current=2, following="")
+    assert (product.directory / "log").read_text() == reloads + "generations/0002\n"
+
+
+# -- a store that cannot be written --------------------------------------------------------------------------------------------
+
+
+def test_on_a_disk_that_has_become_read_only_the_old_pair_is_served(small_disk):
+    product = small_disk.processes
+    product.ask("crashes.GenerationWithHandover().prepare(directory)")
+    small_disk.mount("ro")
+    for _minute in range(2):
+        product.ask(BEAT)
+        assert is_told(product, "Read-only file system")
+        assert still_serves(product, 1)
+    small_disk.mount("rw")
+    product.ask(BEAT)
+    assert product.ask(STATES) == {"1": "active", "2": "prepared"}
+    assert_healed(product, current=1, following="generations/0002")
+
+
+def chmod_all(store, modes):
+    for path in [store, store / "generations", store / "trust", store / "generations" / "0001"]:
+        path.chmod(modes)
+
+
+def test_a_store_that_another_user_owns_is_told_and_left_alone(product):
+    product.ask("crashes.GenerationWithHandover().prepare(directory)")
+    store = product.directory / "store"
+    chmod_all(store, 0o500)
+    product.ask(BEAT)
+    assert is_told(product, "Permission denied")
+    assert is_told(product, str(store / "generations")), "it says where"
+    assert still_serves(product, 1)
+    chmod_all(store, 0o700)
+    product.ask(BEAT)
+    assert product.ask(STATES) == {"1": "active", "2": "prepared"}
+    assert_healed(product, current=1, following="generations/0002")
+
+
+def test_a_store_that_cannot_even_be_locked_is_told_although_nothing_is_due(product):
+    product.ask("crashes.Activation().prepare(directory)")
+    lock = product.directory / "store" / ".lock"
+    os.chown(lock, 0, 0)
+    product.ask(BEAT)
+    assert is_told(product, str(lock))
+    os.chown(lock, NOBODY.pw_uid, NOBODY.pw_gid)
+    product.ask(BEAT)
+    assert_healed(product, current=1, following="generations/0002")
+
+
+# -- the key list ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_list_that_cannot_be_read_costs_no_pair(product):
+    product.ask("crashes.GenerationWithHandover().prepare(directory)")
+    key_list = product.directory / "secrets" / "host-keys.key"
+    content = key_list.read_text()
+    os.chown(key_list, 0, 0)
+    product.ask(BEAT)
+    assert is_told(product, "Permission denied")
+    assert is_told(product, str(key_list))
+    severity, _ = product.ask(MESSAGES)["generation_failed"]
+    assert severity == "critical"
+    assert product.ask(STATES) == {"1": "active", "2": "failed"}
+    assert still_serves(product, 1)
+    assert key_list.read_text() == content
+    product.ask(BEAT)
+    assert product.ask(STATES) == {"1": "active", "2": "failed"}, "not again within a minute"
+    os.chown(key_list, NOBODY.pw_uid, NOBODY.pw_gid)
+    product.ask("crashes.grow_older()")
+    product.ask(BEAT)
+    assert product.ask(STATES) == {"1": "active", "2": "failed", "3": "prepared"}
+    assert_healed(product, current=1, following="generations/0003")
+
+
+def test_served_tells_half_a_set_from_a_whole_one(product):
+    """The check that all of these tests rest upon can fail."""
+    product.ask("crashes.Activation().prepare(directory)")
+    store = product.directory / "store"
+    shutil.copy(store / "generations" / "0002" / "host.key", store / "generations" / "0001" / "host.key")
+    from certificates.publishing import Store
+
+    with pytest.raises(AssertionError):
+        served(Store(store))
