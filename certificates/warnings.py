@@ -122,9 +122,7 @@ PAIR_ENDED = Kind(
 HANDOVER_WAITS = Kind(
     "handover_waits",
     Severity.NORMAL,
-    _(
-        "The handover to generation %(number)s waits until %(deadline)s; terminals not yet confirmed: %(count)s (%(names)s)."
-    ),
+    _("The handover to generation %(number)s waits until %(deadline)s; terminals not yet confirmed: %(missing)s."),
     cleared=_("The handover is over."),
 )
 DEADLINE_NEAR = Kind(
@@ -325,7 +323,7 @@ def _handover_warnings(
     situation: Situation, pending: Generation, active: Generation, readiness: Readiness
 ) -> Iterator[Notice]:
     number, clock = str(pending.number), situation.clock
-    names = ", ".join(missing.name or missing.number for missing in readiness.missing[:NAMED_AT_MOST]) or "-"
+    names = ", ".join(missing.name or missing.number for missing in readiness.missing[:NAMED_AT_MOST])
     if pending.state == Generation.State.HELD:
         deadline = pending.deadline.isoformat() if pending.deadline else ""
         if pending.held_because == Generation.Held.SWITCH_FAILED:
@@ -339,8 +337,7 @@ def _handover_warnings(
             params={
                 "number": pending.number,
                 "deadline": pending.deadline.isoformat(),
-                "count": len(readiness.missing),
-                "names": names,
+                "missing": f"{len(readiness.missing)} ({names})" if names else "0",
             },
         )
     if pending.deadline is None:
