@@ -6,7 +6,9 @@ import enum
 from dataclasses import dataclass
 
 from cryptography import x509
+from django.utils.functional import Promise
 from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
 
 from certificates.models import Generation
 from certificates.pki import formats
@@ -36,12 +38,18 @@ _MEDIA_TYPES = {
 }
 _CHAIN_IN_PEM = "application/pem-certificate-chain"
 
-OFFERED: dict[Kind, tuple[Format, ...]] = {
-    Kind.HOST: (Format.PEM, Format.DER),
-    Kind.ROOT: (Format.PEM, Format.DER),
-    Kind.CHAIN: (Format.PEM, Format.P7B),
-    Kind.TRUST: (Format.PEM, Format.P7B),
+# What is given out, in the order of the menu.
+TITLES: dict[tuple[Kind, Format], Promise] = {
+    (Kind.ROOT, Format.PEM): _("Root certificate, PEM"),
+    (Kind.ROOT, Format.DER): _("Root certificate, DER"),
+    (Kind.HOST, Format.PEM): _("Host certificate, PEM"),
+    (Kind.HOST, Format.DER): _("Host certificate, DER"),
+    (Kind.CHAIN, Format.PEM): _("Chain of host and root, PEM"),
+    (Kind.CHAIN, Format.P7B): _("Chain of host and root, PKCS#7"),
+    (Kind.TRUST, Format.PEM): _("Trust bundle, PEM"),
+    (Kind.TRUST, Format.P7B): _("Trust bundle, PKCS#7"),
 }
+OFFERED = {kind: tuple(form for offered, form in TITLES if offered is kind) for kind in Kind}
 
 
 class NothingToDownload(Exception):

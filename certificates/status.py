@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 
+from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
@@ -187,6 +189,10 @@ class Status:
         pair = downloads.handed_out(self.situation)
         return self.pending if pair is self.situation.pending and pair is not None else self.active
 
+    @property
+    def download_menu(self) -> list[tuple[str, Promise]]:
+        return _download_menu()
+
     # -- what is going on ---------------------------------------------------------------------------------------------
 
     @property
@@ -303,6 +309,12 @@ class Status:
         except Refused:
             return False
         return True
+
+
+@cache
+def _download_menu() -> list[tuple[str, Promise]]:
+    """Address and title of each file. The addresses never change, and to work them out costs more than to show them."""
+    return [(reverse("certificates:download", args=wanted), title) for wanted, title in downloads.TITLES.items()]
 
 
 def newest_attempt() -> Generation | None:

@@ -4,12 +4,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
 
-from certificates.downloads import OFFERED, Format, Kind
+from certificates.downloads import TITLES, Format, Kind
 from certificates.pki import formats
 from pbxcerts.system.models import General
 
 ALL = [(kind, form) for kind in Kind for form in Format]
-OFFERED_PAIRS = [(kind, form) for kind, forms in OFFERED.items() for form in forms]
+OFFERED_PAIRS = list(TITLES)
 
 
 def url(kind, form, number=None):
