@@ -3,7 +3,8 @@
     up (this)            holds the lock on the data directory and the listening sockets; no Django, no database connection
     ├── pbxcerts.web     started again when it ends
     └── pbxcerts.cluster started again when it ends, or when the heartbeat's row stands still: a list of living processes
-                         proves nothing (pbxcerts.pulse)
+        │                proves nothing (pbxcerts.pulse). It is django-q2's sentinel and starts the other three.
+        └── worker, monitor, pusher
 
 On any end of a child what is left of its session is killed before the next one is started. `up` prepares the installation
 with Django and then becomes this module by exec: `python -m pbxcerts.supervision PLAN`, where PLAN is JSON (`Plan`).
@@ -99,7 +100,8 @@ class Child:
     def _plan_next_start(self, now: float, why: str) -> None:
         self.last_end = why
         self.failures += 1
-        delay = min(self._patience.first_delay * 2 ** (self.failures - 1), self._patience.longest_delay)
+        doublings = min(self.failures - 1, 16)
+        delay = min(self._patience.first_delay * 2**doublings, self._patience.longest_delay)
         self.starts_at = now + delay
         say(f"The {self.name} process ended ({self.last_end}). It is started again in {delay:g} s.")
 
@@ -205,8 +207,10 @@ class Supervisor:
 
 
 def say(sentence: str) -> None:
-    sys.stderr.write(sentence + "\n")
-    sys.stderr.flush()
+    # The terminal may be gone; supervision goes on.
+    with suppress(OSError):
+        sys.stderr.write(sentence + "\n")
+        sys.stderr.flush()
 
 
 def _words(returncode: int) -> str:
