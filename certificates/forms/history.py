@@ -20,5 +20,5 @@ class Filter(forms.Form):
         self.fields["state"].widget.attrs["class"] = "form-select"
         self.fields["trigger"].widget.attrs["class"] = "form-select"
         self.fields["text"].widget.attrs.update(
-            {"class": "form-control", "placeholder": _("Reason, person, fingerprint ...")}
+            {"class": "form-control", "placeholder": _("Reason, person, fingerprint …")}
         )
