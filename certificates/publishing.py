@@ -125,14 +125,18 @@ class Store:
 
     @property
     def is_busy(self) -> bool:
-        """Whether another process is publishing at this moment: what is read meanwhile may be on its way."""
+        """Whether somebody is publishing at this moment: what is read meanwhile may be on its way."""
         try:
-            with self.locked():
-                return False
-        except StoreBusy:
-            return True
-        except StoreError:
+            descriptor = os.open(self.path / ".lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
             return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def publish(self, wanted: Publication) -> None:
         """Make the file system hold what is wanted: the pairs first, the links last, `current` as the very last.

@@ -40,4 +40,5 @@ def reload_server(command: Sequence[str], *, timeout: float) -> None:
 def _last_words(output: BinaryIO) -> str:
     size = output.seek(0, os.SEEK_END)
     output.seek(max(0, size - MOST_WORDS))
-    return output.read(MOST_WORDS).decode(errors="replace").strip()
+    # PostgreSQL keeps no NUL in a text.
+    return output.read(MOST_WORDS).decode(errors="replace").replace("\0", "").strip()

@@ -31,6 +31,11 @@ State = Generation.State
 Outcome = Switch.Outcome
 Why = Switch.Why
 
+RELOAD_FAILED = Kind(
+    "reload_failed",
+    Severity.CRITICAL,
+    _("The reload command failed at the switch to generation %(number)s: %(failure)s"),
+)
 SERVER_UNSEEN = Kind(
     "server_unseen",
     Severity.SERIOUS,
@@ -245,20 +250,23 @@ def _finish(switch: Switch, outcome: Outcome, now: datetime, *, reload_failure: 
             )
         elif outcome not in {Outcome.WENT_BACK, Outcome.REFUSED}:
             Generation.objects.filter(number=switch.to_id).update(switch_failures=0, switch_failed_at=None)
-        if outcome == Outcome.UNREACHABLE:
-            events.tell(Notice(SERVER_UNSEEN, subject=str(switch.pk), params={"number": switch.to_id}), now=now)
-        if outcome == Outcome.WENT_BACK and switch.why == Why.ROLL_BACK:
-            events.tell(
-                Notice(
-                    ROLL_BACK_FAILED,
-                    subject=str(switch.pk),
-                    params={"number": switch.to_id, "active": switch.away_from_id},
-                ),
-                now=now,
-            )
+        _tell(switch, outcome, now)
         switch.outcome, switch.finished_at, switch.running = outcome, now, None
         switch.save()
     return outcome
+
+
+def _tell(switch: Switch, outcome: Outcome, now: datetime) -> None:
+    """What no warning says afterwards. One message for each pair: a switch that fails is tried again many times."""
+    number = switch.to_id
+    if switch.reload_failure and outcome != Outcome.REFUSED:
+        failure = {"number": number, "failure": switch.reload_failure}
+        events.tell(Notice(RELOAD_FAILED, subject=str(number), params=failure), now=now)
+    if outcome == Outcome.UNREACHABLE:
+        events.tell(Notice(SERVER_UNSEEN, subject=str(switch.pk), params={"number": number}), now=now)
+    if outcome == Outcome.WENT_BACK and switch.why == Why.ROLL_BACK:
+        back = {"number": number, "active": switch.away_from_id}
+        events.tell(Notice(ROLL_BACK_FAILED, subject=str(switch.pk), params=back), now=now)
 
 
 def _end(pair: Generation) -> datetime:

@@ -15,6 +15,7 @@ from certificates.presented import look
 from certificates.publishing import Store
 from certificates.reconciling import reconcile
 from certificates.warnings import warnings
+from pbxcerts.system.events import text_of
 from pbxcerts.system.models import EventMessage, Heartbeat
 from tests.support.generations import DAY, HOUR, MINUTE, START
 from tests.support.published import served
@@ -203,6 +204,11 @@ def test_a_reload_command_that_fails_brings_the_old_pair_back(prepared, a_server
     prepared.activate()
     assert_went_back(prepared)
     assert failure in last_switch().reload_failure
+    prepared.after(2 * MINUTE).beat()
+    message = EventMessage.objects.get(kind="reload_failed")
+    assert message.severity == "critical"
+    assert failure in message.params["failure"]
+    assert failure in text_of(message)
 
 
 def test_a_reload_command_that_fails_does_not_matter_where_the_new_pair_is_seen(prepared, a_server, a_failing_command):
