@@ -20,7 +20,9 @@ def listed(response):
 @pytest.fixture
 def eventful(switched):
     """1 superseded, 2 active, 3 failed, 4 prepared."""
-    attempt = lifecycle.order_generation(switched.clock(), trigger=Generation.Trigger.COMMAND, by="root", reason="test")
+    attempt = lifecycle.order_generation(
+        switched.clock(), trigger=Generation.Trigger.COMMAND, by="root (command line)", reason="test"
+    )
     states.move(attempt, "failed", now=switched.now, why="ChainError", failure="ChainError", failed_at=switched.now)
     switched.generate(reason="Umzug nach Bern")
     assert switched.states == {1: "superseded", 2: "active", 3: "failed", 4: "prepared"}
@@ -32,7 +34,7 @@ def test_every_attempt_is_listed_the_newest_first(eventful, viewer_client, text)
 
     assert listed(response) == [4, 3, 2, 1]
     page = text(response)
-    assert "root, on the command line" in page
+    assert "root (command line)" in page
     assert "Umzug nach Bern" in page
     assert "The verification of root and host certificate refused the pair." in page
     assert eventful.generation(2).host_sha256[:16].upper() in page
