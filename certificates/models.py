@@ -118,6 +118,7 @@ class Generation(models.Model):
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     because = models.CharField(max_length=32, blank=True)
     at_once = models.BooleanField(_("at once"), default=False)
+    restart_now = models.BooleanField(_("telephones restart now"), default=False)
     clock_override = models.CharField(_("confirmed in spite of the clock"), max_length=500, blank=True)
 
     ordered_at = models.DateTimeField(_("ordered at"))
