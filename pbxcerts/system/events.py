@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -72,23 +73,28 @@ class Notice:
 def text_of(message: EventMessage) -> str:
     """The message in the reader's language; a kind that this version no longer knows is shown by its id."""
     kind = Kind.known.get(message.kind)
-    return str(kind.text) % _shown(message.params) if kind else message.kind
+    return str(kind.text) % _kept(message) if kind else message.kind
 
 
 def cleared_text_of(message: EventMessage) -> str:
     kind = Kind.known.get(message.kind)
-    return str(kind.cleared) % _shown(message.params) if kind else ""
+    return str(kind.cleared) % _kept(message) if kind else ""
 
 
 def hint_of(message: EventMessage) -> str:
     """What to do about it, in the reader's language."""
     kind = Kind.known.get(message.kind)
-    return str(kind.hint) % _shown(message.params) if kind else ""
+    return str(kind.hint) % _kept(message) if kind else ""
 
 
 def _shown(params: dict[str, Any]) -> dict[str, Any]:
     """Instants are kept as ISO 8601 and shown in the reader's zone and language."""
     return {name: _local(value) if isinstance(value, str) else value for name, value in params.items()}
+
+
+def _kept(message: EventMessage) -> defaultdict[str, Any]:
+    """An older version's message may lack what the text names now: that becomes a dash, or the page would always fail."""
+    return defaultdict(lambda: "–", _shown(message.params))
 
 
 def _local(value: str) -> str:

@@ -50,6 +50,11 @@ def test_a_kind_that_this_version_does_not_know_is_shown_by_its_id(viewer_client
     assert "from_the_future" in rows(viewer_client.get(URL))[0]
 
 
+def test_a_message_of_a_version_that_named_other_things_is_shown_with_a_dash(viewer_client, kind):
+    message(kind.id, params={"number": "7"})
+    assert "The line – is &lt;cut&gt;." in rows(viewer_client.get(URL))[0]
+
+
 def test_open_messages_come_first_and_of_each_the_newest(viewer_client):
     message("over-old", minutes=1, cleared_at=NOW + timedelta(minutes=8))
     message("open-old", minutes=2)
