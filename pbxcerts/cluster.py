@@ -1,20 +1,23 @@
-"""django-q2's cluster as a child of `up`: `python -m pbxcerts.cluster PARENT`.
+"""django-q2's cluster as a child of `up`.
 
 django-q2's own command has a process that only waits for its sentinel, ends with exit code 0 when that was killed, leaves orphans
 that go on working, and looks at its schedules only after 30 seconds. Here the sentinel is the process itself, whatever it
 started ends with it, and a heartbeat is asked for at once.
 """
 
-import ctypes
 import gc
 import os
 import select
 import signal
-import sys
 import threading
 import uuid
 
-from pbxcerts import lifeline
+from django.db import connections
+from django_q.brokers import get_broker
+from django_q.cluster import Sentinel
+from django_q.tasks import async_task
+
+from pbxcerts import installation, lifeline, tasks
 
 STOPS_WITHIN = 75
 """Seconds for the task that is running when the cluster is told to stop; a service manager commonly waits 90."""
@@ -36,23 +39,8 @@ class ToldToStop:
         return bool(select.select([self._reader], [], [], seconds)[0])
 
 
-def main(arguments: list[str], *, stops_within: int = STOPS_WITHIN) -> int:
-    lifeline.end_with(int(arguments[0]))
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    # It led to this package; a reload command that is written in Python has its own.
-    os.environ.pop("PYTHONPATH", None)
-
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pbxcerts.settings")
-    import django
-
-    django.setup()
-    from django.db import connections
-    from django_q.brokers import get_broker
-    from django_q.cluster import Sentinel
-    from django_q.tasks import async_task
-
-    from pbxcerts import installation, tasks
-
+def run(*, stops_within: int = STOPS_WITHIN) -> int:
+    """Until SIGTERM; returns the exit code."""
     installation.schedule_heartbeat()
     # The queue holds no state, only requests to look at it; what a killed worker left is otherwise repeated for ever.
     get_broker().purge_queue()
@@ -69,21 +57,6 @@ def main(arguments: list[str], *, stops_within: int = STOPS_WITHIN) -> int:
     signal.signal(signal.SIGTERM, stop)
     os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
     lifeline.end_forked_children_too()
-    _share_memory()
+    gc.freeze()
     sentinel.start()
     return 0
-
-
-def _share_memory() -> None:
-    """The processes forked from here share what is loaded by now as long as none of them writes to it."""
-    from django.utils.translation import gettext
-
-    # Each would read the catalogues of all applications for its first line in the log.
-    gettext("Worker")
-    gc.collect()
-    gc.freeze()
-    ctypes.CDLL(None).malloc_trim(0)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 # Looked up once: processes that are forked later share it.
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
@@ -23,6 +24,11 @@ def end_with(parent: int, *, by: signal.Signals = signal.SIGTERM) -> None:
     # It ended before the kernel was told.
     if os.getppid() != parent:
         os._exit(1)
+
+
+def name(part: str) -> None:
+    """What this process is called in lists of processes (proc(5), comm): at most 15 characters."""
+    _prctl(PR_SET_NAME, f"pbxcerts-{part}".encode()[:15])
 
 
 def end_forked_children_too() -> None:

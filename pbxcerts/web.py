@@ -1,4 +1,4 @@
-"""The web process: `python -m pbxcerts.web PARENT PLAIN [HTTPS]`, where PLAIN and HTTPS are inherited sockets.
+"""The web process as a child of `up`, which holds the listening sockets.
 
 One event loop with one uvicorn server per listener. Django stays WSGI and runs in eight threads; a thread is only ever given a
 whole request and never waits for a client (`pbxcerts.requests`), so that clients that say nothing keep nobody waiting.
@@ -7,12 +7,10 @@ whole request and never waits for a client (`pbxcerts.requests`), so that client
 import asyncio
 import contextlib
 import logging
-import os
 import resource
 import signal
 import socket
 import ssl
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +22,7 @@ from django.conf import settings
 
 from pbxcerts import lifeline, listeners
 from pbxcerts.requests import PatientProtocol, WholeRequests
+from pbxcerts.wsgi import application
 
 THREADS = 8
 STOPS_WITHIN = 5
@@ -83,8 +82,6 @@ class Panel:
     """The panel's listeners. A terminal's listener gets a URL table of its own, never this one."""
 
     def __init__(self, plain: socket.socket, https: socket.socket | None) -> None:
-        from pbxcerts.wsgi import application
-
         # The queue has no end: a response is made of what is in memory, and a thread must not wait for a slow reader.
         threads = WSGIMiddleware(cast("Any", application), workers=THREADS, send_queue_size=0)
         self._app = WholeRequests(cast("Any", threads), limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0)
@@ -158,23 +155,15 @@ class Panel:
             listener.end()
 
 
-def main(arguments: list[str]) -> int:
-    parent, plain, *https = map(int, arguments)
-    lifeline.end_with(parent)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+def run(plain: socket.socket, https: socket.socket | None) -> int:
+    """Until SIGTERM; returns the exit code."""
     # Every connection is a descriptor, and the usual soft limit is 1,024.
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pbxcerts.settings")
+    async def serve() -> None:
+        await Panel(plain, https).serve()
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(plain, *https))
+        runner.run(serve())
     return 0
-
-
-async def _serve(plain: int, https: int | None = None) -> None:
-    await Panel(socket.socket(fileno=plain), None if https is None else socket.socket(fileno=https)).serve()
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

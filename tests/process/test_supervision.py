@@ -24,7 +24,7 @@ def assert_the_next_heartbeat_comes(tree, *, not_by=None):
     """And nothing is left of the cluster `not_by`, which had been given up."""
     with tree.asking_for_heartbeats():
         if not_by is not None:
-            wait_for(lambda: tree.child("cluster") not in {None, not_by}, what="a new cluster")
+            wait_for(lambda: tree.child("worker") not in {None, not_by}, what="a new cluster")
         tree.wait_for_a_heartbeat()
     assert not_by not in tree.processes()
     wait_for(lambda: len(tree.processes()) == 6, what="the whole tree")
@@ -146,7 +146,7 @@ def test_a_second_ctrl_c_ends_it_at_once(tree):
 
 def test_a_worker_that_cannot_be_started_is_told_and_the_panel_goes_on(tmp_path):
     with Tree(tmp_path) as tree:
-        tree.start(CLUSTER_INSTEAD="import sys; sys.exit(3)")
+        tree.start(CLUSTER_ENDS_WITH="3")
         state = process_state.file(tree.data)
 
         failing = wait_for(lambda: process_state.read(state), what="the state of the processes")

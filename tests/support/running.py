@@ -102,12 +102,11 @@ class Tree(Product):
                     found.append((int(fields[19]), pid))
         return [pid for _started, pid in sorted(found)]
 
-    def child(self, word):
-        """The process below `up` with this word on its command line."""
+    def child(self, name):
+        """The process below `up` that lists of processes call so."""
         for pid in self.children(self.process.pid):
             with suppress(OSError):
-                arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-                if any(argument.endswith(word) for argument in arguments[1:]):
+                if Path(f"/proc/{pid}/comm").read_text().strip() == f"pbxcerts-{name}":
                     return pid
         return None
 
@@ -118,7 +117,7 @@ class Tree(Product):
     @property
     def cluster(self):
         """The process that is django-q2's sentinel, once its own three are there."""
-        return wait_for(lambda: (pid := self.child("cluster")) and len(self.children(pid)) == 3 and pid)
+        return wait_for(lambda: (pid := self.child("worker")) and len(self.children(pid)) == 3 and pid)
 
     def worker_monitor_pusher(self):
         return self.children(self.cluster)

@@ -1,10 +1,13 @@
 """`manage.py up`: everything in one process tree."""
 
 import os
-import signal
 import socket
 import sys
+import traceback
 from argparse import ArgumentParser
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +15,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connections
 from django.utils.translation import gettext as _
 
-from pbxcerts import installation, supervision
+from pbxcerts import installation, lifeline, supervision
 from pbxcerts.system import setup_token
 from pbxcerts.system.models import User
 
@@ -21,7 +24,6 @@ class Command(BaseCommand):
     help = "Installs what is missing and starts everything: the panel and the worker. Ctrl-C ends it."
     # The start of a service is not the time to look for mistakes in the code.
     requires_system_checks = []
-    supervisor = ["-P", "-m", "pbxcerts.supervision"]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -46,15 +48,56 @@ class Command(BaseCommand):
             https = options["bind_https"] and installation.listen(
                 options["bind_https"], open_to_all=True, at_once=False
             )
-            installation.prepare()
         except installation.InstallationError as error:
             self.stderr.write(str(error))
             sys.exit(error.exit_code)
+        preparing = self._prepare(plain)
+        # Meanwhile, for every process to share.
+        from pbxcerts import cluster, web
+
+        _pid, status = os.waitpid(preparing, 0)
+        if code := os.waitstatus_to_exitcode(status):
+            sys.exit(abs(code))
+        listeners = [listener for listener in (plain, https) if listener]
+        self.supervise(
+            partial(web.run, plain, https or None), partial(cluster.run), lock, [each.fileno() for each in listeners]
+        )
+
+    def supervise(
+        self,
+        web: Callable[[], int],
+        cluster: Callable[..., int],
+        lock: int,
+        listeners: list[int],
+        patience: supervision.Patience = supervision.Patience(),  # noqa: B008 - frozen
+    ) -> None:
+        database = connections["default"]
+        supervision.Supervisor(
+            supervision.Child("web", web, not_its=[lock], patience=patience),
+            supervision.Child("worker", cluster, not_its=[lock, *listeners], patience=patience),
+            data=settings.DATA,
+            sqlite_file=Path(database.settings_dict["NAME"]) if database.vendor == "sqlite" else None,
+            patience=patience,
+        ).run()
+
+    def _prepare(self, plain: socket.socket) -> int:
+        """In a process of its own, so that the one from which all others are forked never has the database open."""
+        supervisor = os.getpid()
+        if pid := os.fork():
+            return pid
+        code = 1
+        try:
+            lifeline.end_with(supervisor)
+            installation.prepare()
+            self._greet(plain)
+            code = 0
         except (OSError, DatabaseError) as error:
             self.stderr.write(_("pbxcerts cannot be installed: %(reason)s") % {"reason": error})
-            sys.exit(1)
-        self._greet(plain)
-        self._become_the_supervisor(lock, plain, https)
+        except Exception:  # noqa: BLE001 - the process ends here, with what is known
+            traceback.print_exc()
+        finally:
+            self.stdout.flush()
+            os._exit(code)
 
     def _greet(self, plain: socket.socket) -> None:
         host, port, *_rest = plain.getsockname()
@@ -65,23 +108,3 @@ class Command(BaseCommand):
                 _("There is no administrator yet. Set a password here; the link is good until the next start:")
             )
             self.stdout.write(f"{panel}setup/#{setup_token.issue()}")
-
-    def _become_the_supervisor(self, lock: int, plain: socket.socket, https: socket.socket | None) -> None:
-        database = connections["default"]
-        plan = supervision.Plan(
-            data=str(settings.DATA),
-            sqlite_file=str(database.settings_dict["NAME"]) if database.vendor == "sqlite" else None,
-            lock=lock,
-            plain=plain.fileno(),
-            https=https.fileno() if https else None,
-        )
-        connections.close_all()
-        for descriptor in (plan.lock, plan.plain, plan.https):
-            if descriptor is not None:
-                os.set_inheritable(descriptor, True)  # noqa: FBT003 - takes no keywords
-        self.stdout.flush()
-        # The processes find this package wherever `up` was started, and nothing that happens to lie there.
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(settings.BASE_DIR), os.environ.get("PYTHONPATH")]))
-        # A signal that comes meanwhile waits for the one who can end everything in order.
-        signal.pthread_sigmask(signal.SIG_BLOCK, supervision.WATCHED)
-        os.execv(sys.executable, [sys.executable, *self.supervisor, plan.to_json()])  # noqa: S606 - no shell is wanted
