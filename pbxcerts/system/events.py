@@ -94,7 +94,7 @@ def _shown(params: dict[str, Any]) -> dict[str, Any]:
 
 def _kept(message: EventMessage) -> defaultdict[str, Any]:
     """An older version's message may lack what the text names now: that becomes a dash, or the page would always fail."""
-    return defaultdict(lambda: "–", _shown(message.params))
+    return defaultdict(lambda: "\N{EN DASH}", _shown(message.params))
 
 
 def _local(value: str) -> str:
