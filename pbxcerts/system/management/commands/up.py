@@ -59,9 +59,7 @@ class Command(BaseCommand):
         if code := os.waitstatus_to_exitcode(status):
             sys.exit(abs(code))
         listeners = [listener for listener in (plain, https) if listener]
-        self.supervise(
-            partial(web.run, plain, https or None), partial(cluster.run), lock, [each.fileno() for each in listeners]
-        )
+        self.supervise(partial(web.run, plain, https or None), cluster.run, lock, [each.fileno() for each in listeners])
 
     def supervise(
         self,
