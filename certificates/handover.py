@@ -22,12 +22,20 @@ class Missing:
 
 @dataclass(frozen=True)
 class Readiness:
-    """How far the terminals are with one generation. Only terminals that count are in it (DESIGN 3.4 step 3)."""
+    """How far the terminals are with one generation. Only terminals that count are in it (DESIGN 3.4 step 3).
+
+    `missing` names the first of those that have not confirmed, `unnamed` is how many more there are.
+    """
 
     counting: int = 0
     missing: tuple[Missing, ...] = ()
+    unnamed: int = 0
     rollout_stopped: bool = False
     automatic_seen_but_unconfirmed: int = 0
+
+    @property
+    def missing_count(self) -> int:
+        return len(self.missing) + self.unnamed
 
     @property
     def complete(self) -> bool:

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from certificates.models import Generation
+from terminals.waves import State, Wave
 
 
 class Methods(models.TextChoices):
@@ -181,7 +182,11 @@ class Discovered(models.Model):
 
 
 class Rollout(models.Model):
-    """One generation to all terminals. It ends when the generation leaves the trust bundle or another takes its place."""
+    """One generation to all terminals. It ends when the generation is no longer to be handed out, or another takes its place.
+
+    `restart_now`: for this rollout terminals restart outside the window too. `changed_by` is the person who last paused it,
+    went on with it, or let it restart terminals.
+    """
 
     class State(models.TextChoices):
         RUNNING = "running", _("running")
@@ -189,22 +194,31 @@ class Rollout(models.Model):
         STOPPED = "stopped", _("stopped: too many failures")
         ENDED = "ended", _("ended")
 
+    class Ended(models.TextChoices):
+        REPLACED = "replaced", _("a newer generation took its place")
+        DISCARDED = "discarded", _("the generation was discarded")
+        WITHDRAWN = "withdrawn", _("the generation was withdrawn")
+        OVER = "over", _("the generation is no longer handed out")
+
     generation = models.OneToOneField(Generation, on_delete=models.PROTECT, primary_key=True, related_name="rollout")
     state = models.CharField(_("state"), max_length=7, choices=State, default=State.RUNNING)
-    wave = models.PositiveSmallIntegerField(_("wave"), default=1)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    ended_because = models.CharField(max_length=9, choices=Ended, blank=True)
     changed_by = models.CharField(max_length=150, blank=True)
     changed_at = models.DateTimeField(null=True)
     restart_now = models.BooleanField(_("restart outside the window"), default=False)
-    bundle_sha256 = models.CharField(max_length=64, blank=True)
 
     class Meta:
-        ordering = ["-generation"]
+        ordering = ["-generation_id"]
         verbose_name = _("rollout")
         constraints = [
             models.CheckConstraint(
                 condition=Q(state__in=["running", "paused", "stopped", "ended"]), name="rollout_state_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="ended", ended_at__isnull=False) | (~Q(state="ended") & Q(ended_at=None)),
+                name="a_rollout_that_ended_says_when",
             ),
         ]
 
@@ -215,27 +229,48 @@ class Rollout(models.Model):
 class Installation(models.Model):
     """One generation to one terminal: the whole story, and the ledger of what the terminal trusts.
 
-    A terminal that has confirmed generation N trusts the root of N. WAITING: nothing was sent yet. ASKED: claimed, a NOTIFY is
-    under way. HEARD: it answered 200. FETCHED: it took its file. DOWNLOADED: a person opened the personal link.
+    A terminal trusts the root of the generation where `confirmed_at` is set. `state` says where the delivery stands
+    (`terminals.waves.State`). `next_at`: while waiting or absent when it is asked again, while in flight when it is given up.
+    `postponed`: how often in a row it was not there or had no time. `excused`: a person went on in spite of this failure.
     """
 
     class State(models.TextChoices):
-        WAITING = "waiting", _("waiting")
-        ASKED = "asked", _("asked")
-        HEARD = "heard", _("heard, restarting")
-        FETCHED = "fetched", _("fetched")
-        DOWNLOADED = "downloaded", _("downloaded")
-        CONFIRMED = "confirmed", _("confirmed")
-        ABSENT = "absent", _("absent")
-        FAILED = "failed", _("failed")
-        SKIPPED = "skipped", _("skipped")
+        """The values of `terminals.waves.State`, in words."""
+
+        WAITING = State.WAITING.value, _("waiting")
+        ASKED = State.ASKED.value, _("asked")
+        HEARD = State.HEARD.value, _("heard, restarting")
+        FETCHED = State.FETCHED.value, _("fetched")
+        DOWNLOADED = State.DOWNLOADED.value, _("downloaded")
+        CONFIRMED = State.CONFIRMED.value, _("confirmed")
+        ABSENT = State.ABSENT.value, _("absent")
+        FAILED = State.FAILED.value, _("failed")
+        SKIPPED = State.SKIPPED.value, _("skipped")
+
+    class Waves(models.IntegerChoices):
+        """The values of `terminals.waves.Wave`, in words."""
+
+        BY_HAND = Wave.BY_HAND.value, _("by hand")
+        FIRST = Wave.FIRST.value, _("first ones")
+        SECOND = Wave.SECOND.value, _("second wave")
+        THIRD = Wave.THIRD.value, _("third wave")
+        REST = Wave.REST.value, _("all others")
+
+    class Evidence(models.TextChoices):
+        """What a confirmation rests on; REPORTED is what a fetch rests on while the proof is still to come."""
+
+        FETCHED = "fetched", _("it fetched the trust file")
+        REPORTED = "reported", _("it reported the fingerprints")
+        PROVED = "proved", _("it connected to the new certificate")
+        PERSON = "person", _("a person confirmed it")
 
     generation = models.ForeignKey(Generation, on_delete=models.PROTECT, related_name="installations")
     terminal = models.ForeignKey(Terminal, on_delete=models.CASCADE, related_name="installations")
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.WAITING)
-    wave = models.PositiveSmallIntegerField(_("wave"), default=0)
+    wave = models.PositiveSmallIntegerField(_("wave"), choices=Waves, default=Waves.BY_HAND)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    next_attempt = models.DateTimeField(_("next attempt"), null=True)
+    postponed = models.PositiveSmallIntegerField(default=0)
+    next_at = models.DateTimeField(_("next attempt"), null=True)
     asked_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)
     status_code = models.PositiveSmallIntegerField(null=True)
@@ -244,20 +279,25 @@ class Installation(models.Model):
     fetched_file = models.CharField(max_length=128, blank=True)
     user_agent = models.CharField(max_length=200, blank=True)
     address = models.CharField(max_length=64, blank=True)
+    address_differs = models.BooleanField(default=False)
     confirmed_at = models.DateTimeField(null=True)
-    evidence = models.CharField(max_length=16, blank=True)
+    evidence = models.CharField(max_length=8, choices=Evidence, blank=True)
     confirmed_by = models.CharField(max_length=150, blank=True)
-    failure = models.CharField(max_length=32, blank=True)
+    failure = models.CharField(max_length=16, blank=True)
     failed_at = models.DateTimeField(null=True)
+    excused = models.BooleanField(default=False)
 
     class Meta:
         verbose_name = _("installation")
         constraints = [
             models.UniqueConstraint(fields=["generation", "terminal"], name="one_installation_per_generation"),
+            models.CheckConstraint(
+                condition=~Q(state="confirmed") | Q(confirmed_at__isnull=False), name="confirmed_says_when"
+            ),
         ]
         indexes = [
             # The rollout's next batch, the progress per state, and the handover's question who is missing.
-            models.Index(fields=["generation", "state", "next_attempt"], name="installation_next"),
+            models.Index(fields=["generation", "state", "next_at"], name="installation_next"),
         ]
 
     def __str__(self) -> str:

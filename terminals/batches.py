@@ -1,0 +1,71 @@
+"""Many rows changed by one statement: `UPDATE ... FROM (VALUES ...)`, 500 rows at a time.
+
+One by one, or by Django's `bulk_update`, ten thousand rows take one to two seconds, during which another writer waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from django.db import connection, models
+
+SIZE = 500
+
+Row = TypeVar("Row")
+
+
+def in_batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    return (rows[start : start + SIZE] for start in range(0, len(rows), SIZE))
+
+
+def update_from(
+    model: type[models.Model],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    match: Sequence[str],
+    where: str = "",
+    also: Mapping[str, str] | None = None,
+) -> int:
+    """Give each matching row the values of its mapping, all of which have the same names; returns how many were changed.
+
+    `match` names what a row is found by. `where` and the values of `also` are SQL of our own, never a person's; in both `t`
+    is the row as it was and `v` its new values.
+    """
+    return sum(_update(model, batch, match, where, also or {}) for batch in in_batches(rows))
+
+
+def _update(
+    model: type[models.Model],
+    rows: Sequence[Mapping[str, Any]],
+    match: Sequence[str],
+    where: str,
+    also: Mapping[str, str],
+) -> int:
+    fields: list[models.Field[Any, Any]] = [model._meta.get_field(name) for name in rows[0]]  # type: ignore[misc]
+    names = {name: connection.ops.quote_name(str(field.column)) for name, field in zip(rows[0], fields, strict=True)}
+    values = {name: _typed(f"v.{names[name]}", field) for name, field in zip(rows[0], fields, strict=True)}
+    changes = [f"{names[name]} = {values[name]}" for name in names if name not in match]
+    changes += [f"{connection.ops.quote_name(name)} = {expression}" for name, expression in also.items()]
+    found = [f"t.{names[name]} = {values[name]}" for name in match]
+    row = f"({', '.join(['%s'] * len(fields))})"
+    table = connection.ops.quote_name(model._meta.db_table)
+    statement = (
+        f"WITH v ({', '.join(names.values())}) AS (VALUES {', '.join([row] * len(rows))}) "  # noqa: S608 - names are the model's
+        f"UPDATE {table} AS t SET {', '.join(changes)} FROM v WHERE {' AND '.join([*found, *filter(None, [where])])}"
+    )
+    parameters = [
+        field.get_db_prep_save(values_of[name], connection)
+        for values_of in rows
+        for name, field in zip(rows[0], fields, strict=True)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return int(cursor.rowcount)
+
+
+def _typed(expression: str, field: models.Field[Any, Any]) -> str:
+    """PostgreSQL takes a parameter in VALUES for text; SQLite keeps what it is given."""
+    if connection.vendor != "postgresql":
+        return expression
+    return f"CAST({expression} AS {field.db_type(connection)})"

@@ -1,0 +1,337 @@
+"""One generation to all terminals: a round of the heartbeat, and what a person can do with it (DESIGN 3.6, 3.7).
+
+`reconcile` makes and ends rollouts and gives every terminal its place; `run` claims, sends and records, for less than a
+minute. Both may be interrupted anywhere and repeated: what was claimed is not claimed again before it could have confirmed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+
+from certificates.models import Generation, Switch
+from certificates.situation import Situation
+from terminals import installations, waves
+from terminals.batches import in_batches
+from terminals.drivers.registry import drivers
+from terminals.installations import Answered, Ask
+from terminals.models import DeliverySettings, Installation, Rollout, Terminal
+from terminals.waves import Group, Limits, Newcomer, Sizes, State, Wave
+
+Running = Rollout.State
+
+# A heartbeat comes every minute, and the longest answer takes 32 s (RFC 3261 timer F) after the last claim.
+CLAIMS_FOR = timedelta(seconds=22)
+ANSWERS_FOR = timedelta(seconds=35)
+# Where somebody waits for the worker.
+HURRIED_ANSWERS_FOR = timedelta(seconds=5)
+SHORTEST_PAUSE = timedelta(milliseconds=50)
+LONGEST_PAUSE = timedelta(seconds=2)
+
+AUTOMATIC = [driver.method.value for driver in drivers().values() if driver.capabilities.automatic]
+RESTARTING = [driver.method.value for driver in drivers().values() if driver.capabilities.restarts]
+ANSWERS_WITHIN = max(driver.capabilities.answers_within for driver in drivers().values())
+
+
+class Sender(Protocol):
+    """Sends NOTIFYs while its caller does something else, and hands over what came of them."""
+
+    def ask(self, asks: Sequence[Ask]) -> None: ...
+
+    def answers(self, within: timedelta) -> list[Answered]:
+        """What has come since the last call; waits for the first, at most so long."""
+        ...
+
+
+class Stopwatch(Protocol):
+    def elapsed(self) -> timedelta: ...
+
+    def pause(self, span: timedelta) -> None: ...
+
+
+class Monotonic:
+    """Time since it was made; nobody can set it."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def elapsed(self) -> timedelta:
+        return timedelta(seconds=time.monotonic() - self._start)
+
+    def pause(self, span: timedelta) -> None:
+        time.sleep(span.total_seconds())
+
+
+# -- which generation, and who is to get it ----------------------------------------------------------------------------
+
+
+def target_of(situation: Situation) -> Generation | None:
+    """The generation that terminals are to get: the prepared or held one, else the active one while it is worth it."""
+    pair = situation.pending or situation.active
+    if pair is None or pair.withdrawn_at is not None or situation.has_ended(pair):
+        return None
+    return pair
+
+
+def concerned(target: Generation) -> QuerySet[Terminal]:
+    """Who is to get it. Types that hold only one certificate are due at the switch, not before."""
+    terminals = Terminal.objects.filter(enabled=True)
+    return terminals.filter(type__holds_only_one=False) if target.pending else terminals
+
+
+def in_force(situation: Situation) -> Rollout | None:
+    """The rollout of the generation that terminals are to get; None where there is none yet."""
+    target = target_of(situation)
+    return Rollout.objects.filter(generation=target).first() if target else None
+
+
+def survey(target: Generation) -> list[Group]:
+    """How its terminals stand, in groups. One query, whatever their number."""
+    rows = (
+        Installation.objects.filter(generation=target, terminal__in=concerned(target))
+        .order_by()
+        .annotate(put_off=Q(postponed__gt=0))
+        .values_list("terminal__type__method", "terminal__type", "wave", "state", "excused", "put_off")
+        .annotate(count=Count("pk"))
+    )
+    return [
+        Group(method, model, Wave(wave), State(state), count, postponed=put_off, excused=excused)
+        for method, model, wave, state, excused, put_off, count in rows
+    ]
+
+
+# -- a round of the heartbeat ------------------------------------------------------------------------------------------
+
+
+def reconcile(situation: Situation) -> Rollout | None:
+    """Make, end and reopen rollouts, give everybody a place, give up what did not come back in time.
+
+    Returns the rollout in force; None where there is nothing to hand out, or nobody to get it.
+    """
+    now, target = situation.clock.best, target_of(situation)
+    current = None
+    for rollout in Rollout.objects.filter(Q(generation=target) | ~Q(state=Running.ENDED)).select_related("generation"):
+        if target is not None and rollout.generation_id == target.number:
+            current = rollout
+        else:
+            _end(rollout, now)
+    if target is None:
+        return None
+    if current is None:
+        if not concerned(target).exists():
+            return None
+        current = _begin(target, now)
+    elif current.state == Running.ENDED:
+        _reopen(current)
+    groups = survey(target)
+    _take_in(target, groups)
+    _follow_moves(target, groups)
+    if situation.active is not None and situation.active.number < target.number and target.held_because:
+        _ask_again_for(situation.active, target)
+    if any(group.state in waves.IN_FLIGHT for group in groups):
+        installations.give_up(target.number, within=ANSWERS_WITHIN, now=now)
+    return current
+
+
+def _begin(target: Generation, now: datetime) -> Rollout:
+    return Rollout.objects.get_or_create(
+        generation=target, defaults={"started_at": now, "restart_now": target.restart_now}
+    )[0]
+
+
+def _end(rollout: Rollout, now: datetime) -> None:
+    generation = rollout.generation
+    if generation.withdrawn_at is not None:
+        because = Rollout.Ended.WITHDRAWN
+    elif _has_successor(generation):
+        because = Rollout.Ended.REPLACED
+    elif generation.discarded_at is not None:
+        because = Rollout.Ended.DISCARDED
+    else:
+        because = Rollout.Ended.OVER
+    Rollout.objects.filter(pk=rollout.pk).exclude(state=Running.ENDED).update(
+        state=Running.ENDED, ended_at=now, ended_because=because
+    )
+
+
+def _has_successor(generation: Generation) -> bool:
+    """Whether a newer pair is handed out instead."""
+    handed_out = [Generation.State.PREPARED, Generation.State.HELD, Generation.State.ACTIVE]
+    return Generation.objects.filter(number__gt=generation.number, state__in=handed_out).exists()
+
+
+def _reopen(rollout: Rollout) -> None:
+    """What had taken its place was discarded or withdrawn."""
+    Rollout.objects.filter(pk=rollout.pk, state=Running.ENDED).update(
+        state=Running.RUNNING, ended_at=None, ended_because=""
+    )
+    rollout.state, rollout.ended_at, rollout.ended_because = Running.RUNNING, None, ""
+
+
+def _take_in(target: Generation, groups: Sequence[Group]) -> None:
+    """A place for every terminal that has none yet."""
+    known = Installation.objects.filter(generation=target, terminal=OuterRef("pk"))
+    rows = concerned(target).exclude(Exists(known)).order_by("pk")
+    newcomers = [
+        Newcomer(key, model, automatic=method in AUTOMATIC, seen=seen)
+        for key, model, method, seen in rows.values_list("pk", "type", "type__method", "last_contact")
+    ]
+    if not newcomers:
+        return
+    delivery = DeliverySettings.load()
+    assigned = waves.assign(
+        newcomers,
+        Sizes(delivery.waves, delivery.second_wave_percent, delivery.third_wave_percent),
+        known={group.model for group in groups if group.wave == Wave.FIRST},
+        seed=target.number,
+    )
+    places = [Installation(generation=target, terminal_id=key, wave=wave) for key, wave in assigned.items()]
+    for some in in_batches(places):
+        Installation.objects.bulk_create(some, ignore_conflicts=True)
+
+
+def _follow_moves(target: Generation, groups: Sequence[Group]) -> None:
+    """A terminal whose type has become one of another method belongs on the work list, or in a wave."""
+    rows = Installation.objects.filter(generation=target)
+    automatic = Q(terminal__type__method__in=AUTOMATIC)
+    if any(group.method in AUTOMATIC and group.wave == Wave.BY_HAND for group in groups):
+        rows.filter(automatic, wave=Wave.BY_HAND).update(wave=Wave.REST)
+    if any(group.method not in AUTOMATIC and group.wave != Wave.BY_HAND for group in groups):
+        rows.exclude(automatic).exclude(wave=Wave.BY_HAND).update(wave=Wave.BY_HAND)
+
+
+def _ask_again_for(active: Generation, target: Generation) -> None:
+    """After a roll back: who trusts the held pair alone has no calls, and gets the bundle of both."""
+    trusting = Installation.objects.filter(generation=active, terminal=OuterRef("terminal"), confirmed_at__isnull=False)
+    Installation.objects.filter(generation=target, state=State.CONFIRMED.value).exclude(Exists(trusting)).update(
+        state=State.WAITING.value, next_at=None, postponed=0
+    )
+
+
+# -- asking ------------------------------------------------------------------------------------------------------------
+
+
+def may_restart(situation: Situation, rollout: Rollout, delivery: DeliverySettings, now: datetime) -> bool:
+    """Whether terminals may be restarted now (DESIGN 3.7): in the window of the night, where a person or the generation said
+    so, in the last 24 hours before the deadline, or where the pair that they still trust carries no calls any more.
+    """
+    target = target_of(situation)
+    if waves.restarts_until(situation.settings.schedule, delivery.window_hours, now) or rollout.restart_now:
+        return True
+    if target is None:
+        return False
+    if target == situation.pending:
+        near = target.deadline is not None and now >= target.deadline - waves.LAST_DAY
+        return near or not situation.active_is_served
+    forced = [Switch.Why.ENDED, Switch.Why.WITHDRAWAL]
+    return Switch.objects.filter(to=target, why__in=forced).exists()
+
+
+def run(
+    situation: Situation,
+    rollout: Rollout,
+    sender: Sender,
+    *,
+    stopwatch: Stopwatch | None = None,
+    others_wait: Callable[[], bool] = lambda: False,
+) -> None:
+    """Ask, as long as there is somebody to ask, for less than a minute; then wait for the answers.
+
+    `others_wait`: whether the worker has something else to do; asked before each batch.
+    """
+    stopwatch = stopwatch or Monotonic()
+    delivery = DeliverySettings.load()
+    start = situation.clock.best
+    asked: dict[int, Ask] = {}
+    pause = SHORTEST_PAUSE
+    until: timedelta | None = None
+    while True:
+        now = start + stopwatch.elapsed()
+        if until is None:
+            hurried = others_wait()
+            if hurried or stopwatch.elapsed() >= CLAIMS_FOR:
+                until = stopwatch.elapsed() + (HURRIED_ANSWERS_FOR if hurried else ANSWERS_FOR)
+        asks, wait_for_more = _step(situation, rollout, delivery, now) if until is None else ([], False)
+        if asks:
+            asked.update((ask.key, ask) for ask in asks)
+            sender.ask(asks)
+        if asked:
+            answers = sender.answers(SHORTEST_PAUSE if wait_for_more else LONGEST_PAUSE)
+            installations.record(answers)
+            for answer in answers:
+                asked.pop(answer.ask.key, None)
+            if until is not None and stopwatch.elapsed() >= until:
+                break
+        elif wait_for_more:
+            stopwatch.pause(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+        else:
+            break
+        if asks:
+            pause = SHORTEST_PAUSE
+    installations.interrupted(list(asked.values()), now=start + stopwatch.elapsed())
+
+
+def _step(situation: Situation, rollout: Rollout, delivery: DeliverySettings, now: datetime) -> tuple[list[Ask], bool]:
+    """Who is to be asked now, claimed; and whether more may be soon, when what is under way has come back."""
+    target = target_of(situation)
+    if target is None or target.number != rollout.generation_id:
+        return [], False
+    groups = survey(target)
+    if waves.stops(groups, Limits(delivery.stop_percent, delivery.stop_among_first)):
+        Rollout.objects.filter(pk=rollout.pk, state=Running.RUNNING).update(state=Running.STOPPED)
+        return [], False
+    if models := waves.models_to_replace(groups):
+        _replace_first(target, models)
+        groups = survey(target)
+    restart = may_restart(situation, rollout, delivery, now)
+    which = _askable(groups, restart=restart)
+    if which is None:
+        return [], False
+    asks = installations.claim(target.number, which, at_once=delivery.at_once, now=now)
+    in_flight = any(group.state in waves.IN_FLIGHT and group.wave != Wave.BY_HAND for group in groups)
+    return asks, bool(asks) or in_flight
+
+
+def _askable(groups: Sequence[Group], *, restart: bool) -> Q | None:
+    """Which installations may be claimed; None where no method may be asked at all."""
+    open_waves = waves.open_waves(groups)
+    which: Q | None = None
+    for method in {group.method for group in groups}:
+        if method in RESTARTING and not restart:
+            continue
+        if method not in AUTOMATIC:
+            if not restart:
+                continue
+            # Asked once, where its type has an event string; only a person confirms it.
+            mine = Q(wave=Wave.BY_HAND) & ~Q(terminal__type__event="") & (Q(attempts=0) | Q(next_at__isnull=False))
+        else:
+            # What was put off once is asked again whatever its wave.
+            mine = ~Q(wave=Wave.BY_HAND) & (Q(state=State.ABSENT.value) | Q(postponed__gt=0))
+            if method in open_waves:
+                mine |= Q(wave=open_waves[method])
+        mine &= Q(terminal__type__method=method)
+        which = mine if which is None else which | mine
+    return which
+
+
+def _replace_first(target: Generation, models: set[int]) -> None:
+    """Let the next terminal of each model be its first, because those that were are not there."""
+    for model in sorted(models):
+        successor = (
+            Installation.objects.filter(
+                generation=target,
+                terminal__in=concerned(target).filter(type=model),
+                state=State.WAITING.value,
+                postponed=0,
+                wave__gt=Wave.FIRST,
+            )
+            .order_by(F("terminal__last_contact").desc(nulls_last=True), "pk")
+            .first()
+        )
+        if successor is not None:
+            Installation.objects.filter(pk=successor.pk, state=State.WAITING.value).update(wave=Wave.FIRST)

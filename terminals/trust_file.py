@@ -1,0 +1,111 @@
+"""Which certificates a terminal of a type is to get now: as bytes, with a version that names the generations in it (DESIGN 3.7)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from certificates.downloads import handed_out
+from certificates.models import Generation
+from certificates.pki import formats
+from certificates.situation import Situation
+from terminals.models import TerminalType, TrustFormats, Wants
+
+MEDIA_TYPES = {
+    TrustFormats.PEM: "application/x-pem-file",
+    TrustFormats.DER: "application/pkix-cert",
+    TrustFormats.P7B: "application/x-pkcs7-certificates",
+}
+_VERSION = re.compile(r"([1-9][0-9]{0,9}(?:-[1-9][0-9]{0,9})*)\.[0-9a-f]{8}", re.ASCII)
+
+
+class NoTrustFile(Exception):
+    """NoTrustFile
+    ├── NothingToTrust    no pair has been made, or none that this type can take yet
+    └── TooLarge          even the roots alone are larger than the type allows
+    """
+
+
+class NothingToTrust(NoTrustFile):
+    pass
+
+
+class TooLarge(NoTrustFile):
+    pass
+
+
+@dataclass(frozen=True)
+class TrustFile:
+    """`generations`: whose roots a terminal trusts that has taken it, the newest first. `version` names these and the content."""
+
+    content: bytes
+    format: TrustFormats
+    generations: tuple[int, ...]
+
+    @property
+    def version(self) -> str:
+        """`8-7.3fb1c2d4`: the generations, then the beginning of the content's SHA-256."""
+        numbers = "-".join(str(number) for number in self.generations)
+        return f"{numbers}.{hashlib.sha256(self.content).hexdigest()[:8]}"
+
+    @property
+    def media_type(self) -> str:
+        return MEDIA_TYPES[self.format]
+
+
+def generations_of(version: str) -> frozenset[int]:
+    """Whose roots the file of this version held; none for what is no version of ours."""
+    match = _VERSION.fullmatch(version)
+    return frozenset(int(number) for number in match[1].split("-")) if match else frozenset()
+
+
+def trust_file(situation: Situation, terminal_type: TerminalType) -> TrustFile:
+    """The file for terminals of this type as things stand. Raises NoTrustFile.
+
+    A type that holds only one certificate gets that of the active pair: its predecessor would leave it without calls. A bundle
+    that is larger than the type allows goes without its host certificates.
+    """
+    pairs = _pairs(situation, terminal_type)
+    if not pairs:
+        raise NothingToTrust
+    form = TrustFormats(terminal_type.trust_format)
+    numbers = tuple(pair.number for pair in pairs)
+    for certificates in _choices(pairs, Wants(terminal_type.wants)):
+        content = _encoded(certificates, form)
+        if terminal_type.size_limit is None or len(content) <= terminal_type.size_limit:
+            return TrustFile(content, form, numbers)
+    raise TooLarge
+
+
+def _pairs(situation: Situation, terminal_type: TerminalType) -> tuple[Generation, ...]:
+    if terminal_type.holds_only_one:
+        return (situation.active,) if situation.active else ()
+    if terminal_type.trust_format == TrustFormats.DER:
+        # DER is one certificate; a terminal that holds several gets the other one with the other file.
+        pair = handed_out(situation)
+        return (pair,) if pair else ()
+    return situation.in_bundle
+
+
+def _choices(pairs: tuple[Generation, ...], wants: Wants) -> list[list[x509.Certificate]]:
+    roots = [pair.root for pair in pairs]
+    match wants:
+        case Wants.ROOT:
+            return [roots]
+        case Wants.HOST:
+            return [[pair.host for pair in pairs]]
+        case Wants.BUNDLE:
+            return [formats.trust_bundle((pair.root, pair.host) for pair in pairs), roots]
+
+
+def _encoded(certificates: list[x509.Certificate], form: TrustFormats) -> bytes:
+    match form:
+        case TrustFormats.PEM:
+            return formats.pem(*certificates)
+        case TrustFormats.DER:
+            return formats.der(certificates[0])
+        case TrustFormats.P7B:
+            return formats.pkcs7_pem(certificates)

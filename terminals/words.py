@@ -1,0 +1,53 @@
+"""What states, reactions and failures are called, and what a person can do about them."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from terminals.installations import NOT_BACK, NOT_CONFIRMED
+from terminals.models import Installation
+from terminals.waves import State
+
+FAILURES: dict[str, tuple[str | Promise, str | Promise]] = {
+    NOT_BACK: (
+        _("It answered and did not come back within 45 minutes."),
+        _("See whether the telephone has started again and can fetch its files from pbxcerts."),
+    ),
+    NOT_CONFIRMED: (
+        _("It came back and did not take the certificates within 45 minutes."),
+        _("See whether its configuration names the trust file, and whether the telephone was restarted."),
+    ),
+    "refused": (
+        _("It refuses the notification."),
+        _("See whether the telephone, or the communication server, lets pbxcerts send NOTIFY requests."),
+    ),
+    "credentials": (
+        _("It wants a user and a password that are not known here, or not right."),
+        _("Enter the SIP user and the password of this terminal, or the account at the communication server."),
+    ),
+    "not_supported": (
+        _("It does not know this notification."),
+        _("Give its type another event string, or deliver its certificates by hand."),
+    ),
+    "other": (
+        _("It answered something else."),
+        _("The status code stands in the story of this terminal."),
+    ),
+}
+"""Reason and hint of each value of `Installation.failure`."""
+
+
+def failure(installation: Installation) -> tuple[str, str]:
+    """Why it failed and what to do about it; empty where it did not."""
+    reason, hint = FAILURES.get(installation.failure, ("", ""))
+    return str(reason), str(hint)
+
+
+def why_missing(installation: Installation | None) -> str:
+    """In few words why a terminal has not confirmed yet."""
+    if installation is None:
+        return str(Installation.State.WAITING.label)
+    if installation.state == State.FAILED:
+        return failure(installation)[0] or str(Installation.State.FAILED.label)
+    return str(installation.get_state_display())
