@@ -65,11 +65,12 @@ def order_generation(
     because: str = "",
     at_once: bool = False,
     without_clock: bool = False,
+    situation: Situation | None = None,
 ) -> Generation:
     """Claim the slot: from here on exactly this attempt fills it. `without_clock` confirms a doubtful clock (with a reason
-    where it is far off). Raises Refused.
+    where it is far off); `situation` where it has just been read. Raises Refused.
     """
-    situation = Situation.load(clock)
+    situation = situation or Situation.load(clock)
     if not situation.general.identity:
         raise SettingsRefused(
             _("The communication server has no name and no address yet. Enter them under System / General.")
@@ -162,6 +163,8 @@ def make(number: int, clock: Clock) -> Generation | None:
     except Exception as error:
         logger.exception("generation %s failed", number)
         _fail(number, clock, "unexpected", type(error).__name__)
+    else:
+        return generation
     return Generation.objects.get(number=number)
 
 

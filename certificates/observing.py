@@ -28,19 +28,29 @@ def communication_server() -> Server:
 
 
 def observe(
-    situation: Situation, heartbeat: Heartbeat, *, ready: Readiness | None = None, published: Store | None = None
+    situation: Situation,
+    heartbeat: Heartbeat,
+    *,
+    ready: Readiness | None = None,
+    published: Store | None = None,
+    in_order: bool = False,
 ) -> Observations:
-    """Everything that the warnings need beside the situation; asks the disk and the terminals, but no port."""
-    published = published or store()
-    failure, differences = heartbeat.publish_failure, []
-    try:
-        wanted = situation.publication()
-        differences = published.differences(wanted) if wanted.pairs else []
-    except (StoreError, HostKeyError) as error:
-        failure = str(error)
-    if differences and published.is_busy:
-        # They are on their way.
-        differences = []
+    """Everything that the warnings need beside the situation; asks the disk and the terminals, but no port.
+
+    `in_order`: the file system has just been found, or made, as it is wanted.
+    """
+    failure = heartbeat.publish_failure
+    differences: list[str] = []
+    if not in_order:
+        published = published or store()
+        try:
+            wanted = situation.publication()
+            differences = published.differences(wanted) if wanted.pairs else []
+        except (StoreError, HostKeyError) as error:
+            failure = str(error)
+        if differences and published.is_busy:
+            # They are on their way.
+            differences = []
     return Observations(
         readiness=ready if ready is not None else readiness(situation, terminals()),
         publish_failure=failure,

@@ -196,12 +196,13 @@ def _generate(situation: Situation) -> bool:
     if not _generates(situation):
         return False
     if situation.is_replaced_at_once:
-        lifecycle.order_generation(situation.clock, trigger=Generation.Trigger.WITHDRAWAL, because="withdrawal")
-        return True
-    because = situation.made_because
-    if because is None or situation.clock_verdict not in ALLOWED:
+        trigger, because = Generation.Trigger.WITHDRAWAL, "withdrawal"
+    elif situation.made_because is not None and situation.clock_verdict in ALLOWED:
+        trigger, because = Generation.Trigger.SCHEDULE, situation.made_because.value
+    else:
         return False
-    lifecycle.order_generation(situation.clock, trigger=Generation.Trigger.SCHEDULE, because=because.value)
+    ordered = lifecycle.order_generation(situation.clock, trigger=trigger, because=because, situation=situation)
+    lifecycle.make(ordered.number, situation.clock)
     return True
 
 

@@ -35,7 +35,7 @@ def beat(*, server: Server | None = None, ask: Ask = ntp.ask) -> Outcome:
     clock = timekeeping.current_clock(general=settings.general, heartbeat=heartbeat)
 
     def ask_clock() -> Clock:
-        timekeeping.check_clock(ask=ask)
+        timekeeping.check_clock(general=settings.general, ask=ask)
         return timekeeping.current_clock(general=settings.general)
 
     server = replace(server or communication_server(), alive=_show_life)
@@ -61,7 +61,8 @@ def _remember(outcome: Outcome, heartbeat: Heartbeat, store: Store) -> None:
     if not outcome.was_busy:
         heartbeat.publish_failure = outcome.publish_failure
     # With the beat before this one: a heartbeat that was missing can only say so when it is back.
-    true_now = warnings.warnings(situation, observe(situation, heartbeat, published=store))
+    in_order = not (outcome.was_busy or outcome.publish_failure)
+    true_now = warnings.warnings(situation, observe(situation, heartbeat, published=store, in_order=in_order))
     events.reconcile([*true_now, *process_warnings.warnings()], now=situation.clock.now)
     Heartbeat.objects.update(
         last_run=situation.clock.now,

@@ -49,12 +49,12 @@ def current_clock(
     )
 
 
-def check_clock(*, ask: Ask = ntp.ask, read: Read = read_instant) -> ClockCheck | None:
+def check_clock(*, general: General | None = None, ask: Ask = ntp.ask, read: Read = read_instant) -> ClockCheck | None:
     """Ask the servers, store what they said, and move the anchor. None where the service is off or no server is set.
 
     It waits for the network, so never call it inside a transaction.
     """
-    general = General.load()
+    general = general or General.load()
     check = _ask_servers(general.ntp_servers, ask, read) if general.ntp_enabled and general.ntp_servers else None
     heartbeat = Heartbeat.load()
     if check is not None:
@@ -93,7 +93,7 @@ def check_if_due(
     general = general or General.load()
     heartbeat = heartbeat or Heartbeat.load()
     if _is_due(read(), general, heartbeat):
-        return check_clock(ask=ask, read=read)
+        return check_clock(general=general, ask=ask, read=read)
     return None
 
 
