@@ -18,29 +18,36 @@ CACHE = Path(__file__).resolve().parent.parent.parent / ".cache"
 
 @dataclass(frozen=True)
 class Cost:
-    """Milliseconds: on the wall, and of all cores (user and system, ended children included)."""
+    """Milliseconds: on the wall, and of all cores (user and system, ended children included).
+
+    `best` is the fastest of several: what is left of `wall` on a machine that has other things to do as well.
+    """
 
     wall: float
     cpu: float
+    best: float
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table. `ratio` and `target` are to what `beside` names; a figure that is no time stands in `value`."""
+    """One line of the table. `ratio`, by the CPU `cpu_ratio`, is to what `beside` names; what is no time stands in `value`."""
 
     what: str
     value: str = ""
     wall: float | None = None
     cpu: float | None = None
+    best: float | None = None
     beside: str = ""
     ratio: float | None = None
+    cpu_ratio: float | None = None
     target: str = ""
 
 
 def cost_of(action: Callable[[], object]) -> Cost:
     cpu, wall = _cpu(), time.perf_counter()
     action()
-    return Cost((time.perf_counter() - wall) * 1000, (_cpu() - cpu) * 1000)
+    took = (time.perf_counter() - wall) * 1000
+    return Cost(took, (_cpu() - cpu) * 1000, took)
 
 
 def _cpu() -> float:
@@ -64,14 +71,27 @@ def in_turn(
 
 
 def median(costs: list[Cost]) -> Cost:
-    return Cost(statistics.median(cost.wall for cost in costs), statistics.median(cost.cpu for cost in costs))
+    return Cost(
+        statistics.median(cost.wall for cost in costs),
+        statistics.median(cost.cpu for cost in costs),
+        min(cost.wall for cost in costs),
+    )
 
 
 def lines_of(medians: dict[str, Cost], beside: dict[tuple[str, str], str]) -> list[Line]:
     """A line for each median, then one for each comparison: {(what, beside what): target}."""
-    lines = [Line(name, wall=cost.wall, cpu=cost.cpu) for name, cost in medians.items()]
+    lines = [Line(name, wall=cost.wall, cpu=cost.cpu, best=cost.best) for name, cost in medians.items()]
     for (what, other), target in beside.items():
-        lines.append(Line(what, beside=other, ratio=medians[what].wall / medians[other].wall, target=target))
+        ours, theirs = medians[what], medians[other]
+        lines.append(
+            Line(
+                what,
+                beside=other,
+                ratio=ours.wall / theirs.wall,
+                cpu_ratio=ours.cpu / theirs.cpu if theirs.cpu else None,
+                target=target,
+            )
+        )
     return lines
 
 
@@ -90,11 +110,13 @@ def run(benchmark: Callable[[int], list[Line]], *, rounds: int = 30) -> None:
 
 
 def _row(line: Line) -> str:
+    target = f"   ({line.target})" if line.target else ""
     if line.ratio is not None:
-        return f"{line.what:<44} {line.ratio:8.2f} x {line.beside}   {line.target and f'({line.target})'}"
+        by_cpu = f", {line.cpu_ratio:.2f} by CPU" if line.cpu_ratio is not None else ""
+        return f"{line.what:<44} {line.ratio:6.2f} x {line.beside}{by_cpu}{target}"
     if line.value:
-        return f"{line.what:<44} {line.value}   {line.target and f'({line.target})'}"
-    return f"{line.what:<44} {line.wall:8.2f} ms wall {line.cpu:8.2f} ms cpu   {line.target and f'({line.target})'}"
+        return f"{line.what:<44} {line.value}{target}"
+    return f"{line.what:<44} {line.wall:8.2f} ms (best {line.best:.2f}), {line.cpu:.2f} ms CPU{target}"
 
 
 def throw_away() -> Path:

@@ -19,10 +19,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from django.conf import settings as django_settings
+from django.db import connection, transaction
 from django.utils import timezone
 
 from certificates.lifecycle import order_generation
-from certificates.models import Generation, Settings, Switch, Transition
+from certificates.models import Generation, Settings
 from pbxcerts.heartbeat import beat
 from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General
@@ -51,12 +52,12 @@ class Product:
         general.fqdn, general.ip_addresses, general.on_this_machine = NAME, [ADDRESS], False
         general.ntp_enabled, general.ntp_servers = True, [ntp_server]
         general.save()
+        Settings.load()
 
     def first(self, *, overlap_days: int) -> None:
-        Transition.objects.all().delete()
-        Switch.objects.all().delete()
-        Generation.objects.update(took_over_from=None)
-        Generation.objects.all().delete()
+        with transaction.atomic(), connection.cursor() as cursor:
+            for table in ("transition", "switch", "generation"):
+                cursor.execute(f"DELETE FROM certificates_{table}")
         shutil.rmtree(django_settings.STORE, ignore_errors=True)
         Settings.objects.update(key_type=self.key_type, overlap_days=overlap_days)
         timekeeping.check_clock()
@@ -192,7 +193,8 @@ def benchmark(rounds):
             lines += [
                 Line(
                     f"{what}, more than the floor",
-                    f"{medians[what].wall - medians[floored].wall:+.1f} ms",
+                    f"{medians[what].wall - medians[floored].wall:+.1f} ms"
+                    f" (best {medians[what].best - medians[floored].best:+.1f} ms)",
                     target="at most +15 ms",
                 )
                 for what in (renewed, switched)
