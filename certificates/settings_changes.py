@@ -92,8 +92,9 @@ class Change:
 
     @property
     def needs_confirmation(self) -> bool:
+        interval = "interval_days" in self.changed and self.before.active is not None
         no_overlap = "overlap_days" in self.changed and self.after.settings.overlap_days == 0
-        return bool(self.changed & {"interval_days", "key_type"}) or no_overlap or self.switches_now
+        return interval or no_overlap or self.critical
 
     @property
     def critical(self) -> bool:

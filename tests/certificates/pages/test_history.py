@@ -176,8 +176,8 @@ def test_a_moved_deadline_stands_in_the_history(handing_over, viewer_client, tex
 def test_a_confirmed_clock_stands_in_the_history(running, viewer_client, text):
     Generation.objects.update(clock_state="off", clock_override="no server here", clock_server="", reason="")
 
-    page = text(viewer_client.get(f"{HISTORY}1/"))
-    assert "A person confirmed it in spite of the clock." in page
+    for url in (HISTORY, f"{HISTORY}1/"):
+        assert "A person confirmed it in spite of the clock." in text(viewer_client.get(url))
 
 
 def test_what_people_wrote_is_shown_as_they_wrote_it(running, viewer_client):

@@ -150,6 +150,11 @@ def test_a_longer_interval_says_first_that_the_active_pair_ends_as_before(runnin
     assert stored()[0] == 700
 
 
+def test_before_the_first_generation_another_interval_has_no_consequences(world, administrator_client):
+    assert administrator_client.post(OVERVIEW, typed(interval_days="90")).status_code == 302
+    assert stored()[0] == 90
+
+
 def test_the_page_that_asks_carries_what_was_typed(running, administrator_client):
     page = administrator_client.post(OVERVIEW, typed(interval_days="700", addresses_as_dns="on")).content.decode()
 

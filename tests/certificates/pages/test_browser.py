@@ -1,0 +1,135 @@
+"""The page in a real browser: it follows what happens without being loaded again, and breaks no policy."""
+
+import pytest
+
+from certificates import lifecycle
+from certificates.models import Generation
+from pbxcerts.system.models import General
+from tests.support.peers import require_program
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def browser(monkeypatch):
+    program = require_program("chromium")
+    from playwright.sync_api import sync_playwright
+
+    # Playwright runs an event loop in this thread, in which Django would refuse the database.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, live_server, world, administrator_client):
+    """An administrator's, over the world of the test; whatever the browser complains of fails the test."""
+    context = browser.new_context(base_url=live_server.url, accept_downloads=True)
+    session = administrator_client.cookies["sessionid"].value
+    context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    page = context.new_page()
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    assert complaints == []
+
+
+def test_it_shows_progress_and_result_without_being_loaded_again(page, world):
+    page.goto("/certificates/generate/")
+    page.get_by_label("Reason").fill("start")
+    page.get_by_role("button", name="Generate").click()
+    page.get_by_text("Generation 1 is ordered").first.wait_for()
+    page.evaluate("window.sameDocument = true")
+
+    world.beat()
+    page.get_by_role("heading", name="Generation 1").wait_for()
+    page.get_by_role("link", name="Generate now").wait_for()
+    assert page.get_by_text("In progress").count() == 0
+    assert page.locator("#announcement").inner_text() == "Generation 1 is active."
+    assert page.evaluate("window.sameDocument") is True
+
+
+def test_one_click_downloads_the_published_file(page, world):
+    world.generate()
+    page.goto("/certificates/")
+    for link, published in (("Host certificate", "current/host.pem"), ("Trust bundle", "trust.pem")):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=link, exact=True).click()
+
+        assert download.value.path().read_bytes() == world.published(published).read_bytes()
+        assert download.value.suggested_filename.startswith("zurich-sud-0001-")
+
+
+def test_the_password_is_asked_for_where_it_is_needed(page, world):
+    world.generate()
+    page.goto("/certificates/generate/")
+    password = page.get_by_label("Your password")
+    assert not password.is_visible()
+
+    page.get_by_label("at once").check()
+    assert password.is_visible()
+
+
+def test_what_a_person_has_opened_stays_open(page, world):
+    world.generate()
+    lifecycle.order_generation(world.clock(), trigger=Generation.Trigger.PAGE, by="anna")
+    page.goto("/certificates/")
+    with page.expect_response("**/certificates/status/"):
+        pass
+    page.get_by_role("button", name="Other formats").click()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(2500)
+    assert page.get_by_role("link", name="Root certificate, DER").is_visible()
+    assert asked == []
+
+    page.keyboard.press("Escape")
+    with page.expect_response("**/certificates/status/"):
+        pass
+
+
+def test_every_thing_can_be_done_with_the_keyboard(page, world, password):
+    world.generate()
+    page.goto("/certificates/generate/")
+    page.get_by_label("with handover").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.get_by_label("at once").is_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.type("keys only")
+    page.keyboard.press("Tab")
+    page.keyboard.type(password)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_text("Generation 2 has been ordered.").wait_for()
+
+    assert world.generation(2).reason == "keys only"
+    assert world.generation(2).at_once
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("language", ["de", "en"])
+@pytest.mark.parametrize(
+    "path", ["", "generate/", "2/activate/", "2/deadline/", "2/discard/", "1/withdraw/", "history/", "history/2/"]
+)
+def test_no_page_is_wider_than_the_window(page, world, path, language, width):
+    General.objects.update(language=language)
+    world.generate()
+    world.generate()
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"/certificates/{path}")
+
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert page.locator("h1").count() == 1
