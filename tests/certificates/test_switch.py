@@ -321,6 +321,15 @@ def test_a_server_that_is_still_away_proves_nothing_by_being_away(prepared, a_se
     assert served(prepared.store) == 2
 
 
+def test_a_clock_that_was_set_back_neither_stops_nor_drives_the_retries(prepared, a_server):
+    """By a clock that is a day behind, the failure lies ahead: one try at once, and from then on the pauses as ever."""
+    a_server("keep")
+    prepared.server = replace(prepared.server, look_for=0)
+    prepared.after(2 * DAY).activate()
+    prepared.after(-DAY)
+    assert tries(prepared, every=MINUTE, until=prepared.now + 60 * MINUTE) == [MINUTE, 12 * MINUTE]
+
+
 def test_an_address_that_was_taken_out_of_the_settings_stops_nothing(prepared, a_server):
     a_server("die")
     prepared.activate()
