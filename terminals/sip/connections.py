@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from terminals.sip.exchange import Silence
 from terminals.sip.hop import Hop, Transport, bracketed
-from terminals.sip.message import LONGEST_BODY, LONGEST_HEAD, Framing, Malformed, Sender
+from terminals.sip.message import LONGEST_HEAD, Framing, Malformed, Sender
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ MOST_IDLE = 64
 
 _BUFFER = 4 * 1024 * 1024  # octets; the system may grant less
 _AT_A_TIME = 512  # datagrams
-_LONGEST = LONGEST_HEAD + LONGEST_BODY + 1
+_LONGEST_DATAGRAM = LONGEST_HEAD + 1  # what is cut off here is found to be too long
 
 Address = tuple[Any, ...]
 
@@ -71,7 +71,7 @@ class DatagramSocket:
         self._loop = asyncio.get_running_loop()
         self._received = received
         self._local = local
-        self._own: dict[str, str] = {}
+        self._senders: dict[str, Sender] = {}
         self._unsent: deque[tuple[bytes, Address]] = deque()
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -99,10 +99,11 @@ class DatagramSocket:
         """With rport the answer comes back to this socket anyhow, so one of our addresses per neighbouring ones will do."""
         host = address[0]
         network = host if ":" in host else host.rpartition(".")[0]
-        own = self._local or self._own.get(network)
-        if own is None:
-            own = self._own[network] = _own_address(self._socket.family, address)
-        return Sender("UDP", f"{bracketed(own)}:{self._port}")
+        sender = self._senders.get(network)
+        if sender is None:
+            own = self._local or _own_address(self._socket.family, address)
+            sender = self._senders[network] = Sender("UDP", f"{bracketed(own)}:{self._port}")
+        return sender
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket)
@@ -112,7 +113,7 @@ class DatagramSocket:
     def _read(self) -> None:
         for _ in range(_AT_A_TIME):
             try:
-                octets, source = self._socket.recvfrom(_LONGEST)
+                octets, source = self._socket.recvfrom(_LONGEST_DATAGRAM)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -192,6 +193,8 @@ class StreamChannel(asyncio.Protocol):
         return Sender(transport.upper(), f"{bracketed(_without_scope(host))}:{port}", f";transport={transport}")
 
     def write(self, octets: bytes) -> None:
+        if self._transport.is_closing():
+            raise ConnectionError("the connection is closing")
         self.awaited += 1
         self._transport.write(octets)
 

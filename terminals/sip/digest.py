@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,16 +16,16 @@ LONGEST_VALUE = 4096
 
 _TOKEN = r"[!%*+.\w`'~-]+"  # noqa: S105 - RFC 3261 section 25.1
 # Control characters are in no part of it: the nonce is sent back, and a bare line feed in it would begin a header there.
-_PARAMETER = re.compile(
-    rf"\s*,?\s*(?P<name>{_TOKEN})\s*=\s*"
-    r'(?:"(?P<quoted>[^"\\\x00-\x1f\x7f]*(?:\\[^\x00-\x1f\x7f][^"\\\x00-\x1f\x7f]*)*)"|(?P<plain>[^\s,"\x00-\x1f\x7f]+))',
+_PART = re.compile(
+    rf"[\s,]*(?:({_TOKEN})\s+(?={_TOKEN}\s*=)|({_TOKEN})\s*=\s*"
+    r'(?:"([^"\\\x00-\x1f\x7f]*(?:\\[^\x00-\x1f\x7f][^"\\\x00-\x1f\x7f]*)*)"|([^\s,"\x00-\x1f\x7f]+)))',
     re.ASCII,
 )
-_SCHEME = re.compile(rf"[\s,]*(?P<scheme>{_TOKEN})\s+(?={_TOKEN}\s*=)", re.ASCII)
+"""The name of a scheme, or a parameter with its value, quoted or not."""
 _ESCAPED = re.compile(r"\\(.)")
 _TO_ESCAPE = re.compile(r'["\\]')
 
-_HASHES = {"MD5": "md5", "SHA-256": "sha256"}
+_HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +62,33 @@ def read_challenges(value: str) -> Iterator[Challenge]:
     """The Digest challenges of a WWW-Authenticate or Proxy-Authenticate field, one or several; the rest is left out."""
     if len(value) > LONGEST_VALUE:
         return
+    parameters: dict[str, str] = {}
     position = 0
-    while scheme := _SCHEME.match(value, position):
-        position = scheme.end()
-        raw: dict[str, str] = {}
-        while not _SCHEME.match(value, position) and (parameter := _PARAMETER.match(value, position)):
-            text = parameter["quoted"] if parameter["quoted"] is not None else parameter["plain"]
-            raw.setdefault(parameter["name"].lower(), text)
-            position = parameter.end()
-        if scheme["scheme"].lower() == "digest" and "realm" in raw and "nonce" in raw:
-            yield Challenge(
-                realm=_ESCAPED.sub(r"\1", raw["realm"]),
-                nonce=raw["nonce"],
-                algorithm=raw.get("algorithm", "MD5"),
-                qops=frozenset(qop.strip().lower() for qop in raw.get("qop", "").split(",") if qop.strip()),
-                opaque=raw.get("opaque"),
-                stale=raw.get("stale", "").lower() == "true",
-                raw_realm=raw["realm"],
-            )
+    while part := _PART.match(value, position):
+        position = part.end()
+        scheme, name, quoted, plain = part.groups()
+        if scheme is None:
+            parameters.setdefault(name.lower(), plain if quoted is None else quoted)
+            continue
+        if challenge := _challenge(parameters):
+            yield challenge
+        parameters = {"": scheme}
+    if challenge := _challenge(parameters):
+        yield challenge
+
+
+def _challenge(parameters: dict[str, str]) -> Challenge | None:
+    if parameters.get("", "").lower() != "digest" or "realm" not in parameters or "nonce" not in parameters:
+        return None
+    return Challenge(
+        realm=_unescaped(parameters["realm"]),
+        nonce=parameters["nonce"],
+        algorithm=parameters.get("algorithm", "MD5"),
+        qops=frozenset(parameters.get("qop", "").lower().replace(",", " ").split()),
+        opaque=parameters.get("opaque"),
+        stale=parameters.get("stale", "").lower() == "true",
+        raw_realm=parameters["realm"],
+    )
 
 
 class Authorization:
@@ -95,14 +104,14 @@ class Authorization:
         self._count += 1
         challenge, credentials = self._challenge, self._credentials
         algorithm = challenge.algorithm.upper()
-        hash_name = _HASHES[algorithm.removesuffix("-SESS")]
+        hashing = _HASHES[algorithm.removesuffix("-SESS")]
         is_session = algorithm.endswith("-SESS")
         realm = challenge.raw_realm if challenge.raw_realm is not None else challenge.realm
 
-        secret = _hash(hash_name, f"{credentials.username}:{realm}:{credentials.password}")
+        secret = _hash(hashing, f"{credentials.username}:{realm}:{credentials.password}")
         if is_session:
-            secret = _hash(hash_name, f"{secret}:{challenge.nonce}:{cnonce}")
-        what = _hash(hash_name, f"{method}:{uri}")
+            secret = _hash(hashing, f"{secret}:{challenge.nonce}:{cnonce}")
+        what = _hash(hashing, f"{method}:{uri}")
         fields = [
             f'username="{_escaped(credentials.username)}"',
             f'realm="{realm}"',
@@ -111,10 +120,10 @@ class Authorization:
         ]
         if challenge.qops:
             count = f"{self._count:08x}"
-            response = _hash(hash_name, f"{secret}:{challenge.nonce}:{count}:{cnonce}:auth:{what}")
+            response = _hash(hashing, f"{secret}:{challenge.nonce}:{count}:{cnonce}:auth:{what}")
             fields += [f'response="{response}"', "qop=auth", f"nc={count}", f'cnonce="{cnonce}"']
         else:
-            response = _hash(hash_name, f"{secret}:{challenge.nonce}:{what}")
+            response = _hash(hashing, f"{secret}:{challenge.nonce}:{what}")
             fields.append(f'response="{response}"')
             if is_session:
                 fields.append(f'cnonce="{cnonce}"')
@@ -124,9 +133,13 @@ class Authorization:
         return f"Digest {', '.join(fields)}"
 
 
-def _hash(name: str, text: str) -> str:
-    return hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()
+def _hash(hashing: Callable[..., hashlib._Hash], text: str) -> str:
+    return hashing(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _escaped(text: str) -> str:
     return _TO_ESCAPE.sub(r"\\\g<0>", text)
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(r"\1", text) if "\\" in text else text

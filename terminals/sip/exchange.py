@@ -148,6 +148,8 @@ class Exchange:
 
     def _answer(self, status: int, challenges: list[Challenge]) -> bool:
         """Whether there is an answer to these challenges that was not given already."""
+        if not challenges:
+            return False
         by_realm = {known.realm: known for known in self.notify.credentials if known.realm}
         chosen: dict[str, Challenge] = {}
         for challenge in challenges:

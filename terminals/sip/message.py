@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sipmessage import CSeq, Headers, Message, Response
+from sipmessage import Headers, Message, Response
 
 LONGEST_HEAD = 16_384
 """Octets. Real answers have some hundred; the bound keeps a hostile one from costing time."""
@@ -120,7 +120,7 @@ def read_answer(octets: bytes) -> Answered:
         if len(vias) != 1 or "," in vias[0]:
             raise Malformed(Fault.GARBLED)
         branch = _BRANCH.search(vias[0])
-        cseq = CSeq.parse(response.headers["CSeq"])
+        sequence, method = response.headers["CSeq"].split()
         if branch is None or not 100 <= response.code <= 699:
             raise Malformed(Fault.GARBLED)
         if not _is_whole(response):
@@ -130,8 +130,8 @@ def read_answer(octets: bytes) -> Answered:
             _printable(response.phrase),
             branch.group(1),
             response.headers["Call-ID"],
-            cseq.sequence,
-            cseq.method,
+            int(sequence),
+            method,
             response.headers,
         )
     except Malformed:
@@ -161,7 +161,8 @@ def _is_whole(response: Response) -> bool:
 
 
 def _printable(phrase: str) -> str:
-    return "".join(character for character in phrase[:LONGEST_PHRASE] if character.isprintable())
+    phrase = phrase[:LONGEST_PHRASE]
+    return phrase if phrase.isprintable() else "".join(filter(str.isprintable, phrase))
 
 
 class Framing:

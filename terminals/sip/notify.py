@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import logging
 import ssl
 from collections import Counter, deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,6 +15,7 @@ from terminals.sip.digest import Credentials
 from terminals.sip.exchange import Answer, Exchange, Notify, Outcome, Silence
 from terminals.sip.hop import Hop, Transport
 from terminals.sip.message import Malformed, read_answer
+from terminals.sip.timers import Timers
 from terminals.sip.transaction import Do, Transaction
 
 __all__ = ["Answer", "Credentials", "Hop", "Notify", "Silence", "Traffic", "Transport", "send"]
@@ -43,9 +42,10 @@ async def send(
     local: str | None = None,
     at_most: int = 2000,
     traffic: Traffic | None = None,
-) -> AsyncIterator[Answer]:
-    """Exactly one answer for each NOTIFY, as they come in; within 74 s, however the next hops behave.
+) -> AsyncGenerator[Answer, None]:
+    """Exactly one answer for each NOTIFY, as they come in.
 
+    The longest wait is 10 s for a connection and 32 s after each request; challenges make it several requests.
     `tls`: what next hops over TLS are verified with; without it there must be none. `local`: the source IP address,
     where it is not for the system to choose. `at_most`: how many are under way at a time. `traffic`: is counted into.
     Who stops before the end closes the iterator (`contextlib.aclosing`): what is under way then stays unanswered.
@@ -71,22 +71,18 @@ async def send(
         await sending.close()
 
 
-class _Attempt:
-    """One request of an exchange and its transaction."""
+class _Attempt(Transaction):
+    """One request of an exchange, which is one transaction."""
 
-    __slots__ = ("branch", "channel", "cseq", "exchange", "octets", "sent_twice", "transaction")
+    __slots__ = ("branch", "call_id", "channel", "cseq", "exchange", "octets", "sent_twice")
 
     def __init__(self, exchange: Exchange, channel: Channel, now: float) -> None:
+        super().__init__(now, reliable=channel.reliable)
         self.exchange = exchange
         self.channel = channel
         self.octets = exchange.request(channel.sender())
-        self.branch, self.cseq = exchange.branch, exchange.cseq
-        self.transaction = Transaction(now, reliable=channel.reliable)
+        self.branch, self.call_id, self.cseq = exchange.branch, exchange.call_id, exchange.cseq
         self.sent_twice = False
-
-    @property
-    def notify(self) -> Notify:
-        return self.exchange.notify
 
 
 class _Sending:
@@ -103,10 +99,7 @@ class _Sending:
         self._attempts: dict[str, _Attempt] = {}
         self._waiting: dict[Hop, list[Exchange | _Attempt]] = {}
         self._opening: set[asyncio.Task[None]] = set()
-        # One entry for each attempt, looked at when it was due first: most have been answered by then.
-        self._timers: list[tuple[float, int, _Attempt]] = []
-        self._numbers = itertools.count()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._timers = Timers(self._wake)
 
     async def feed(self, notifies: Iterable[Notify] | AsyncIterable[Notify], at_most: int) -> None:
         started = 0
@@ -117,48 +110,45 @@ class _Sending:
             if notify.next_hop.transport is Transport.TLS and self._tls is None:
                 raise ValueError("a next hop over TLS, and nothing to verify it with")
             self.under_way += 1
-            self._send(Exchange(notify))
+            self._send(Exchange(notify), notify.next_hop)
             started += 1
             if started % _STARTED_IN_A_ROW == 0:
                 await asyncio.sleep(0)
 
     async def close(self) -> None:
-        if self._alarm:
-            self._alarm.cancel()
+        self._timers.close()
         for task in self._opening:
             task.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
         self._connections.close()
 
-    def _send(self, waiting: Exchange | _Attempt) -> None:
+    def _send(self, waiting: Exchange | _Attempt, hop: Hop) -> None:
         """Send the next request of an exchange, or an attempt whose connection was lost once more."""
-        hop = waiting.notify.next_hop
         try:
             channel = self._connections.at_hand(hop)
-            if channel:
-                self._write(waiting, channel)
-                return
         except OSError as error:
             self._fail(waiting, Silence.UNREACHABLE, error)
             return
-        if hop in self._waiting:
+        if channel:
+            self._write(waiting, channel)
+        elif hop in self._waiting:
             self._waiting[hop].append(waiting)
-            return
-        self._waiting[hop] = [waiting]
-        task = asyncio.create_task(self._open(hop))
-        self._opening.add(task)
-        task.add_done_callback(self._opened)
+        else:
+            self._waiting[hop] = [waiting]
+            task = asyncio.create_task(self._open(hop))
+            self._opening.add(task)
+            task.add_done_callback(self._opened)
 
     async def _open(self, hop: Hop) -> None:
         try:
-            await self._connections.open(hop)
+            channel = await self._connections.open(hop)
         except Unreached as error:
             logger.warning("%s:%s over %s: %s", hop.host, hop.port, hop.transport.upper(), error)
             for waiting in self._waiting.pop(hop):
                 self._fail(waiting, error.silence)
         else:
             for waiting in self._waiting.pop(hop):
-                self._send(waiting)
+                self._write(waiting, channel)
 
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)
@@ -167,22 +157,26 @@ class _Sending:
             self.news.set()
 
     def _write(self, waiting: Exchange | _Attempt, channel: Channel) -> None:
-        """Raises OSError."""
-        if isinstance(waiting, _Attempt):
-            if not waiting.transaction.is_open:
-                return
-            attempt = waiting
-            attempt.channel = channel
-            self._traffic.sent_again += 1
-        else:
-            attempt = _Attempt(waiting, channel, self._loop.time())
-            self._attempts[attempt.branch] = attempt
-            self._watch(attempt)
-            self._traffic.sent += 1
         try:
-            channel.write(attempt.octets)
+            if isinstance(waiting, Exchange):
+                waiting = self._begin(waiting, channel)
+            elif waiting.is_open:
+                waiting.channel = channel
+                self._traffic.sent_again += 1
+            else:
+                return
+            channel.write(waiting.octets)
         except OSError as error:
-            self._fail(attempt, Silence.UNREACHABLE, error)
+            self._fail(waiting, Silence.UNREACHABLE, error)
+
+    def _begin(self, exchange: Exchange, channel: Channel) -> _Attempt:
+        """Raises OSError."""
+        attempt = _Attempt(exchange, channel, self._loop.time())
+        self._attempts[attempt.branch] = attempt
+        if attempt.due is not None:
+            self._timers.watch(attempt, attempt.due)
+        self._traffic.sent += 1
+        return attempt
 
     # -- what the connections tell -----------------------------------------------------------------------------------
 
@@ -196,24 +190,21 @@ class _Sending:
         attempt = self._attempts.get(answered.branch)
         if (
             attempt is None
-            or answered.call_id != attempt.exchange.call_id
+            or answered.call_id != attempt.call_id
             or answered.cseq != attempt.cseq
             or answered.method != "NOTIFY"
         ):
             self._traffic.ignored["other_call"] += 1
         elif source != attempt.channel.address:
             self._traffic.ignored["other_address"] += 1
-        elif not attempt.transaction.is_open:
+        elif not attempt.is_open:
             self._traffic.ignored["repeated"] += 1
-        elif attempt.transaction.receive(answered.status, self._loop.time()) is Do.TAKE_ANSWER:
-            self._connections.answered(attempt.channel)
-            if attempt.transaction.due is None:
-                del self._attempts[attempt.branch]
-            outcome = attempt.exchange.judge(answered)
-            if outcome:
-                self._finish(attempt.exchange, outcome)
+        elif attempt.receive(answered.status, self._loop.time()) is Do.TAKE_ANSWER:
+            exchange = self._close(attempt)
+            if outcome := exchange.judge(answered):
+                self._finish(exchange, outcome)
             else:
-                self._send(attempt.exchange)
+                self._send(exchange, attempt.channel.hop)
 
     def unreadable(self, error: Malformed) -> None:
         self._traffic.ignored[error.fault.value] += 1
@@ -223,57 +214,44 @@ class _Sending:
         self._connections.forget(channel)
         for attempt in [attempt for attempt in self._attempts.values() if attempt.channel is channel]:
             if attempt.sent_twice:
-                self._fail(attempt, Silence.CONNECTION_LOST, channel.hop)
+                self._fail(attempt, Silence.CONNECTION_LOST)
             else:
                 attempt.sent_twice = True
-                self._send(attempt)
+                self._send(attempt, channel.hop)
 
-    # -- time --------------------------------------------------------------------------------------------------------
-
-    def _watch(self, attempt: _Attempt) -> None:
-        due = attempt.transaction.due
-        if due is not None:
-            heapq.heappush(self._timers, (due, next(self._numbers), attempt))
-            if self._alarm is None or due < self._alarm.when():
-                self._set_alarm()
-
-    def _set_alarm(self) -> None:
-        if self._alarm:
-            self._alarm.cancel()
-        self._alarm = self._loop.call_at(self._timers[0][0], self._wake) if self._timers else None
-
-    def _wake(self) -> None:
-        now = self._loop.time()
-        self._alarm = None
-        while self._timers and self._timers[0][0] <= now:
-            _, _, attempt = heapq.heappop(self._timers)
-            match attempt.transaction.wake(now):
-                case Do.SEND_AGAIN:
-                    self._traffic.sent_again += 1
-                    try:
-                        attempt.channel.write(attempt.octets)
-                    except OSError as error:
-                        self._fail(attempt, Silence.UNREACHABLE, error)
-                case Do.GIVE_UP:
-                    self._connections.answered(attempt.channel)
-                    self._finish(attempt.exchange, Outcome.silent(Silence.TIMEOUT))
-            if attempt.transaction.due is None:
-                self._attempts.pop(attempt.branch, None)
-            else:
-                heapq.heappush(self._timers, (attempt.transaction.due, next(self._numbers), attempt))
-        self._set_alarm()
+    def _wake(self, attempt: _Attempt, now: float) -> float | None:
+        match attempt.wake(now):
+            case Do.SEND_AGAIN:
+                self._traffic.sent_again += 1
+                try:
+                    attempt.channel.write(attempt.octets)
+                except OSError as error:
+                    self._fail(attempt, Silence.UNREACHABLE, error)
+            case Do.GIVE_UP:
+                self._finish(self._close(attempt), Outcome.silent(Silence.TIMEOUT))
+        if attempt.due is None:
+            self._attempts.pop(attempt.branch, None)
+        return attempt.due
 
     # -- the end of an exchange --------------------------------------------------------------------------------------
 
     def _fail(self, waiting: Exchange | _Attempt, silence: Silence, why: object = "") -> None:
         if isinstance(waiting, _Attempt):
-            if not waiting.transaction.is_open:
+            if not waiting.is_open:
                 return
-            waiting.transaction.end()
-            del self._attempts[waiting.branch]
-            waiting = waiting.exchange
+            waiting.end()
+            waiting = self._close(waiting)
         logger.debug("%s: %s %s", waiting.notify.target, silence, why)
         self._finish(waiting, Outcome.silent(silence))
+
+    def _close(self, attempt: _Attempt) -> Exchange:
+        """No answer is awaited any more. What is kept until timer K, to know a repetition, holds no more than it must."""
+        self._connections.answered(attempt.channel)
+        if attempt.due is None:
+            self._attempts.pop(attempt.branch, None)
+        exchange, attempt.octets = attempt.exchange, b""
+        del attempt.exchange
+        return exchange
 
     def _finish(self, exchange: Exchange, outcome: Outcome) -> None:
         self.answers.append(Answer(exchange.notify.key, *outcome[:4], datetime.now(UTC), outcome.realm))
