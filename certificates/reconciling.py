@@ -20,7 +20,7 @@ from certificates.pki import handover_times
 from certificates.publishing import StoreBusy, StoreError
 from certificates.situation import STILL_NOW, Situation
 from certificates.switching import Server
-from pbxcerts.system.clock import Clock, ClockVerdict
+from pbxcerts.system.clock import Clock
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,6 @@ Why = Switch.Why
 # A generation, its switch, and what follows from that; more rounds than this would be a loop.
 MOST_STEPS = 8
 HELD_AT_MOST_UNTIL = timedelta(hours=24)
-ALLOWED = {ClockVerdict.DO, ClockVerdict.DO_WITH_EVENT}
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def _hand_over(situation: Situation, terminals: Terminals) -> bool:
     if situation.has_ended(pending):
         lifecycle.discard_pending(situation, why="ended")
         return True
-    if situation.is_ahead(pending) and situation.clock_verdict in ALLOWED:
+    if situation.is_ahead(pending):
         # Made while the clock ran ahead; it would keep a pair that carries calls from being made.
         lifecycle.discard_pending(situation, why="ahead")
         return True
@@ -197,12 +196,15 @@ def _generate(situation: Situation) -> bool:
         return False
     if situation.is_replaced_at_once:
         trigger, because = Generation.Trigger.WITHDRAWAL, "withdrawal"
-    elif situation.made_because is not None and situation.clock_verdict in ALLOWED:
+    elif situation.made_because is not None and situation.clock_allows:
         trigger, because = Generation.Trigger.SCHEDULE, situation.made_because.value
     else:
         return False
-    ordered = lifecycle.order_generation(situation.clock, trigger=trigger, because=because, situation=situation)
-    lifecycle.make(ordered.number, situation.clock)
+    clock = situation.clock
+    ordered = lifecycle.order_generation(
+        clock, trigger=trigger, because=because, situation=situation, started_at=clock.now
+    )
+    lifecycle.carry_out(ordered, clock)
     return True
 
 

@@ -138,9 +138,9 @@ class Situation:
         return self.clock.has_passed(pair.end, active_end=self.active_end)
 
     def is_ahead(self, pair: Generation) -> bool:
-        """Not valid yet, by both clocks: it was made while the clock was wrong."""
+        """Not valid yet: it was made while the clock was wrong. A clock in doubt says so of every pair once it is set back."""
         assert pair.not_before is not None  # noqa: S101 - the constraint a_pair_has_its_times
-        return not self.is_valid(pair) and self.clock.best < pair.not_before
+        return not self.is_valid(pair) and self.clock.best < pair.not_before and self.clock_allows
 
     @property
     def active_is_served(self) -> bool:
@@ -262,6 +262,10 @@ class Situation:
     def clock_verdict(self) -> ClockVerdict:
         """What the clock says to an automatic generation now."""
         return clocks.automatic(self.clock, last_chance=self.last_chance, active_end=self.active_end)
+
+    @property
+    def clock_allows(self) -> bool:
+        return self.clock_verdict in {ClockVerdict.DO, ClockVerdict.DO_WITH_EVENT}
 
     # -- what is published --------------------------------------------------------------------------------------------
 

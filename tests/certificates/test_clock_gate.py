@@ -96,6 +96,15 @@ def test_the_last_chance_makes_nothing_due(world, doubt):
     assert world.states == {1: "active"}
 
 
+def test_what_is_due_by_one_clock_alone_is_not_made(world):
+    world.set(interval_days=1, overlap_days=1)
+    world.generate()
+    clock = a_clock(START + 2 * HOUR, ClockState.UNANSWERED, 22 * HOUR)
+    assert clock.best == world.situation.due.at
+    world.beat(clock)
+    assert world.states == {1: "active"}
+
+
 def test_what_was_suspended_is_made_in_the_next_night_with_a_right_clock(running):
     running.at(NIGHT).beat(running.clock(ClockState.OFF))
     running.at(NIGHT + 10 * HOUR).beat()

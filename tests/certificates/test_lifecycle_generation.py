@@ -334,6 +334,14 @@ def test_a_pair_made_by_a_clock_that_ran_ahead_is_replaced_at_once(running):
     assert running.generation(2).not_before == true_now - DAY
 
 
+def test_a_pair_that_a_person_has_made_by_a_clock_set_back_takes_over_from_none(running):
+    """By that clock the active pair is not valid yet; by every telephone's it is."""
+    running.generate(clock=a_clock(START - 500 * DAY, ClockState.UNANSWERED), without_clock=True)
+    assert running.states == {1: "active", 2: "prepared"}
+    running.beat()
+    assert running.states == {1: "active", 2: "discarded"}
+
+
 def test_a_prepared_pair_made_by_a_clock_that_ran_ahead_keeps_none_from_being_made(running):
     """Or the active pair would end while one waits that nobody can use."""
     running.at(START + 300 * DAY)

@@ -19,7 +19,6 @@ from certificates.lifecycle import Refused
 from certificates.models import Generation, Switch, Transition
 from certificates.pki.handover_times import switch_retry_at
 from certificates.pki.keys import SecretPem, load
-from certificates.reconciling import ALLOWED
 from certificates.situation import Situation
 from pbxcerts.heartbeat import beat
 from pbxcerts.system.clock import ClockState
@@ -75,7 +74,7 @@ class Life:
         situation = Situation.load(self.world.clock(**self.doubt))
         active, pending = situation.active, situation.pending
         if pending is None:
-            if situation.clock_verdict in ALLOWED:
+            if situation.clock_allows:
                 yield situation.next_at
             else:
                 yield situation.settings.schedule.first_from(self.world.now + SECOND)
