@@ -66,9 +66,11 @@ def order_generation(
     at_once: bool = False,
     without_clock: bool = False,
     situation: Situation | None = None,
+    started_at: datetime | None = None,
 ) -> Generation:
     """Claim the slot: from here on exactly this attempt fills it. `without_clock` confirms a doubtful clock (with a reason
-    where it is far off); `situation` where it has just been read. Raises Refused.
+    where it is far off); `situation` where it has just been read; `started_at` where who
+    orders it makes it right away (`carry_out`). Raises Refused.
     """
     situation = situation or Situation.load(clock)
     if not situation.general.identity:
@@ -90,6 +92,7 @@ def order_generation(
         at_once=at_once,
         clock_override=(reason[:500] or "confirmed") if in_spite_of_clock else "",
         ordered_at=clock.now,
+        started_at=started_at,
         key_type=situation.settings.key_type,
         **_clock_fields(clock),
     )
@@ -133,19 +136,24 @@ def _clock_fields(clock: Clock) -> dict[str, object]:
 
 
 def make(number: int, clock: Clock) -> Generation | None:
-    """Carry out an ordered generation: keys, certificates, verification, then *prepared* in one transaction.
-
-    Returns None where another worker has it. A failure is a state of the attempt, not an exception.
-    """
+    """Take up an ordered generation and carry it out. Returns None where another worker has it."""
     if not Generation.objects.filter(number=number, state=State.MAKING, started_at=None).update(started_at=clock.now):
         return None
-    generation = Generation.objects.get(number=number)
+    return carry_out(Generation.objects.get(number=number), clock)
+
+
+def carry_out(generation: Generation, clock: Clock) -> Generation:
+    """Keys, certificates, verification, then *prepared* in one transaction, of a generation that nobody else has taken up.
+
+    A failure is a state of the attempt, not an exception.
+    """
+    number = generation.number
     settings = Settings.load()
     identity = settings.general.identity
     plan = settings.schedule.plan(clock.best)
     try:
         pair = make_pair(
-            number=generation.number,
+            number=number,
             identity=identity,
             key_type=KeyType(settings.key_type),
             addresses_as_dns=settings.addresses_as_dns,
