@@ -69,6 +69,15 @@ def test_the_key_of_the_active_pair_stays_after_its_end_because_it_is_served(run
     assert keys(running) == {1}
 
 
+@pytest.mark.parametrize("name", KEY_FILES)
+def test_the_key_of_the_served_pair_is_put_back_where_somebody_took_it(running, name):
+    file = running.published(f"current/{name}")
+    content = file.read_bytes()
+    file.unlink()
+    assert running.after(MINUTE).beat().did
+    assert file.read_bytes() == content
+
+
 def test_a_withdrawn_pairs_key_goes_when_another_is_served(running):
     lifecycle.withdraw(running.clock(), 1, by="anna")
     assert keys(running) == {1}

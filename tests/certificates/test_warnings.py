@@ -4,16 +4,19 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
+import time_machine
 
 from certificates import lifecycle, warnings
 from certificates.handover import Readiness
 from certificates.pki.errors import PairError
 from certificates.situation import Situation
 from certificates.warnings import Observations
+from pbxcerts.heartbeat import beat
 from pbxcerts.system import events
 from pbxcerts.system.clock import ClockState
 from pbxcerts.system.events import Kind
 from pbxcerts.system.models import EventMessage
+from pbxcerts.system.ntp import Survey
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND, START, World, missing, utc
 
 NIGHT = utc("2027-07-01 00:00")
@@ -134,7 +137,7 @@ def presenting(sha256):
     return {TLS: {"sha256": sha256, "error": "", "at": START.isoformat()}}
 
 
-def beat(scene):
+def next_round(scene):
     scene.world.after(MINUTE).beat()
 
 
@@ -190,12 +193,12 @@ CASES = [
         lambda scene: (scene.world.refuse_to_reload(), generate(scene)),
         repair_first,
     ),
-    (warnings.WITHDRAWN_SERVED, "scene", withdraw_active, beat),
+    (warnings.WITHDRAWN_SERVED, "scene", withdraw_active, next_round),
     (
         warnings.GENERATION_FAILED,
         "scene",
         lambda scene: make_nothing(scene.world.at(NIGHT)),
-        beat,
+        next_round,
     ),
     (warnings.GENERATION_MISSED, "scene", at(NIGHT + 2 * HOUR), lambda scene: scene.world.at(NIGHT + DAY).beat()),
     (warnings.PUBLISH_FAILED, "scene", seeing(publish_failure="No space left on device"), seeing(publish_failure="")),
@@ -395,3 +398,20 @@ def test_the_heartbeat_itself_sends_the_last_chance(scene):
 def test_a_heartbeat_ahead_of_a_clock_that_was_set_back_is_not_missing(scene):
     scene.see(last_run=START + timedelta(days=3))
     assert "heartbeat_missing" not in scene.ids
+
+
+def test_a_heartbeat_that_comes_back_says_that_it_was_missing(scene):
+    def beat_at(moment):
+        with time_machine.travel(moment, tick=False):
+            beat(server=scene.world.server, ask=lambda servers: Survey(()))
+
+    beat_at(START + MINUTE)
+    beat_at(START + 2 * MINUTE)
+    assert not scene.messages(warnings.HEARTBEAT_MISSING).exists()
+    beat_at(START + HOUR)
+    message = scene.messages(warnings.HEARTBEAT_MISSING).get()
+    assert message.params == {"last_run": (START + 2 * MINUTE).isoformat()}
+    assert message.cleared_at is None
+    beat_at(START + HOUR + MINUTE)
+    message.refresh_from_db()
+    assert message.cleared_at == START + HOUR + MINUTE
