@@ -151,7 +151,7 @@ class Store:
                 for pair in wanted.pairs:
                     self._put(pair)
                 if wanted.bundle:
-                    self._write(self.path / wanted.links["trust.pem"], wanted.trust_pem)
+                    self._mend(self.path / wanted.links["trust.pem"], wanted.trust_pem)
                 for name, target in wanted.links.items():
                     self._point(name, target)
             except (OSError, StoreError):
@@ -195,9 +195,7 @@ class Store:
 
     def _clear_leftovers(self) -> None:
         """What a crash left half written, keys among it, under a name that nobody reads."""
-        generations = self.path / "generations"
-        made = [place for place in generations.iterdir() if place.name.isdecimal() and not place.is_symlink()]
-        for place in [self.path, generations, self.path / "trust", *made]:
+        for place in (self.path, self.path / "generations", self.path / "trust"):
             for leftover in place.glob(".new-*"):
                 if leftover.is_dir() and not leftover.is_symlink():
                     shutil.rmtree(leftover)
@@ -211,29 +209,32 @@ class Store:
         if place.is_dir() and not place.is_symlink():
             self._make_directory(place)
             for name, content in files.items():
-                self._write(place / name, content)
+                self._mend(place / name, content)
             return
         staged = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
         self._give(staged, DIRECTORY_MODE)
         for name, content in files.items():
-            self._write(staged / name, content)
+            self._write(staged / name, content, _file_mode(place / name))
         _flush_directory(staged)
         staged.rename(place)
         _flush_directory(place.parent)
 
-    def _write(self, place: Path, content: bytes) -> None:
+    def _mend(self, place: Path, content: bytes) -> None:
         if self._is_as_wanted(place, content):
             return
-        staged = place.with_name(f".new-{place.name}")
-        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, KEY_MODE)
+        # Where leftovers are looked for, and not in one of a thousand directories.
+        staged = self.path / place.relative_to(self.path).parts[0] / f".new-{place.name}"
+        self._write(staged, content, _file_mode(place))
+        staged.rename(place)
+        _flush_directory(place.parent)
+
+    def _write(self, place: Path, content: bytes, mode: int) -> None:
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, KEY_MODE)
         with os.fdopen(descriptor, "wb") as handle:
-            self._give(descriptor, _file_mode(place))
+            self._give(descriptor, mode)
             handle.write(content)
             handle.flush()
             os.fsync(descriptor)
-        staged.rename(place)
-        if not place.parent.name.startswith(".new-"):
-            _flush_directory(place.parent)
 
     def _is_as_wanted(self, place: Path, content: bytes) -> bool:
         """A file of this content that nobody can read who must not, and everybody who must."""
@@ -260,13 +261,12 @@ class Store:
 
     def _forget_keys(self, *, keep: set[int]) -> None:
         """No key stays of a pair that has ended, was discarded or withdrawn, unless it is served."""
+        needed = {f"{number:04d}" for number in {*keep, self.current} if number is not None}
         for directory in (self.path / "generations").iterdir():
-            number = int(directory.name) if directory.name.isdecimal() else None
-            if number is None or number in keep or number == self.current:
-                continue
-            for name in KEY_FILES:
-                with suppress(FileNotFoundError):
-                    (directory / name).unlink()
+            if directory.name.isdecimal() and directory.name not in needed:
+                for name in KEY_FILES:
+                    with suppress(FileNotFoundError, NotADirectoryError):
+                        (directory / name).unlink()
 
     def _make_directory(self, place: Path) -> None:
         """One that is there is left as it is, but gets the group where it was made before there was one."""
