@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sipmessage import Message
 
 from terminals.sip.message import Framing
-from terminals.sip.notify import Hop, Transport
+from terminals.sip.notify import Credentials, Hop, Notify, Transport, send
 
 COPIED = ["Via", "From", "To", "Call-ID", "CSeq"]
 
@@ -120,7 +120,7 @@ class Phone:
         self.transport, self.host, self.tls = Transport(transport), host, tls
         self.requests = []
         self.connections = 0
-        self._streams = []
+        self.streams = []
 
     async def __aenter__(self):
         loop = asyncio.get_running_loop()
@@ -150,11 +150,15 @@ class Phone:
         await self._server.wait_closed()
 
     async def drop(self):
-        for task, writer in self._streams:
+        for task, writer in self.streams:
             writer.transport.abort()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        self._streams.clear()
+        self.streams.clear()
+
+    @property
+    def is_connected(self):
+        return any(not task.done() for task, _ in self.streams)
 
     @property
     def hop(self):
@@ -177,7 +181,7 @@ class Phone:
 
     async def _serve(self, reader, writer):
         self.connections += 1
-        self._streams.append((asyncio.current_task(), writer))
+        self.streams.append((asyncio.current_task(), writer))
         framing = Framing()
         while octets := await reader.read(65536):
             for message in framing.feed(octets):
@@ -196,3 +200,28 @@ def from_another_address(host):
         return []
 
     return behave
+
+
+CREDENTIALS = Credentials("201", "three teapots", "pbx.example.org")
+
+
+def run(scenario):
+    """A scenario over real sockets; one that hangs fails."""
+
+    async def limited():
+        async with asyncio.timeout(60):
+            return await scenario
+
+    return asyncio.run(limited())
+
+
+def a_notify(phone, key=0, **changes):
+    values = {"target": phone.target, "event": "check-sync", "next_hop": phone.hop, "credentials": (CREDENTIALS,)}
+    return Notify(key, **(values | changes))
+
+
+async def ask(*notifies, **options):
+    """The answers, in the order of the NOTIFYs, whose keys are their numbers."""
+    answers = [answer async for answer in send(notifies, **options)]
+    assert sorted(answer.key for answer in answers) == list(range(len(notifies)))
+    return sorted(answers, key=lambda answer: answer.key)
