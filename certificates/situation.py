@@ -9,7 +9,8 @@ from typing import Any
 
 from cryptography import x509
 from django.conf import settings as django_settings
-from django.db.models import Q
+from django.db.models import Max, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from certificates import host_keys
 from certificates.models import Generation, Settings, Switch
@@ -22,6 +23,7 @@ from pbxcerts.system.models import General
 
 State = Generation.State
 AUTOMATIC = (Generation.Trigger.SCHEDULE, Generation.Trigger.WITHDRAWAL)
+UNMADE = (State.FAILED, State.MAKING)
 LIVING = (State.MAKING, State.PREPARED, State.HELD, State.ACTIVE)
 AN_HOUR = timedelta(hours=1)
 # Two processes read the clock one after the other; what lies further ahead was written by a clock that was wrong then.
@@ -38,7 +40,7 @@ class Successors:
     """What became of the attempts to replace the active pair.
 
     `last`: the state of the last pair that was made for it; `failures` and `failed_at`: how many automatic attempts have
-    failed since then, and when the last of them did; `discarded_at`: when one was discarded last.
+    failed since then, and when the last of them did; `discarded_at`: when that pair was discarded, if it was.
     """
 
     last: State | None = None
@@ -48,10 +50,10 @@ class Successors:
 
     @classmethod
     def of_active(cls, rows: list[Generation]) -> Successors:
-        """`rows`: the newest first, the active pair and all attempts at a successor among them."""
+        """`rows`: the newest first; among them the active pair, the last successor made and the attempts since."""
         active = next((row.number for row in rows if row.state == State.ACTIVE), None)
         attempts = [row for row in rows if row.replaces == active]
-        made = next((row for row in attempts if row.state not in {State.FAILED, State.MAKING}), None)
+        made = next((row for row in attempts if row.state not in UNMADE), None)
         failed = [
             row
             for row in attempts
@@ -65,7 +67,7 @@ class Successors:
             last=last,
             failures=len(failed),
             failed_at=max((row.failed_at for row in failed if row.failed_at is not None), default=None),
-            discarded_at=max((row.discarded_at for row in attempts if row.discarded_at is not None), default=None),
+            discarded_at=made.discarded_at if made is not None else None,
         )
 
 
@@ -326,7 +328,7 @@ class Situation:
 
 
 def _rows() -> list[Generation]:
-    """What lives or still has a key, and every attempt at a successor of the active pair; the newest first.
+    """What lives or still has a key, the last pair made to succeed the active one, and the attempts since; the newest first.
 
     One query, put together once, because that takes longer than to ask it; sorted here, because SQLite would read through
     the whole history to find them in order.
@@ -338,9 +340,12 @@ def _rows() -> list[Generation]:
 def _query() -> tuple[str, tuple[Any, ...]]:
     """Each condition has an index; the key's is a subquery, or SQLite would look at every row."""
     of_any = Generation.objects.order_by().values("number")
+    replaces_active = Q(replaces__in=of_any.filter(state=State.ACTIVE))
+    made = Generation.objects.order_by().filter(replaces_active).exclude(state__in=UNMADE).values("replaces")
+    last_made = Coalesce(Subquery(made.annotate(last=Max("number")).values("last")), 0)
     query = Generation.objects.order_by().filter(
         Q(state__in=LIVING)
         | Q(number__in=of_any.filter(host_key__isnull=False))
-        | Q(replaces__in=of_any.filter(state=State.ACTIVE))
+        | (replaces_active & Q(number__gte=last_made))
     )
     return query.query.sql_with_params()

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from certificates import lifecycle
 from certificates.models import Generation, Transition
 from certificates.reconciling import reconcile
-from certificates.situation import Situation
+from certificates.situation import Situation, _rows
 from pbxcerts.heartbeat import beat
 from pbxcerts.system.ntp import Answer, Survey
 from pbxcerts.system.timekeeping import current_clock
@@ -95,3 +95,12 @@ def test_a_round_with_nothing_due_writes_nothing(beating):
     clock = current_clock()
     queries = queries_of(lambda: reconcile(clock, terminals=beating.telephones, server=beating.server))
     assert all(query.startswith("SELECT") for query in queries)
+
+
+@pytest.mark.parametrize("became", ["discarded", "failed"])
+def test_nor_does_it_read_what_was_made_before_for_the_same_pair(running, became):
+    """However often a person made one anew, or it failed, while the same pair was active."""
+    with_history(running, 1000)
+    Generation.objects.filter(number__gte=100).update(replaces=1, state=became, discarded_at=running.now - DAY)
+    made = running.generate()
+    assert [row.number for row in _rows()] == [made.number, 1]
