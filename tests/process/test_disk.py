@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,18 +55,18 @@ def product(directory):
 
 
 class SmallDisk:
-    """A tmpfs of its own for the store, which nobody but the product's processes sees."""
+    """A tmpfs of its own for the product, which nobody but its processes sees."""
 
-    def __init__(self, processes):
-        self.processes = processes
-        self.path = Path(f"/proc/{processes.pid}/root{processes.directory}/store")
+    def __init__(self, processes, place):
+        self.processes, self._place = processes, place
+        self.path = Path(f"/proc/{processes.pid}/root{place}")
 
     def mount(self, options):
         """Mount it anew with other options; what is on it stays."""
         subprocess.run(
             [
                 *("nsenter", "--target", str(self.processes.pid), "--mount"),
-                *("mount", "-o", f"remount,{options}", str(self.processes.directory / "store")),
+                *("mount", "-o", f"remount,{options}", str(self._place)),
             ],
             check=True,
         )
@@ -90,17 +91,30 @@ def fill_up(write):
             return
 
 
-@pytest.fixture
-def small_disk(directory):
-    store = directory / "store"
-    store.mkdir()
-    mount = f"mount -t tmpfs -o size=400k,nr_inodes=100,mode=0700,uid={NOBODY.pw_uid},gid={NOBODY.pw_gid} tmpfs {store}"
+@contextmanager
+def on_a_disk_of(size, directory, place):
+    mount = f"mount -t tmpfs -o {size},mode=0700,uid={NOBODY.pw_uid},gid={NOBODY.pw_gid} tmpfs {place}"
     in_a_namespace = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
     if not works(*in_a_namespace, mount):
         pytest.skip("nothing can be mounted here")
     with Processes(directory, before=[*in_a_namespace, f'{mount} && exec "$@"', "sh", *AS_NOBODY]) as processes:
-        assert processes.ask("__import__('os').statvfs(directory / 'store').f_files") == 100
-        yield SmallDisk(processes)
+        assert processes.ask(f"__import__('os').path.ismount('{place}')")
+        yield SmallDisk(processes, place)
+
+
+@pytest.fixture
+def small_disk(directory):
+    """For the store alone."""
+    (directory / "store").mkdir()
+    with on_a_disk_of("size=400k,nr_inodes=100", directory, directory / "store") as disk:
+        yield disk
+
+
+@pytest.fixture
+def disk_for_all(directory):
+    """For database, secrets and store."""
+    with on_a_disk_of("size=16m,nr_inodes=200", directory, directory) as disk:
+        yield disk
 
 
 def is_told(product, cause):
@@ -185,6 +199,24 @@ def test_a_switch_on_a_full_disk_waits_and_is_gone_on_with(small_disk):
     assert product.ask(STATES) == {"1": "superseded", "2": "active"}
     assert_healed(product, current=2, following="")
     assert (product.directory / "log").read_text() == reloads + "generations/0002\n"
+
+
+def test_where_the_database_is_on_the_full_disk_too_nothing_is_half_done(disk_for_all):
+    """Nothing can be written down, not even what is wrong; the heartbeat that fails is seen by its supervisor."""
+    product = disk_for_all.processes
+    product.ask("crashes.GenerationWithHandover().prepare(directory)")
+    disk_for_all.fill()
+    for _minute in range(2):
+        assert product.ask("crashes.refusal_of(lambda: crashes.beat(directory))") == "OperationalError"
+        assert still_serves(product, 1)
+    disk_for_all.free()
+    # The claim of an attempt that could not be finished runs out first.
+    for _minute in range(3):
+        product.ask(BEAT)
+        product.ask("crashes.grow_older()")
+    states = product.ask(STATES)
+    assert [state for state in states.values() if state != "failed"] == ["active", "prepared"]
+    assert_healed(product, current=1, following=f"generations/{len(states):04d}")
 
 
 # -- a store that cannot be written --------------------------------------------------------------------------------------------

@@ -116,6 +116,15 @@ def prepare(directory):
     beat(directory)
 
 
+def refusal_of(act):
+    """The name of what it raises, "" where it raises nothing."""
+    try:
+        act()
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        return type(error).__name__
+    return ""
+
+
 def open_messages():
     """{kind: [severity, parameters]} of the event messages that are not over."""
     from pbxcerts.system.models import EventMessage
