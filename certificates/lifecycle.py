@@ -64,13 +64,15 @@ def order_generation(
     reason: str = "",
     because: str = "",
     at_once: bool = False,
+    restart_now: bool | None = None,
     without_clock: bool = False,
     situation: Situation | None = None,
     started_at: datetime | None = None,
 ) -> Generation:
     """Claim the slot: from here on exactly this attempt fills it. `without_clock` confirms a doubtful clock (with a reason
     where it is far off); `situation` where it has just been read; `started_at` where who
-    orders it makes it right away (`carry_out`). Raises Refused.
+    orders it makes it right away (`carry_out`). `restart_now`: a generation at once restarts telephones now
+    and not only at night; None: where they can't make calls anyway. Raises Refused.
     """
     situation = situation or Situation.load(clock)
     if not situation.general.identity:
@@ -90,6 +92,8 @@ def order_generation(
         reason=reason[:500],
         because=because,
         at_once=at_once,
+        restart_now=(at_once or is_at_once(situation))
+        and (restarts_anyway(situation) if restart_now is None else restart_now),
         clock_override=(reason[:500] or "confirmed") if in_spite_of_clock else "",
         ordered_at=clock.now,
         started_at=started_at,
@@ -244,6 +248,12 @@ def is_at_once(situation: Situation) -> bool:
         or situation.settings.handover_counts == Counts.NOBODY
         or (situation.active is not None and situation.active.withdrawn_at is not None)
     )
+
+
+def restarts_anyway(situation: Situation) -> bool:
+    """Telephones that trust only a pair that has ended, or whose key has leaked, lose nothing by a restart now."""
+    active = situation.active
+    return active is not None and (situation.has_ended(active) or active.withdrawn_at is not None)
 
 
 def _deadline(generation: Generation, situation: Situation) -> datetime:
@@ -465,6 +475,9 @@ def withdraw(clock: Clock, number: int, *, by: str, reason: str = "") -> Generat
 
 
 def _order_replacement(clock: Clock, *, by: str, reason: str, at_once: bool) -> None:
+    situation = Situation.load(clock)
+    if situation.active is not None and not situation.is_replaced_at_once:
+        return
     # Whatever stands against it now, the pair is withdrawn; the heartbeat makes the new one as soon as it can.
     with suppress(Refused):
         order_generation(clock, trigger=Trigger.WITHDRAWAL, by=by, reason=reason, because="withdrawal", at_once=at_once)

@@ -172,8 +172,11 @@ class Situation:
 
     @property
     def is_replaced_at_once(self) -> bool:
-        """A pair was withdrawn and nothing has taken its place yet: a new one is made now, whatever the schedule says."""
-        if self.active is None:
+        """A pair was withdrawn and nothing has taken its place yet: a new one is made now, whatever the schedule says.
+
+        A clock in doubt need not say when, but one by which not even the active pair is valid makes none that is.
+        """
+        if self.active is None or not (self.clock_allows or self.is_valid(self.active)):
             return False
         if self.active.withdrawn_at is not None:
             return self.pending is None or not self.is_valid(self.pending)

@@ -6,7 +6,8 @@ from certificates import lifecycle
 from certificates.lifecycle import StateRefused
 from certificates.models import Generation, Switch, Transition
 from certificates.pki.errors import PairError
-from tests.support.generations import DAY, HOUR, MINUTE, START, Trigger
+from pbxcerts.system.clock import ClockState
+from tests.support.generations import DAY, HOUR, MINUTE, START, Trigger, a_clock
 
 
 def break_making(monkeypatch):
@@ -57,6 +58,45 @@ def test_a_prepared_pair_that_is_not_valid_now_does_not(running):
     assert not running.situation.is_valid(running.pending)
     running.withdraw(1)
     assert running.states == {1: "withdrawn", 2: "discarded", 3: "active"}
+
+
+SET_BACK = a_clock(START - 400 * DAY, ClockState.UNANSWERED)
+
+
+def test_a_switch_that_a_wrong_clock_has_refused_is_made_up_for(running):
+    running.generate()
+    lifecycle.withdraw(running.clock(), 1, by="anna")
+    running.beat(SET_BACK)
+    assert running.states == {1: "active", 2: "prepared"}
+    assert Switch.objects.first().outcome == "refused"
+    running.after(MINUTE).beat()
+    assert running.states == {1: "withdrawn", 2: "active"}
+    assert Switch.objects.first().why == "withdrawal"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_by_a_clock_that_was_set_back_nothing_is_made_in_its_place(running, number):
+    if number == 2:
+        running.generate()
+    lifecycle.withdraw(SET_BACK, number, by="anna")
+    running.beat(SET_BACK)
+    assert "making" not in running.states.values()
+    assert running.active.number == 1
+    running.after(MINUTE).beat()
+    assert running.states == (
+        {1: "withdrawn", 2: "active"} if number == 1 else {1: "active", 2: "withdrawn", 3: "prepared"}
+    )
+
+
+@pytest.mark.parametrize("state", [ClockState.OFF, ClockState.UNANSWERED])
+def test_a_clock_that_nobody_confirms_does_not_stand_against_it(running, monkeypatch, state):
+    clock = running.clock(state)
+    with monkeypatch.context() as broken:
+        break_making(broken)
+        lifecycle.withdraw(clock, 1, by="anna")
+        running.beat(clock)
+    running.after(10 * MINUTE).beat(running.clock(state))
+    assert running.active.number == 3
 
 
 def test_nothing_goes_back_to_it(running):
