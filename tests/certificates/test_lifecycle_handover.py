@@ -219,7 +219,7 @@ def test_the_deadline_never_lies_past_the_prepared_pairs_own_planned_time(runnin
 def test_in_the_last_day_no_deadline_is_moved(handing_over):
     handing_over.telephones.ready = Readiness(counting=3, missing=missing("reception"), rollout_stopped=True)
     handing_over.at(END - DAY)
-    with pytest.raises(StateRefused):
+    with pytest.raises(StateRefused, match="any more"):
         lifecycle.move_deadline(handing_over.clock(), END - HOUR, by="otto")
 
 
