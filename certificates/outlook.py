@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 
 from certificates.handover import Disturbance, Terminals
-from certificates.lifecycle import is_at_once
+from certificates.lifecycle import is_at_once, restarts_anyway
 from certificates.models import Generation
 from certificates.pki import handover_times
 from certificates.pki.schedule import Plan
@@ -31,6 +31,11 @@ class GenerationOutlook:
     def only_at_once(self) -> bool:
         """There is nothing to hand over from, or the settings want no handover."""
         return is_at_once(self.situation)
+
+    @property
+    def restarts_anyway(self) -> bool:
+        """Whether restarting telephones now costs nothing; what the form starts with."""
+        return restarts_anyway(self.situation)
 
     @property
     def interrupts_service(self) -> bool:

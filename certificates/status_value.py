@@ -110,6 +110,7 @@ def _handover(situation: Situation, seen: Observations) -> dict[str, Any]:
         "generation": pending.number if pending else None,
         "deadline": utc(pending.deadline) if pending else None,
         "counting": seen.readiness.counting if pending else 0,
+        "missing_count": seen.readiness.missing_count if pending else 0,
         "missing": [
             {"number": missing.number, "name": missing.name, "why": str(missing.why)}
             for missing in (seen.readiness.missing if pending else ())

@@ -337,7 +337,7 @@ def _handover_warnings(
             params={
                 "number": pending.number,
                 "deadline": pending.deadline.isoformat(),
-                "missing": f"{len(readiness.missing)} ({names})" if names else "0",
+                "missing": f"{readiness.missing_count} ({names})" if names else "0",
             },
         )
     if pending.deadline is None:

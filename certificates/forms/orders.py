@@ -67,6 +67,13 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
         choices=[(HANDOVER, _("with handover: terminals first, server last")), (AT_ONCE, _("at once"))],
         widget=forms.RadioSelect(attrs={"class": "form-check-input"}),
     )
+    restart_now = forms.BooleanField(
+        label=_("Restart telephones now"),
+        required=False,
+        help_text=_(
+            "Only when switching at once: Mitel SIP phones do not wait for the night. Calls that they carry are lost."
+        ),
+    )
     reason = _reason_field()
     confirm_clock = forms.BooleanField(
         label=_("Generate although the clock is in doubt"),
@@ -75,7 +82,7 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
     )
 
     def __init__(self, data: Any = None, *, request: HttpRequest, outlook: GenerationOutlook, newest: int) -> None:
-        initial = {"newest": newest, "how": self.HANDOVER}
+        initial = {"newest": newest, "how": self.HANDOVER, "restart_now": outlook.restarts_anyway}
         super().__init__(data, request=request, initial=initial, prefix=None)
         self.outlook = outlook
         self.seen = newest

@@ -35,7 +35,7 @@ def test_before_the_first_generation_everything_has_its_place(installation):
 
     assert value["generations"] == []
     assert value["next_generation"] == {"at": None, "why": "no_generation"}
-    assert value["handover"] == {"generation": None, "deadline": None, "counting": 0, "missing": []}
+    assert value["handover"] == {"generation": None, "deadline": None, "counting": 0, "missing_count": 0, "missing": []}
     assert value["published"]["current"] is None
     assert value["heartbeat"] == {"last_run": None}
     assert value["clock"] == {
@@ -84,6 +84,7 @@ def test_a_handover_says_until_when_and_who_is_missing(prepared, one_is_missing)
         "generation": 2,
         "deadline": f"{deadline.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "counting": 2,
+        "missing_count": 1,
         "missing": [{"number": "17", "name": "Reception", "why": "is switched off"}],
     }
     assert value["next_generation"] == {"at": None, "why": "handover"}

@@ -1,6 +1,6 @@
 """`regenerate`: a new root and a new host certificate now, as the button does."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, BooleanOptionalAction
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -21,6 +21,11 @@ class Command(OrderCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--at-once", action="store_true", help="switch the communication server without a handover")
+        parser.add_argument(
+            "--restart-now",
+            action=BooleanOptionalAction,
+            help="when switching at once, restart telephones now and not only at night",
+        )
         parser.add_argument("--reason", default="", metavar="TEXT", help="for the history")
         parser.add_argument(
             "--without-clock",
@@ -64,6 +69,7 @@ class Command(OrderCommand):
                     by=person(),
                     reason=options["reason"],
                     at_once=options["at_once"],
+                    restart_now=options["restart_now"],
                     without_clock=options["without_clock"],
                 )
         except NotNow as refused:

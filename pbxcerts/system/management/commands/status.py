@@ -55,6 +55,8 @@ def _sections(
         yield ""
         yield _("Not yet confirmed:")
         yield aligned(((one.number, one.name, str(one.why)) for one in seen.readiness.missing), indent="  ")
+        if seen.readiness.unnamed:
+            yield "  " + _("and %(count)s more") % {"count": seen.readiness.unnamed}
     yield ""
     yield _("Warnings:") if true_now else _("No warnings.")
     if true_now:
@@ -103,7 +105,7 @@ def _handover(status: Status, seen: Observations) -> str:
         "number": pending.number,
         "state": pending.get_state_display(),
         "deadline": local(pending.deadline),
-        "count": len(seen.readiness.missing),
+        "count": seen.readiness.missing_count,
     }
 
 
