@@ -10,7 +10,9 @@ import pytest
 from tests.support.product import ROOT
 
 
-@pytest.mark.parametrize("name", ["renewal", "settings_page", "idle_heartbeat", "idle_tree", "silent_clients"])
+@pytest.mark.parametrize(
+    "name", ["renewal", "settings_page", "idle_heartbeat", "idle_tree", "silent_clients", "notify"]
+)
 def test_it_runs_and_compares(name):
     done = subprocess.run(
         [sys.executable, "-m", f"tests.benchmarks.{name}", "--rounds", "1", "--json"],

@@ -10,10 +10,14 @@ CONFIGURATION = Path(__file__).with_name("kamailio.cfg")
 
 
 class Kamailio(Program):
-    """`stores` are stores as DESIGN 3.5 lays them out; each is served on a port of its own."""
+    """`stores` are stores as DESIGN 3.5 lays them out; each is served on a port of its own.
 
-    def __init__(self, directory, stores):
+    With an `account_password` a NOTIFY is relayed for those alone who know it, in the realm "pbx.test".
+    """
+
+    def __init__(self, directory, stores, *, account_password=""):
         super().__init__(directory, user=SERVER_USER, group=SERVER_GROUP)
+        self.account_password = account_password
         self.stores = stores
         self.ports = {store: free_port() for store in stores}
         self.socket = f"unix:{self.directory}/ctl"
@@ -25,6 +29,8 @@ class Kamailio(Program):
     def __enter__(self):
         listeners = "".join(f"listen=tls:127.0.0.1:{port}\n" for port in self.ports.values())
         route = CONFIGURATION.read_text().replace("@DIRECTORY@", str(self.directory)).replace("@GROUP@", self.group)
+        if self.account_password:
+            route = "#!define WITH_ACCOUNT\n" + route.replace("@PASSWORD@", self.account_password)
         (self.directory / "kamailio.cfg").write_text(listeners + route)
         sections = {"default": self.stores[0], **{f"127.0.0.1:{port}": store for store, port in self.ports.items()}}
         (self.directory / "tls.cfg").write_text("".join(_section(*section) for section in sections.items()))

@@ -43,8 +43,10 @@ class Office:
         store.publish(Publication(pairs=(published,), current=1, next=None, bundle=(pair.root, pair.host)))
         return store
 
-    def kamailio(self, *stores):
-        return self.stack.enter_context(Kamailio(self.directory / f"kamailio-of-{stores[0].path.name}", stores))
+    def kamailio(self, *stores, **options):
+        return self.stack.enter_context(
+            Kamailio(self.directory / f"kamailio-of-{stores[0].path.name}", stores, **options)
+        )
 
     def baresip(self, name, **options):
         return self.stack.enter_context(
