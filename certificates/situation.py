@@ -184,36 +184,23 @@ class Situation:
 
     @property
     def made_because(self) -> MakeBecause | None:
-        """Why an automatic generation is to be made now, clock and failures left aside; None where none is."""
-        if self.due is None:
-            return None
-        because = self._made_because(self.clock.best)
-        if because == MakeBecause.SLOT:
-            # The night is judged by the best clock alone, or two clocks that are hours apart would share none.
-            has_come = self.clock.has_passed(self.due.at, active_end=self.active_end)
-        else:
-            has_come = because is not None and (self._servers_decide or self._made_because(self.clock.now) is not None)
-        return because if has_come else None
+        """Why an automatic generation is to be made now, veto of the clock and failures left aside; None where none is.
 
-    def _made_because(self, moment: datetime) -> MakeBecause | None:
-        assert self.due is not None  # noqa: S101 - the caller has looked
-        assert self.active is not None  # noqa: S101 - something is due of it
+        By the best clock alone: one that runs behind would let a pair with a short overlap end. What a wrong clock must
+        not do is for `clock_verdict` to say.
+        """
+        if self.due is None or self.active is None:
+            return None
         assert self.active.not_before is not None  # noqa: S101 - the constraint a_pair_has_its_times
         assert self.active.end is not None  # noqa: S101 - the same
         return lifetime.made_now(
             self.settings.schedule,
-            now=moment,
+            now=self.clock.best,
             due=self.due,
             not_before=self.active.not_before,
             end=self.active.end,
             overlap_made_with=self.active.overlap,
         )
-
-    @property
-    def _servers_decide(self) -> bool:
-        """Two servers that agree decide alone in the last day of the active pair (DESIGN 3.2)."""
-        end = self.active_end
-        return self.clock.agreed and end is not None and self.clock.corrected >= end - clocks.SERVERS_DECIDE
 
     @property
     def failures(self) -> int:

@@ -96,13 +96,18 @@ def test_the_last_chance_makes_nothing_due(world, doubt):
     assert world.states == {1: "active"}
 
 
-def test_what_is_due_by_one_clock_alone_is_not_made(world):
-    world.set(interval_days=1, overlap_days=1)
+@pytest.mark.parametrize("offset", [11 * HOUR, -11 * HOUR])
+@pytest.mark.parametrize("overlap", [0, 1])
+def test_a_clock_whose_error_is_known_costs_no_call_even_without_overlap(world, overlap, offset):
+    """Such a pair ends an hour after its successor is due, while a machine that is 11 hours behind is still at the day before."""
+    world.set(interval_days=1, overlap_days=overlap)
     world.generate()
-    clock = a_clock(START + 2 * HOUR, ClockState.UNANSWERED, 22 * HOUR)
-    assert clock.best == world.situation.due.at
-    world.beat(clock)
-    assert world.states == {1: "active"}
+    end = world.active.end
+    while world.now < end:
+        world.after(30 * MINUTE).beat(world.clock(offset=offset))
+    assert world.generation(2).made_at == START + DAY
+    assert world.active.number == 2
+    assert world.active.end > end
 
 
 def test_what_was_suspended_is_made_in_the_next_night_with_a_right_clock(running):
