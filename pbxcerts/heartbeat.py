@@ -1,6 +1,6 @@
 """The heartbeat: one round of "is anything due?" over clock, generation, handover and warnings (DESIGN 3.6).
 
-It may run twice, on several machines and after any crash. With nothing due it costs six queries.
+It may run twice, on several machines and after any crash. With nothing due it costs seven queries.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from django.db.models import F
 
 from certificates import warnings
 from certificates.handover import terminals
-from certificates.models import Settings
+from certificates.models import Generation, Settings, Switch
 from certificates.observing import communication_server, look_if_due, observe
 from certificates.publishing import Store
 from certificates.reconciling import Outcome, reconcile
+from certificates.situation import Situation
 from certificates.switching import Server
 from pbxcerts import process_warnings
 from pbxcerts.system import events, ntp, timekeeping
 from pbxcerts.system.clock import Clock
 from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.timekeeping import Ask
+from terminals import rollout as rollouts
+from terminals import warnings as terminal_warnings
+from terminals.asking import SipSender
+from terminals.models import DeliverySettings, Rollout
 
 logger = logging.getLogger(__name__)
 
@@ -46,15 +51,34 @@ def beat(*, server: Server | None = None, ask: Ask = ntp.ask) -> Outcome:
         ask_clock=ask_clock,
         settings=settings,
     )
-    _remember(outcome, heartbeat, server.store)
+    rollout = rollouts.reconcile(outcome.situation)
+    _remember(outcome, rollout, heartbeat, server.store)
+    if rollout is not None and rollout.state == Rollout.State.RUNNING:
+        _ask_terminals(outcome.situation, rollout)
     return outcome
+
+
+def _ask_terminals(situation: Situation, rollout: Rollout) -> None:
+    """The last of a round, because it takes up to a minute; what a person orders meanwhile cuts it short."""
+    try:
+        with SipSender(situation, DeliverySettings.load()) as sender:
+            rollouts.run(situation, rollout, sender, others_wait=_something_is_ordered)
+    except Exception:
+        # The next round goes on; what was claimed in this one is not asked again before it could have confirmed.
+        logger.exception("the rollout of generation %s was interrupted", rollout.generation_id)
+
+
+def _something_is_ordered() -> bool:
+    """A generation or a switch waits for this worker."""
+    ordered = Generation.objects.filter(state=Generation.State.MAKING, started_at=None)
+    return ordered.exists() or Switch.objects.filter(running=True).exists()
 
 
 def _show_life() -> None:
     Heartbeat.objects.update(beats=F("beats") + 1)
 
 
-def _remember(outcome: Outcome, heartbeat: Heartbeat, store: Store) -> None:
+def _remember(outcome: Outcome, rollout: Rollout | None, heartbeat: Heartbeat, store: Store) -> None:
     """What was seen, for the pages and as event messages; the beat itself last, as the proof that all went through."""
     situation = outcome.situation
     heartbeat.presented = look_if_due(situation, heartbeat.presented, did=outcome.did)
@@ -63,7 +87,8 @@ def _remember(outcome: Outcome, heartbeat: Heartbeat, store: Store) -> None:
     # With the beat before this one: a heartbeat that was missing can only say so when it is back.
     in_order = not (outcome.was_busy or outcome.publish_failure)
     true_now = warnings.warnings(situation, observe(situation, heartbeat, published=store, in_order=in_order))
-    events.reconcile([*true_now, *process_warnings.warnings()], now=situation.clock.now)
+    of_terminals = terminal_warnings.warnings(situation, rollout)
+    events.reconcile([*true_now, *of_terminals, *process_warnings.warnings()], now=situation.clock.now)
     Heartbeat.objects.update(
         last_run=situation.clock.now,
         beats=F("beats") + 1,

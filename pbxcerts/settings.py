@@ -21,7 +21,7 @@ RELOAD_COMMAND = env.command("RELOAD_COMMAND")
 RELOAD_TIMEOUT = env.number("RELOAD_TIMEOUT", 30, least=1, most=60)
 
 # Who answers the handover's questions about telephones (certificates.handover.Terminals).
-TERMINALS = "certificates.handover.NoTerminals"
+TERMINALS = "terminals.readiness.KnownTerminals"
 
 ALLOWED_HOSTS = env.words("HOSTS", "localhost,127.0.0.1,[::1]")
 TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")

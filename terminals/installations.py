@@ -31,6 +31,7 @@ FAILING = {
     Reaction.NOT_SUPPORTED: "not_supported",
     Reaction.OTHER: "other",
 }
+NO_WAY = "no_way"
 NOT_BACK = "not_back"
 NOT_CONFIRMED = "not_confirmed"
 IN_FLIGHT_STATES = [state.value for state in IN_FLIGHT]
@@ -58,13 +59,13 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answered:
-    """What came of an Ask: the final status of the NOTIFY (0: none came) and what it means."""
+    """What came of an Ask: the final status of the NOTIFY (0: none came) and what it means. `failure`: why it was not sent."""
 
     ask: Ask
     status: int
     reaction: Reaction
-    at: datetime
     retry_after: timedelta | None = None
+    failure: str = ""
 
 
 def claim(generation: int, which: Q, *, at_once: int, now: datetime) -> list[Ask]:
@@ -99,7 +100,7 @@ def claim(generation: int, which: Q, *, at_once: int, now: datetime) -> list[Ask
     return asks
 
 
-def record(answers: Sequence[Answered]) -> None:
+def record(answers: Sequence[Answered], *, now: datetime) -> None:
     """Write the answers. Evidence that came before its answer stands: only what is still *asked* changes its state."""
     if not answers:
         return
@@ -112,7 +113,7 @@ def record(answers: Sequence[Answered]) -> None:
         [
             {
                 "id": answer.ask.key,
-                "answered_at": answer.at if answer.status else None,
+                "answered_at": now if answer.status else None,
                 "status_code": answer.status or None,
                 "reaction": answer.reaction.value,
             }
@@ -122,15 +123,15 @@ def record(answers: Sequence[Answered]) -> None:
     )
     update_from(
         Installation,
-        [{"id": answer.ask.key, **_consequence(answer, postponed[answer.ask.key])} for answer in answers],
+        [{"id": answer.ask.key, **_consequence(answer, postponed[answer.ask.key], now)} for answer in answers],
         match=["id"],
         where="t.state = 'asked'",
     )
     there = [answer for answer in answers if answer.status and answer.reaction is not Reaction.ABSENT]
-    update_from(Terminal, [{"id": a.ask.terminal.pk, "last_contact": a.at} for a in there], match=["id"])
+    update_from(Terminal, [{"id": a.ask.terminal.pk, "last_contact": now} for a in there], match=["id"])
 
 
-def _consequence(answer: Answered, postponed: int) -> dict[str, Any]:
+def _consequence(answer: Answered, postponed: int, now: datetime) -> dict[str, Any]:
     """State, next moment, and how often it was put off, by the answer."""
     change: dict[str, Any] = {
         "state": State.WAITING.value,
@@ -145,17 +146,17 @@ def _consequence(answer: Answered, postponed: int) -> dict[str, Any]:
             wait = max(back_off(postponed + 1), min(answer.retry_after or timedelta(0), AN_HOUR))
             gone = automatic and answer.reaction is Reaction.ABSENT
             state = State.ABSENT if gone else State.WAITING
-            return change | {"state": state.value, "next_at": answer.at + wait, "postponed": postponed + 1}
+            return change | {"state": state.value, "next_at": now + wait, "postponed": postponed + 1}
         case _ if not automatic:
             # It stays on the work list: only a person confirms it.
             return change
         case Reaction.HEARD:
-            return change | {"state": State.HEARD.value, "next_at": answer.at + answer.ask.answers_within}
+            return change | {"state": State.HEARD.value, "next_at": now + answer.ask.answers_within}
         case _:
             return change | {
                 "state": State.FAILED.value,
-                "failure": FAILING[answer.reaction],
-                "failed_at": answer.at,
+                "failure": answer.failure or FAILING[answer.reaction],
+                "failed_at": now,
             }
 
 

@@ -112,6 +112,8 @@ def reconcile(situation: Situation) -> Rollout | None:
 
     Returns the rollout in force; None where there is nothing to hand out, or nobody to get it.
     """
+    if not Terminal.objects.exists():
+        return None
     now, target = situation.clock.best, target_of(situation)
     current = None
     for rollout in Rollout.objects.filter(Q(generation=target) | ~Q(state=Running.ENDED)).select_related("generation"):
@@ -261,7 +263,7 @@ def run(
             sender.ask(asks)
         if asked:
             answers = sender.answers(SHORTEST_PAUSE if wait_for_more else LONGEST_PAUSE)
-            installations.record(answers)
+            installations.record(answers, now=start + stopwatch.elapsed())
             for answer in answers:
                 asked.pop(answer.ask.key, None)
             if until is not None and stopwatch.elapsed() >= until:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from terminals.installations import NOT_BACK, NOT_CONFIRMED
+from terminals.installations import NO_WAY, NOT_BACK, NOT_CONFIRMED
 from terminals.models import Installation
 from terminals.waves import State
 
@@ -29,6 +29,10 @@ FAILURES: dict[str, tuple[str | Promise, str | Promise]] = {
     "not_supported": (
         _("It does not know this notification."),
         _("Give its type another event string, or deliver its certificates by hand."),
+    ),
+    NO_WAY: (
+        _("It can't be asked: nothing says where to."),
+        _("Enter an address for this terminal, or the address of the outbound proxy under Delivery."),
     ),
     "other": (
         _("It answered something else."),

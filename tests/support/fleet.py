@@ -138,9 +138,7 @@ class Fleet:
         takes = TIMER_F if phone.answer is Reaction.ABSENT else ROUND_TRIP
 
         def answer() -> None:
-            self._answers.append(
-                Answered(ask, STATUS[phone.answer], phone.answer, self.world.now, retry_after=phone.retry_after)
-            )
+            self._answers.append(Answered(ask, STATUS[phone.answer], phone.answer, retry_after=phone.retry_after))
 
         self.at(now + takes, answer)
         if phone.answer is Reaction.HEARD and phone.comes_back:

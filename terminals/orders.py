@@ -1,0 +1,76 @@
+"""What a person orders of a rollout: pause, go on, restart now, retry, skip, confirm. The heartbeat does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from certificates.situation import Situation
+from terminals import installations
+from terminals.models import Installation, Rollout, Terminal
+from terminals.rollout import concerned, target_of
+from terminals.waves import State
+
+Running = Rollout.State
+OPEN = [Running.RUNNING, Running.PAUSED, Running.STOPPED]
+
+
+class Refused(Exception):
+    """What is not possible now. The message is for a person and says why."""
+
+
+def pause(rollout: Rollout, *, by: str, at: datetime) -> None:
+    """Nobody else is asked; who was asked goes on. The server is not switched meanwhile (DESIGN 3.4). Raises Refused."""
+    _change(rollout, [Running.RUNNING, Running.STOPPED], by=by, at=at, state=Running.PAUSED)
+
+
+def go_on(rollout: Rollout, *, by: str, at: datetime) -> None:
+    """After a pause or a stop. The failures until now no longer count. Raises Refused."""
+    _change(rollout, [Running.PAUSED, Running.STOPPED], by=by, at=at, state=Running.RUNNING)
+    _failed(rollout).update(excused=True)
+
+
+def restart_now(rollout: Rollout, *, by: str, at: datetime) -> None:
+    """For this rollout terminals restart outside the window too. Raises Refused."""
+    _change(rollout, OPEN, by=by, at=at, restart_now=True)
+
+
+def retry_failed(rollout: Rollout, *, by: str, at: datetime) -> int:
+    """Those that have failed are asked again, as if they never had been; returns how many. Raises Refused."""
+    _change(rollout, OPEN, by=by, at=at)
+    return _failed(rollout).update(
+        state=State.WAITING.value, next_at=None, postponed=0, excused=False, failure="", failed_at=None
+    )
+
+
+def skip(rollout: Rollout, terminals: Collection[int], *, by: str, at: datetime) -> int:
+    """These terminals neither count nor are they asked; one that confirms by itself is confirmed all the same. Raises Refused."""
+    _change(rollout, OPEN, by=by, at=at)
+    rows = Installation.objects.filter(generation=rollout.generation_id, terminal__in=terminals)
+    return rows.exclude(state=State.CONFIRMED.value).update(state=State.SKIPPED.value, next_at=None)
+
+
+def confirm(situation: Situation, terminals: QuerySet[Terminal], *, by: str, at: datetime) -> int:
+    """A person says that these terminals trust what is handed out now; returns how many. Raises Refused."""
+    target = target_of(situation)
+    if target is None:
+        raise Refused(_("There is nothing to confirm: no certificates are handed out now."))
+    due = list(terminals.filter(pk__in=concerned(target).values("pk")).values_list("pk", flat=True))
+    installations.confirmed_by_person(due, [pair.number for pair in situation.in_bundle], by=by, at=at)
+    return len(due)
+
+
+def _failed(rollout: Rollout) -> QuerySet[Installation]:
+    return Installation.objects.filter(generation=rollout.generation_id, state=State.FAILED.value)
+
+
+def _change(rollout: Rollout, while_it_is: Collection[str], *, by: str, at: datetime, **changes: object) -> None:
+    changed = Rollout.objects.filter(pk=rollout.pk, state__in=while_it_is).update(
+        changed_by=by[:150], changed_at=at, **changes
+    )
+    if not changed:
+        raise Refused(_("The rollout is no longer what it was when this was opened. Nothing has been done."))
+    rollout.refresh_from_db()
