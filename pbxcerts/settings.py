@@ -149,6 +149,8 @@ X_FRAME_OPTIONS = "DENY"
 # Whether a request came over HTTPS is told by the web process, which believes X-Forwarded-Proto from TRUSTED_PROXIES alone;
 # SECURE_PROXY_SSL_HEADER would believe everybody.
 # Our root changes with every generation: HSTS would lock administrators out; only a proxy with a certificate of its own may ask for it.
+# For the same reason nothing is redirected by Django: System / General decides, while the panel answers over HTTPS.
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 0, least=0, most=63072000)
 
 LOGGING = {

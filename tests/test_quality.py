@@ -23,7 +23,7 @@ def run(*command: str, **environment: str) -> None:
     [
         ["ruff", "format", "--check", "."],
         ["ruff", "check", "."],
-        ["mypy", "."],
+        ["mypy"],
         ["djlint", "--quiet", "--check", "templates"],
         ["djlint", "--quiet", "--lint", "templates"],
     ],
