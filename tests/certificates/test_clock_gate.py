@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from certificates import lifecycle
-from certificates.models import Generation, Transition
+from certificates.models import Generation, Switch, Transition
 from pbxcerts.system.clock import ClockState
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND, START, a_clock, utc
 
@@ -153,6 +153,14 @@ def test_in_the_last_day_two_servers_that_agree_decide_alone(handing_over, agree
 def test_before_the_last_day_they_do_not(handing_over):
     handing_over.at(END - DAY - MINUTE).beat(handing_over.clock(offset=20 * DAY, agreed=True))
     assert handing_over.states == {1: "active", 2: "prepared"}
+
+
+def test_what_has_ended_by_them_is_not_gone_back_to(handing_over):
+    """By the machine's clock it would still be valid for weeks."""
+    handing_over.refuse_to_reload()
+    handing_over.at(END).beat(handing_over.clock(offset=20 * DAY, agreed=True))
+    assert handing_over.states == {1: "superseded", 2: "active"}
+    assert Switch.objects.first().outcome == "stays"
 
 
 @pytest.mark.parametrize("agreed", [False, True])
