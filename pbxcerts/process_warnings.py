@@ -1,6 +1,9 @@
 """What the pages and the event messages say about the processes of `up`."""
 
+from typing import Any
+
 from django.conf import settings
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts import process_state
@@ -39,3 +42,9 @@ def warnings() -> list[Notice]:
         for name, child in failing.items()
         if name in KINDS
     ]
+
+
+def of_every_page(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: where the worker can't be started, no heartbeat sends a message, so the frame says it itself."""
+    signed_in = getattr(request, "user", None) is not None and request.user.is_authenticated
+    return {"process_warnings": warnings() if signed_in else []}

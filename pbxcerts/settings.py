@@ -77,6 +77,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "pbxcerts.system.frame.frame",
+                "pbxcerts.process_warnings.of_every_page",
             ],
         },
     },

@@ -32,3 +32,12 @@ def test_nothing_is_warned_of_without_a_state_or_with_a_damaged_one(state):
 
 def test_a_state_that_cannot_be_written_does_not_stop_supervision(tmp_path):
     assert not process_state.write(process_state.file(tmp_path / "missing"), {})
+
+
+@pytest.mark.django_db
+def test_every_page_says_it_because_no_heartbeat_would(state, viewer_client):
+    assert b"exit code 3" not in viewer_client.get("/system/events/").content
+
+    process_state.write(state, {"worker": Failing(4, "exit code 3")})
+
+    assert b"exit code 3" in viewer_client.get("/system/events/").content
