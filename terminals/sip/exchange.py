@@ -21,7 +21,7 @@ _URI = re.compile(r"sips?:[!#-;=?-\[\]-~]+")
 _TOKEN = r"[!%*+.\w`'~-]+"  # noqa: S105 - RFC 3261 section 25.1
 _EVENT = re.compile(rf'{_TOKEN}(?: *; *{_TOKEN}(?: *= *(?:{_TOKEN}|"[^"\\\x00-\x1f\x7f]*"))?)*', re.ASCII)
 
-_FIELDS = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
+_FIELDS = {401: ("www-authenticate", "Authorization"), 407: ("proxy-authenticate", "Proxy-Authorization")}
 
 
 class Silence(enum.StrEnum):
@@ -136,9 +136,11 @@ class Exchange:
         """What a final answer means; None where `request` answers its challenge."""
         status = answered.status
         if status not in _FIELDS:
-            retry_after = read_retry_after(answered.headers.get("Retry-After")) if status >= 400 else None
+            retry_after = (
+                read_retry_after(answered.headers["retry-after"][0]) if "retry-after" in answered.headers else None
+            )
             return Outcome(status, reaction_to(status), retry_after, answered.phrase)
-        values = answered.headers.getlist(_FIELDS[status][0])
+        values = answered.headers.get(_FIELDS[status][0], [])
         challenges = [challenge for value in values for challenge in read_challenges(value)]
         if self._answer(status, challenges):
             return None

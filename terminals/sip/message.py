@@ -2,9 +2,9 @@
 
     Malformed      octets that are no answer that can be taken, and why (a `Fault`); a ValueError
 
-Syntax is sipmessage's, but for three things: its parser of challenges splits `qop="auth,auth-int"` at the comma and needs
-exponential time for a hostile value, so `digest` reads those; it unfolds no lines; and what is written here is written as
-one string, which takes a hundredth of the time.
+Written and read by hand, because 10,000 telephones answer within a second: sipmessage takes twice as long for an
+answer and twenty times for a request. It also unfolds no lines, refuses a phrase in Latin-1, splits `qop="auth,auth-int"` at
+the comma, and needs exponential time for a hostile challenge. What it is good for is to read what is written here: the tests do.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import enum
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
-
-from sipmessage import Headers, Message, Response
 
 LONGEST_HEAD = 16_384
 """Octets. Real answers have some hundred; the bound keeps a hostile one from costing time."""
@@ -26,8 +24,8 @@ BRANCH_COOKIE = "z9hG4bK"  # RFC 3261 section 8.1.1.7
 USER_AGENT = "pbxcerts"
 
 _END_OF_HEAD = b"\r\n\r\n"
-_FOLD = re.compile(rb"\r\n[ \t]+")
-_SPACE_BEFORE_COLON = re.compile(rb"^([^\s:]+)[ \t]+:", re.MULTILINE)
+_FOLD = re.compile(r"\r\n[ \t]+")
+_COMPACT = {"v": "via", "i": "call-id", "l": "content-length"}  # RFC 3261 section 7.3.3
 _CONTENT_LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
 _BRANCH = re.compile(r";\s*branch\s*=\s*([^\s;,]+)", re.IGNORECASE)
 
@@ -48,7 +46,7 @@ class Malformed(ValueError):
 
 
 class Answered(NamedTuple):
-    """The parts of a response that identify its request, and its headers."""
+    """The parts of a response that identify its request, and its headers: all values by the name in lower case."""
 
     status: int
     phrase: str
@@ -56,7 +54,7 @@ class Answered(NamedTuple):
     call_id: str
     cseq: int
     method: str
-    headers: Headers
+    headers: dict[str, list[str]]
 
 
 class Sender(NamedTuple):
@@ -113,51 +111,44 @@ def read_answer(octets: bytes) -> Answered:
         raise Malformed(Fault.TOO_LONG)
     if end < 0:
         raise Malformed(Fault.TOO_LONG if len(octets) > LONGEST_HEAD else Fault.CUT)
+    first, *lines = _unfolded(octets[:end])
+    headers: dict[str, list[str]] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise Malformed(Fault.GARBLED)
+        name = name.rstrip().lower()
+        headers.setdefault(_COMPACT.get(name, name), []).append(value.strip())
     try:
-        response = _parse(octets, end)
-        vias = response.headers.getlist("Via")
         # One that came through somebody else's Via is not for us (RFC 3261 section 8.1.3.3).
-        if len(vias) != 1 or "," in vias[0]:
+        (via,) = headers["via"]
+        sequence, method = headers["cseq"][0].split()
+        call_id = headers["call-id"][0]
+        length = int(headers["content-length"][0]) if "content-length" in headers else 0
+        _, status, phrase = f"{first} ".split(" ", 2)
+        branch = _BRANCH.search(via)
+        if len(status) != 3 or not 100 <= int(status) <= 699 or branch is None or "," in via:
             raise Malformed(Fault.GARBLED)
-        branch = _BRANCH.search(vias[0])
-        sequence, method = response.headers["CSeq"].split()
-        if branch is None or not 100 <= response.code <= 699:
-            raise Malformed(Fault.GARBLED)
-        if not _is_whole(response):
-            raise Malformed(Fault.CUT)
-        return Answered(
-            response.code,
-            _printable(response.phrase),
-            branch.group(1),
-            response.headers["Call-ID"],
-            int(sequence),
-            method,
-            response.headers,
-        )
+        answered = Answered(int(status), _printable(phrase[:-1]), branch[1], call_id, int(sequence), method, headers)
     except Malformed:
         raise
     except (ValueError, KeyError):
         raise Malformed(Fault.GARBLED) from None
+    # RFC 3261 section 18.3: one that ends before its body does is discarded; what follows the body does not count.
+    if len(octets) - end - len(_END_OF_HEAD) < length:
+        raise Malformed(Fault.CUT)
+    return answered
 
 
-def _parse(octets: bytes, end: int) -> Response:
-    if b"\r\n " in octets or b"\r\n\t" in octets or b" :" in octets or b"\t:" in octets:
-        head = _SPACE_BEFORE_COLON.sub(rb"\1:", _FOLD.sub(b" ", octets[:end]))
-        octets = head + octets[end:]
+def _unfolded(head: bytes) -> list[str]:
     try:
-        response = Message.parse(octets)
+        text = head.decode()
     except UnicodeDecodeError:
         # Telephones write a reason phrase in the character set of their maker.
-        response = Message.parse(octets.decode("latin-1").encode())
-    if not isinstance(response, Response):
-        raise Malformed(Fault.NOT_AN_ANSWER)
-    return response
-
-
-def _is_whole(response: Response) -> bool:
-    """RFC 3261 section 18.3: a datagram that ends before its body does is discarded; what follows the body does not count."""
-    length = response.headers.get("Content-Length")
-    return length is None or len(response.body) >= int(length)
+        text = head.decode("latin-1")
+    if "\r\n " in text or "\r\n\t" in text:
+        text = _FOLD.sub(" ", text)
+    return text.split("\r\n")
 
 
 def _printable(phrase: str) -> str:

@@ -195,16 +195,16 @@ class _Sending:
             or answered.method != "NOTIFY"
         ):
             self._traffic.ignored["other_call"] += 1
-        elif source != attempt.channel.address:
-            self._traffic.ignored["other_address"] += 1
         elif not attempt.is_open:
             self._traffic.ignored["repeated"] += 1
+        elif source != attempt.channel.address:
+            self._traffic.ignored["other_address"] += 1
         elif attempt.receive(answered.status, self._loop.time()) is Do.TAKE_ANSWER:
             exchange = self._close(attempt)
             if outcome := exchange.judge(answered):
                 self._finish(exchange, outcome)
             else:
-                self._send(exchange, attempt.channel.hop)
+                self._send(exchange, exchange.notify.next_hop)
 
     def unreadable(self, error: Malformed) -> None:
         self._traffic.ignored[error.fault.value] += 1
@@ -250,7 +250,7 @@ class _Sending:
         if attempt.due is None:
             self._attempts.pop(attempt.branch, None)
         exchange, attempt.octets = attempt.exchange, b""
-        del attempt.exchange
+        del attempt.exchange, attempt.channel
         return exchange
 
     def _finish(self, exchange: Exchange, outcome: Outcome) -> None:

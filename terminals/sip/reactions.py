@@ -42,7 +42,7 @@ def reaction_to(status: int) -> Reaction:
     return REACTIONS.get(status, Reaction.OTHER)
 
 
-def read_retry_after(value: str | None) -> timedelta | None:
+def read_retry_after(value: str) -> timedelta | None:
     """RFC 3261 section 20.33: seconds, and perhaps a comment or parameters after them. At most a day."""
-    seconds = _SECONDS.match(value or "")
+    seconds = _SECONDS.match(value)
     return min(timedelta(seconds=int(seconds[1])), LONGEST_RETRY) if seconds else None

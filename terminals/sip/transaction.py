@@ -30,24 +30,20 @@ class Do(enum.Enum):
 
 class Transaction:
     """Begins with the request being sent at `now`. `due` is when `wake` is to be called next; None after the end.
+    `is_open`: a final answer may still come.
 
     `reliable`: TCP and TLS, which repeat by themselves: timer E never runs and timer K is zero.
     """
 
-    __slots__ = ("_given_up_at", "_interval", "_reliable", "_repeat_at", "due", "state")
+    __slots__ = ("_given_up_at", "_interval", "_reliable", "due", "is_open", "state")
 
     def __init__(self, now: float, *, reliable: bool) -> None:
         self._reliable = reliable
         self._given_up_at = now + TIMER_F
         self._interval = T1
-        self._repeat_at = now + T1
         self.state = State.TRYING
-        self.due: float | None = self._given_up_at if reliable else self._repeat_at
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a final answer may still come."""
-        return self.state in (State.TRYING, State.PROCEEDING)
+        self.is_open = True
+        self.due: float | None = self._given_up_at if reliable else now + T1
 
     def wake(self, now: float) -> Do:
         if self.due is None or now < self.due:
@@ -59,8 +55,7 @@ class Transaction:
             self.end()
             return Do.GIVE_UP
         self._interval = T2 if self.state is State.PROCEEDING else min(2 * self._interval, T2)
-        self._repeat_at = now + self._interval
-        self.due = min(self._repeat_at, self._given_up_at)
+        self.due = min(now + self._interval, self._given_up_at)
         return Do.SEND_AGAIN
 
     def receive(self, status: int, now: float) -> Do:
@@ -72,9 +67,9 @@ class Transaction:
         if self._reliable:
             self.end()
         else:
-            self.state, self.due = State.COMPLETED, now + T4  # timer K
+            self.state, self.is_open, self.due = State.COMPLETED, False, now + T4  # timer K
         return Do.TAKE_ANSWER
 
     def end(self) -> None:
         """No answer is awaited any more: the transport has failed, or it is over."""
-        self.state, self.due = State.TERMINATED, None
+        self.state, self.is_open, self.due = State.TERMINATED, False, None

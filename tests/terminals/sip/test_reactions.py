@@ -37,7 +37,6 @@ def test_every_final_status_means_something(reaction, statuses):
         ("-5", None),
         ("soon", None),
         ("", None),
-        (None, None),
     ],
 )
 def test_retry_after_is_read_in_seconds_and_is_at_most_a_day(value, seconds):
