@@ -1,0 +1,220 @@
+"""Evidence on its way from the event loop to the database: queued, and written in batches by a thread.
+
+What says the same of the same terminal replaces what waits, so that the queue never holds more than the list of terminals
+does. What the database does not take waits for the next time; on a clean end the queue is written first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connections,
+    transaction,
+)
+
+from pbxcerts.system import events
+from pbxcerts.system.events import Notice
+from terminals import installations
+from terminals.batches import in_batches, update_from
+from terminals.installations import FetchedConfiguration, FetchedTrust, Proved, Reported, Seen
+from terminals.models import Discovered, Terminal
+
+EVERY = 0.1
+AGAIN_AFTER = 1.0
+LIMIT = 200_000
+"""Facts that may wait while the database takes none. Above it what comes is dropped: that phone is asked again."""
+DISCOVERED_AT_MOST = 1_000
+DISCOVERED_PER_BATCH = 20
+
+logger = logging.getLogger("pbxcerts.web")
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A phone that is not in the list asked for its configuration."""
+
+    mac: str
+    model: str
+    firmware: str
+    address: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Told:
+    """Something that becomes an event message, once for its kind and subject."""
+
+    notice: Notice
+    at: datetime
+
+
+Fact = Seen | Unknown | Told
+
+
+def subject_of(fact: Fact) -> Hashable:
+    """What a later fact takes the place of."""
+    match fact:
+        case FetchedConfiguration():
+            return FetchedConfiguration, fact.terminal
+        case FetchedTrust():
+            return FetchedTrust, fact.terminal, fact.generations
+        case Reported():
+            return Reported, fact.terminal
+        case Proved():
+            return Proved, fact.terminal, fact.generation
+        case Unknown():
+            return Unknown, fact.mac
+        case Told():
+            return Told, fact.notice.key
+
+
+def write(facts: Collection[Fact]) -> None:
+    """All in one transaction. A terminal that was deleted meanwhile is left out."""
+    with transaction.atomic():
+        _discovered([fact for fact in facts if isinstance(fact, Unknown)])
+        seen = _of_known_terminals([fact for fact in facts if not isinstance(fact, Unknown | Told)])
+        for kind, record in RECORDS:
+            chosen = [fact for fact in seen if isinstance(fact, kind)]
+            if chosen:
+                record(chosen)
+        for fact in facts:
+            if isinstance(fact, Told):
+                events.tell(fact.notice, now=fact.at)
+
+
+# In the order in which a phone does these things.
+RECORDS: list[tuple[type[Seen], Callable[[Sequence[Any]], None]]] = [
+    (FetchedConfiguration, installations.fetched_configuration),
+    (FetchedTrust, installations.fetched_trust),
+    (Reported, installations.reported),
+    (Proved, installations.proved),
+]
+
+
+def _of_known_terminals(seen: Sequence[Seen]) -> list[Seen]:
+    known: set[int] = set()
+    for batch in in_batches(sorted({one.terminal for one in seen})):
+        known.update(Terminal.objects.filter(pk__in=batch).values_list("pk", flat=True))
+    return [one for one in seen if one.terminal in known]
+
+
+def _discovered(unknown: Sequence[Unknown]) -> None:
+    """At most a thousand rows in all and twenty new ones at a time: a MAC is easily made up."""
+    if not unknown:
+        return
+    by_mac = {one.mac: one for one in unknown}
+    known = set(Discovered.objects.filter(mac__in=by_mac).values_list("mac", flat=True))
+    again = [one for one in by_mac.values() if one.mac in known]
+    if again:
+        update_from(
+            Discovered,
+            [{"mac": one.mac, "address": one.address, "last_seen": one.at} for one in again],
+            match=["mac"],
+            also={"requests": "t.requests + 1"},
+        )
+    free = min(DISCOVERED_PER_BATCH, DISCOVERED_AT_MOST - Discovered.objects.count())
+    new = [one for one in by_mac.values() if one.mac not in known][: max(free, 0)]
+    Discovered.objects.bulk_create(
+        [
+            Discovered(
+                mac=one.mac,
+                model=one.model[:32],
+                firmware=one.firmware[:64],
+                address=one.address[:64],
+                first_seen=one.at,
+                last_seen=one.at,
+            )
+            for one in new
+        ],
+        ignore_conflicts=True,
+    )
+
+
+class Evidence:
+    """The queue. `add` is called in the event loop; `run` is a task there until `close` has written the rest."""
+
+    def __init__(self, write: Callable[[Collection[Fact]], None] = write) -> None:
+        self._write = write
+        self._waiting: dict[Hashable, Fact] = {}
+        self._arrived = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, "evidence")
+        self.dropped = 0
+
+    def add(self, fact: Fact) -> None:
+        subject = subject_of(fact)
+        if len(self._waiting) >= LIMIT and subject not in self._waiting:
+            self.dropped += 1
+            return
+        # The newest last: the order is that in which things happened.
+        self._waiting.pop(subject, None)
+        self._waiting[subject] = fact
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Write what arrives, every tenth of a second while something does; the rest when `close` is called."""
+        try:
+            while not self._ending.is_set():
+                await self._arrived.wait()
+                if not await self._flush():
+                    await self._pause(AGAIN_AFTER)
+                await self._pause(EVERY)
+            while self._waiting and not await self._flush():
+                await asyncio.sleep(EVERY)
+        finally:
+            self._thread.submit(connections.close_all)
+            self._thread.shutdown(wait=False)
+
+    def close(self) -> None:
+        """Write what waits and end; called when no request is being answered any more."""
+        self._ending.set()
+        self._arrived.set()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._ending.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _flush(self) -> bool:
+        """Whether the database took what was waiting."""
+        taken, self._waiting = self._waiting, {}
+        self._arrived.clear()
+        if not taken:
+            return True
+        loop = asyncio.get_running_loop()
+        rest = await loop.run_in_executor(self._thread, self._take, list(taken.values()))
+        if rest:
+            # What came meanwhile is newer.
+            self._waiting = {subject_of(fact): fact for fact in rest} | self._waiting
+            self._arrived.set()
+        return not rest
+
+    def _take(self, facts: list[Fact]) -> list[Fact]:
+        """In the thread: write them; returns what the database could not take now."""
+        close_old_connections()
+        try:
+            self._write(facts)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("%d pieces of evidence wait for the database: %s", len(facts), error)
+            return facts
+        except (IntegrityError, DataError, ValueError):
+            if len(facts) == 1:
+                logger.exception("This evidence cannot be recorded: %s", facts[0])
+                return []
+            # One of them is not to be written; the others are.
+            middle = len(facts) // 2
+            return self._take(facts[:middle]) + self._take(facts[middle:])
+        return []

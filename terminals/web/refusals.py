@@ -1,0 +1,35 @@
+"""How many requests the terminals' listeners refused, and why: counted in memory, since the web process started."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Refusals:
+    """`counts` by listener and reason: a status, or a word such as `foreign_mac`. Who it was last, and when."""
+
+    def __init__(self, now: Callable[[], datetime] = _now) -> None:
+        self._now = now
+        self.since = now()
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.last_at: datetime | None = None
+        self.last_client = ""
+
+    def count(self, listener: str, reason: str, client: str) -> None:
+        self.counts[listener, reason] += 1
+        self.last_at = self._now()
+        self.last_client = client
+
+    @property
+    def total(self) -> int:
+        return self.counts.total()
+
+
+refused_here = Refusals()
+"""Those of this process: the pages are answered by the same one."""

@@ -1,0 +1,280 @@
+"""What the listeners answer from: a copy of the database's rows in memory, at most about a second old.
+
+So a request costs no query, and phones get their files while the database is locked or away. It is read anew when the database
+says that something was committed, and every half minute, because time changes what is in the bundle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import chain
+from types import MappingProxyType
+from typing import NamedTuple
+
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection, connections
+
+from certificates.models import Generation
+from certificates.situation import Situation
+from pbxcerts.system import timekeeping
+from pbxcerts.system.models import General
+from terminals.models import BootstrapWindow, Terminal, TerminalType
+from terminals.trust_file import NoTrustFile, TrustFile, generations_of, trust_file
+
+LOOKED_EVERY = 1.0
+READ_ANEW_EVERY = 30.0
+OLD_VERSIONS_OF = 12
+"""How many generations back an older version of a trust file may reach."""
+
+logger = logging.getLogger("pbxcerts.web")
+
+
+class KnownTerminal(NamedTuple):
+    """A row of the list. `mac` is twelve upper-case hex digits; `address` as it was entered."""
+
+    key: int
+    number: str
+    mac: str | None
+    type: int
+    path_secret: str
+    token_sha256: str
+    address: str
+    own_lines: str
+    enabled: bool
+
+    @property
+    def trust_secret(self) -> str:
+        """The random part of the name of its trust file. It tells nothing about the path to its configuration."""
+        return hashlib.sha256(f"trust file:{self.path_secret}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class KnownType:
+    """`trust` is the file for terminals of this type, None where there is none yet."""
+
+    method: str
+    model: str
+    own_lines: str
+    trust: TrustFile | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The certificates of one generation. `root_sha256` in lower case without colons."""
+
+    number: int
+    root_pem: bytes
+    host_pem: bytes
+    root_sha256: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """A bootstrap window. `terminals` are keys; it counts for all where `all_terminals` is set."""
+
+    key: int
+    opened_at: datetime
+    closes_at: datetime
+    all_terminals: bool
+    terminals: frozenset[int]
+
+    def is_open_for(self, terminal: int, now: datetime) -> bool:
+        return self.opened_at <= now < self.closes_at and (self.all_terminals or terminal in self.terminals)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """`bundle`: the pairs that terminals are to trust, the newest first; `active`: the number of the one that is served.
+
+    `older`: further pairs that a trust file may still name, by number; none of them is withdrawn. `own_host`: the name or
+    address under which terminals reach pbxcerts, "" where none is known.
+    """
+
+    bundle: tuple[Pair, ...] = ()
+    active: int | None = None
+    older: Mapping[int, Pair] = MappingProxyType({})
+    own_host: str = ""
+    types: Mapping[int, KnownType] = MappingProxyType({})
+    terminals: tuple[KnownTerminal, ...] = ()
+    windows: tuple[Window, ...] = ()
+    _trust: dict[str, bytes | None] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def by_mac(self) -> dict[str, KnownTerminal]:
+        return {one.mac: one for one in self.terminals if one.mac}
+
+    @cached_property
+    def by_path_secret(self) -> dict[str, KnownTerminal]:
+        return {one.path_secret: one for one in self.terminals}
+
+    @cached_property
+    def by_token(self) -> dict[str, KnownTerminal]:
+        """By the SHA-256 of its token (`terminals.device_tokens.token_hash`)."""
+        return {one.token_sha256: one for one in self.terminals if one.token_sha256}
+
+    def type_of(self, terminal: KnownTerminal) -> KnownType:
+        return self.types[terminal.type]
+
+    def window_for(self, terminal: KnownTerminal, now: datetime) -> Window | None:
+        return next((window for window in self.windows if window.is_open_for(terminal.key, now)), None)
+
+    def trust_content(self, terminal_type: KnownType, version: str) -> bytes | None:
+        """The trust file of this version, the one in force or an older one; None where it is not given out.
+
+        An older one is given out only while it holds the root of the active pair, or the phone could not place a call, and
+        nothing that was withdrawn.
+        """
+        if terminal_type.trust is not None and terminal_type.trust.version == version:
+            return terminal_type.trust.content
+        if self.active not in generations_of(version):
+            return None
+        if version not in self._trust and len(self._trust) < 1000:
+            self._trust[version] = self._rebuilt(version)
+        return self._trust.get(version)
+
+    def _rebuilt(self, version: str) -> bytes | None:
+        """Certificates never change, so an older file is put together again and known by its hash."""
+        numbers, _dot, digest = version.partition(".")
+        pairs = [self.older.get(int(number)) for number in numbers.split("-")]
+        known = [pair for pair in pairs if pair is not None]
+        if len(known) != len(pairs):
+            return None
+        both = b"".join(chain.from_iterable((pair.root_pem, pair.host_pem) for pair in known))
+        roots = b"".join(pair.root_pem for pair in known)
+        hosts = b"".join(pair.host_pem for pair in known)
+        for content in (both, roots, hosts):
+            if hashlib.sha256(content).hexdigest()[:8] == digest:
+                return content
+        return None
+
+
+def read() -> Snapshot:
+    """From the database, in a thread. A few queries, whatever the number of terminals."""
+    now = timekeeping.current_clock()
+    situation = Situation.load(now)
+    general = situation.general
+    pairs = {
+        number: Pair(number, root.encode(), host.encode(), sha256)
+        for number, root, host, sha256 in Generation.objects.exclude(root_pem="")
+        .filter(withdrawn_at=None)
+        .order_by("-number")
+        .values_list("number", "root_pem", "host_pem", "root_sha256")[:OLD_VERSIONS_OF]
+    }
+    bundle = tuple(
+        Pair(one.number, one.root_pem.encode(), one.host_pem.encode(), one.root_sha256) for one in situation.in_bundle
+    )
+    return Snapshot(
+        bundle=bundle,
+        active=situation.active.number if situation.active else None,
+        older=pairs,
+        own_host=own_host(general),
+        types={one.pk: _type(situation, one) for one in TerminalType.objects.all()},
+        terminals=tuple(
+            KnownTerminal(*row)
+            for row in Terminal.objects.order_by().values_list(
+                "pk",
+                "number",
+                "mac",
+                "type_id",
+                "path_secret",
+                "token_sha256",
+                "address",
+                "own_lines",
+                "enabled",
+            )
+        ),
+        windows=_windows(),
+    )
+
+
+def _type(situation: Situation, row: TerminalType) -> KnownType:
+    try:
+        trust = trust_file(situation, row)
+    except NoTrustFile:
+        trust = None
+    return KnownType(method=row.method, model=row.model, own_lines=row.own_lines, trust=trust)
+
+
+def _windows() -> tuple[Window, ...]:
+    rows = BootstrapWindow.objects.filter(closes_at__gt=datetime.now(UTC)).prefetch_related("terminals")
+    return tuple(
+        Window(
+            row.pk,
+            row.opened_at,
+            row.closes_at,
+            row.all_terminals,
+            frozenset(terminal.pk for terminal in row.terminals.all()),
+        )
+        for row in rows
+    )
+
+
+def own_host(general: General) -> str:
+    """A name is preferred to an address: it stays when the address changes. IPv6 in brackets, as a URL wants it."""
+    candidates = [*general.own_names, *general.own_addresses]
+    if not candidates and general.on_this_machine:
+        candidates = [name for name in [general.fqdn, *general.dns_names, *general.ip_addresses] if name]
+    host = candidates[0] if candidates else ""
+    return f"[{host}]" if ":" in host else host
+
+
+def commits() -> str:
+    """Changes with every commit of another connection; costs microseconds."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA data_version")
+        else:
+            # The transactions in progress are a part of it: one that ends changes it.
+            cursor.execute("SELECT pg_current_snapshot()::text")
+        return str(cursor.fetchone()[0])
+
+
+class Snapshots:
+    """`current` is the newest snapshot. `run` is a task in the event loop; the reading is done in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.current = Snapshot()
+        self.ready = asyncio.Event()
+        self._seen = ""
+        self._read_at = 0.0
+        self._thread = ThreadPoolExecutor(1, "snapshot")
+
+    async def run(self, ending: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while not ending.is_set():
+                anew = loop.time() - self._read_at >= READ_ANEW_EVERY
+                newer = await loop.run_in_executor(self._thread, self._newer, anew)
+                if newer is not None:
+                    self.current = newer
+                    self._read_at = loop.time()
+                    self.ready.set()
+                try:
+                    await asyncio.wait_for(ending.wait(), LOOKED_EVERY)
+                except TimeoutError:
+                    continue
+        finally:
+            self._thread.submit(connections.close_all)
+            self._thread.shutdown(wait=False)
+
+    def _newer(self, anew: bool) -> Snapshot | None:  # noqa: FBT001 - positional for the executor
+        """In the thread. The one that was read last goes on being used while the database cannot be read."""
+        close_old_connections()
+        try:
+            seen = commits()
+            if seen == self._seen and not anew:
+                return None
+            snapshot = read()
+            # Built here, not at the first request in the event loop.
+            _ = snapshot.by_mac, snapshot.by_path_secret, snapshot.by_token
+            self._seen = seen
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("The terminals' files are answered from what was read before: %s", error)
+            return None
+        return snapshot
