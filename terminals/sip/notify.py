@@ -212,7 +212,8 @@ class _Sending:
     def lost(self, channel: Channel) -> None:
         """Each request on it goes once more over a new connection; as it is the same, who has it already knows it."""
         self._connections.forget(channel)
-        for attempt in [attempt for attempt in self._attempts.values() if attempt.channel is channel]:
+        open_ones = [attempt for attempt in self._attempts.values() if attempt.is_open]
+        for attempt in [attempt for attempt in open_ones if attempt.channel is channel]:
             if attempt.sent_twice:
                 self._fail(attempt, Silence.CONNECTION_LOST)
             else:

@@ -355,6 +355,26 @@ class TestConnections:
         first, second = server.requests
         assert str(first.headers) == str(second.headers)
 
+    def test_a_loss_concerns_no_other_next_hop(self):
+        async def lose(phone):
+            # Until the other one has been answered, whose answer is remembered for a while.
+            await asyncio.sleep(0.2)
+            await phone.drop()
+
+        def behave(phone, request):
+            if phone.connections == 1:
+                phone.losing = asyncio.create_task(lose(phone))
+                return []
+            return [answer(request)]
+
+        async def scenario():
+            async with Phone(behave, transport="tcp") as server, Phone() as other:
+                return await ask(a_notify(server, 0), a_notify(other, 1)), other
+
+        answers, other = run(scenario())
+        assert [answered.status for answered in answers] == [200, 200]
+        assert len(other.requests) == 1
+
     def test_one_that_is_lost_again_is_given_up(self):
         def behave(phone, request):
             phone.losing = asyncio.create_task(phone.drop())
