@@ -29,6 +29,7 @@ CLAIMS_FOR = timedelta(seconds=22)
 ANSWERS_FOR = timedelta(seconds=35)
 # Where somebody waits for the worker.
 HURRIED_ANSWERS_FOR = timedelta(seconds=5)
+# Terminals that are exchanged in service are back in moments; for those that restart the next heartbeat is soon enough.
 SHORTEST_PAUSE = timedelta(milliseconds=50)
 LONGEST_PAUSE = timedelta(seconds=2)
 
@@ -261,20 +262,19 @@ def run(
         if asks:
             asked.update((ask.key, ask) for ask in asks)
             sender.ask(asks)
+        pause = SHORTEST_PAUSE if asks else min(pause * 2, LONGEST_PAUSE)
         if asked:
-            answers = sender.answers(SHORTEST_PAUSE if wait_for_more else LONGEST_PAUSE)
+            answers = sender.answers(pause)
             installations.record(answers, now=start + stopwatch.elapsed())
             for answer in answers:
-                asked.pop(answer.ask.key, None)
+                del asked[answer.ask.key]
+                pause = SHORTEST_PAUSE
             if until is not None and stopwatch.elapsed() >= until:
                 break
-        elif wait_for_more:
+        elif wait_for_more and pause < LONGEST_PAUSE:
             stopwatch.pause(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
         else:
             break
-        if asks:
-            pause = SHORTEST_PAUSE
     installations.interrupted(list(asked.values()), now=start + stopwatch.elapsed())
 
 
