@@ -9,7 +9,13 @@ from pbxcerts import env
 
 
 class HostKeyError(Exception):
-    """The key list is missing or cannot be read, or it lacks the key that a host key was encrypted with."""
+    """HostKeyError     the key list is missing or cannot be read
+    └── HostKeyLost  it can, but lacks the key that a host key was encrypted with
+    """
+
+
+class HostKeyLost(HostKeyError):
+    pass
 
 
 def encrypt(host_key: SecretPem) -> bytes:
@@ -17,14 +23,14 @@ def encrypt(host_key: SecretPem) -> bytes:
     if not Generation.objects.filter(host_key__isnull=False).exists():
         # Only then: a new list in place of one that is lost, or not mounted, would hide what has happened.
         make_key_list()
-    return _key_list().encrypt(host_key.reveal())
+    return key_list().encrypt(host_key.reveal())
 
 
 def decrypt(token: bytes | memoryview) -> SecretPem:
     try:
-        return SecretPem(_key_list().decrypt(bytes(token)))
+        return SecretPem(key_list().decrypt(bytes(token)))
     except InvalidToken:
-        raise HostKeyError(f"no key in {settings.KEY_FILE} decrypts this host key") from None
+        raise HostKeyLost(f"no key in {settings.KEY_FILE} decrypts this host key") from None
 
 
 def make_key_list() -> None:
@@ -36,7 +42,8 @@ def make_key_list() -> None:
         raise HostKeyError(f"the key list {settings.KEY_FILE} cannot be made: {error.strerror}") from error
 
 
-def _key_list() -> MultiFernet:
+def key_list() -> MultiFernet:
+    """All keys of the list; the first encrypts. Raises HostKeyError."""
     try:
         lines = settings.KEY_FILE.read_text().split()
         return MultiFernet([Fernet(line) for line in lines])

@@ -34,27 +34,31 @@ def observe(
     ready: Readiness | None = None,
     published: Store | None = None,
     in_order: bool = False,
+    mended: tuple[str, ...] = (),
 ) -> Observations:
     """Everything that the warnings need beside the situation; asks the disk and the terminals, but no port.
 
-    `in_order`: the file system has just been found, or made, as it is wanted.
+    `in_order`: the file system has just been found, or made, as it is wanted; `mended`: what differed before.
     """
     failure = heartbeat.publish_failure
-    differences: list[str] = []
-    if not in_order:
-        published = published or store()
-        try:
-            wanted = situation.publication()
-            differences = published.differences(wanted) if wanted.pairs else []
-        except (StoreError, HostKeyError) as error:
-            failure = str(error)
-        if differences and published.is_busy:
-            # They are on their way.
-            differences = []
+    differences = list(mended)
+    lost: tuple[int, ...] = ()
+    published = published or store()
+    try:
+        wanted = situation.publication()
+        lost = wanted.lost
+        if wanted.pairs and not in_order:
+            differences = published.differences(wanted)
+    except (StoreError, HostKeyError) as error:
+        failure = str(error)
+    if differences and published.is_busy:
+        # They are on their way.
+        differences = []
     return Observations(
         readiness=ready if ready is not None else readiness(situation, terminals()),
         publish_failure=failure,
         differences=tuple(differences),
+        lost_keys=lost,
         presented=heartbeat.presented,
         local_addresses=frozenset(interface_addresses()),
         last_run=heartbeat.last_run,

@@ -76,12 +76,16 @@ class PublishedPair:
 
 @dataclass(frozen=True)
 class Publication:
-    """All that belongs on the file system at one moment. `bundle` holds the certificates of the trust bundle in order."""
+    """All that belongs on the file system at one moment. `bundle` holds the certificates of the trust bundle in order.
+
+    `lost`: pairs whose key no key of the list decrypts; what was published of them before is left as it is.
+    """
 
     pairs: tuple[PublishedPair, ...]
     current: int | None
     next: int | None
     bundle: tuple[x509.Certificate, ...]
+    lost: tuple[int, ...] = ()
 
     @property
     def trust_pem(self) -> bytes:
@@ -153,6 +157,8 @@ class Store:
                 if wanted.bundle:
                     self._mend(self.path / wanted.links["trust.pem"], wanted.trust_pem)
                 for name, target in wanted.links.items():
+                    if not (self.path / target).exists():
+                        raise StoreError(f"{self.path / target}: not there, and its host key cannot be decrypted")
                     self._point(name, target)
             except (OSError, StoreError):
                 # A full disk gets back what was half written, and no key lies about while it is tried again.
@@ -162,7 +168,7 @@ class Store:
             if wanted.next is None and self.target("next"):
                 (self.path / "next").unlink()
                 _flush_directory(self.path)
-            self._forget_keys(keep={pair.number for pair in wanted.pairs if pair.host_key is not None})
+            self._forget_keys(keep={*wanted.lost, *(pair.number for pair in wanted.pairs if pair.host_key is not None)})
 
     def differences(self, wanted: Publication) -> list[str]:
         """The paths under the store that are not as wanted; empty when all is well. Raises StoreError."""

@@ -36,13 +36,15 @@ HELD_AT_MOST_UNTIL = timedelta(hours=24)
 class Outcome:
     """What a round left: the last reading, whether anything was done, and why publishing failed ("" where it did not).
 
-    `was_busy`: another process was publishing, so this round says nothing about the file system.
+    `was_busy`: another process was publishing, so this round says nothing about the file system. `mended`: what was found
+    changed under the store although nobody had done anything, and was put right.
     """
 
     situation: Situation
     did: bool = False
     publish_failure: str = ""
     was_busy: bool = False
+    mended: tuple[str, ...] = ()
 
 
 def reconcile(
@@ -74,15 +76,16 @@ def reconcile(
                 if switched:
                     # That may have taken minutes: what follows from it is judged by a clock that is read then.
                     break
-            if _publish(situation, server):
-                did = True
+            differed, forgot = _publish(situation, server)
+            mended = () if did or forgot else tuple(differed)
+            did = did or forgot or bool(differed)
     except (StoreBusy, states.Overtaken) as other:
         logger.info("another process was faster: %s", other)
         return Outcome(Situation.load(clock), did=did, was_busy=True)
     except (StoreError, HostKeyError) as error:
         logger.warning("publishing failed: %s", error)
         return Outcome(Situation.load(clock), did=did, publish_failure=str(error))
-    return Outcome(situation, did=did)
+    return Outcome(situation, did=did, mended=mended)
 
 
 def _step(situation: Situation, terminals: Terminals, server: Server) -> bool:
@@ -208,19 +211,19 @@ def _generate(situation: Situation) -> bool:
     return True
 
 
-def _publish(situation: Situation, server: Server) -> bool:
-    """Mend what differs, then let go of keys that nobody needs any more. Returns whether anything was done."""
+def _publish(situation: Situation, server: Server) -> tuple[list[str], bool]:
+    """Mend what differs, then let go of keys that nobody needs any more. Returns what differed, and whether a key went."""
     wanted = situation.publication()
     forgotten = [row.number for row in situation.generations if row.host_key is not None and row not in situation.keyed]
-    differs = bool(server.store.differences(wanted)) if wanted.pairs or wanted.bundle else False
-    if differs or forgotten:
+    differences = server.store.differences(wanted) if wanted.pairs or wanted.bundle else []
+    if differences or forgotten:
         server.store.publish(wanted)
     if forgotten:
         served = server.store.current
         Generation.objects.filter(number__in=[number for number in forgotten if number != served]).update(
             host_key=None, key_deleted_at=situation.clock.best
         )
-    return differs or bool(forgotten)
+    return differences, bool(forgotten)
 
 
 def publish(clock: Clock, server: Server) -> Situation:

@@ -13,6 +13,7 @@ from django.db.models import Max, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from certificates import host_keys
+from certificates.host_keys import HostKeyLost
 from certificates.models import Generation, Settings, Switch
 from certificates.pki import formats, lifetime
 from certificates.pki.lifetime import Due, MakeBecause
@@ -301,16 +302,21 @@ class Situation:
         )
 
     def publication(self) -> Publication:
-        """What belongs on the file system now. Raises HostKeyError."""
+        """What belongs on the file system now. Raises HostKeyError where the key list cannot be read at all."""
+        pairs, lost = [], []
+        for pair in self.keyed:
+            assert pair.host_key is not None  # noqa: S101 - that is what keyed means
+            try:
+                pairs.append(PublishedPair(pair.number, pair.root, pair.host, host_keys.decrypt(pair.host_key)))
+            except HostKeyLost:
+                # It stays as it was published; the others must not wait for it.
+                lost.append(pair.number)
         return Publication(
-            pairs=tuple(
-                PublishedPair(pair.number, pair.root, pair.host, host_keys.decrypt(pair.host_key))
-                for pair in self.keyed
-                if pair.host_key is not None
-            ),
+            pairs=tuple(pairs),
             current=self.active.number if self.active else None,
             next=self.pending.number if self.pending in self.keyed else None,
             bundle=self.bundle,
+            lost=tuple(lost),
         )
 
     def with_clock(self, clock: Clock) -> Situation:

@@ -119,6 +119,8 @@ def _refusal(switch: Switch, situation: Situation) -> str:
     active = situation.active.number if situation.active else None
     if to is None or to.host_key is None or not situation.is_valid(to):
         return "not valid now"
+    if to.number in situation.publication().lost:
+        return "key lost"
     if switch.why == Why.REPEAT:
         return "" if to == situation.active else "no longer active"
     if switch.away_from_id != active or to.state not in {State.PREPARED, State.HELD, State.SUPERSEDED}:

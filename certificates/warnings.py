@@ -183,6 +183,15 @@ PUBLISH_FAILED = Kind(
     _("The certificates can't be put on the file system: %(error)s. It is tried again every minute."),
     cleared=_("The certificates are on the file system again."),
 )
+KEY_LOST = Kind(
+    "key_lost",
+    Severity.CRITICAL,
+    _(
+        "The host key of generation %(number)s can't be decrypted: a key is missing in the key list. What is published stays in "
+        "service. Restore the key list, or generate now."
+    ),
+    cleared=_("Every host key can be decrypted."),
+)
 FILES_DIFFER = Kind(
     "files_differ",
     Severity.CRITICAL,
@@ -210,6 +219,7 @@ class Observations:
     readiness: Readiness = field(default_factory=Readiness)
     publish_failure: str = ""
     differences: tuple[str, ...] = ()
+    lost_keys: tuple[int, ...] = ()
     presented: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     local_addresses: frozenset[str] | None = None
     last_run: datetime | None = None
@@ -259,6 +269,8 @@ def _all(situation: Situation, seen: Observations) -> Iterator[Notice]:
         yield Notice(PUBLISH_FAILED, params={"error": seen.publish_failure})
     elif seen.differences:
         yield Notice(FILES_DIFFER, params={"files": ", ".join(seen.differences)})
+    for number in seen.lost_keys:
+        yield Notice(KEY_LOST, subject=str(number), params={"number": number})
     yield from _server_warnings(situation, seen)
     if situation.active is not None:
         yield from _active_warnings(situation, situation.active)

@@ -90,6 +90,7 @@ _UNEXPECTED = (
 _REFUSED_SWITCHES: dict[str, Text] = {
     "not valid now": gettext_lazy("The pair was not valid at that time, or its key was gone."),
     "no longer active": gettext_lazy("The pair was no longer the active one."),
+    "key lost": gettext_lazy("Its host key can't be decrypted: a key is missing in the key list."),
     "overtaken": gettext_lazy("Another change came first."),
 }
 

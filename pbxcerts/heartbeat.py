@@ -82,11 +82,14 @@ def _remember(outcome: Outcome, rollout: Rollout | None, heartbeat: Heartbeat, s
     """What was seen, for the pages and as event messages; the beat itself last, as the proof that all went through."""
     situation = outcome.situation
     heartbeat.presented = look_if_due(situation, heartbeat.presented, did=outcome.did)
+    # After a failure it is no surprise that files differ.
+    mended = () if heartbeat.publish_failure else outcome.mended
     if not outcome.was_busy:
         heartbeat.publish_failure = outcome.publish_failure
     # With the beat before this one: a heartbeat that was missing can only say so when it is back.
     in_order = not (outcome.was_busy or outcome.publish_failure)
-    true_now = warnings.warnings(situation, observe(situation, heartbeat, published=store, in_order=in_order))
+    seen = observe(situation, heartbeat, published=store, in_order=in_order, mended=mended)
+    true_now = warnings.warnings(situation, seen)
     of_terminals = terminal_warnings.warnings(situation, rollout)
     events.reconcile([*true_now, *of_terminals, *process_warnings.warnings()], now=situation.clock.now)
     Heartbeat.objects.update(

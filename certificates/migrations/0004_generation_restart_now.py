@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('certificates', '0003_generation_indexes'),
+        ("certificates", "0003_generation_indexes"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='generation',
-            name='restart_now',
-            field=models.BooleanField(default=False, verbose_name='telephones restart now'),
+            model_name="generation",
+            name="restart_now",
+            field=models.BooleanField(default=False, verbose_name="telephones restart now"),
         ),
     ]

@@ -79,15 +79,16 @@ def test_what_another_process_is_just_publishing_is_no_difference(now_running):
     assert seen.differences == ("generations/0001/host.pem",)
 
 
-def test_what_somebody_changed_is_mended_within_a_minute_without_a_word(now_running):
+def test_what_somebody_changed_is_told_and_mended_within_a_minute(now_running):
     key = now_running.published("generations/0001/host.key")
     right = key.read_bytes()
     key.write_bytes(b"")
     outcome = beat(now_running)
     assert outcome.did
     assert key.read_bytes() == right
-    assert "files_differ" not in open_messages()
+    assert "host.key" in open_messages()["files_differ"].params["files"]
     assert not beat(now_running).did
+    assert "files_differ" not in open_messages()
 
 
 # -- the ports --------------------------------------------------------------------------------------------------------

@@ -9,8 +9,11 @@ from cryptography.fernet import Fernet
 from certificates import host_keys
 from certificates.host_keys import HostKeyError
 from certificates.models import Generation
+from certificates.observing import observe
 from certificates.pki.keys import SecretPem
+from certificates.warnings import warnings
 from pbxcerts import env
+from pbxcerts.system.models import Heartbeat
 
 pytestmark = pytest.mark.django_db
 
@@ -46,19 +49,46 @@ def test_the_first_key_encrypts_and_all_decrypt(key_file):
         host_keys.decrypt(by_old)
 
 
+def lost_keys(world):
+    situation = world.situation
+    seen = observe(situation, Heartbeat.load(), published=world.store)
+    return [notice.params["number"] for notice in warnings(situation, seen) if notice.id == "key_lost"]
+
+
 def test_a_key_that_was_taken_out_too_early_loses_nothing(running, key_file):
-    """The pair stays served; with the key put back into the list all goes on."""
+    """The pair stays served, the page says it, and with the key put back into the list all goes on."""
     old = key_file.read_text()
     key_file.write_text(a_key())
-    outcome = running.beat()
-    assert "no key in" in outcome.publish_failure
+
+    assert running.beat().publish_failure == ""
+    assert lost_keys(running) == [1]
     assert running.store.current == 1
     assert running.published("current/host.key").exists()
     assert Generation.objects.get(number=1).host_key is not None
+
     key_file.write_text(f"{a_key()}\n{old}")
-    assert running.beat().publish_failure == ""
+    running.beat()
+    assert lost_keys(running) == []
+
+
+def test_a_new_pair_leads_out_of_a_lost_key(running, key_file):
+    key_file.write_text(a_key())
+
     running.generate(at_once=True)
+
+    assert running.states == {1: "superseded", 2: "active"}
     assert running.store.current == 2
+    assert running.published("current/host.key").exists()
+
+
+def test_a_pair_whose_key_is_lost_is_never_switched_to(running, key_file):
+    running.generate()
+    key_file.write_text(a_key())
+
+    switch = running.activate()
+
+    assert (switch.outcome, switch.reload_failure) == ("refused", "key lost")
+    assert running.store.current == 1
 
 
 def test_a_list_that_is_gone_is_told_and_no_new_one_hides_it(running, key_file):

@@ -202,6 +202,7 @@ CASES = [
     ),
     (warnings.GENERATION_MISSED, "scene", at(NIGHT + 2 * HOUR), lambda scene: scene.world.at(NIGHT + DAY).beat()),
     (warnings.PUBLISH_FAILED, "scene", seeing(publish_failure="No space left on device"), seeing(publish_failure="")),
+    (warnings.KEY_LOST, "scene", seeing(lost_keys=(1,)), seeing(lost_keys=())),
     (warnings.FILES_DIFFER, "scene", seeing(differences=("current",)), seeing(differences=())),
     (
         warnings.PRESENTS_OTHER,
