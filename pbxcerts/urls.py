@@ -12,6 +12,7 @@ handler403 = "pbxcerts.error_pages.forbidden"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="certificates:overview"), name="home"),
     path("certificates/", include("certificates.urls")),
+    path("terminals/", include("terminals.urls")),
     path("system/", include("pbxcerts.system.urls")),
     path("login/", account.LogIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),

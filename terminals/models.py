@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -118,6 +121,11 @@ class TerminalType(models.Model):
         return self.name
 
 
+def new_path_secret() -> str:
+    """256 random bits, as a part of a path."""
+    return secrets.token_urlsafe(32)
+
+
 class Terminal(models.Model):
     """One telephone. Its number is its address of record at the communication server.
 
@@ -138,7 +146,7 @@ class Terminal(models.Model):
     enabled = models.BooleanField(_("enabled"), default=True)
     notes = models.TextField(_("notes"), blank=True)
     own_lines = models.TextField(_("own lines of the configuration file"), blank=True)
-    path_secret = models.CharField(max_length=43, unique=True)
+    path_secret = models.CharField(max_length=43, unique=True, default=new_path_secret, editable=False)
     token_sha256 = models.CharField(max_length=64, blank=True)
     firmware = models.CharField(_("firmware"), max_length=64, blank=True)
     last_contact = models.DateTimeField(_("last contact"), null=True)
@@ -156,6 +164,12 @@ class Terminal(models.Model):
             models.CheckConstraint(
                 condition=Q(mac=None) | Q(mac__regex=r"^[0-9A-F]{12}$"), name="mac_is_12_hex_digits"
             ),
+        ]
+        indexes = [
+            # The orders of the list beside those of number and MAC, whose constraints have an index.
+            models.Index(fields=["name", "number"], name="terminal_by_name"),
+            models.Index(fields=["type", "number"], name="terminal_by_type"),
+            models.Index(fields=["last_contact", "number"], name="terminal_by_contact"),
         ]
 
     def __str__(self) -> str:
@@ -337,3 +351,17 @@ class BootstrapWindow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.opened_at:%Y-%m-%d %H:%M} to {self.closes_at:%H:%M}"
+
+
+class ImportFile(models.Model):
+    """A CSV file between its preview and its import: one for each person, replaced by the next (`terminals.imports`)."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    content = models.BinaryField()  # encrypted: it may hold SIP passwords
+    uploaded_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("file to be imported")
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.uploaded_at:%Y-%m-%d %H:%M}"

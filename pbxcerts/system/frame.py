@@ -42,4 +42,6 @@ def _section(request: HttpRequest) -> str:
     match = request.resolver_match
     if match is None:
         return ""
-    return (match.url_name or "").partition("_")[0] if match.namespace == "system" else match.namespace
+    if match.namespace == "system":
+        return (match.url_name or "").partition("_")[0]
+    return match.namespace.rpartition(":")[2]

@@ -5,210 +5,458 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('certificates', '0004_generation_restart_now'),
+        ("certificates", "0004_generation_restart_now"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Discovered',
+            name="Discovered",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('mac', models.CharField(max_length=12, unique=True, verbose_name='MAC')),
-                ('model', models.CharField(blank=True, max_length=32, verbose_name='model')),
-                ('firmware', models.CharField(blank=True, max_length=64, verbose_name='firmware')),
-                ('address', models.CharField(blank=True, max_length=64, verbose_name='address')),
-                ('first_seen', models.DateTimeField(verbose_name='first seen')),
-                ('last_seen', models.DateTimeField(verbose_name='last seen')),
-                ('requests', models.PositiveIntegerField(default=1, verbose_name='requests')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("mac", models.CharField(max_length=12, unique=True, verbose_name="MAC")),
+                ("model", models.CharField(blank=True, max_length=32, verbose_name="model")),
+                ("firmware", models.CharField(blank=True, max_length=64, verbose_name="firmware")),
+                ("address", models.CharField(blank=True, max_length=64, verbose_name="address")),
+                ("first_seen", models.DateTimeField(verbose_name="first seen")),
+                ("last_seen", models.DateTimeField(verbose_name="last seen")),
+                ("requests", models.PositiveIntegerField(default=1, verbose_name="requests")),
             ],
             options={
-                'verbose_name': 'discovered phone',
-                'ordering': ['-last_seen'],
+                "verbose_name": "discovered phone",
+                "ordering": ["-last_seen"],
             },
         ),
         migrations.CreateModel(
-            name='Terminal',
+            name="Terminal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.CharField(max_length=64, unique=True, verbose_name='number')),
-                ('name', models.CharField(blank=True, max_length=128, verbose_name='name')),
-                ('mac', models.CharField(blank=True, max_length=12, null=True, unique=True, verbose_name='MAC')),
-                ('address', models.CharField(blank=True, max_length=64, verbose_name='address')),
-                ('transport', models.CharField(choices=[('udp', 'UDP'), ('tcp', 'TCP'), ('tls', 'TLS')], default='udp', max_length=3, verbose_name='transport')),
-                ('way', models.CharField(blank=True, choices=[('server', 'through the communication server'), ('direct', 'straight to the terminal')], max_length=6, verbose_name='way')),
-                ('sip_user', models.CharField(blank=True, max_length=128, verbose_name='SIP user')),
-                ('sip_realm', models.CharField(blank=True, max_length=253, verbose_name='realm of the SIP user')),
-                ('sip_password', models.BinaryField(null=True)),
-                ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
-                ('notes', models.TextField(blank=True, verbose_name='notes')),
-                ('own_lines', models.TextField(blank=True, verbose_name='own lines of the configuration file')),
-                ('path_secret', models.CharField(max_length=43, unique=True)),
-                ('token_sha256', models.CharField(blank=True, max_length=64)),
-                ('firmware', models.CharField(blank=True, max_length=64, verbose_name='firmware')),
-                ('last_contact', models.DateTimeField(null=True, verbose_name='last contact')),
-                ('last_address', models.CharField(blank=True, max_length=64)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.CharField(max_length=64, unique=True, verbose_name="number")),
+                ("name", models.CharField(blank=True, max_length=128, verbose_name="name")),
+                ("mac", models.CharField(blank=True, max_length=12, null=True, unique=True, verbose_name="MAC")),
+                ("address", models.CharField(blank=True, max_length=64, verbose_name="address")),
+                (
+                    "transport",
+                    models.CharField(
+                        choices=[("udp", "UDP"), ("tcp", "TCP"), ("tls", "TLS")],
+                        default="udp",
+                        max_length=3,
+                        verbose_name="transport",
+                    ),
+                ),
+                (
+                    "way",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("server", "through the communication server"),
+                            ("direct", "straight to the terminal"),
+                        ],
+                        max_length=6,
+                        verbose_name="way",
+                    ),
+                ),
+                ("sip_user", models.CharField(blank=True, max_length=128, verbose_name="SIP user")),
+                ("sip_realm", models.CharField(blank=True, max_length=253, verbose_name="realm of the SIP user")),
+                ("sip_password", models.BinaryField(null=True)),
+                ("enabled", models.BooleanField(default=True, verbose_name="enabled")),
+                ("notes", models.TextField(blank=True, verbose_name="notes")),
+                ("own_lines", models.TextField(blank=True, verbose_name="own lines of the configuration file")),
+                ("path_secret", models.CharField(max_length=43, unique=True)),
+                ("token_sha256", models.CharField(blank=True, max_length=64)),
+                ("firmware", models.CharField(blank=True, max_length=64, verbose_name="firmware")),
+                ("last_contact", models.DateTimeField(null=True, verbose_name="last contact")),
+                ("last_address", models.CharField(blank=True, max_length=64)),
             ],
             options={
-                'verbose_name': 'terminal',
-                'ordering': ['number'],
+                "verbose_name": "terminal",
+                "ordering": ["number"],
             },
         ),
         migrations.CreateModel(
-            name='DeliverySettings',
+            name="DeliverySettings",
             fields=[
-                ('singleton', models.BooleanField(default=True, editable=False, primary_key=True, serialize=False)),
-                ('version', models.PositiveIntegerField(default=0, editable=False)),
-                ('proxy_host', models.CharField(blank=True, max_length=253, verbose_name='address of the outbound proxy')),
-                ('proxy_port', models.PositiveIntegerField(default=5061, verbose_name='port')),
-                ('proxy_transport', models.CharField(choices=[('udp', 'UDP'), ('tcp', 'TCP'), ('tls', 'TLS')], default='tls', max_length=3, verbose_name='transport')),
-                ('sip_domain', models.CharField(blank=True, max_length=253, verbose_name='SIP domain')),
-                ('account_user', models.CharField(blank=True, max_length=128, verbose_name='account')),
-                ('account_password', models.BinaryField(null=True)),
-                ('window_hours', models.PositiveSmallIntegerField(default=4, verbose_name='restarts from the time of generation for (hours)')),
-                ('waves', models.BooleanField(default=True, verbose_name='waves')),
-                ('at_once', models.PositiveSmallIntegerField(default=20, verbose_name='at most at once')),
-                ('second_wave_percent', models.PositiveSmallIntegerField(default=5, verbose_name='second wave (%)')),
-                ('third_wave_percent', models.PositiveSmallIntegerField(default=25, verbose_name='third wave (%)')),
-                ('stop_percent', models.PositiveSmallIntegerField(default=5, verbose_name='stop above failures of a wave (%)')),
-                ('stop_among_first', models.PositiveSmallIntegerField(default=2, verbose_name='stop at failures among the first')),
+                ("singleton", models.BooleanField(default=True, editable=False, primary_key=True, serialize=False)),
+                ("version", models.PositiveIntegerField(default=0, editable=False)),
+                (
+                    "proxy_host",
+                    models.CharField(blank=True, max_length=253, verbose_name="address of the outbound proxy"),
+                ),
+                ("proxy_port", models.PositiveIntegerField(default=5061, verbose_name="port")),
+                (
+                    "proxy_transport",
+                    models.CharField(
+                        choices=[("udp", "UDP"), ("tcp", "TCP"), ("tls", "TLS")],
+                        default="tls",
+                        max_length=3,
+                        verbose_name="transport",
+                    ),
+                ),
+                ("sip_domain", models.CharField(blank=True, max_length=253, verbose_name="SIP domain")),
+                ("account_user", models.CharField(blank=True, max_length=128, verbose_name="account")),
+                ("account_password", models.BinaryField(null=True)),
+                (
+                    "window_hours",
+                    models.PositiveSmallIntegerField(
+                        default=4, verbose_name="restarts from the time of generation for (hours)"
+                    ),
+                ),
+                ("waves", models.BooleanField(default=True, verbose_name="waves")),
+                ("at_once", models.PositiveSmallIntegerField(default=20, verbose_name="at most at once")),
+                ("second_wave_percent", models.PositiveSmallIntegerField(default=5, verbose_name="second wave (%)")),
+                ("third_wave_percent", models.PositiveSmallIntegerField(default=25, verbose_name="third wave (%)")),
+                (
+                    "stop_percent",
+                    models.PositiveSmallIntegerField(default=5, verbose_name="stop above failures of a wave (%)"),
+                ),
+                (
+                    "stop_among_first",
+                    models.PositiveSmallIntegerField(default=2, verbose_name="stop at failures among the first"),
+                ),
             ],
             options={
-                'verbose_name': 'Delivery',
-                'constraints': [models.CheckConstraint(condition=models.Q(('singleton', True)), name='one_row_of_delivery'), models.CheckConstraint(condition=models.Q(('window_hours__range', (1, 12))), name='window_from_1_to_12_hours'), models.CheckConstraint(condition=models.Q(('at_once__range', (1, 500))), name='at_once_from_1_to_500'), models.CheckConstraint(condition=models.Q(('proxy_port__range', (1, 65535))), name='proxy_port_is_a_port'), models.CheckConstraint(condition=models.Q(('second_wave_percent__range', (1, 100)), ('third_wave_percent__range', (1, 100))), name='waves_are_percentages'), models.CheckConstraint(condition=models.Q(('stop_percent__range', (0, 100))), name='stop_is_a_percentage')],
+                "verbose_name": "Delivery",
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("singleton", True)), name="one_row_of_delivery"),
+                    models.CheckConstraint(
+                        condition=models.Q(("window_hours__range", (1, 12))), name="window_from_1_to_12_hours"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("at_once__range", (1, 500))), name="at_once_from_1_to_500"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("proxy_port__range", (1, 65535))), name="proxy_port_is_a_port"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("second_wave_percent__range", (1, 100)), ("third_wave_percent__range", (1, 100))
+                        ),
+                        name="waves_are_percentages",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("stop_percent__range", (0, 100))), name="stop_is_a_percentage"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Rollout',
+            name="Rollout",
             fields=[
-                ('generation', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='rollout', serialize=False, to='certificates.generation')),
-                ('state', models.CharField(choices=[('running', 'running'), ('paused', 'paused'), ('stopped', 'stopped: too many failures'), ('ended', 'ended')], default='running', max_length=7, verbose_name='state')),
-                ('started_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('ended_because', models.CharField(blank=True, choices=[('replaced', 'a newer generation took its place'), ('discarded', 'the generation was discarded'), ('withdrawn', 'the generation was withdrawn'), ('over', 'the generation is no longer handed out')], max_length=9)),
-                ('changed_by', models.CharField(blank=True, max_length=150)),
-                ('changed_at', models.DateTimeField(null=True)),
-                ('restart_now', models.BooleanField(default=False, verbose_name='restart outside the window')),
+                (
+                    "generation",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="rollout",
+                        serialize=False,
+                        to="certificates.generation",
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("running", "running"),
+                            ("paused", "paused"),
+                            ("stopped", "stopped: too many failures"),
+                            ("ended", "ended"),
+                        ],
+                        default="running",
+                        max_length=7,
+                        verbose_name="state",
+                    ),
+                ),
+                ("started_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "ended_because",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("replaced", "a newer generation took its place"),
+                            ("discarded", "the generation was discarded"),
+                            ("withdrawn", "the generation was withdrawn"),
+                            ("over", "the generation is no longer handed out"),
+                        ],
+                        max_length=9,
+                    ),
+                ),
+                ("changed_by", models.CharField(blank=True, max_length=150)),
+                ("changed_at", models.DateTimeField(null=True)),
+                ("restart_now", models.BooleanField(default=False, verbose_name="restart outside the window")),
             ],
             options={
-                'verbose_name': 'rollout',
-                'ordering': ['-generation_id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['running', 'paused', 'stopped', 'ended'])), name='rollout_state_is_known'), models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', False), ('state', 'ended')), models.Q(models.Q(('state', 'ended'), _negated=True), ('ended_at', None)), _connector='OR'), name='a_rollout_that_ended_says_when')],
+                "verbose_name": "rollout",
+                "ordering": ["-generation_id"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["running", "paused", "stopped", "ended"])),
+                        name="rollout_state_is_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("ended_at__isnull", False), ("state", "ended")),
+                            models.Q(models.Q(("state", "ended"), _negated=True), ("ended_at", None)),
+                            _connector="OR",
+                        ),
+                        name="a_rollout_that_ended_says_when",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Link',
+            name="Link",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('token_sha256', models.CharField(max_length=64, unique=True)),
-                ('made_at', models.DateTimeField()),
-                ('made_by', models.CharField(blank=True, max_length=150)),
-                ('revoked_at', models.DateTimeField(null=True)),
-                ('opened_at', models.DateTimeField(null=True)),
-                ('generation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='certificates.generation')),
-                ('terminal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='links', to='terminals.terminal')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("token_sha256", models.CharField(max_length=64, unique=True)),
+                ("made_at", models.DateTimeField()),
+                ("made_by", models.CharField(blank=True, max_length=150)),
+                ("revoked_at", models.DateTimeField(null=True)),
+                ("opened_at", models.DateTimeField(null=True)),
+                (
+                    "generation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="certificates.generation"
+                    ),
+                ),
+                (
+                    "terminal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="links", to="terminals.terminal"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'personal link',
+                "verbose_name": "personal link",
             },
         ),
         migrations.CreateModel(
-            name='BootstrapWindow',
+            name="BootstrapWindow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('opened_at', models.DateTimeField()),
-                ('closes_at', models.DateTimeField()),
-                ('opened_by', models.CharField(max_length=150)),
-                ('all_terminals', models.BooleanField(default=False)),
-                ('terminals', models.ManyToManyField(related_name='+', to='terminals.terminal')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("opened_at", models.DateTimeField()),
+                ("closes_at", models.DateTimeField()),
+                ("opened_by", models.CharField(max_length=150)),
+                ("all_terminals", models.BooleanField(default=False)),
+                ("terminals", models.ManyToManyField(related_name="+", to="terminals.terminal")),
             ],
             options={
-                'verbose_name': 'bootstrap window',
-                'ordering': ['-opened_at'],
+                "verbose_name": "bootstrap window",
+                "ordering": ["-opened_at"],
             },
         ),
         migrations.CreateModel(
-            name='TerminalType',
+            name="TerminalType",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=64, unique=True, verbose_name='name')),
-                ('manufacturer', models.CharField(blank=True, max_length=64, verbose_name='manufacturer')),
-                ('method', models.CharField(choices=[('ip_system', 'IP system phone'), ('mitel_sip', 'Mitel SIP phone'), ('sip_standard', 'SIP standard terminal')], max_length=12, verbose_name='delivery')),
-                ('model', models.CharField(blank=True, max_length=32, verbose_name='model as the User-Agent names it')),
-                ('event', models.CharField(blank=True, max_length=64, verbose_name='event string of the NOTIFY')),
-                ('way', models.CharField(choices=[('server', 'through the communication server'), ('direct', 'straight to the terminal')], default='server', max_length=6, verbose_name='way of the NOTIFY')),
-                ('wants', models.CharField(choices=[('bundle', 'trust bundle (old and new certificates)'), ('root', 'root certificate'), ('host', 'host certificate')], default='bundle', max_length=6, verbose_name='wants')),
-                ('trust_format', models.CharField(choices=[('pem', 'PEM'), ('der', 'DER'), ('p7b', 'PKCS#7')], default='pem', max_length=3, verbose_name='format')),
-                ('size_limit', models.PositiveIntegerField(blank=True, null=True, verbose_name='largest file (bytes)')),
-                ('holds_only_one', models.BooleanField(default=False, verbose_name='holds only one certificate')),
-                ('waits_for_idle', models.BooleanField(default=True, verbose_name='waits until idle before a restart')),
-                ('verified', models.BooleanField(default=False, verbose_name='guide verified on a device')),
-                ('guide_de', models.TextField(blank=True, verbose_name='guide (German)')),
-                ('guide_en', models.TextField(blank=True, verbose_name='guide (English)')),
-                ('source', models.CharField(blank=True, max_length=200, verbose_name='source')),
-                ('own_lines', models.TextField(blank=True, verbose_name='own lines of the configuration file')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=64, unique=True, verbose_name="name")),
+                ("manufacturer", models.CharField(blank=True, max_length=64, verbose_name="manufacturer")),
+                (
+                    "method",
+                    models.CharField(
+                        choices=[
+                            ("ip_system", "IP system phone"),
+                            ("mitel_sip", "Mitel SIP phone"),
+                            ("sip_standard", "SIP standard terminal"),
+                        ],
+                        max_length=12,
+                        verbose_name="delivery",
+                    ),
+                ),
+                ("model", models.CharField(blank=True, max_length=32, verbose_name="model as the User-Agent names it")),
+                ("event", models.CharField(blank=True, max_length=64, verbose_name="event string of the NOTIFY")),
+                (
+                    "way",
+                    models.CharField(
+                        choices=[
+                            ("server", "through the communication server"),
+                            ("direct", "straight to the terminal"),
+                        ],
+                        default="server",
+                        max_length=6,
+                        verbose_name="way of the NOTIFY",
+                    ),
+                ),
+                (
+                    "wants",
+                    models.CharField(
+                        choices=[
+                            ("bundle", "trust bundle (old and new certificates)"),
+                            ("root", "root certificate"),
+                            ("host", "host certificate"),
+                        ],
+                        default="bundle",
+                        max_length=6,
+                        verbose_name="wants",
+                    ),
+                ),
+                (
+                    "trust_format",
+                    models.CharField(
+                        choices=[("pem", "PEM"), ("der", "DER"), ("p7b", "PKCS#7")],
+                        default="pem",
+                        max_length=3,
+                        verbose_name="format",
+                    ),
+                ),
+                ("size_limit", models.PositiveIntegerField(blank=True, null=True, verbose_name="largest file (bytes)")),
+                ("holds_only_one", models.BooleanField(default=False, verbose_name="holds only one certificate")),
+                ("waits_for_idle", models.BooleanField(default=True, verbose_name="waits until idle before a restart")),
+                ("verified", models.BooleanField(default=False, verbose_name="guide verified on a device")),
+                ("guide_de", models.TextField(blank=True, verbose_name="guide (German)")),
+                ("guide_en", models.TextField(blank=True, verbose_name="guide (English)")),
+                ("source", models.CharField(blank=True, max_length=200, verbose_name="source")),
+                ("own_lines", models.TextField(blank=True, verbose_name="own lines of the configuration file")),
             ],
             options={
-                'verbose_name': 'terminal type',
-                'ordering': ['name'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('method__in', ['ip_system', 'mitel_sip', 'sip_standard'])), name='method_is_known'), models.CheckConstraint(condition=models.Q(('way__in', ['server', 'direct'])), name='way_is_known')],
+                "verbose_name": "terminal type",
+                "ordering": ["name"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("method__in", ["ip_system", "mitel_sip", "sip_standard"])),
+                        name="method_is_known",
+                    ),
+                    models.CheckConstraint(condition=models.Q(("way__in", ["server", "direct"])), name="way_is_known"),
+                ],
             },
         ),
         migrations.AddField(
-            model_name='terminal',
-            name='type',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='terminals', to='terminals.terminaltype', verbose_name='type'),
+            model_name="terminal",
+            name="type",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="terminals",
+                to="terminals.terminaltype",
+                verbose_name="type",
+            ),
         ),
         migrations.CreateModel(
-            name='Installation',
+            name="Installation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('asked', 'asked'), ('heard', 'heard, restarting'), ('fetched', 'fetched'), ('downloaded', 'downloaded'), ('confirmed', 'confirmed'), ('absent', 'absent'), ('failed', 'failed'), ('skipped', 'skipped')], default='waiting', max_length=10, verbose_name='state')),
-                ('wave', models.PositiveSmallIntegerField(choices=[(0, 'by hand'), (1, 'first ones'), (2, 'second wave'), (3, 'third wave'), (4, 'all others')], default=0, verbose_name='wave')),
-                ('attempts', models.PositiveSmallIntegerField(default=0, verbose_name='attempts')),
-                ('postponed', models.PositiveSmallIntegerField(default=0)),
-                ('next_at', models.DateTimeField(null=True, verbose_name='next attempt')),
-                ('asked_at', models.DateTimeField(null=True)),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('status_code', models.PositiveSmallIntegerField(null=True)),
-                ('reaction', models.CharField(blank=True, max_length=16)),
-                ('fetched_at', models.DateTimeField(null=True)),
-                ('fetched_file', models.CharField(blank=True, max_length=128)),
-                ('user_agent', models.CharField(blank=True, max_length=200)),
-                ('address', models.CharField(blank=True, max_length=64)),
-                ('address_differs', models.BooleanField(default=False)),
-                ('confirmed_at', models.DateTimeField(null=True)),
-                ('evidence', models.CharField(blank=True, choices=[('fetched', 'it fetched the trust file'), ('reported', 'it reported the fingerprints'), ('proved', 'it connected to the new certificate'), ('person', 'a person confirmed it')], max_length=8)),
-                ('confirmed_by', models.CharField(blank=True, max_length=150)),
-                ('failure', models.CharField(blank=True, max_length=16)),
-                ('failed_at', models.DateTimeField(null=True)),
-                ('excused', models.BooleanField(default=False)),
-                ('generation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='installations', to='certificates.generation')),
-                ('terminal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='installations', to='terminals.terminal')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("asked", "asked"),
+                            ("heard", "heard, restarting"),
+                            ("fetched", "fetched"),
+                            ("downloaded", "downloaded"),
+                            ("confirmed", "confirmed"),
+                            ("absent", "absent"),
+                            ("failed", "failed"),
+                            ("skipped", "skipped"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                        verbose_name="state",
+                    ),
+                ),
+                (
+                    "wave",
+                    models.PositiveSmallIntegerField(
+                        choices=[
+                            (0, "by hand"),
+                            (1, "first ones"),
+                            (2, "second wave"),
+                            (3, "third wave"),
+                            (4, "all others"),
+                        ],
+                        default=0,
+                        verbose_name="wave",
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="attempts")),
+                ("postponed", models.PositiveSmallIntegerField(default=0)),
+                ("next_at", models.DateTimeField(null=True, verbose_name="next attempt")),
+                ("asked_at", models.DateTimeField(null=True)),
+                ("answered_at", models.DateTimeField(null=True)),
+                ("status_code", models.PositiveSmallIntegerField(null=True)),
+                ("reaction", models.CharField(blank=True, max_length=16)),
+                ("fetched_at", models.DateTimeField(null=True)),
+                ("fetched_file", models.CharField(blank=True, max_length=128)),
+                ("user_agent", models.CharField(blank=True, max_length=200)),
+                ("address", models.CharField(blank=True, max_length=64)),
+                ("address_differs", models.BooleanField(default=False)),
+                ("confirmed_at", models.DateTimeField(null=True)),
+                (
+                    "evidence",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("fetched", "it fetched the trust file"),
+                            ("reported", "it reported the fingerprints"),
+                            ("proved", "it connected to the new certificate"),
+                            ("person", "a person confirmed it"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("confirmed_by", models.CharField(blank=True, max_length=150)),
+                ("failure", models.CharField(blank=True, max_length=16)),
+                ("failed_at", models.DateTimeField(null=True)),
+                ("excused", models.BooleanField(default=False)),
+                (
+                    "generation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="installations",
+                        to="certificates.generation",
+                    ),
+                ),
+                (
+                    "terminal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="installations",
+                        to="terminals.terminal",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'installation',
-                'indexes': [models.Index(fields=['generation', 'state', 'next_at'], name='installation_next')],
-                'constraints': [models.UniqueConstraint(fields=('generation', 'terminal'), name='one_installation_per_generation'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'confirmed'), _negated=True), ('confirmed_at__isnull', False), _connector='OR'), name='confirmed_says_when')],
+                "verbose_name": "installation",
+                "indexes": [models.Index(fields=["generation", "state", "next_at"], name="installation_next")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("generation", "terminal"), name="one_installation_per_generation"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "confirmed"), _negated=True),
+                            ("confirmed_at__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="confirmed_says_when",
+                    ),
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='terminal',
-            constraint=models.UniqueConstraint(condition=models.Q(('token_sha256', ''), _negated=True), fields=('token_sha256',), name='one_terminal_per_token'),
+            model_name="terminal",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("token_sha256", ""), _negated=True),
+                fields=("token_sha256",),
+                name="one_terminal_per_token",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='terminal',
-            constraint=models.CheckConstraint(condition=models.Q(('transport__in', ['udp', 'tcp', 'tls'])), name='transport_is_known'),
+            model_name="terminal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("transport__in", ["udp", "tcp", "tls"])), name="transport_is_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='terminal',
-            constraint=models.CheckConstraint(condition=models.Q(('way__in', ['', 'server', 'direct'])), name='way_of_terminal_is_known'),
+            model_name="terminal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("way__in", ["", "server", "direct"])), name="way_of_terminal_is_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='terminal',
-            constraint=models.CheckConstraint(condition=models.Q(('mac', None), ('mac__regex', '^[0-9A-F]{12}$'), _connector='OR'), name='mac_is_12_hex_digits'),
+            model_name="terminal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("mac", None), ("mac__regex", "^[0-9A-F]{12}$"), _connector="OR"),
+                name="mac_is_12_hex_digits",
+            ),
         ),
     ]

@@ -1,0 +1,43 @@
+"""What a person changes about terminals. Another MAC is another telephone: what the one before confirmed no longer counts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from django.db import transaction
+
+from terminals import credentials
+from terminals.batches import in_batches
+from terminals.models import Installation, Terminal
+
+
+@transaction.atomic
+def save(terminal: Terminal, values: Mapping[str, Any], *, password: str = "", forget_password: bool = False) -> None:
+    """Add or change one terminal. An empty `password` leaves the stored one. Raises HostKeyError."""
+    before, is_new = terminal.mac, terminal.pk is None
+    for name, value in values.items():
+        setattr(terminal, name, value)
+    if password:
+        terminal.sip_password = credentials.seal(password)
+    elif forget_password:
+        terminal.sip_password = None
+    if is_new:
+        terminal.save()
+        return
+    # Nothing else: meanwhile a contact or a token may have been written.
+    terminal.save(update_fields=[*values, "sip_password"])
+    if is_another_telephone(before, terminal.mac):
+        forget([terminal.pk])
+
+
+def is_another_telephone(before: str | None, now: str | None) -> bool:
+    """A MAC that was not known before is that of the same telephone."""
+    return before is not None and before != now
+
+
+def forget(terminals: Collection[int]) -> None:
+    """Drop what these terminals trusted, proved and said of themselves; the rollout takes them in anew."""
+    for some in in_batches(sorted(terminals)):
+        Installation.objects.filter(terminal__in=some).delete()
+        Terminal.objects.filter(pk__in=some).update(token_sha256="", firmware="", last_contact=None, last_address="")

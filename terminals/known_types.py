@@ -1,0 +1,241 @@
+"""The terminal types that a new installation knows. Pure data: from then on they are rows that an administrator changes.
+
+A guide says the menu path or the parameter, the format, and whether the telephone restarts. `verified` is false throughout:
+the guides come from manuals and from configurations in public use, none was followed on a device.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+MITEL_MODELS = {
+    "6700": ("6730i", "6731i", "6735i", "6737i", "6739i", "6753i", "6755i", "6757i"),
+    "6800": ("6863i", "6865i", "6867i", "6869i", "6873i"),
+    "6900": ("6905", "6910", "6915", "6920", "6920w", "6930", "6930w", "6940", "6940w", "6970"),
+}
+IP_SYSTEM_MODELS = ("5360", "5361", "5370", "5380")
+
+MITEL_GUIDE_EN = """\
+Automatic: the telephone takes its configuration from pbxcerts, restarts by itself and loads the certificates.
+Configuration server at the telephone: Advanced Settings > Configuration Server, or DHCP option 43 or 66.
+Parameters that pbxcerts sets: "sips trusted certificates" and "https user certificates", both to the URL of the trust file.
+Format: PEM, several certificates in one file.
+Restart: yes. Both files are read when the telephone starts, and only then.
+By hand: enter the same two parameters in the file <MAC>.cfg of your configuration server and restart the telephone.
+First load: a telephone without our root refuses HTTPS ("Bad Certificate"); open a bootstrap window, or switch
+"https validate certificates" off until it has loaded the file."""
+MITEL_GUIDE_DE = """\
+Automatisch: Das Telefon holt seine Konfiguration bei pbxcerts, startet selbst neu und lädt die Zertifikate.
+Konfigurationsserver am Telefon: Erweiterte Einstellungen > Konfigurationsserver, oder DHCP-Option 43 oder 66.
+Parameter, die pbxcerts setzt: „sips trusted certificates“ und „https user certificates“, beide mit der URL der Vertrauensdatei.
+Format: PEM, mehrere Zertifikate in einer Datei.
+Neustart: ja. Beide Dateien werden nur beim Start des Telefons gelesen.
+Von Hand: dieselben zwei Parameter in die Datei <MAC>.cfg Ihres Konfigurationsservers eintragen und das Telefon neu starten.
+Erstes Laden: Ein Telefon ohne unser Rootzertifikat lehnt HTTPS ab („Bad Certificate“). Öffnen Sie ein Zeitfenster für die
+Erstausstattung, oder schalten Sie „https validate certificates“ aus, bis es die Datei geladen hat."""
+
+IP_SYSTEM_GUIDE_EN = """\
+In service: the terminal asks pbxcerts over HTTPS (RFC 7030, /.well-known/est/cacerts), reports what it trusts and proves it.
+The protocol of Mitel's own firmware for these telephones is not public, and it is not known to speak this open one.
+A telephone that does not: give it a type of its own with the method "SIP standard terminal".
+Format: PKCS#7 (certificates only).
+Restart: no."""
+IP_SYSTEM_GUIDE_DE = """\
+Im Betrieb: Das Endgerät fragt pbxcerts über HTTPS (RFC 7030, /.well-known/est/cacerts), meldet, wem es vertraut, und weist es nach.
+Das Protokoll der Mitel-eigenen Firmware dieser Telefone ist nicht öffentlich; dass sie dieses offene spricht, ist nicht bekannt.
+Für ein Telefon, das es nicht spricht: eigenen Typ mit der Methode „SIP-Standard-Endgerät“ anlegen.
+Format: PKCS#7 (nur Zertifikate).
+Neustart: nein."""
+
+
+def _mitel(family: str, model: str) -> dict[str, Any]:
+    return {
+        "name": f"Mitel {model}",
+        "manufacturer": "Mitel",
+        "method": "mitel_sip",
+        "model": model,
+        "event": "check-sync",
+        "wants": "root",
+        "trust_format": "pem",
+        "waits_for_idle": True,
+        "guide_en": MITEL_GUIDE_EN,
+        "guide_de": MITEL_GUIDE_DE,
+        "source": "Mitel 6800 SIP administrator guide 4.2 SP2; the 6700 and 6900 take the same parameters"
+        if family != "6800"
+        else "Mitel 6800 SIP administrator guide 4.2 SP2",
+    }
+
+
+def _ip_system(model: str) -> dict[str, Any]:
+    return {
+        "name": f"Mitel {model} IP",
+        "manufacturer": "Mitel",
+        "method": "ip_system",
+        "model": model,
+        "event": "check-sync;reboot=false",
+        "wants": "root",
+        "trust_format": "p7b",
+        "waits_for_idle": False,
+        "guide_en": IP_SYSTEM_GUIDE_EN,
+        "guide_de": IP_SYSTEM_GUIDE_DE,
+        "source": "RFC 7030; Mitel MiVoice Office 400, help of WebAdmin 7.1",
+    }
+
+
+AGENT: dict[str, Any] = {
+    "name": "pbxcerts-agent",
+    "method": "ip_system",
+    "event": "check-sync;reboot=false",
+    "wants": "root",
+    "trust_format": "p7b",
+    "waits_for_idle": False,
+    "guide_en": """\
+In service: the program pbxcerts-agent runs on the machine, for example an intercom or a softphone host with Linux.
+It asks pbxcerts every hour, and when it is notified, and keeps a trust store as PEM beside it.
+Token: make it on the page of the terminal and enter it at the agent.
+Format: PKCS#7 (certificates only), stored as PEM.
+Restart: no; a program that reads its certificates only at its start has to be started again.""",
+    "guide_de": """\
+Im Betrieb: Das Programm pbxcerts-agent läuft auf dem Gerät, zum Beispiel einer Sprechanlage oder einem Softphone-Rechner mit Linux.
+Es fragt pbxcerts jede Stunde und nach einer Benachrichtigung und führt einen Vertrauensspeicher als PEM.
+Token: auf der Seite des Endgeräts erzeugen und beim Agenten eintragen.
+Format: PKCS#7 (nur Zertifikate), gespeichert als PEM.
+Neustart: nein; ein Programm, das seine Zertifikate nur beim Start liest, muss neu gestartet werden.""",
+    "source": "README, section on the agent",
+}
+
+BY_HAND: tuple[dict[str, Any], ...] = (
+    {
+        "name": "Yealink",
+        "manufacturer": "Yealink",
+        "wants": "root",
+        "trust_format": "pem",
+        "waits_for_idle": False,
+        "guide_en": """\
+By hand: Security > Trusted Certificates > upload, then Confirm.
+By provisioning: static.trusted_certificates.url (older firmware without "static."). Let the URL change with each renewal:
+what has the same URL may not be fetched again.
+Checks: static.security.trust_certificates = 1 and static.security.ca_cert = 1 or 2.
+Format: pem, cer, crt, der; ten certificates of your own; 5 MB.
+Restart: normally none. Where a notification makes it restart, it does so at once, in a call too.""",
+        "guide_de": """\
+Von Hand: Security > Trusted Certificates > hochladen, dann Confirm.
+Per Provisionierung: static.trusted_certificates.url (ältere Firmware ohne „static.“). Die URL muss sich bei jeder Erneuerung
+ändern: Was dieselbe URL hat, wird unter Umständen nicht neu geholt.
+Prüfung: static.security.trust_certificates = 1 und static.security.ca_cert = 1 oder 2.
+Format: pem, cer, crt, der; zehn eigene Zertifikate; 5 MB.
+Neustart: in der Regel keiner. Wo eine Benachrichtigung ihn auslöst, geschieht er sofort, auch im Gespräch.""",
+        "source": "Yealink SIP-T52S and CP969 administrator guides",
+    },
+    {
+        "name": "Snom",
+        "manufacturer": "Snom",
+        "wants": "root",
+        "trust_format": "der",
+        "guide_en": """\
+By hand: page Certificates of the telephone's web interface > import.
+By provisioning: XML <certificates><certificate url="…"/></certificates>, or type="base64" with the certificate in it.
+Checks: check_trusted_certificate must be on, or the telephone verifies nothing.
+Format: DER behind a URL, base64 in the XML. A root or the server's own certificate; old and new stand beside each other.
+Restart: none with base64 in the XML.""",
+        "guide_de": """\
+Von Hand: Seite Zertifikate der Weboberfläche des Telefons > importieren.
+Per Provisionierung: XML <certificates><certificate url="…"/></certificates>, oder type="base64" mit dem Zertifikat darin.
+Prüfung: check_trusted_certificate muss eingeschaltet sein, sonst prüft das Telefon nichts.
+Format: DER hinter einer URL, base64 im XML. Ein Root- oder das Zertifikat des Servers; alt und neu stehen nebeneinander.
+Neustart: keiner mit base64 im XML.""",
+        "source": "Snom service hub: Desk Phone Configuration Files, TLS Support",
+    },
+    {
+        "name": "Grandstream",
+        "manufacturer": "Grandstream",
+        "wants": "root",
+        "trust_format": "pem",
+        "size_limit": 4096,
+        "guide_en": """\
+By hand: Maintenance > Security Settings > Trusted CA Certificates: paste each root into a slot of its own.
+By provisioning: P8433 to P8438 (trustedCACertificates.trustedCACertificate.1 to 6); load mode P8502.
+Checks: "Check Domain Certificates" and "Validate Certification Chain" of the account are off: switch them on, or nothing is verified.
+Format: PEM as text, at most 4096 characters a slot, six slots.
+Restart: advised.""",
+        "guide_de": """\
+Von Hand: Maintenance > Security Settings > Trusted CA Certificates: jedes Rootzertifikat in einen eigenen Platz einfügen.
+Per Provisionierung: P8433 bis P8438 (trustedCACertificates.trustedCACertificate.1 bis 6); Lademodus P8502.
+Prüfung: „Check Domain Certificates“ und „Validate Certification Chain“ des Kontos sind aus: einschalten, sonst wird nichts geprüft.
+Format: PEM als Text, höchstens 4096 Zeichen je Platz, sechs Plätze.
+Neustart: empfohlen.""",
+        "source": "Grandstream GXV34x0 administration guide; provisioning templates of FusionPBX",
+    },
+    {
+        "name": "Gigaset",
+        "manufacturer": "Gigaset",
+        "wants": "bundle",
+        "trust_format": "pem",
+        "guide_en": """\
+By hand: Settings > System > Security (role Integrator, N610 to N870) > Certificates > upload; the list for servers or for CAs.
+By provisioning: possible; the name of the parameter is not known here.
+A certificate that was refused stands in the list of invalid ones and can be accepted there.
+Format: PEM or DER.
+Restart: no.""",
+        "guide_de": """\
+Von Hand: Einstellungen > System > Sicherheit (Rolle Integrator, N610 bis N870) > Zertifikate > hochladen; Liste für Server oder für CAs.
+Per Provisionierung: möglich; der Name des Parameters ist hier nicht bekannt.
+Ein abgelehntes Zertifikat steht in der Liste der ungültigen und kann dort angenommen werden.
+Format: PEM oder DER.
+Neustart: nein.""",
+        "source": "Gigaset pro wiki, N610 to N870",
+    },
+    {
+        "name": "Linphone",
+        "manufacturer": "Belledonne Communications",
+        "wants": "root",
+        "trust_format": "pem",
+        "waits_for_idle": False,
+        "guide_en": """\
+By hand: replace the file that linphonerc names under [sip] as root_ca=, with verify_server_certs=1 and verify_server_cn=1.
+Format: PEM, several certificates in one file. It does not use the machine's own store.
+Restart: of the program.""",
+        "guide_de": """\
+Von Hand: die Datei ersetzen, die linphonerc unter [sip] mit root_ca= nennt; dazu verify_server_certs=1 und verify_server_cn=1.
+Format: PEM, mehrere Zertifikate in einer Datei. Der Zertifikatsspeicher des Geräts wird nicht benutzt.
+Neustart: des Programms.""",
+        "source": "Linphone: linphonerc; issue 645 of linphone-iphone",
+    },
+    {
+        "name": "baresip",
+        "wants": "root",
+        "trust_format": "pem",
+        "waits_for_idle": False,
+        "guide_en": """\
+By hand: replace the file that ~/.baresip/config names as sip_cafile, with sip_verify_server yes.
+Format: PEM, several certificates in one file.
+Restart: of the program; the file is read at its start.""",
+        "guide_de": """\
+Von Hand: die Datei ersetzen, die ~/.baresip/config als sip_cafile nennt; dazu sip_verify_server yes.
+Format: PEM, mehrere Zertifikate in einer Datei.
+Neustart: des Programms; die Datei wird beim Start gelesen.""",
+        "source": "baresip: docs/examples/config",
+    },
+    {
+        # Sorted by name it stands where its first letter puts it; its name says what it is for.
+        "name": "Other",
+        "wants": "root",
+        "trust_format": "pem",
+        "guide_en": """\
+By hand: look in the manual of the telephone for "trusted certificates", "CA certificates" or "certificate authorities".
+It wants the root certificate, as PEM or DER; where it takes one certificate only, tick "holds only one certificate".
+Restart: see its manual.""",
+        "guide_de": """\
+Von Hand: im Handbuch des Telefons nach „Trusted Certificates“, „CA-Zertifikate“ oder „Zertifizierungsstellen“ suchen.
+Es braucht das Rootzertifikat, als PEM oder DER; nimmt es nur ein Zertifikat auf, „hält nur ein Zertifikat“ einschalten.
+Neustart: siehe Handbuch.""",
+    },
+)
+
+KNOWN_TYPES: tuple[dict[str, Any], ...] = (
+    *(_ip_system(model) for model in IP_SYSTEM_MODELS),
+    *(_mitel(family, model) for family, models in MITEL_MODELS.items() for model in models),
+    *({"method": "sip_standard", **by_hand} for by_hand in BY_HAND),
+    AGENT,
+)
+"""The values of each row, by the name of its field."""

@@ -1,0 +1,154 @@
+"""The list of terminals, and one terminal's story: what it trusts, since when, on what evidence, and how its delivery stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.db.models import F, Q, QuerySet
+from django.db.models.expressions import OrderBy
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from certificates.situation import Situation
+from terminals import words
+from terminals.drivers.base import Reaction
+from terminals.drivers.mitel_configuration import mac_of
+from terminals.models import Installation, Terminal, TerminalType
+from terminals.rollout import target_of
+
+DISABLED = "disabled"
+NOT_YET = "not_yet"
+STATES: list[tuple[str, str | Promise]] = [
+    *Installation.State.choices,
+    (NOT_YET, _("not taken in yet")),
+    (DISABLED, _("disabled")),
+]
+"""Where the delivery of the newest generation to a terminal may stand."""
+
+ORDERS: Mapping[str, tuple[str | OrderBy, ...]] = {
+    "number": ("number",),
+    "-number": ("-number",),
+    "name": ("name", "number"),
+    "-name": ("-name", "-number"),
+    "type": ("type__name", "number"),
+    "-type": ("-type__name", "-number"),
+    "mac": (F("mac").asc(nulls_first=True), "number"),
+    "-mac": (F("mac").desc(nulls_last=True), "-number"),
+    "contact": (F("last_contact").asc(nulls_first=True), "number"),
+    "-contact": (F("last_contact").desc(nulls_last=True), "-number"),
+}
+
+
+REACTIONS: Mapping[str, str | Promise] = {
+    Reaction.HEARD.value: _("heard"),
+    Reaction.ABSENT.value: _("not there"),
+    Reaction.BUSY.value: _("busy"),
+    Reaction.REFUSED.value: _("refused"),
+    Reaction.CREDENTIALS.value: _("wants user and password"),
+    Reaction.NOT_SUPPORTED.value: _("does not know this notification"),
+    Reaction.OVERLOADED.value: _("overloaded"),
+    Reaction.OTHER.value: _("something else"),
+}
+"""The values of `terminals.drivers.base.Reaction`, in words."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One terminal as the list shows it. `type` comes from the few rows that all terminals share."""
+
+    terminal: Terminal
+    type: TerminalType
+    trusts: tuple[Installation, ...]
+    delivery: Installation | None
+
+    @property
+    def state(self) -> str:
+        if not self.terminal.enabled:
+            return DISABLED
+        return self.delivery.state if self.delivery else NOT_YET
+
+    @property
+    def state_label(self) -> str:
+        return str(dict(STATES)[self.state])
+
+    @property
+    def failure(self) -> str:
+        return words.failure(self.delivery)[0] if self.delivery and self.state == Installation.State.FAILED else ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The terminals that a person asks for. Its number of queries does not depend on how many there are."""
+
+    situation: Situation
+    types: tuple[TerminalType, ...]
+
+    @cached_property
+    def target(self) -> int | None:
+        """The generation that terminals are to get now."""
+        target = target_of(self.situation)
+        return target.number if target else None
+
+    def terminals(self, chosen: Mapping[str, str]) -> QuerySet[Terminal]:
+        found = Terminal.objects.order_by(*ORDERS[chosen.get("order") or "number"])
+        if text := chosen.get("text"):
+            found = found.filter(_matching(text))
+        if type_ := chosen.get("type"):
+            found = found.filter(type=int(type_))
+        if state := chosen.get("state"):
+            found = found.filter(enabled=state != DISABLED)
+            rows = Installation.objects.filter(generation=self.target)
+            if state == NOT_YET:
+                found = found.exclude(pk__in=rows.values("terminal"))
+            elif state != DISABLED:
+                found = found.filter(pk__in=rows.filter(state=state).values("terminal"))
+        return found.defer("notes", "own_lines", "sip_password")
+
+    def lines(self, terminals: list[Terminal]) -> list[Line]:
+        """One query for what they trust."""
+        shown = {pair.number for pair in self.situation.in_bundle} | ({self.target} if self.target else set())
+        rows: dict[int, list[Installation]] = {terminal.pk: [] for terminal in terminals}
+        for row in Installation.objects.filter(terminal__in=rows, generation__in=shown).order_by("-generation_id"):
+            rows[row.terminal_id].append(row)
+        types = {one.pk: one for one in self.types}
+        return [
+            Line(
+                terminal,
+                types[terminal.type_id],
+                trusts=tuple(row for row in rows[terminal.pk] if row.confirmed_at),
+                delivery=next((row for row in rows[terminal.pk] if row.generation_id == self.target), None),
+            )
+            for terminal in terminals
+        ]
+
+
+def _matching(text: str) -> Q:
+    matching = Q(number__icontains=text) | Q(name__icontains=text) | Q(address__icontains=text)
+    # A MAC is stored without the separators that a person may type.
+    digits = text.upper().translate(str.maketrans("", "", ":-. "))
+    if mac_of(text) or (len(digits) >= 4 and set(digits) <= set("0123456789ABCDEF")):
+        matching |= Q(mac__contains=digits)
+    return matching
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What became of one generation on one terminal."""
+
+    installation: Installation
+
+    @property
+    def failure(self) -> tuple[str, str] | None:
+        return words.failure(self.installation) if self.installation.failure else None
+
+    @property
+    def reaction(self) -> str:
+        return str(REACTIONS.get(self.installation.reaction, ""))
+
+
+def story(terminal: Terminal) -> list[Chapter]:
+    """Every generation of which anything is known, the newest first."""
+    rows = Installation.objects.filter(terminal=terminal).select_related("generation").order_by("-generation_id")
+    return [Chapter(row) for row in rows.defer("generation__host_key")]

@@ -1,0 +1,75 @@
+"""Terminal types: rows that an administrator changes, with a guide for each."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db.models import Count, ProtectedError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from pbxcerts.system.access import needs
+from pbxcerts.system.models import Role
+from terminals.forms.types import TypeForm
+from terminals.models import TerminalType
+from terminals.views.terminals import shows_then_acts
+
+
+@require_safe
+def types(request: HttpRequest) -> HttpResponse:
+    found = TerminalType.objects.annotate(count=Count("terminals")).defer("guide_de", "guide_en", "own_lines")
+    return render(request, "terminals/types.html", {"types": found})
+
+
+@require_safe
+def type_(request: HttpRequest, pk: int) -> HttpResponse:
+    found = get_object_or_404(TerminalType.objects.annotate(count=Count("terminals")), pk=pk)
+    return render(request, "terminals/type.html", {"type": found, "guide": guide(found)})
+
+
+def guide(of: TerminalType) -> str:
+    """In the reader's language, or in the other one where that is all there is."""
+    german, english = of.guide_de, of.guide_en
+    return (german or english) if (get_language() or "").startswith("de") else (english or german)
+
+
+@needs(Role.ADMINISTER)
+@shows_then_acts
+def add(request: HttpRequest) -> HttpResponse:
+    return _edited(request, TerminalType(), _("Add terminal type"))
+
+
+@needs(Role.ADMINISTER)
+@shows_then_acts
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    found = get_object_or_404(TerminalType, pk=pk)
+    return _edited(request, found, found.name)
+
+
+def _edited(request: HttpRequest, found: TerminalType, heading: str) -> HttpResponse:
+    form = TypeForm(request.POST if request.method == "POST" else None, instance=found)
+    if request.method == "POST" and form.is_valid():
+        saved: TerminalType = form.save()
+        messages.success(request, _("The terminal type “%(name)s” has been saved.") % {"name": saved.name})
+        return redirect("terminals:types:type", saved.pk)
+    return render(request, "terminals/type_form.html", {"form": form, "heading": heading, "type": found})
+
+
+@needs(Role.ADMINISTER)
+@shows_then_acts
+def delete(request: HttpRequest, pk: int) -> HttpResponse:
+    found = get_object_or_404(TerminalType.objects.annotate(count=Count("terminals")), pk=pk)
+    if request.method == "POST":
+        try:
+            found.delete()
+        except ProtectedError:
+            messages.error(
+                request,
+                _("There are terminals of the type “%(name)s”: give them another one first.") % {"name": found.name},
+            )
+            return redirect("terminals:types:type", pk)
+        messages.success(request, _("The terminal type “%(name)s” has been deleted.") % {"name": found.name})
+        return redirect("terminals:types:types")
+    return render(request, "terminals/type_delete.html", {"type": found})
