@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Protocol
 
 from django.conf import settings
@@ -73,6 +74,14 @@ class NoTerminals:
 
     def disturbance(self, *, trusted_roots: Collection[str]) -> Disturbance:
         return Disturbance()
+
+
+class AskedOnce:
+    """The answers of one round: the same question is not put to thousands of terminals twice."""
+
+    def __init__(self, asked: Terminals) -> None:
+        self.readiness = cache(asked.readiness)
+        self.disturbance = asked.disturbance
 
 
 def terminals() -> Terminals:

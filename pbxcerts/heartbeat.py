@@ -11,11 +11,11 @@ from dataclasses import replace
 from django.db.models import F
 
 from certificates import warnings
-from certificates.handover import terminals
+from certificates.handover import AskedOnce, Terminals, terminals
 from certificates.models import Generation, Settings, Switch
 from certificates.observing import communication_server, look_if_due, observe
 from certificates.publishing import Store
-from certificates.reconciling import Outcome, reconcile
+from certificates.reconciling import Outcome, readiness, reconcile
 from certificates.situation import Situation
 from certificates.switching import Server
 from pbxcerts import process_warnings
@@ -44,15 +44,16 @@ def beat(*, server: Server | None = None, ask: Ask = ntp.ask) -> Outcome:
         return timekeeping.current_clock(general=settings.general)
 
     server = replace(server or communication_server(), alive=_show_life)
+    answers = AskedOnce(terminals())
     outcome = reconcile(
         clock,
-        terminals=terminals(),
+        terminals=answers,
         server=server,
         ask_clock=ask_clock,
         settings=settings,
     )
     rollout = rollouts.reconcile(outcome.situation)
-    _remember(outcome, rollout, heartbeat, server.store)
+    _remember(outcome, rollout, heartbeat, server.store, answers)
     if rollout is not None and rollout.state == Rollout.State.RUNNING:
         _ask_terminals(outcome.situation, rollout)
     return outcome
@@ -78,7 +79,9 @@ def _show_life() -> None:
     Heartbeat.objects.update(beats=F("beats") + 1)
 
 
-def _remember(outcome: Outcome, rollout: Rollout | None, heartbeat: Heartbeat, store: Store) -> None:
+def _remember(
+    outcome: Outcome, rollout: Rollout | None, heartbeat: Heartbeat, store: Store, answers: Terminals
+) -> None:
     """What was seen, for the pages and as event messages; the beat itself last, as the proof that all went through."""
     situation = outcome.situation
     heartbeat.presented = look_if_due(situation, heartbeat.presented, did=outcome.did)
@@ -88,7 +91,14 @@ def _remember(outcome: Outcome, rollout: Rollout | None, heartbeat: Heartbeat, s
         heartbeat.publish_failure = outcome.publish_failure
     # With the beat before this one: a heartbeat that was missing can only say so when it is back.
     in_order = not (outcome.was_busy or outcome.publish_failure)
-    seen = observe(situation, heartbeat, published=store, in_order=in_order, mended=mended)
+    seen = observe(
+        situation,
+        heartbeat,
+        ready=readiness(situation, answers),
+        published=store,
+        in_order=in_order,
+        mended=mended,
+    )
     true_now = warnings.warnings(situation, seen)
     of_terminals = terminal_warnings.warnings(situation, rollout)
     events.reconcile([*true_now, *of_terminals, *process_warnings.warnings()], now=situation.clock.now)
