@@ -53,7 +53,7 @@ def switched(handing_over):
 @pytest.fixture
 def terminals(settings):
     """Ten telephones that are known but confirm nothing."""
-    settings.TERMINALS = "tests.support.terminals.TenTelephones"
+    settings.TERMINALS = "tests.support.telephones.TenTelephones"
 
 
 @pytest.fixture
