@@ -12,7 +12,7 @@ from certificates.situation import Situation
 from terminals import installations
 from terminals.models import Installation, Rollout, Terminal
 from terminals.rollout import concerned, target_of
-from terminals.waves import State
+from terminals.waves import State, Wave
 
 Running = Rollout.State
 OPEN = [Running.RUNNING, Running.PAUSED, Running.STOPPED]
@@ -51,6 +51,18 @@ def skip(rollout: Rollout, terminals: Collection[int], *, by: str, at: datetime)
     _change(rollout, OPEN, by=by, at=at)
     rows = Installation.objects.filter(generation=rollout.generation_id, terminal__in=terminals)
     return rows.exclude(state=State.CONFIRMED.value).update(state=State.SKIPPED.value, next_at=None)
+
+
+def notify(rollout: Rollout, terminals: Collection[int], *, by: str, at: datetime) -> int:
+    """Ask these once more, of those that are confirmed by a person; returns how many have an event string. Raises Refused."""
+    _change(rollout, OPEN, by=by, at=at)
+    rows = Installation.objects.filter(
+        generation=rollout.generation_id,
+        wave=Wave.BY_HAND,
+        terminal__in=Terminal.objects.filter(pk__in=terminals).exclude(type__event=""),
+        state__in=[State.WAITING.value, State.DOWNLOADED.value],
+    )
+    return rows.update(state=State.WAITING.value, next_at=at)
 
 
 def confirm(situation: Situation, terminals: QuerySet[Terminal], *, by: str, at: datetime) -> int:

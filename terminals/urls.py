@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from terminals.views import imports, terminals, types
+from terminals.views import delivery, imports, links, rollout, terminals, types, work_list
 
 app_name = "terminals"
 
@@ -12,6 +12,25 @@ type_patterns = [
     path("<int:pk>/edit/", types.edit, name="edit"),
     path("<int:pk>/delete/", types.delete, name="delete"),
 ]
+
+rollout_patterns = [
+    path("", rollout.rollout, name="overview"),
+    path("status/", rollout.status, name="status"),
+    path("<int:number>/order/", rollout.order, name="order"),
+    path("<int:number>/restart-now/", rollout.restart_now, name="restart_now"),
+    path("<int:number>/skip/<int:terminal>/", rollout.skip, name="skip"),
+]
+
+work_list_patterns = [
+    path("", work_list.work_list, name="list"),
+    path("tick/", work_list.tick, name="tick"),
+    path("types/<int:pk>/", work_list.confirm_type, name="type"),
+    path("types/<int:pk>/download/", work_list.download, name="download"),
+    path("<int:terminal>/link/", links.personal_link, name="link"),
+    path("<int:terminal>/link/revoke/", links.revoke, name="revoke"),
+]
+
+delivery_patterns = [path("", delivery.delivery, name="settings")]
 
 urlpatterns = [
     path("", terminals.terminals, name="terminals"),
@@ -30,4 +49,9 @@ urlpatterns = [
     path("import/give-up/", imports.give_up, name="import_give_up"),
     path("export/", imports.export, name="export"),
     path("types/", include((type_patterns, "types"))),
+    path("rollout/", include((rollout_patterns, "rollout"))),
+    path("work-list/", include((work_list_patterns, "work_list"))),
+    path("delivery/", include((delivery_patterns, "delivery"))),
+    path("link/<str:token>/", links.link, name="link"),
+    path("link/<str:token>/file/", links.link_file, name="link_file"),
 ]

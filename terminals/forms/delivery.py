@@ -1,0 +1,247 @@
+"""The form of the page "Delivery": where NOTIFYs go, when terminals restart, how many at once, and when to stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from certificates.pki.errors import IdentityCode, IdentityError
+from certificates.pki.identity import parse_dns_name
+from pbxcerts.system.form_layout import ParameterForm, Parameters
+from pbxcerts.system.forms.entries import SwitchField, address, dns_name
+from terminals.models import DeliverySettings, Transports
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as LazyText
+
+_NUMBER = {"inputmode": "numeric", "autocomplete": "off"}
+
+
+def _label(name: str) -> Any:
+    return DeliverySettings._meta.get_field(name).verbose_name  # type: ignore[union-attr]
+
+
+def _number(name: str, least: int, most: int, sentence: LazyText, help_text: LazyText) -> forms.IntegerField:
+    return forms.IntegerField(
+        label=_label(name),
+        min_value=least,
+        max_value=most,
+        widget=forms.TextInput(attrs=_NUMBER),
+        help_text=help_text,
+        error_messages=dict.fromkeys(["required", "invalid", "min_value", "max_value"], sentence),
+    )
+
+
+_PERCENT = _("Enter a whole number from 1 to 100.")
+
+
+class HostField(forms.CharField):
+    """A name or an address; "" where none is set."""
+
+    def to_python(self, value: Any) -> str:
+        text = super().to_python(value)
+        if not text:
+            return ""
+        try:
+            return parse_dns_name(text)
+        except IdentityError as error:
+            return address(text) if error.code is IdentityCode.DNS_IS_ADDRESS or ":" in text else dns_name(text)
+
+
+class DeliveryForm(ParameterForm, forms.Form):
+    """`settings` is the row as it is. The field `version` says which state of it was on the screen.
+
+    Numbers are plain text fields, so that what was typed is still there when it is refused. The password is never shown.
+    """
+
+    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
+    proxy_host = HostField(
+        label=_label("proxy_host"),
+        required=False,
+        max_length=253,
+        help_text=_(
+            "Where notifications are sent so that the communication server passes them on. Empty: its name or first address"
+            " from System / General. A telephone on a lasting TLS connection takes them only from there."
+        ),
+    )
+    proxy_port = _number(
+        "proxy_port",
+        1,
+        65535,
+        _("Enter a port from 1 to 65535."),
+        _("5061 is usual with TLS, 5060 with UDP and TCP."),
+    )
+    proxy_transport = forms.ChoiceField(
+        label=_label("proxy_transport"),
+        choices=Transports.choices,
+        help_text=_("How pbxcerts speaks to the communication server. With TLS its certificate is verified."),
+    )
+    sip_domain = HostField(
+        label=_label("sip_domain"),
+        required=False,
+        max_length=253,
+        help_text=_(
+            "What stands after the number in a terminal's SIP address. Empty: the address of the outbound proxy."
+        ),
+    )
+    account_user = forms.CharField(
+        label=_label("account_user"),
+        required=False,
+        max_length=128,
+        help_text=_(
+            "With which pbxcerts answers when the communication server asks who it is. Empty: none, and its password is"
+            " forgotten."
+        ),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}),
+    )
+    account_password = forms.CharField(
+        label=_("password of the account"),
+        required=False,
+        max_length=256,
+        strip=False,
+        help_text=_("It is kept encrypted and never shown. Empty: the one that is stored stays."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    window_hours = _number(
+        "window_hours",
+        1,
+        12,
+        _("Enter a whole number of hours from 1 to 12."),
+        _(
+            "Terminals that have to restart do so only in these hours, beginning at the time of generation. What is left"
+            " waits for the next night."
+        ),
+    )
+    waves = SwitchField(
+        label=_label("waves"),
+        help_text=_(
+            "On: first one terminal of each model, then the second and the third wave, then all others; each waits for the"
+            " one before. Off: all at once, as many at a time as the next line says."
+        ),
+    )
+    at_once = _number(
+        "at_once",
+        1,
+        500,
+        _("Enter a whole number from 1 to 500."),
+        _(
+            "So many terminals are asked, restart or fetch at the same time. More is quicker and needs more of the network."
+        ),
+    )
+    second_wave_percent = _number(
+        "second_wave_percent", 1, 100, _PERCENT, _("How many of the automatic terminals come after the first ones.")
+    )
+    third_wave_percent = _number(
+        "third_wave_percent", 1, 100, _PERCENT, _("How many come after these; all others follow them.")
+    )
+    stop_percent = _number(
+        "stop_percent",
+        0,
+        100,
+        _("Enter a whole number from 0 to 100."),
+        _(
+            "If more than this part of a wave fails, nobody else is asked until a person goes on. 0: one failure is enough."
+        ),
+    )
+    stop_among_first = _number(
+        "stop_among_first",
+        1,
+        100,
+        _PERCENT,
+        _("So many failures among the first ones, one of each model, stop the rollout."),
+    )
+
+    def __init__(self, data: Any = None, *, settings: DeliverySettings) -> None:
+        self.settings = settings
+        initial = {name: getattr(settings, name) for name in self.base_fields if name != "account_password"}
+        super().__init__(data, initial=initial)
+        if settings.account_password is not None:
+            self.fields["account_password"].widget.attrs["placeholder"] = gettext("stored")
+
+    def layout(self) -> list[Parameters | str]:
+        return [
+            "version",
+            Parameters(
+                _("Way of the notifications"),
+                "proxy_host",
+                "proxy_port",
+                "proxy_transport",
+                "sip_domain",
+                "account_user",
+                "account_password",
+            ),
+            Parameters(_("Restarts"), "window_hours"),
+            Parameters(_("Waves"), "waves", "at_once", "second_wave_percent", "third_wave_percent"),
+            Parameters(_("When to stop"), "stop_percent", "stop_among_first"),
+        ]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What a valid form sets but the password: name and value of each parameter."""
+        return {name: self.cleaned_data[name] for name in PARAMETERS}
+
+    @property
+    def password(self) -> str | None:
+        """What is to be stored; "" where the stored one is to be forgotten, None where it stays."""
+        if not self.cleaned_data["account_user"]:
+            return ""
+        return self.cleaned_data["account_password"] or None
+
+    def clean(self) -> None:
+        if self.cleaned_data.get("account_password") and not self.cleaned_data.get("account_user", "-"):
+            self.add_error(
+                "account_user",
+                ValidationError(_("Enter the account that this password belongs to."), code="no_account"),
+            )
+        second, third = self.cleaned_data.get("second_wave_percent"), self.cleaned_data.get("third_wave_percent")
+        if second and third and second + third > 100:
+            self.add_error(
+                "third_wave_percent",
+                ValidationError(
+                    _("The second and the third wave together can't be more than 100 %."), code="above_100"
+                ),
+            )
+
+    def make_read_only(self) -> None:
+        for field in self.fields.values():
+            field.disabled = True
+
+    def compare_with(self, settings: DeliverySettings) -> None:
+        """Somebody else has saved `settings` meanwhile: show where they differ from what is typed, and keep what is typed.
+
+        From now on the form is about that row, so that applying it once more is a decision and no accident.
+        """
+        typed = self.parameters
+        self.settings = settings
+        self.data = {**{name: self.data.get(name) for name in self.data}, "version": str(settings.version)}
+        self.add_error(
+            None,
+            ValidationError(
+                _(
+                    "Somebody else has changed these settings while you were editing them. Nothing of yours has been applied;"
+                    " what you typed is still in the fields. Apply once more to replace what is stored."
+                ),
+                code="overtaken",
+            ),
+        )
+        for name, value in typed.items():
+            if getattr(settings, name) != value:
+                self.fields[name].stored = _shown(settings, name)  # type: ignore[attr-defined]
+        if self.password:
+            self.fields["account_password"].help_text = _("Enter the password once more: it is never sent back.")
+
+
+PARAMETERS = tuple(name for name in DeliveryForm.base_fields if name not in {"version", "account_password"})
+
+
+def _shown(settings: DeliverySettings, name: str) -> str:
+    """A parameter's value as a person reads it."""
+    value = getattr(settings, name)
+    if isinstance(value, bool):
+        return gettext("on") if value else gettext("off")
+    display = getattr(settings, f"get_{name}_display", None)
+    return str(display() if display else value) or gettext("empty")

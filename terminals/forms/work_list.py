@@ -1,0 +1,40 @@
+"""Which terminals of the work list are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from terminals.models import TerminalType
+
+
+class Filter(forms.Form):
+    """An unknown value shows all. `types`: those of which somebody is left."""
+
+    type = forms.ChoiceField(label=_("Type"), required=False)
+    text = forms.CharField(label=_("Number or name"), required=False, max_length=128)
+
+    def __init__(self, data: Any, *, types: list[TerminalType]) -> None:
+        super().__init__(data)
+        choices = [("", _("All")), *((str(one.pk), one.name) for one in types)]
+        self.fields["type"] = forms.ChoiceField(label=_("Type"), required=False, choices=choices)
+        self.fields["type"].widget.attrs["class"] = "form-select"
+        self.fields["text"].widget.attrs["class"] = "form-control"
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+
+class DeskForm(forms.Form):
+    """Who installed it, on the page of a personal link."""
+
+    name = forms.CharField(
+        label=_("Your name"),
+        max_length=100,
+        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "name"}),
+        error_messages={"required": _("Enter your name: it stands beside the confirmation.")},
+    )

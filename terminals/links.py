@@ -1,0 +1,121 @@
+"""Personal links: for the technician at the desk of one terminal, without a login (DESIGN 3.7).
+
+A link holds 128 random bits and is kept as a hash. It gives public certificates and takes a confirmation, nothing else; it
+works until the terminal has confirmed, at the latest until its pair has ended.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.core.cache import cache
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from certificates.situation import Situation
+from terminals import installations
+from terminals.device_tokens import token_hash
+from terminals.models import Installation, Link, Terminal
+from terminals.trust_file import NoTrustFile, TrustFile, trust_file
+
+TOKEN_BYTES = 16
+WRONG_ONES = 20
+WITHIN_SECONDS = 600
+
+
+class LinkError(Exception):
+    """LinkError
+    ├── Unknown    there is no such link, or it was revoked
+    ├── TooMany    too many unknown links were asked for from one address
+    └── Over       it was a link once; the message is for a person and says why it works no more
+    """
+
+
+class Unknown(LinkError):
+    pass
+
+
+class TooMany(LinkError):
+    pass
+
+
+class Over(LinkError):
+    pass
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A link that works, and the file that its terminal is to get."""
+
+    link: Link
+    file: TrustFile
+
+    @property
+    def terminal(self) -> Terminal:
+        return self.link.terminal
+
+
+@transaction.atomic
+def make(situation: Situation, terminal: Terminal, *, by: str) -> str:
+    """A new link in place of those before; returns its token, which only its caller ever sees. Raises NoTrustFile."""
+    now, pair = situation.clock.best, trust_file(situation, terminal.type).generations[0]
+    revoke(terminal, at=now)
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    Link.objects.create(
+        terminal=terminal, generation_id=pair, token_sha256=token_hash(token), made_at=now, made_by=by[:150]
+    )
+    return token
+
+
+def revoke(terminal: Terminal, *, at: datetime) -> int:
+    """Returns how many links no longer work."""
+    return Link.objects.filter(terminal=terminal, revoked_at=None).update(revoked_at=at)
+
+
+def open_link(situation: Situation, token: str, *, address: str) -> Opened:
+    """What the link gives now; changes nothing. `address`: of who asks. Raises LinkError."""
+    if _wrong_ones(address) >= WRONG_ONES:
+        raise TooMany
+    links = Link.objects.select_related("terminal__type", "generation")
+    link = links.filter(token_sha256=token_hash(token), revoked_at=None).first()
+    if link is None:
+        _count_wrong_one(address)
+        raise Unknown
+    row = Installation.objects.filter(generation=link.generation, terminal=link.terminal).first()
+    if row is not None and row.confirmed_at is not None:
+        raise Over(_("This terminal has its certificates: that was confirmed. Nothing is left to do."))
+    if not link.terminal.enabled or link.generation not in situation.in_bundle or situation.has_ended(link.generation):
+        raise Over(_("The certificates that this link was made for are no longer handed out. Ask for a new link."))
+    try:
+        return Opened(link, trust_file(situation, link.terminal.type))
+    except NoTrustFile as error:
+        raise Over(_("There is no file for this type of terminal now. Ask your administrator.")) from error
+
+
+def downloaded(opened: Opened, *, at: datetime) -> None:
+    """It was opened at the desk: that is *downloaded*, never *confirmed*."""
+    Link.objects.filter(pk=opened.link.pk, opened_at=None).update(opened_at=at)
+    installations.downloaded(opened.terminal.pk, opened.file.generations, at=at)
+
+
+def confirm(opened: Opened, *, name: str, at: datetime) -> None:
+    """The person at the desk, who gave this name, says that the terminal holds the file."""
+    by = _("%(name)s (personal link)") % {"name": name}
+    installations.confirmed_by_person([opened.terminal.pk], opened.file.generations, by=by, at=at)
+
+
+def _wrong_ones(address: str) -> int:
+    found: int = cache.get(f"wrong links {address}", 0)
+    return found
+
+
+def _count_wrong_one(address: str) -> None:
+    key = f"wrong links {address}"
+    cache.add(key, 0, WITHIN_SECONDS)
+    try:
+        cache.incr(key)
+    except ValueError:
+        # It expired between the two lines: the time is over, and counting begins anew.
+        cache.set(key, 1, WITHIN_SECONDS)

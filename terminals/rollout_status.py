@@ -1,0 +1,318 @@
+"""What the page of the rollout shows: one reading, at most ten queries, whatever the number of terminals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from django.utils.translation import gettext as _
+
+from certificates import words as certificate_words
+from certificates.models import Generation
+from certificates.situation import Situation
+from pbxcerts.system.events import Notice
+from terminals import warnings, waves, words
+from terminals.models import Installation, Methods, Rollout, TerminalType
+from terminals.progress import Preview, Progress, Row, preview, progress
+from terminals.rollout import RESTARTING, target_of
+from terminals.waves import State, Wave
+
+NAMED_AT_MOST = 20
+EARLIER_AT_MOST = 5
+RunState = Rollout.State
+
+
+@dataclass(frozen=True)
+class Troubled:
+    """A terminal that failed, or is not there."""
+
+    installation: Installation
+    type: TerminalType
+
+    @property
+    def reason(self) -> str:
+        return words.failure(self.installation)[0]
+
+    @property
+    def hint(self) -> str:
+        return words.failure(self.installation)[1]
+
+
+@dataclass(frozen=True)
+class WaveProgress:
+    """One wave of a method."""
+
+    row: Row
+
+    @property
+    def label(self) -> str:
+        return str(Installation.Waves(self.row.wave).label)
+
+    @property
+    def done(self) -> int:
+        return self.row.confirmed + self.row.skipped
+
+    @property
+    def counts(self) -> list[tuple[str, str, int]]:
+        return counts(self.row.states)
+
+
+@dataclass(frozen=True)
+class MethodProgress:
+    """One method of delivery with its waves."""
+
+    method: str
+    waves: tuple[WaveProgress, ...]
+
+    @property
+    def label(self) -> str:
+        return str(Methods(self.method).label)
+
+    @property
+    def total(self) -> int:
+        return sum(wave.row.total for wave in self.waves)
+
+    @property
+    def done(self) -> int:
+        return sum(wave.done for wave in self.waves)
+
+    @property
+    def by_hand(self) -> bool:
+        return self.method == Methods.SIP_STANDARD
+
+
+# What a person wants to see of the states of many terminals, in this order: a name for the look, a word, and which they are.
+_SHOWN: tuple[tuple[str, str, frozenset[State]], ...] = (
+    ("confirmed", State.CONFIRMED.value, frozenset({State.CONFIRMED})),
+    ("under-way", "", waves.IN_FLIGHT),
+    ("downloaded", State.DOWNLOADED.value, frozenset({State.DOWNLOADED})),
+    ("waiting", State.WAITING.value, frozenset({State.WAITING})),
+    ("absent", State.ABSENT.value, frozenset({State.ABSENT})),
+    ("failed", State.FAILED.value, frozenset({State.FAILED})),
+    ("skipped", State.SKIPPED.value, frozenset({State.SKIPPED})),
+)
+
+
+def counts(states: Counter[State]) -> list[tuple[str, str, int]]:
+    """Name for the look, word and number of each kind of state that there is."""
+    found = [(name, value, sum(states[state] for state in which)) for name, value, which in _SHOWN]
+    return [
+        (name, str(Installation.State(value).label) if value else _("under way"), count)
+        for name, value, count in found
+        if count
+    ]
+
+
+@dataclass(frozen=True)
+class RolloutStatus:
+    """`progress` is None where nothing is handed out, or nobody is there to get it."""
+
+    situation: Situation
+    rollouts: tuple[Rollout, ...]
+    progress: Progress | None
+
+    @classmethod
+    def load(cls, situation: Situation) -> RolloutStatus:
+        rollouts = tuple(Rollout.objects.select_related("generation")[: EARLIER_AT_MOST + 1])
+        target = target_of(situation)
+        current = next((one for one in rollouts if target is not None and one.generation_id == target.number), None)
+        return cls(situation, rollouts, progress(situation, current) if current else None)
+
+    @property
+    def rollout(self) -> Rollout | None:
+        return self.progress.rollout if self.progress else None
+
+    @property
+    def generation(self) -> Generation | None:
+        return self.rollout.generation if self.rollout else None
+
+    @property
+    def earlier(self) -> list[Rollout]:
+        return [rollout for rollout in self.rollouts if rollout != self.rollout]
+
+    @property
+    def pending(self) -> Generation | None:
+        """The pair that the server can be switched to now, if it is the one that is handed out."""
+        pending = self.situation.pending
+        return pending if pending is not None and pending == self.generation else None
+
+    @cached_property
+    def methods(self) -> list[MethodProgress]:
+        if self.progress is None:
+            return []
+        rows = self.progress.rows
+        return [
+            MethodProgress(method, tuple(WaveProgress(row) for row in rows if row.method == method))
+            for method in dict.fromkeys(row.method for row in rows)
+        ]
+
+    @property
+    def done(self) -> int:
+        states = self.progress.states if self.progress else Counter[State]()
+        return states[State.CONFIRMED] + states[State.SKIPPED]
+
+    @property
+    def counts(self) -> list[tuple[str, str, int]]:
+        return counts(self.progress.states) if self.progress else []
+
+    @cached_property
+    def preview(self) -> Preview:
+        """What a generation made now would mean."""
+        return preview(self.situation)
+
+    # -- trouble ------------------------------------------------------------------------------------------------------
+
+    def _count(self, state: State) -> int:
+        """Automatic ones; who is on the work list is shown there."""
+        if self.progress is None:
+            return 0
+        return sum(row.states[state] for row in self.progress.rows if row.wave != Wave.BY_HAND)
+
+    def _troubled(self, state: State) -> list[Troubled]:
+        if not self._count(state):
+            return []
+        rows = (
+            Installation.objects.filter(generation=self.generation, terminal__enabled=True, state=state.value)
+            .exclude(wave=Wave.BY_HAND)
+            .select_related("terminal__type")
+            .order_by("terminal__number")
+        )
+        return [Troubled(row, row.terminal.type) for row in rows[:NAMED_AT_MOST]]
+
+    @cached_property
+    def failed(self) -> list[Troubled]:
+        return self._troubled(State.FAILED)
+
+    @cached_property
+    def absent(self) -> list[Troubled]:
+        return self._troubled(State.ABSENT)
+
+    @property
+    def failed_count(self) -> int:
+        return self._count(State.FAILED)
+
+    @property
+    def absent_count(self) -> int:
+        return self._count(State.ABSENT)
+
+    @property
+    def failed_unnamed(self) -> int:
+        return self.failed_count - len(self.failed)
+
+    @property
+    def absent_unnamed(self) -> int:
+        return self.absent_count - len(self.absent)
+
+    @property
+    def notice(self) -> Notice | None:
+        """Why nobody is asked, where a person has to go on."""
+        if self.rollout is None:
+            return None
+        params = {"number": self.rollout.generation_id}
+        if self.rollout.state == RunState.STOPPED:
+            names = ", ".join(str(one.installation.terminal) for one in self.failed)
+            return Notice(warnings.ROLLOUT_STOPPED, params=params | {"count": self.failed_count, "names": names})
+        if self.rollout.state == RunState.PAUSED:
+            return Notice(warnings.ROLLOUT_PAUSED, params=params | {"by": self.rollout.changed_by or "-"})
+        return None
+
+    # -- now and next -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_running(self) -> bool:
+        return self.rollout is not None and self.rollout.state == RunState.RUNNING
+
+    @property
+    def is_held_up(self) -> bool:
+        return self.rollout is not None and self.rollout.state in {RunState.PAUSED, RunState.STOPPED}
+
+    @property
+    def can_pause(self) -> bool:
+        return self.rollout is not None and self.rollout.state in {RunState.RUNNING, RunState.STOPPED}
+
+    @property
+    def can_restart_now(self) -> bool:
+        """There is somebody whom only a restart helps, and the night is not there yet."""
+        if self.progress is None or self.progress.restarts_allowed:
+            return False
+        return any(
+            wave.row.states[state]
+            for method in self.methods
+            if method.method in RESTARTING
+            for wave in method.waves
+            for state in (State.WAITING, State.ABSENT, State.FAILED)
+        )
+
+    @property
+    def busy(self) -> bool:
+        return self.progress is not None and self.progress.in_flight > 0
+
+    @property
+    def now(self) -> str:
+        """What happens now, in a sentence."""
+        progress = self.progress
+        if progress is None:
+            return ""
+        if progress.is_complete:
+            return _("Every terminal has the certificates of generation %(number)s, or was skipped.") % {
+                "number": progress.rollout.generation_id
+            }
+        if progress.in_flight:
+            text = _("Terminals that are being asked, restart or fetch: %(count)s.") % {"count": progress.in_flight}
+            return " ".join([text, *self._open_waves])
+        if self.is_held_up:
+            return _("Nobody is asked.")
+        if progress.next_at is not None:
+            if progress.next_at <= self.situation.clock.best:
+                return _("The next terminals are asked with the next heartbeat.")
+            return _("Nobody is asked at the moment.")
+        if progress.by_hand:
+            return _("Nobody is left to ask. On the work list: %(count)s.") % {"count": progress.by_hand}
+        return _("Nobody is left to ask; those that failed wait for a person.")
+
+    @property
+    def _open_waves(self) -> list[str]:
+        return [
+            _("%(method)s: %(wave)s.") % {"method": method.label, "wave": wave.label}
+            for method in self.methods
+            for wave in method.waves
+            if wave.row.is_open and not method.by_hand
+        ]
+
+    @property
+    def next(self) -> str:
+        """What comes next and when, in a sentence; empty where nothing does by itself."""
+        progress = self.progress
+        if progress is None or progress.is_complete:
+            return ""
+        if self.is_held_up:
+            return _("It goes on when a person continues.")
+        if progress.next_at is None:
+            return ""
+        if progress.next_at <= self.situation.clock.best:
+            return _("The next ones, as soon as those that are asked are back.")
+        at = {"at": certificate_words.moment(progress.next_at)}
+        if not progress.restarts_allowed and self._waits_for_the_night:
+            return _("Terminals that have to restart are asked from %(at)s.") % at
+        return _("The next terminal is asked on %(at)s.") % at
+
+    @property
+    def _waits_for_the_night(self) -> bool:
+        return not any(
+            wave.row.states[state]
+            for method in self.methods
+            if method.method not in RESTARTING and not method.by_hand
+            for wave in method.waves
+            for state in (State.WAITING, State.ABSENT)
+        )
+
+    @property
+    def ends_at(self) -> datetime | None:
+        return self.progress.ends_at if self.progress else None
+
+    @property
+    def announcement(self) -> str:
+        """What a screen reader is told when it changes: not each number."""
+        return self.notice.text if self.notice else self.next or self.now

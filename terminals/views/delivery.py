@@ -1,0 +1,59 @@
+"""The settings of the delivery."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from certificates.host_keys import HostKeyError
+from pbxcerts.system.access import RoleNeeded, person
+from pbxcerts.system.models import Role
+from terminals import credentials
+from terminals import delivery as saving
+from terminals.forms.delivery import DeliveryForm
+from terminals.models import DeliverySettings
+
+
+@sensitive_post_parameters("account_password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def delivery(request: HttpRequest) -> HttpResponse:
+    administers = person(request).may(Role.ADMINISTER)
+    posted = request.method == "POST"
+    if posted and not administers:
+        raise RoleNeeded(Role.ADMINISTER)
+    form = DeliveryForm(request.POST if posted else None, settings=DeliverySettings.load())
+    if not administers:
+        form.make_read_only()
+    if posted and form.is_valid() and _saved(request, form):
+        return redirect("terminals:delivery:settings")
+    return render(request, "terminals/delivery.html", {"form": form})
+
+
+def _saved(request: HttpRequest, form: DeliveryForm) -> bool:
+    """Whether it is done; otherwise the form says why not."""
+    try:
+        changed = saving.save(form.parameters | _sealed(form.password), expected_version=form.cleaned_data["version"])
+    except saving.Overtaken as overtaken:
+        form.compare_with(overtaken.settings)
+        return False
+    except HostKeyError as error:
+        form.add_error("account_password", str(error))
+        return False
+    if changed:
+        messages.success(request, _("The settings have been applied."))
+    else:
+        messages.info(request, _("Nothing has changed."))
+    return True
+
+
+def _sealed(password: str | None) -> dict[str, Any]:
+    """As the row keeps it. Raises HostKeyError."""
+    if password is None:
+        return {}
+    return {"account_password": credentials.seal(password) if password else None}

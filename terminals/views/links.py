@@ -1,0 +1,165 @@
+"""Personal links: made and revoked by an operator, opened at the desk without a login."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import segno
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import translation
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation.trans_real import parse_accept_lang_header
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from certificates.pki import formats
+from certificates.poke import poke
+from certificates.situation import Situation
+from certificates.status import load_situation
+from pbxcerts.system.access import needs, person
+from pbxcerts.system.models import Role
+from terminals import links
+from terminals.forms.work_list import DeskForm
+from terminals.links import LinkError, Opened, Over, TooMany
+from terminals.models import Link, Terminal
+from terminals.trust_file import NoTrustFile
+from terminals.views.work_list import trust_file_response
+from terminals.work_list import guide
+
+Page = Callable[[HttpRequest, Situation, Opened], HttpResponse]
+LANGUAGES = dict(settings.LANGUAGES)
+
+
+# -- for operators -----------------------------------------------------------------------------------------------------
+
+
+@needs(Role.OPERATE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def personal_link(request: HttpRequest, terminal: int) -> HttpResponse:
+    """What is known of the links of a terminal; a POST makes a new one and shows it this once."""
+    found = get_object_or_404(Terminal.objects.select_related("type"), pk=terminal)
+    context: dict[str, Any] = {"terminal": found}
+    if request.method == "POST":
+        try:
+            token = links.make(load_situation(), found, by=person(request).get_username())
+        except NoTrustFile:
+            messages.warning(request, _("There is no file for this type of terminal now."))
+            return redirect("terminals:work_list:list")
+        address = request.build_absolute_uri(reverse("terminals:link", args=[token]))
+        context |= {"address": address, "code": qr_code(address, title=_("Personal link"))}
+    context["links"] = Link.objects.filter(terminal=found).order_by("-made_at")[:10]
+    return render(request, "terminals/link_made.html", context)
+
+
+@needs(Role.OPERATE)
+@require_POST
+def revoke(request: HttpRequest, terminal: int) -> HttpResponse:
+    found = get_object_or_404(Terminal, pk=terminal)
+    if links.revoke(found, at=load_situation().clock.best):
+        messages.success(request, _("The personal link no longer works."))
+    else:
+        messages.info(request, _("There was no link that works."))
+    return redirect("terminals:work_list:link", terminal)
+
+
+def qr_code(text: str, *, title: str) -> SafeString:
+    """As SVG that stands in a page: no style, no script; its size is the style sheet's."""
+    drawing = segno.make(text, error="m", micro=False)
+    return mark_safe(  # noqa: S308 - segno writes it, and escapes the title
+        drawing.svg_inline(border=4, omitsize=True, svgclass="qr-code", lineclass=None, title=title, light="#fff")
+    )
+
+
+# -- at the desk -------------------------------------------------------------------------------------------------------
+
+
+def at_the_desk(page: Page) -> Callable[[HttpRequest, str], HttpResponse]:
+    """Without a login: the token is the right to see it. In the reader's language, and told to nobody else."""
+
+    @wraps(page)
+    def answer(request: HttpRequest, token: str) -> HttpResponse:
+        language = _language(request)
+        with translation.override(language):
+            response = _answered(request, page, token)
+        response.headers["Content-Language"] = language
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers["X-Robots-Tag"] = "noindex"
+        return response
+
+    return answer
+
+
+def _answered(request: HttpRequest, page: Page, token: str) -> HttpResponse:
+    situation = load_situation()
+    try:
+        opened = links.open_link(situation, token, address=request.META.get("REMOTE_ADDR", ""))
+    except TooMany:
+        text = _("Too many wrong links came from your address. Try again in ten minutes.")
+        return _refused(request, text, status=429, headers={"Retry-After": str(links.WITHIN_SECONDS)})
+    except Over as over:
+        return _refused(request, str(over), status=410)
+    except LinkError:
+        return _refused(request, _("This link is not known. Ask for a new one."), status=404)
+    return page(request, situation, opened)
+
+
+def _refused(request: HttpRequest, text: str, *, status: int, headers: dict[str, str] | None = None) -> HttpResponse:
+    response = render(request, "terminals/link_over.html", {"text": text}, status=status)
+    for name, value in (headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+# A POST carries no cookie's authority but that of the token in its address. With "no-referrer" browsers send "Origin: null",
+# which the check against forged forms would refuse.
+@csrf_exempt
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+@at_the_desk
+def link(request: HttpRequest, situation: Situation, opened: Opened) -> HttpResponse:
+    """What to do, and the file; opening it is *downloaded*, the button is *confirmed*."""
+    now = situation.clock.best
+    form = DeskForm(request.POST if request.method == "POST" else None)
+    if request.method == "GET":
+        links.downloaded(opened, at=now)
+    if form.is_valid():
+        links.confirm(opened, name=form.cleaned_data["name"], at=now)
+        poke()
+        return render(request, "terminals/link_done.html", {"terminal": opened.terminal})
+    pairs = [pair for pair in situation.in_bundle if pair.number in opened.file.generations]
+    context = {
+        "terminal": opened.terminal,
+        "guide": guide(opened.terminal.type),
+        "form": form,
+        "file": opened.file,
+        "fingerprints": [formats.sha256_fingerprint(pair.root) for pair in pairs],
+        "until": opened.link.generation.end,
+    }
+    return render(request, "terminals/link.html", context)
+
+
+@login_not_required
+@require_safe
+@at_the_desk
+def link_file(request: HttpRequest, situation: Situation, opened: Opened) -> HttpResponse:
+    if request.method == "GET":
+        links.downloaded(opened, at=situation.clock.best)
+    return trust_file_response(situation, opened.terminal.type)
+
+
+def _language(request: HttpRequest) -> str:
+    """Chosen here, else the browser's, else the one of the panel: this reader is nobody whom an administrator knows."""
+    if (chosen := request.GET.get("language", "")) in LANGUAGES:
+        return chosen
+    for wanted, _quality in parse_accept_lang_header(request.headers.get("Accept-Language", "")):
+        if (language := wanted.partition("-")[0]) in LANGUAGES:
+            return language
+    return translation.get_language() or settings.LANGUAGE_CODE

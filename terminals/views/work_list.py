@@ -1,0 +1,141 @@
+"""The work list: what a person installs by hand, ticked when it is done."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from certificates.poke import poke
+from certificates.situation import Situation
+from certificates.status import load_situation
+from pbxcerts.system.access import needs, person
+from pbxcerts.system.models import Role
+from terminals import orders
+from terminals.forms.work_list import Filter
+from terminals.models import Terminal, TerminalType
+from terminals.orders import Refused
+from terminals.trust_file import NoTrustFile, trust_file
+from terminals.work_list import WorkList, file_name
+
+PER_PAGE = 50
+
+
+@require_safe
+def work_list(request: HttpRequest) -> HttpResponse:
+    listed = WorkList.load(load_situation())
+    chosen = Filter(request.GET, types=[one.type for one in listed.types])
+    wanted = chosen.chosen
+    rows = listed.left
+    if type_ := wanted.get("type"):
+        rows = rows.filter(terminal__type=int(type_))
+    if text := wanted.get("text"):
+        rows = rows.filter(Q(terminal__number__icontains=text) | Q(terminal__name__icontains=text))
+    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    types = {one.type.pk: one for one in listed.types}
+    context = {
+        "list": listed,
+        "filter": chosen,
+        "page": page,
+        "lines": [(row, types[row.terminal.type_id]) for row in page if row.terminal.type_id in types],
+        "query": urlencode(wanted),
+    }
+    return render(request, "terminals/work_list.html", context)
+
+
+@require_safe
+def download(request: HttpRequest, pk: int) -> HttpResponse:
+    """The file for terminals of this type."""
+    situation = load_situation()
+    return trust_file_response(situation, get_object_or_404(TerminalType, pk=pk))
+
+
+def trust_file_response(situation: Situation, type_: TerminalType) -> HttpResponse:
+    try:
+        file = trust_file(situation, type_)
+    except NoTrustFile as error:
+        raise Http404 from error
+    disposition = content_disposition_header(as_attachment=True, filename=file_name(situation, type_, file))
+    return HttpResponse(
+        file.content,
+        content_type=file.media_type,
+        headers={"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff"},
+    )
+
+
+@needs(Role.OPERATE)
+@require_POST
+def tick(request: HttpRequest) -> HttpResponse:
+    """Confirm the terminals that were ticked, or have them notified."""
+    listed = WorkList.load(load_situation())
+    keys = [int(key) for key in request.POST.getlist("terminal") if key.isascii() and key.isdecimal()]
+    ticked = Terminal.objects.filter(pk__in=listed.left.filter(terminal__in=keys[:PER_PAGE]).values("terminal"))
+    back = reverse("terminals:work_list:list")
+    if query := request.POST.get("query"):
+        back = f"{back}?{query}"
+    if not ticked.exists():
+        messages.info(request, _("Tick at least one terminal. Those that have been confirmed meanwhile are gone."))
+        return redirect(back)
+    if "notify" in request.POST:
+        _notify(request, listed, [terminal.pk for terminal in ticked])
+    else:
+        _confirm(request, listed, ticked)
+    return redirect(back)
+
+
+@needs(Role.OPERATE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm_type(request: HttpRequest, pk: int) -> HttpResponse:
+    """Tick all of a type, after being told how many these are."""
+    listed = WorkList.load(load_situation())
+    of_type = next((one for one in listed.types if one.type.pk == pk), None)
+    if of_type is None:
+        messages.info(request, _("Nobody of this type is left on the work list."))
+        return redirect("terminals:work_list:list")
+    if request.method != "POST":
+        return render(request, "terminals/work_list_type.html", {"list": listed, "of_type": of_type})
+    rows = listed.left.filter(terminal__type=pk)
+    _confirm(request, listed, Terminal.objects.filter(pk__in=rows.values("terminal")))
+    return redirect("terminals:work_list:list")
+
+
+def _confirm(request: HttpRequest, listed: WorkList, ticked: QuerySet[Terminal]) -> None:
+    situation = listed.situation
+    try:
+        count = orders.confirm(situation, ticked, by=person(request).get_username(), at=situation.clock.best)
+    except Refused as refusal:
+        messages.warning(request, str(refusal))
+        return
+    poke()
+    text = ngettext("%(count)s terminal is confirmed.", "%(count)s terminals are confirmed.", count)
+    messages.success(request, text % {"count": count})
+
+
+def _notify(request: HttpRequest, listed: WorkList, terminals: list[int]) -> None:
+    if listed.rollout is None:
+        return
+    situation = listed.situation
+    try:
+        count = orders.notify(listed.rollout, terminals, by=person(request).get_username(), at=situation.clock.best)
+    except Refused as refusal:
+        messages.warning(request, str(refusal))
+        return
+    if not count:
+        messages.info(request, _("The types of these terminals have no event string: they can't be notified."))
+        return
+    poke()
+    text = ngettext(
+        "%(count)s terminal is notified, as soon as terminals may restart.",
+        "%(count)s terminals are notified, as soon as terminals may restart.",
+        count,
+    )
+    messages.success(request, text % {"count": count})

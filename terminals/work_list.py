@@ -1,0 +1,121 @@
+"""Terminals whose certificates a person installs: who is left, by type, until when (DESIGN 3.7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from django.db.models import Count, Q, QuerySet
+from django.utils.text import slugify
+from django.utils.translation import get_language
+
+from certificates.models import Generation
+from certificates.situation import Situation
+from terminals.models import Installation, Methods, Rollout, Terminal, TerminalType
+from terminals.rollout import concerned, in_force, target_of
+from terminals.trust_file import NothingToTrust, NoTrustFile, TrustFile, trust_file
+from terminals.waves import State, Wave
+
+SETTLED = [State.CONFIRMED.value, State.SKIPPED.value]
+
+
+@dataclass(frozen=True)
+class OfType:
+    """One type on the list: what its terminals get, and how many are left."""
+
+    type: TerminalType
+    left: int
+    total: int
+    file: TrustFile | None
+    too_large: bool
+
+    @property
+    def done(self) -> int:
+        return self.total - self.left
+
+    @property
+    def guide(self) -> str:
+        return guide(self.type)
+
+
+@dataclass(frozen=True)
+class WorkList:
+    """`rollout` is None where nothing is handed out, or nobody is there to get it."""
+
+    situation: Situation
+    rollout: Rollout | None
+
+    @classmethod
+    def load(cls, situation: Situation) -> WorkList:
+        return cls(situation, in_force(situation))
+
+    @property
+    def target(self) -> Generation | None:
+        return target_of(self.situation)
+
+    @property
+    def due(self) -> datetime | None:
+        """When the server switches at the latest; None where it has switched, and the work is due at once."""
+        return self.target.deadline if self.target is not None and self.target.pending else None
+
+    @property
+    def all(self) -> QuerySet[Installation]:
+        if self.target is None:
+            return Installation.objects.none()
+        return Installation.objects.filter(
+            generation=self.target, wave=Wave.BY_HAND, terminal__in=concerned(self.target)
+        )
+
+    @property
+    def left(self) -> QuerySet[Installation]:
+        rows = self.all.exclude(state__in=SETTLED).select_related("terminal")
+        return rows.order_by("terminal__number")
+
+    @cached_property
+    def types(self) -> list[OfType]:
+        """Those of which somebody is left."""
+        rows = (
+            self.all.order_by()
+            .values_list("terminal__type")
+            .annotate(total=Count("pk"), left=Count("pk", filter=~Q(state__in=SETTLED)))
+        )
+        counted = {key: (left, total) for key, total, left in rows if left}
+        types = TerminalType.objects.filter(pk__in=counted)
+        return [self._of_type(one, *counted[one.pk]) for one in types]
+
+    @property
+    def left_count(self) -> int:
+        return sum(one.left for one in self.types)
+
+    @cached_property
+    def due_at_switch(self) -> int:
+        """Terminals that hold only one certificate: their turn comes with the switch."""
+        if self.target is None or not self.target.pending:
+            return 0
+        return Terminal.objects.filter(
+            enabled=True, type__method=Methods.SIP_STANDARD, type__holds_only_one=True
+        ).count()
+
+    def _of_type(self, type_: TerminalType, left: int, total: int) -> OfType:
+        file, too_large = None, False
+        try:
+            file = trust_file(self.situation, type_)
+        except NothingToTrust:
+            pass
+        except NoTrustFile:
+            too_large = True
+        return OfType(type_, left, total, file, too_large)
+
+
+def guide(type_: TerminalType) -> str:
+    """In the reader's language; in the other one where only that was written."""
+    german = (get_language() or "").startswith("de")
+    mine, other = (type_.guide_de, type_.guide_en) if german else (type_.guide_en, type_.guide_de)
+    return mine or other
+
+
+def file_name(situation: Situation, type_: TerminalType, file: TrustFile) -> str:
+    """`zuerich-sued-yealink-8-7.3fb1c2d4.pem`: a name of its own for each version."""
+    site = slugify(situation.general.site_name) or "pbxcerts"
+    return f"{site}-{slugify(type_.name) or 'terminal'}-{file.version}.{file.format.value}"
