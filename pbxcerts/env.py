@@ -36,8 +36,22 @@ def number(name: str, default: int, *, least: int, most: int) -> int:
     return int(value)
 
 
+def address(name: str, default: str) -> str:
+    """`host:port` or `[IPv6]:port`; "" where it is set and empty."""
+    value = text(name, default)
+    host, _colon, port = value.rpartition(":")
+    if value and not (host and port.isdecimal() and 0 < int(port) <= 65535):
+        raise ImproperlyConfigured(f"{PREFIX}{name} must be host:port, as in {default}, not {value!r}.")
+    return value
+
+
 def path(name: str, default: Path) -> Path:
     return Path(text(name) or default).expanduser().absolute()
+
+
+def optional_path(name: str) -> Path | None:
+    value = text(name)
+    return Path(value).expanduser().absolute() if value else None
 
 
 def command(name: str) -> list[str]:

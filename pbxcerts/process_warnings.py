@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts import process_state
+from pbxcerts import listeners, process_state
 from pbxcerts.system.events import Kind, Notice
 from pbxcerts.system.models import Severity
 
@@ -33,14 +33,28 @@ KINDS = {
     ),
 }
 
+LISTENER = Kind(
+    "terminals_listener_fails",
+    Severity.CRITICAL,
+    _("The terminals' listener at %(address)s cannot be opened: %(reason)s. Terminals do not get their files there."),
+    cleared=_("The terminals' listener at %(address)s is open."),
+    hint=_("It is tried again every second. Free the port, or name another address in the environment."),
+)
+
 
 def warnings() -> list[Notice]:
     """Those that are true now."""
     failing = process_state.read(process_state.file(settings.DATA))
     return [
-        Notice(KINDS[name], params={"failures": child.failures, "last_end": child.last_end})
-        for name, child in failing.items()
-        if name in KINDS
+        *(
+            Notice(KINDS[name], params={"failures": child.failures, "last_end": child.last_end})
+            for name, child in failing.items()
+            if name in KINDS
+        ),
+        *(
+            Notice(LISTENER, subject=name, params={"address": listener.address, "reason": listener.reason})
+            for name, listener in listeners.failing().items()
+        ),
     ]
 
 

@@ -7,25 +7,47 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 REQUEST_WITHIN = 20
 """Seconds for the head of a request since the connection was made, and for its body since the head."""
+HEAD_LIMIT = 64 * 1024
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 Message = dict[str, Any]
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """Closes a connection on which the head of a request does not come in time; between two requests uvicorn's own limit holds."""
+    """Closes a connection on which the head of a request does not come in time, or has no end; between two requests uvicorn's
+    own limit holds.
 
+    `presents`: the generation whose host certificate the connection was made with. A request tells its connection as the ASGI
+    extension `pbxcerts.connection`.
+    """
+
+    presents: int | None = None
     _head: asyncio.TimerHandle | None = None
+    _head_size = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._await_head()
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head is not None:
+            self._head_size += len(data)
+            if self._head_size > HEAD_LIMIT:
+                self._stop_waiting()
+                self.transport.write(TOO_LARGE)
+                self.transport.close()
+
     def on_message_begin(self) -> None:
         self._await_head()
         super().on_message_begin()
+        self.scope["extensions"] = {"pbxcerts.connection": self}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
+        self._head_size = 0
+        if sum(len(name) + len(value) for name, value in self.headers) > HEAD_LIMIT:
+            raise ValueError("the head of the request is too large")  # answered with 400
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -23,6 +23,13 @@ RELOAD_TIMEOUT = env.number("RELOAD_TIMEOUT", 30, least=1, most=60)
 # Who answers the handover's questions about telephones (certificates.handover.Terminals).
 TERMINALS = "terminals.readiness.KnownTerminals"
 
+# Where terminals reach us; empty turns a listener off. On loopback until a deployment says otherwise.
+TERMINALS_HTTPS = env.address("TERMINALS_HTTPS", "127.0.0.1:8443")
+TERMINALS_HTTP = env.address("TERMINALS_HTTP", "127.0.0.1:8080")
+TERMINALS_PROOF = env.address("TERMINALS_PROOF", "127.0.0.1:8444")
+# A folder of configuration files that another server serves, and in which a block of ours is kept.
+CONFIGURATION_FOLDER = env.optional_path("CONFIGURATION_FOLDER")
+
 ALLOWED_HOSTS = env.words("HOSTS", "localhost,127.0.0.1,[::1]")
 TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
 PLAIN_HTTP = env.flag("PLAIN_HTTP", default=False)

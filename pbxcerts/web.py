@@ -5,77 +5,32 @@ whole request and never waits for a client (`pbxcerts.requests`), so that client
 """
 
 import asyncio
-import contextlib
 import logging
 import resource
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
-import uvicorn
 import uvloop
 from a2wsgi import WSGIMiddleware
 from django.conf import settings
 
-from pbxcerts import lifeline, listeners
-from pbxcerts.requests import PatientProtocol, WholeRequests
+from pbxcerts import installation, listeners
+from pbxcerts.requests import WholeRequests
+from pbxcerts.serving import ServedPair, Serving
 from pbxcerts.wsgi import application
+from terminals.evidence import Evidence
+from terminals.web.refusals import refused_here
+from terminals.web.snapshot import Snapshots
+from terminals.web.tables import Name, applications
 
 THREADS = 8
-STOPS_WITHIN = 5
-"""Seconds for the requests that are being answered when the process is told to stop."""
+IDLE = 75
+"""Seconds that a connection of a browser may wait for the next request."""
+IDLE_TERMINAL = 15
 
 logger = logging.getLogger("pbxcerts.web")
-
-
-class Listener(uvicorn.Server):
-    """One listener. Signals are the process's affair, and an idle one wakes once a second, not ten times."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._ending = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def main_loop(self) -> None:
-        while not await self.on_tick(0):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), 1)
-
-    def end(self) -> None:
-        self.should_exit = True
-        self._ending.set()
-
-
-class ServedPair:
-    """The pair that STORE/current points to, as a context that takes the next one without dropping a connection."""
-
-    def __init__(self, store: Path) -> None:
-        self._current = store / "current"
-        self._serves: Path | None = None
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # A resumed session would hide a change of the certificate. Under TLS 1.2 OpenSSL resumes sessions from a cache of its
-        # own, too, which Python cannot turn off; every browser of today speaks TLS 1.3.
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_3
-        self.context.num_tickets = 0
-        self.context.options |= ssl.OP_NO_TICKET
-
-    def follow(self) -> bool:
-        """Load what `current` points to, if it is another one. Whether there is a pair to serve."""
-        try:
-            target = self._current.resolve(strict=True)
-            if target != self._serves:
-                self.context.load_cert_chain(target / "fullchain.pem", target / "host.key")
-                self._serves = target
-        except (OSError, ssl.SSLError) as error:
-            if self._current.is_symlink():
-                logger.warning("The published pair cannot be served: %s", error)
-        return self._serves is not None
 
 
 class Panel:
@@ -85,27 +40,21 @@ class Panel:
         # The queue has no end: a response is made of what is in memory, and a thread must not wait for a slow reader.
         threads = WSGIMiddleware(cast("Any", application), workers=THREADS, send_queue_size=0)
         self._app = WholeRequests(cast("Any", threads), limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0)
-        self._proxies: list[str] = settings.TRUSTED_PROXIES
         self._plain = plain
         self._https = https
-        self._pair = ServedPair(settings.STORE)
-        self._listeners: list[Listener] = []
-        self._ending = asyncio.Event()
+        # Every browser of today speaks TLS 1.3.
+        self._pair = ServedPair(settings.STORE, "current", least=ssl.TLSVersion.TLSv1_3)
 
-    async def serve(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end)
+    async def serve(self, serving: Serving) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen(self._plain))
-            if self._https is not None and await self._can_open(self._https):
-                tasks.create_task(self._listen(self._https, self._pair.context))
-                await self._follow_current()
+            tasks.create_task(serving.listen(self._app, self._plain, proxies=settings.TRUSTED_PROXIES, idle=IDLE))
+            if self._https is not None and await self._can_open(self._https, serving):
+                tasks.create_task(serving.listen(self._app, self._https, self._pair, proxies=[], idle=IDLE))
 
-    async def _can_open(self, listener: socket.socket) -> bool:
+    async def _can_open(self, listener: socket.socket, serving: Serving) -> bool:
         """Wait until there is a pair and the port is ours; False where the process ends before."""
-        while not self._ending.is_set():
-            if self._pair.follow():
+        while not serving.ending.is_set():
+            if self._pair.follow() or self._pair.context is not None:
                 try:
                     listener.listen()
                 except OSError as error:
@@ -113,46 +62,85 @@ class Panel:
                 else:
                     listeners.https_opened(listener.getsockname()[1])
                     return True
-            await self._second()
+            await serving.pause(1)
         return False
 
-    async def _follow_current(self) -> None:
-        while not self._ending.is_set():
-            self._pair.follow()
-            await self._second()
 
-    async def _second(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ending.wait(), 1)
+class Terminals:
+    """The terminals' listeners: each opens when its port is ours, with TLS when there is a pair; none waits for another."""
 
-    async def _listen(self, listener: socket.socket, context: ssl.SSLContext | None = None) -> None:
-        server = Listener(
-            uvicorn.Config(
-                self._app,
-                http=PatientProtocol,
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=bool(self._proxies) and context is None,
-                forwarded_allow_ips=self._proxies,
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=STOPS_WITHIN,
-                ssl_context_factory=None if context is None else lambda _config, _default: context,
-            )
+    def __init__(self) -> None:
+        self._evidence = Evidence()
+        self._snapshots = Snapshots()
+        self._addresses = {
+            Name.HTTPS: settings.TERMINALS_HTTPS,
+            Name.HTTP: settings.TERMINALS_HTTP,
+            Name.PROOF: settings.TERMINALS_PROOF,
+        }
+        self._failing: dict[str, listeners.Failing] = {}
+        self._apps = applications(
+            self._snapshots,
+            self._evidence,
+            refused_here,
+            https_port=_port(settings.TERMINALS_HTTPS),
+            http_port=_port(settings.TERMINALS_HTTP),
         )
-        self._listeners.append(server)
-        if self._ending.is_set():
-            server.end()
-        await server.serve(sockets=[listener])
 
-    def _end(self) -> None:
-        lifeline.end_within(STOPS_WITHIN + 5)
-        self._ending.set()
-        for listener in self._listeners:
-            listener.end()
+    async def serve(self, serving: Serving) -> None:
+        listeners.tell_failing({})
+        wanted = {name: address for name, address in self._addresses.items() if address}
+        if not wanted:
+            return
+        async with asyncio.TaskGroup() as services:
+            services.create_task(self._snapshots.run(serving.ending))
+            services.create_task(self._evidence.run())
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    for name, address in wanted.items():
+                        tasks.create_task(self._listen(name, address, serving))
+            finally:
+                self._evidence.close()
+
+    async def _listen(self, name: Name, address: str, serving: Serving) -> None:
+        pair = None
+        if name is not Name.HTTP:
+            links = ("next", "current") if name is Name.PROOF else ("current",)
+            # Telephones of these years speak TLS 1.2.
+            pair = ServedPair(settings.STORE, *links, least=ssl.TLSVersion.TLSv1_2)
+        while not serving.ending.is_set():
+            # No phone is told that it is unknown because nothing has been read yet.
+            if self._snapshots.ready.is_set() and (listener := self._opened(name, address, pair)) is not None:
+                await serving.listen(
+                    self._apps[name], listener, pair, proxies=settings.TRUSTED_PROXIES, idle=IDLE_TERMINAL
+                )
+                return
+            await serving.pause(1)
+
+    def _opened(self, name: Name, address: str, pair: ServedPair | None) -> socket.socket | None:
+        if pair is not None and not pair.follow() and pair.context is None:
+            return None
+        try:
+            listener = installation.listen(address, open_to_all=True, at_once=True)
+        except installation.InstallationError as error:
+            why = error.__cause__.strerror if isinstance(error.__cause__, OSError) else None
+            self._tell(name, listeners.Failing(address, why or str(error)))
+            return None
+        self._tell(name, None)
+        return listener
+
+    def _tell(self, name: Name, failing: listeners.Failing | None) -> None:
+        """Write down for the pages and the event messages what cannot be opened; it goes on being tried."""
+        known = self._failing.pop(name, None)
+        if failing is not None:
+            self._failing[name] = failing
+        if failing != known:
+            if failing is not None:
+                logger.error("The terminals' listener at %s cannot be opened: %s", failing.address, failing.reason)
+            listeners.tell_failing(self._failing)
+
+
+def _port(address: str) -> int | None:
+    return int(address.rpartition(":")[2]) if address else None
 
 
 def run(plain: socket.socket, https: socket.socket | None) -> int:
@@ -162,7 +150,13 @@ def run(plain: socket.socket, https: socket.socket | None) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     async def serve() -> None:
-        await Panel(plain, https).serve()
+        serving = Serving()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, serving.end)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(Panel(plain, https).serve(serving))
+            tasks.create_task(Terminals().serve(serving))
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

@@ -24,8 +24,8 @@ from django.db import (
     transaction,
 )
 
-from pbxcerts.system import events
 from pbxcerts.system.events import Notice
+from pbxcerts.system.models import EventMessage
 from terminals import installations
 from terminals.batches import in_batches, update_from
 from terminals.installations import FetchedConfiguration, FetchedTrust, Proved, Reported, Seen
@@ -53,14 +53,14 @@ class Unknown:
 
 
 @dataclass(frozen=True)
-class Told:
-    """Something that becomes an event message, once for its kind and subject."""
+class Logged:
+    """Something that is logged as an event message that nobody need confirm, once for its kind and subject."""
 
     notice: Notice
     at: datetime
 
 
-Fact = Seen | Unknown | Told
+Fact = Seen | Unknown | Logged
 
 
 def subject_of(fact: Fact) -> Hashable:
@@ -76,22 +76,20 @@ def subject_of(fact: Fact) -> Hashable:
             return Proved, fact.terminal, fact.generation
         case Unknown():
             return Unknown, fact.mac
-        case Told():
-            return Told, fact.notice.key
+        case Logged():
+            return Logged, fact.notice.key
 
 
 def write(facts: Collection[Fact]) -> None:
     """All in one transaction. A terminal that was deleted meanwhile is left out."""
     with transaction.atomic():
         _discovered([fact for fact in facts if isinstance(fact, Unknown)])
-        seen = _of_known_terminals([fact for fact in facts if not isinstance(fact, Unknown | Told)])
+        seen = _of_known_terminals([fact for fact in facts if not isinstance(fact, Unknown | Logged)])
         for kind, record in RECORDS:
             chosen = [fact for fact in seen if isinstance(fact, kind)]
             if chosen:
                 record(chosen)
-        for fact in facts:
-            if isinstance(fact, Told):
-                events.tell(fact.notice, now=fact.at)
+        _log([fact for fact in facts if isinstance(fact, Logged)])
 
 
 # In the order in which a phone does these things.
@@ -140,6 +138,26 @@ def _discovered(unknown: Sequence[Unknown]) -> None:
         ],
         ignore_conflicts=True,
     )
+
+
+def _log(logged: Sequence[Logged]) -> None:
+    for batch in in_batches(logged):
+        known = set(
+            EventMessage.objects.filter(subject__in=[one.notice.key[1] for one in batch]).values_list("kind", "subject")
+        )
+        EventMessage.objects.bulk_create(
+            EventMessage(
+                kind=one.notice.key[0],
+                subject=one.notice.key[1],
+                severity=one.notice.severity,
+                params=one.notice.params,
+                with_match=False,
+                raised_at=one.at,
+                cleared_at=one.at,
+            )
+            for one in batch
+            if one.notice.key not in known
+        )
 
 
 class Evidence:

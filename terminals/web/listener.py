@@ -14,7 +14,6 @@ import struct
 import termios
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Protocol
 
 from terminals.evidence import Evidence, Fact
@@ -28,8 +27,7 @@ ACKNOWLEDGED_WITHIN = 20
 CONNECTION = "pbxcerts.connection"
 """The ASGI extension that says what carries a request; see `Connection`."""
 
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-TEXT = MappingProxyType({"content-type": "text/plain; charset=utf-8"})
+TEXT = {"content-type": "text/plain; charset=utf-8"}
 
 logger = logging.getLogger("pbxcerts.web")
 
@@ -43,7 +41,8 @@ class Connection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`path` as it was sent, without the query. `headers` by lower-case names. `client` is an IP address.
+    """`path` as it was sent, without the query. `headers` by lower-case names. `client` is an IP address. `scheme` is the
+    listener's, whatever a client says.
 
     `parameters` are the named groups of the route's pattern. `presents`: the generation whose host certificate this
     connection was made with.
@@ -51,10 +50,11 @@ class Request:
 
     method: str
     path: str
-    headers: Mapping[str, str] = NO_HEADERS
-    parameters: Mapping[str, str] = NO_HEADERS
+    headers: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     client: str = ""
+    scheme: str = "https"
     presents: int | None = None
 
 
@@ -67,7 +67,7 @@ class Response:
 
     status: int
     body: bytes = b""
-    headers: Mapping[str, str] = NO_HEADERS
+    headers: Mapping[str, str] = field(default_factory=dict)
     evidence: tuple[Fact, ...] = ()
     refused: str = ""
 
@@ -102,8 +102,11 @@ NOT_FOUND = text(404, "Not found.")
 class TerminalsApp:
     """ASGI. `name` is the listener's, for the counter of refusals."""
 
-    def __init__(self, name: str, routes: Iterable[Route], *, evidence: Evidence, refusals: Refusals) -> None:
+    def __init__(
+        self, name: str, scheme: str, routes: Iterable[Route], *, evidence: Evidence, refusals: Refusals
+    ) -> None:
         self._name = name
+        self._scheme = scheme
         self._routes = tuple(routes)
         self._evidence = evidence
         self._refusals = refusals
@@ -139,7 +142,7 @@ class TerminalsApp:
                     return text(413, "The request is too large.")
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             presents = connection.presents if connection is not None else None
-            request = Request(method, path, headers, found.groupdict(default=""), body, client, presents)
+            request = Request(method, path, headers, found.groupdict(default=""), body, client, self._scheme, presents)
             try:
                 return await route.handler(request)
             except Exception:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import chain
-from types import MappingProxyType
 from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection, connections
@@ -98,9 +97,9 @@ class Snapshot:
 
     bundle: tuple[Pair, ...] = ()
     active: int | None = None
-    older: Mapping[int, Pair] = MappingProxyType({})
+    older: Mapping[int, Pair] = field(default_factory=dict)
     own_host: str = ""
-    types: Mapping[int, KnownType] = MappingProxyType({})
+    types: Mapping[int, KnownType] = field(default_factory=dict)
     terminals: tuple[KnownTerminal, ...] = ()
     windows: tuple[Window, ...] = ()
     _trust: dict[str, bytes | None] = field(default_factory=dict, repr=False, compare=False)

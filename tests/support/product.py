@@ -31,6 +31,10 @@ class Product:
             "PBXCERTS_DATA": str(self.data),
             "DJANGO_SETTINGS_MODULE": "pbxcerts.settings",
             "LC_ALL": "C.UTF-8",
+            # Their usual ports are the same for every product that is tested at the same time.
+            "PBXCERTS_TERMINALS_HTTPS": "",
+            "PBXCERTS_TERMINALS_HTTP": "",
+            "PBXCERTS_TERMINALS_PROOF": "",
             **changes,
         }
         self.process = None

@@ -1,0 +1,162 @@
+"""Listeners in one event loop: one uvicorn server each, with TLS where it follows a published pair."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from pbxcerts import lifeline
+from pbxcerts.requests import REQUEST_WITHIN, PatientProtocol
+
+STOPS_WITHIN = 5
+"""Seconds for the requests that are being answered when the process is told to stop."""
+
+logger = logging.getLogger("pbxcerts.web")
+
+
+class ServedPair:
+    """The pair that the first of these links of the store points to, as a context that is new with each pair.
+
+    A resumed session would hide a change of the certificate. There are no tickets; but under TLS 1.2 OpenSSL also resumes
+    sessions from a cache of the context, which Python cannot turn off, and what is in the cache of another context is unknown
+    to this one.
+    """
+
+    def __init__(self, store: Path, *links: str, least: ssl.TLSVersion) -> None:
+        self._links = [store / link for link in links]
+        self._least = least
+        self._serves: Path | None = None
+        self.context: ssl.SSLContext | None = None
+
+    @property
+    def number(self) -> int | None:
+        """The number of its generation."""
+        return int(self._serves.name) if self._serves is not None and self._serves.name.isdecimal() else None
+
+    def follow(self) -> bool:
+        """Load what the link points to. Whether that is another pair than before."""
+        try:
+            link = next((link for link in self._links if link.is_symlink()), None)
+            if link is None or (target := link.resolve(strict=True)) == self._serves:
+                return False
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.minimum_version = self._least
+            context.num_tickets = 0
+            context.options |= ssl.OP_NO_TICKET
+            context.load_cert_chain(target / "fullchain.pem", target / "host.key")
+        except (OSError, ssl.SSLError) as error:
+            logger.warning("The published pair cannot be served: %s", error)
+            return False
+        self._serves, self.context = target, context
+        return True
+
+
+class Listener(uvicorn.Server):
+    """One listener; with a pair it follows that. Signals are the process's affair, and an idle one wakes once a second, not ten
+    times.
+    """
+
+    def __init__(self, config: uvicorn.Config, pair: ServedPair | None = None) -> None:
+        super().__init__(config)
+        self._pair = pair
+        self._ending = asyncio.Event()
+        self._sockets: list[socket.socket] = []
+        self.servers = []
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._sockets = sockets or []
+        await self.lifespan.startup()
+        await self._accept()
+        self.started = True
+
+    async def _accept(self) -> None:
+        """Make the connections that come from now on with the context of now; those that are open go on."""
+        loop = asyncio.get_running_loop()
+        before, self.servers = self.servers, []
+        context = self._pair.context if self._pair is not None else None
+        number = self._pair.number if self._pair is not None else None
+
+        def protocol() -> PatientProtocol:
+            made = PatientProtocol(
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=loop
+            )
+            made.presents = number
+            return made
+
+        for listener in self._sockets:
+            # Of its own: what is closed with the server before must not be the listening socket itself.
+            server = await loop.create_server(
+                protocol,
+                sock=listener.dup(),
+                ssl=context,
+                backlog=self.config.backlog,
+                ssl_handshake_timeout=None if context is None else REQUEST_WITHIN,
+            )
+            self.servers.append(server)
+        for server in before:
+            server.close()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), 1)
+            if self._pair is not None and self._pair.follow():
+                await self._accept()
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._ending.set()
+
+
+class Serving:
+    """Every listener of the process, until all of them are told to end."""
+
+    def __init__(self) -> None:
+        self.ending = asyncio.Event()
+        self._listeners: list[Listener] = []
+
+    async def listen(
+        self, app: Any, listener: socket.socket, pair: ServedPair | None = None, *, proxies: list[str], idle: int
+    ) -> None:
+        """Serve until the end. What `proxies` say about a client is believed; `idle`: seconds between two requests."""
+        server = Listener(
+            uvicorn.Config(
+                app,
+                http=PatientProtocol,
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=proxies,
+                timeout_keep_alive=idle,
+                timeout_graceful_shutdown=STOPS_WITHIN,
+            ),
+            pair,
+        )
+        self._listeners.append(server)
+        if self.ending.is_set():
+            server.end()
+        await server.serve(sockets=[listener])
+
+    async def pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.ending.wait(), seconds)
+
+    def end(self) -> None:
+        lifeline.end_within(STOPS_WITHIN + 5)
+        self.ending.set()
+        for listener in self._listeners:
+            listener.end()
