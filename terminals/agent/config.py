@@ -1,0 +1,235 @@
+"""The configuration file, in TOML. README "Agent" explains it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from terminals.agent import schedule
+from terminals.agent.errors import ConfigError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{20,200}", re.ASCII)
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_LONGEST_HOOK = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a URL leads to."""
+
+    secure: bool
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTrust:
+    """What is trusted while the store holds nothing valid: a file, or certificates with these SHA-256 from a URL over HTTP."""
+
+    file: Path | None = None
+    source: Endpoint | None = None
+    fingerprints: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Sip:
+    """Where NOTIFYs are heard, over UDP and TCP, and who may send them."""
+
+    host: str
+    port: int
+    servers: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Run when the trust store has changed: an argument list, no shell."""
+
+    command: tuple[str, ...]
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    server: Endpoint
+    proof: Endpoint
+    token: str = field(repr=False)
+    store: Path
+    store_is_directory: bool = False
+    first_trust: FirstTrust = FirstTrust()
+    sip: Sip | None = None
+    hook: Hook | None = None
+    firmware: str = ""
+    every: float = schedule.EVERY
+
+
+def load(path: Path) -> Config:
+    """Read a configuration file; relative paths in it start from its directory. Raises ConfigError with a sentence."""
+    try:
+        values = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    try:
+        return _Reader(path, values).config()
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+class _Table:
+    """A table of the file, whose names are all to be taken."""
+
+    def __init__(self, values: Mapping[str, Any], where: str = "") -> None:
+        self._values = dict(values)
+        self._where = where
+
+    def take(self, name: str, kind: type | tuple[type, ...], default: Any = None, *, required: bool = False) -> Any:
+        value = self._values.pop(name, None)
+        if value is None:
+            if required:
+                raise ConfigError(f"{self._where}{name} is missing")
+            return default
+        # In Python true is a number.
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ConfigError(f"{self._where}{name} has the wrong type")
+        return value
+
+    def texts(self, name: str, *, required: bool = False) -> list[str]:
+        value = self.take(name, list, [], required=required)
+        if not all(isinstance(one, str) and one for one in value) or (required and not value):
+            raise ConfigError(f"{self._where}{name} is not a list of texts")
+        return list(value)
+
+    def table(self, name: str) -> _Table | None:
+        value = self.take(name, dict)
+        return None if value is None else _Table(value, f"{name}.")
+
+    def finish(self) -> None:
+        if self._values:
+            raise ConfigError(f"unknown: {', '.join(self._where + name for name in sorted(self._values))}")
+
+
+class _Reader:
+    def __init__(self, path: Path, values: Mapping[str, Any]) -> None:
+        self._path = path
+        self._top = _Table(values)
+
+    def config(self) -> Config:
+        top = self._top
+        trust = top.table("trust")
+        if trust is None:
+            raise ConfigError("the table [trust] is missing")
+        store, is_directory = self._store(trust)
+        config = Config(
+            server=endpoint(top.take("server", str, required=True), "server"),
+            proof=endpoint(top.take("proof", str, required=True), "proof"),
+            token=self._token(),
+            store=store,
+            store_is_directory=is_directory,
+            first_trust=self._first_trust(trust),
+            sip=self._sip(top.table("sip")),
+            hook=self._hook(top.table("hook")),
+            firmware=top.take("firmware", str, f"pbxcerts-agent {metadata.version('pbxcerts')}")[:64],
+            every=float(top.take("every", (int, float), schedule.EVERY)),
+        )
+        if not 60 <= config.every <= 86_400:
+            raise ConfigError("every is not between 60 and 86400 seconds")
+        top.finish()
+        return config
+
+    def _path_of(self, text: str) -> Path:
+        return self._path.absolute().parent / text
+
+    def _token(self) -> str:
+        token = self._top.take("token", str)
+        file = self._top.take("token_file", str)
+        if (token is None) == (file is None):
+            raise ConfigError("either token or token_file is needed")
+        path = self._path if file is None else self._path_of(file)
+        try:
+            # Whoever reads the token can confirm in the terminal's name what it does not trust.
+            if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise ConfigError(f"{path} holds the token and can be read by others: give it mode 0600")
+            if file is not None:
+                token = path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"the token cannot be read: {error}") from error
+        if not _TOKEN.fullmatch(str(token)):
+            raise ConfigError("the token is not one that the server has issued")
+        return str(token)
+
+    def _store(self, trust: _Table) -> tuple[Path, bool]:
+        file, directory = trust.take("file", str), trust.take("directory", str)
+        if (file is None) == (directory is None):
+            raise ConfigError("either trust.file or trust.directory is needed")
+        path = self._path_of(file or directory)
+        if path.exists() and path.is_dir() != bool(directory):
+            raise ConfigError(f"{path} is {'a' if path.is_dir() else 'no'} directory")
+        return path, bool(directory)
+
+    def _first_trust(self, trust: _Table) -> FirstTrust:
+        file, source = trust.take("initial", str), trust.take("bootstrap", str)
+        wanted = frozenset(one.replace(":", "").lower() for one in trust.texts("fingerprints"))
+        trust.finish()
+        if not all(_FINGERPRINT.fullmatch(one) for one in wanted):
+            raise ConfigError("trust.fingerprints are SHA-256 in hex")
+        if bool(source) != bool(wanted):
+            raise ConfigError("trust.bootstrap and trust.fingerprints belong together")
+        return FirstTrust(
+            file=self._path_of(file) if file else None,
+            source=endpoint(source, "trust.bootstrap", secure=False) if source else None,
+            fingerprints=wanted,
+        )
+
+    def _sip(self, sip: _Table | None) -> Sip | None:
+        if sip is None:
+            return None
+        url = urlsplit(f"//{sip.take('listen', str, required=True)}")
+        try:
+            host, port = str(ipaddress.ip_address(url.hostname or "")), url.port
+            servers = tuple(ipaddress.ip_network(text, strict=False) for text in sip.texts("servers", required=True))
+        except ValueError as error:
+            raise ConfigError(f"sip: {error}") from error
+        if port is None:
+            raise ConfigError("sip.listen has no port")
+        sip.finish()
+        return Sip(host, port, servers)
+
+    def _hook(self, hook: _Table | None) -> Hook | None:
+        if hook is None:
+            return None
+        command = tuple(hook.texts("command", required=True))
+        timeout = float(hook.take("timeout", (int, float), 30))
+        if not 1 <= timeout <= _LONGEST_HOOK:
+            raise ConfigError(f"hook.timeout is not between 1 and {_LONGEST_HOOK} seconds")
+        hook.finish()
+        return Hook(command, timeout)
+
+
+def endpoint(url: str, name: str, *, secure: bool = True) -> Endpoint:
+    """A URL over HTTPS, or over HTTP where `secure` is false. Raises ConfigError."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    scheme = "https" if secure else "http"
+    if parts.scheme != scheme or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ConfigError(f"{name} is not {scheme}://HOST[:PORT][/PATH]")
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise ConfigError(f"{name} has characters that no URL has")
+    return Endpoint(secure, parts.hostname, port or (443 if secure else 80), parts.path.rstrip("/"))

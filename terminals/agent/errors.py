@@ -1,0 +1,45 @@
+"""What can go wrong in the agent. The trust store stands as it was, whatever is raised.
+
+AgentError
+├── ConfigError          the configuration cannot be used
+├── StoreError           the trust store cannot be read, written or locked
+├── HookError            the command that makes programs load the trust store failed; it is run again in the next round
+├── Unreached            no whole answer came, or one that says "later"
+├── Untrusted            the server's certificate is not one that the trust store secures
+├── BundleRefused        what the server hands out must not become the trust store
+└── NotWelcome           the server refuses the request: token, path or content
+
+Messages are English and meant for logs. `exit_code` is what `once` ends with.
+"""
+
+
+class AgentError(Exception):
+    exit_code = 1
+
+
+class ConfigError(AgentError):
+    exit_code = 2
+
+
+class StoreError(AgentError):
+    pass
+
+
+class HookError(AgentError):
+    pass
+
+
+class Unreached(AgentError):
+    pass
+
+
+class Untrusted(AgentError):
+    exit_code = 3
+
+
+class BundleRefused(AgentError):
+    exit_code = 3
+
+
+class NotWelcome(AgentError):
+    exit_code = 3
