@@ -1,0 +1,255 @@
+"""`rollout`: how the rollout stands, and what a person orders of it."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from certificates.poke import poke
+from certificates.situation import Situation
+from certificates.status import load_situation
+from pbxcerts.system.commands import (
+    Failed,
+    NotNow,
+    OperatorCommand,
+    Report,
+    WrongUse,
+    aligned,
+    local,
+    person,
+)
+from pbxcerts.system.models import General
+from terminals import orders
+from terminals.models import Rollout, Terminal
+from terminals.orders import Refused
+from terminals.progress import Progress, progress
+from terminals.rollout import in_force
+from terminals.rollout_status import RolloutStatus, counts
+from terminals.status_value import rollout_value
+
+BAR = 30
+OF_ONE = ("skip", "confirm")
+
+
+class Command(OperatorCommand):
+    help = (
+        "Shows the rollout; pauses it, continues it, retries what failed, restarts now, skips or confirms a terminal."
+    )
+    pause = timedelta(seconds=2)
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--watch", action="store_true", help="until every terminal has confirmed or is skipped")
+        parser.add_argument(
+            "order",
+            nargs="?",
+            choices=["pause", "continue", "retry", "restart-now", *OF_ONE],
+            help="what is ordered; without it how the rollout stands",
+        )
+        parser.add_argument("number", nargs="?", help="of the terminal that is skipped or confirmed")
+
+    def act(self, general: General, options: dict[str, Any]) -> Report | None:
+        order, number = options["order"], options["number"]
+        if (order in OF_ONE) != (number is not None):
+            raise WrongUse(_("A terminal's number belongs to “skip” and “confirm”, and to nothing else."), code="usage")
+        if order is not None and options["watch"]:
+            raise WrongUse(
+                _("What is ordered can't be watched in one go: run “rollout --watch” after it."), code="usage"
+            )
+        if order is not None:
+            return self._ordered(order, number)
+        return self._watched(options) if options["watch"] else _report(load_situation())
+
+    # -- orders ------------------------------------------------------------------------------------------------------
+
+    def _ordered(self, order: str, number: str | None) -> Report:
+        situation = load_situation()
+        by, at = person(), situation.clock.best
+        with _refusals():
+            if order == "confirm":
+                text = _confirm(situation, _terminal(number))
+            else:
+                current = in_force(situation)
+                if current is None:
+                    raise NotNow(_("There is no rollout now."), code="state")
+                text = _of_rollout(order, current, number)(by, at)
+        poke()
+        return Report(text, {"rollout": rollout_value(progress(situation))})
+
+    # -- watching ----------------------------------------------------------------------------------------------------
+
+    def _watched(self, options: dict[str, Any]) -> Report:
+        """Draw a bar for a person; a script waits for the end. Interrupted by Ctrl-C it says how things stand."""
+        silent, before = options["as_json"], ""
+        try:
+            while True:
+                situation = load_situation()
+                found = progress(situation)
+                if found is None:
+                    break
+                line = _bar(found)
+                if not silent and line != before:
+                    self._draw(line, before)
+                    before = line
+                if found.is_complete or found.rollout.state == Rollout.State.STOPPED:
+                    break
+                time.sleep(self.pause.total_seconds())
+        except KeyboardInterrupt:
+            situation = load_situation()
+        if before:
+            self.stdout.write("")
+        report = _report(situation)
+        current = in_force(situation)
+        if current is not None and current.state == Rollout.State.STOPPED:
+            raise Failed(
+                _(
+                    "The rollout has stopped: too many terminals have failed. Look at “rollout”, then retry or continue."
+                ),
+                code="stopped",
+                value=report.value,
+            )
+        return report
+
+    def _draw(self, line: str, before: str) -> None:
+        """Over the line before on a terminal, below it in a file."""
+        if self.stdout.isatty():
+            self.stdout.write(f"\r{line.ljust(len(before))}", ending="")
+        else:
+            self.stdout.write(line)
+        self.stdout.flush()
+
+
+def _of_rollout(order: str, current: Rollout, number: str | None) -> Callable[[str, datetime], str]:
+    def carry_out(by: str, at: datetime) -> str:
+        match order:
+            case "pause":
+                orders.pause(current, by=by, at=at)
+                return _("The rollout is paused: nobody else is asked, and the server is not switched.")
+            case "continue":
+                orders.go_on(current, by=by, at=at)
+                return _("The rollout goes on.")
+            case "restart-now":
+                orders.restart_now(current, by=by, at=at)
+                return _("Terminals are restarted now, outside the window too.")
+            case "retry":
+                return _retried(orders.retry_failed(current, by=by, at=at))
+            case _:
+                return _skip(current, _terminal(number), by, at)
+
+    return carry_out
+
+
+def _retried(count: int) -> str:
+    return ngettext(
+        "%(count)s terminal that had failed is asked again.",
+        "%(count)s terminals that had failed are asked again.",
+        count,
+    ) % {"count": count}
+
+
+def _skip(current: Rollout, terminal: Terminal, by: str, at: datetime) -> str:
+    if not orders.skip(current, [terminal.pk], by=by, at=at):
+        raise NotNow(
+            _("Terminal %(terminal)s has nothing to be skipped: it has confirmed, or is not in this rollout.")
+            % {"terminal": terminal},
+            code="state",
+        )
+    return _("Terminal %(terminal)s is skipped.") % {"terminal": terminal}
+
+
+def _confirm(situation: Situation, terminal: Terminal) -> str:
+    found = Terminal.objects.filter(pk=terminal.pk)
+    if not orders.confirm(situation, found, by=person(), at=situation.clock.best):
+        raise NotNow(
+            _("Terminal %(terminal)s is not to get these certificates now: it is disabled, or its turn is the switch.")
+            % {"terminal": terminal},
+            code="state",
+        )
+    return _("Terminal %(terminal)s is confirmed.") % {"terminal": terminal}
+
+
+def _terminal(number: str | None) -> Terminal:
+    """Raises WrongUse."""
+    found = Terminal.objects.filter(number=number).first()
+    if found is None:
+        raise WrongUse(_("There is no terminal “%(number)s”.") % {"number": number}, code="value")
+    return found
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """A refusal as exit code 3."""
+    try:
+        yield
+    except Refused as refusal:
+        raise NotNow(str(refusal), code="state") from refusal
+
+
+# -- how it stands -----------------------------------------------------------------------------------------------------
+
+
+def _report(situation: Situation) -> Report:
+    status = RolloutStatus.load(situation)
+    value = {"rollout": rollout_value(status.progress)}
+    if status.progress is None:
+        return Report(_("There is no rollout now."), value)
+    return Report("\n".join(_sections(status, status.progress)), value)
+
+
+def _sections(status: RolloutStatus, found: Progress) -> Iterator[str]:
+    yield aligned(
+        [
+            (_("Generation"), f"{found.rollout.generation_id} ({found.rollout.get_state_display()})"),
+            (_("Terminals"), _("%(done)s of %(total)s") % {"done": found.done, "total": found.total}),
+            (_("Now"), status.now),
+            (_("Next"), status.next or "-"),
+            (_("Expected end"), local(found.ends_at)),
+        ]
+    )
+    yield ""
+    rows = [
+        (
+            method.label,
+            wave.label,
+            f"{wave.done}/{wave.row.total}",
+            ", ".join(f"{count} {label}" for _name, label, count in counts(wave.row.states)),
+        )
+        for method in status.methods
+        for wave in method.waves
+    ]
+    yield aligned(rows)
+    for heading, troubled, more in (
+        (_("Failed:"), status.failed, status.failed_unnamed),
+        (_("Absent:"), status.absent, status.absent_unnamed),
+    ):
+        if not troubled:
+            continue
+        yield ""
+        yield heading
+        yield aligned(
+            (
+                (
+                    str(one.installation.terminal),
+                    one.type.name,
+                    one.reason or _("next attempt %(at)s") % {"at": local(one.installation.next_at)},
+                )
+                for one in troubled
+            ),
+            indent="  ",
+        )
+        if more:
+            yield "  " + _("and %(count)s more") % {"count": more}
+
+
+def _bar(found: Progress) -> str:
+    """`[#########---------------------] 123/600  110 confirmed, 13 skipped`"""
+    filled = BAR * found.done // found.total if found.total else BAR
+    said = ", ".join(f"{count} {label}" for _name, label, count in counts(found.states))
+    return f"[{'#' * filled}{'-' * (BAR - filled)}] {found.done}/{found.total}  {said}"

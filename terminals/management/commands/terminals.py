@@ -1,0 +1,164 @@
+"""`terminals`: import and export as CSV, and the list."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from certificates.host_keys import HostKeyError
+from certificates.situation import Situation
+from pbxcerts.system import timekeeping
+from pbxcerts.system.commands import Failed, NotNow, OperatorCommand, Report, WrongUse, aligned, local, utc
+from pbxcerts.system.models import General
+from terminals import csv_files, imports
+from terminals.csv_files import ImportFileError
+from terminals.imports import Overtaken, Plan
+from terminals.listing import Line, Listing
+from terminals.models import TerminalType
+
+REFUSALS_SHOWN = 50
+
+
+class Command(OperatorCommand):
+    help = "Imports terminals from a CSV file, all of them or none, exports them, or lists them."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        actions = parser.add_subparsers(dest="action", required=True, metavar="import|export|list")
+        importing = actions.add_parser("import", help="add and change terminals from a CSV file")
+        importing.add_argument("file", metavar="FILE", help="“-” for standard input")
+        importing.add_argument("--dry-run", action="store_true", help="only say what it would do")
+        exporting = actions.add_parser(
+            "export", help="write all terminals as CSV to standard output, without credentials"
+        )
+        listing = actions.add_parser("list", help="show all terminals and what they trust")
+        for one in (importing, exporting, listing):
+            # Behind the action too, where one types it; a value that stands before it is not lost.
+            one.add_argument("--json", action="store_true", dest="json_behind", help="one JSON object on stdout")
+
+    def act(self, general: General, options: dict[str, Any]) -> Report | None:
+        options["as_json"] = options["as_json"] or options.get("json_behind", False)
+        match options["action"]:
+            case "import":
+                return import_file(options["file"], dry_run=options["dry_run"])
+            case "export":
+                return self._export(as_json=options["as_json"])
+            case _:
+                return listed(Situation.load(timekeeping.current_clock(general=general)))
+
+    def _export(self, *, as_json: bool) -> Report | None:
+        rows = list(imports.exported())
+        if as_json:
+            return Report("", {"terminals": rows})
+        # As it is: what writes a report would add a line.
+        self.stdout.write(csv_files.write(rows), ending="")
+        return None
+
+
+def import_file(name: str, *, dry_run: bool) -> Report:
+    """Raises Unsuccessful; then nothing was imported."""
+    try:
+        plan = imports.plan_of(csv_files.read(_content(name)))
+    except ImportFileError as error:
+        raise WrongUse(str(error), code="file") from error
+    value = {
+        "added": [entry.number for entry in plan.added],
+        "changed": [{"number": entry.number, "columns": list(entry.changed)} for entry in plan.changed],
+        "unchanged": plan.unchanged,
+        "refused": [asdict(refusal) for refusal in plan.refused],
+        "dry_run": dry_run,
+    }
+    if plan.refused:
+        raise WrongUse(_refused(plan), code="value", value=value)
+    if not dry_run:
+        try:
+            imports.carry_out(plan)
+        except Overtaken as error:
+            raise NotNow(
+                _("Somebody else has changed terminals at this moment. Nothing was imported: try again."),
+                code="overtaken",
+            ) from error
+        except HostKeyError as error:
+            raise Failed(
+                _("The passwords can't be encrypted: %(reason)s.") % {"reason": error}, code="key_list"
+            ) from error
+    counts = {"added": len(plan.added), "changed": len(plan.changed), "unchanged": plan.unchanged}
+    said = (
+        _("Would add %(added)s, change %(changed)s and leave %(unchanged)s as they are.")
+        if dry_run
+        else _("Added %(added)s, changed %(changed)s, left %(unchanged)s as they are.")
+    )
+    return Report(said % counts, value)
+
+
+def _content(name: str) -> bytes:
+    """One byte more than is allowed says that it is too large, whatever its real size."""
+    if name == "-":
+        return sys.stdin.buffer.read(csv_files.MOST_BYTES + 1)
+    with Path(name).open("rb") as file:
+        return file.read(csv_files.MOST_BYTES + 1)
+
+
+def _refused(plan: Plan) -> str:
+    lines = [
+        _("Row %(row)s, %(column)s: %(reason)s") % {"row": one.row, "column": one.column or "-", "reason": one.reason}
+        for one in plan.refused[:REFUSALS_SHOWN]
+    ]
+    if more := len(plan.refused) - len(lines):
+        lines.append(_("… and %(count)s more.") % {"count": more})
+    return "\n".join([*lines, _("Nothing was imported.")])
+
+
+def listed(situation: Situation) -> Report:
+    listing = Listing(situation, tuple(TerminalType.objects.all()))
+    lines = listing.lines(list(listing.terminals({})))
+    heads = (_("Number"), _("Name"), _("Type"), _("MAC"), _("Address"), _("State"), _("Trusts"), _("Last contact"))
+    rows = [_columns(line) for line in lines]
+    text = aligned([heads, *rows]) if rows else _("No terminals are known yet.")
+    return Report(text, {"generation": listing.target, "terminals": [_value(line) for line in lines]})
+
+
+def _columns(line: Line) -> tuple[str, ...]:
+    one = line.terminal
+    trusts = ",".join(str(row.generation_id) for row in line.trusts)
+    cells = (
+        one.number,
+        one.name,
+        line.type.name,
+        one.mac,
+        one.address,
+        line.state_label,
+        trusts,
+        local(one.last_contact),
+    )
+    return tuple(cell or "-" for cell in cells)
+
+
+def _value(line: Line) -> dict[str, Any]:
+    one, delivery = line.terminal, line.delivery
+    return {
+        "number": one.number,
+        "name": one.name,
+        "type": line.type.name,
+        "method": line.type.method,
+        "mac": one.mac,
+        "address": one.address,
+        "firmware": one.firmware,
+        "enabled": one.enabled,
+        "state": line.state,
+        "trusts": [
+            {
+                "generation": row.generation_id,
+                "since": utc(row.confirmed_at),
+                "evidence": row.evidence,
+            }
+            for row in line.trusts
+        ],
+        "last_contact": utc(one.last_contact),
+        "next_attempt": utc(delivery.next_at) if delivery else None,
+    }
