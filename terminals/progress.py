@@ -63,6 +63,11 @@ class Progress:
         return self.states.total()
 
     @property
+    def done(self) -> int:
+        """How many have confirmed or were skipped."""
+        return sum(self.states[state] for state in SETTLED)
+
+    @property
     def in_flight(self) -> int:
         return sum(self.states[state] for state in waves.IN_FLIGHT)
 

@@ -149,11 +149,6 @@ class RolloutStatus:
         ]
 
     @property
-    def done(self) -> int:
-        states = self.progress.states if self.progress else Counter[State]()
-        return states[State.CONFIRMED] + states[State.SKIPPED]
-
-    @property
     def counts(self) -> list[tuple[str, str, int]]:
         return counts(self.progress.states) if self.progress else []
 

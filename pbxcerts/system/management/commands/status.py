@@ -16,6 +16,8 @@ from pbxcerts import process_warnings
 from pbxcerts.system.commands import OperatorCommand, Report, aligned, local
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import General, Severity
+from terminals.progress import Progress, progress
+from terminals.status_value import rollout_value
 
 SHOWN = 10
 
@@ -31,7 +33,9 @@ class Command(OperatorCommand):
         generations = list(Generation.objects.defer("root_pem", "host_pem", "host_key"))
         served = store().current
         value = status_value(status.situation, seen, generations=generations, warnings=true_now, served=served)
-        return Report("\n".join(_sections(status, seen, generations, true_now, served)), value)
+        rollout = progress(status.situation)
+        value["rollout"] = rollout_value(rollout)
+        return Report("\n".join(_sections(status, seen, generations, true_now, served, rollout)), value)
 
 
 def _sections(
@@ -40,6 +44,7 @@ def _sections(
     generations: list[Generation],
     true_now: list[Notice],
     served: int | None,
+    rollout: Progress | None,
 ) -> Iterator[str]:
     yield aligned(
         [
@@ -49,6 +54,7 @@ def _sections(
             (_("Published"), _published(seen, served)),
             (_("Next generation"), _next_generation(status)),
             (_("Handover"), _handover(status, seen)),
+            (_("Rollout"), _rollout(rollout)),
         ]
     )
     if seen.readiness.missing and status.pending:
@@ -106,6 +112,17 @@ def _handover(status: Status, seen: Observations) -> str:
         "state": pending.get_state_display(),
         "deadline": local(pending.deadline),
         "count": seen.readiness.missing_count,
+    }
+
+
+def _rollout(rollout: Progress | None) -> str:
+    if rollout is None:
+        return _("none")
+    return _("generation %(number)s (%(state)s), %(done)s of %(total)s terminals") % {
+        "number": rollout.rollout.generation_id,
+        "state": rollout.rollout.get_state_display(),
+        "done": rollout.done,
+        "total": rollout.total,
     }
 
 
