@@ -1,0 +1,114 @@
+"""The configuration file."""
+
+import ipaddress
+
+import pytest
+
+from terminals.agent import config
+from terminals.agent.config import Endpoint, FirstTrust, Hook, Sip
+from terminals.agent.errors import ConfigError
+
+TOKEN = "A" * 43
+TOP = f'server = "https://pbx.example.com:8443"\nproof = "https://[2001:db8::1]:8444/x/"\ntoken = "{TOKEN}"\n'
+TRUST = '[trust]\nfile = "trust.pem"\n'
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "agent.toml"
+
+
+def written(path, text, mode=0o600):
+    path.write_text(text)
+    path.chmod(mode)
+    return config.load(path)
+
+
+def test_the_smallest_one(path):
+    read = written(path, TOP + TRUST)
+    assert read.server == Endpoint(True, "pbx.example.com", 8443, "")
+    assert read.proof == Endpoint(True, "2001:db8::1", 8444, "/x")
+    assert read.proof.authority == "[2001:db8::1]:8444"
+    assert read.store == path.parent / "trust.pem"
+    assert not read.store_is_directory
+    assert (read.first_trust, read.sip, read.hook, read.every) == (FirstTrust(), None, None, 3600)
+    assert read.firmware.startswith("pbxcerts-agent ")
+    assert TOKEN not in repr(read)
+
+
+def test_a_whole_one(path):
+    read = written(
+        path,
+        TOP + 'every = 900\nfirmware = "Door 1"\n[trust]\ndirectory = "/var/lib/trust"\ninitial = "first.pem"\n'
+        f'bootstrap = "http://192.0.2.1/root"\nfingerprints = ["{":".join(["AB"] * 32)}"]\n'
+        '[sip]\nlisten = "[::1]:5070"\nservers = ["192.0.2.1", "2001:db8::/32"]\n[hook]\ncommand = ["true", "x"]\ntimeout = 5',
+    )
+    assert read.store_is_directory
+    assert read.first_trust.file == path.parent / "first.pem"
+    assert read.first_trust.source == Endpoint(False, "192.0.2.1", 80, "/root")
+    assert read.first_trust.fingerprints == {"ab" * 32}
+    assert read.sip == Sip("::1", 5070, (ipaddress.ip_network("192.0.2.1/32"), ipaddress.ip_network("2001:db8::/32")))
+    assert read.hook == Hook(("true", "x"), 5.0)
+    assert (read.every, read.firmware) == (900.0, "Door 1")
+
+
+def test_the_token_may_stand_in_a_file_that_nobody_else_may_read(path):
+    token = path.parent / "token"
+    token.write_text(f"{TOKEN}\n")
+    text = TOP.replace(f'token = "{TOKEN}"', 'token_file = "token"') + TRUST
+    token.chmod(0o640)
+    with pytest.raises(ConfigError, match="mode 0600"):
+        written(path, text, 0o644)
+    token.chmod(0o600)
+    assert written(path, text, 0o644).token == TOKEN
+
+
+def test_a_configuration_with_the_token_in_it_is_nobody_elses_to_read(path):
+    with pytest.raises(ConfigError, match="mode 0600"):
+        written(path, TOP + TRUST, 0o644)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("server = ", "Invalid value"),
+        (TRUST, "server is missing"),
+        (TOP, r"the table \[trust\] is missing"),
+        (TOP.replace("https://pbx", "http://pbx") + TRUST, "server is not https"),
+        (TOP.replace("https://pbx", "https://me@pbx") + TRUST, "server is not https"),
+        (TOP.replace(":8443", ":84443") + TRUST, "server: Port out of range"),
+        (TOP.replace("pbx.example.com", "pbx.example.com/ä") + TRUST, "characters"),
+        (TOP.replace(TOKEN, "short") + TRUST, "not one that the server has issued"),
+        (TOP.replace(TOKEN, "A" * 40 + "\\r\\nX: y") + TRUST, "not one that the server has issued"),
+        (TOP + 'token_file = "x"\n' + TRUST, "either token or token_file"),
+        (TOP.replace("token", "tocken") + TRUST, "either token or token_file"),
+        (TOP + "every = 5\n" + TRUST, "every is not between"),
+        (TOP + "every = true\n" + TRUST, "every has the wrong type"),
+        (TOP + "sever = 1\n" + TRUST, "unknown: sever"),
+        (TOP + "[trust]\n", "either trust.file or trust.directory"),
+        (TOP + TRUST + 'directory = "x"', "either trust.file or trust.directory"),
+        (TOP + TRUST + "colour = 1", "unknown: trust.colour"),
+        (TOP + TRUST + 'bootstrap = "http://x/"', "belong together"),
+        (TOP + TRUST + f'fingerprints = ["{"a" * 64}"]', "belong together"),
+        (TOP + TRUST + 'bootstrap = "http://x/"\nfingerprints = ["12"]', "SHA-256"),
+        (TOP + TRUST + f'bootstrap = "https://x/"\nfingerprints = ["{"a" * 64}"]', "bootstrap is not http"),
+        (TOP + '[trust]\nfile = "."', "is a directory"),
+        (TOP + '[trust]\ndirectory = "agent.toml"', "is no directory"),
+        (TOP + TRUST + '[sip]\nlisten = "0.0.0.0:5060"', "sip.servers is missing"),
+        (TOP + TRUST + '[sip]\nlisten = "0.0.0.0:5060"\nservers = []', "sip.servers is not a list"),
+        (TOP + TRUST + '[sip]\nlisten = "0.0.0.0:5060"\nservers = ["pbx"]', "sip: 'pbx'"),
+        (TOP + TRUST + '[sip]\nlisten = "pbx:5060"\nservers = ["192.0.2.1"]', "sip: 'pbx'"),
+        (TOP + TRUST + '[sip]\nlisten = "0.0.0.0"\nservers = ["192.0.2.1"]', "no port"),
+        (TOP + TRUST + "[hook]\ncommand = []", "hook.command"),
+        (TOP + TRUST + '[hook]\ncommand = "true"', "hook.command has the wrong type"),
+        (TOP + TRUST + '[hook]\ncommand = ["true"]\ntimeout = 0', "hook.timeout"),
+    ],
+)
+def test_what_cannot_be_used_is_said(path, text, says):
+    with pytest.raises(ConfigError, match=says):
+        written(path, text)
+
+
+def test_one_that_is_not_there_is_said(path):
+    with pytest.raises(ConfigError, match="No such file"):
+        config.load(path)
