@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from certificates.models import Generation
-from terminals.batches import in_batches, update_from
+from terminals.batches import in_batches, insert_missing, update_from
 from terminals.drivers.base import Reaction
 from terminals.drivers.registry import driver_of
 from terminals.models import Installation, Methods, Rollout, Terminal
@@ -399,9 +399,8 @@ def _insert_missing(rows: Sequence[Mapping[str, Any]]) -> None:
     for batch in in_batches(sorted({terminal for terminal, _number in wanted})):
         found = Installation.objects.filter(terminal__in=batch, generation__in=numbers)
         known.update(found.values_list("terminal", "generation"))
-    missing = [Installation(terminal_id=terminal, generation_id=number) for terminal, number in sorted(wanted - known)]
-    for some in in_batches(missing):
-        Installation.objects.bulk_create(some, ignore_conflicts=True)
+    missing = sorted(wanted - known)
+    insert_missing(Installation, [{"terminal": terminal, "generation": number} for terminal, number in missing])
 
 
 def _forget(holds: Mapping[int, Collection[int]]) -> None:

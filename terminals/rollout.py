@@ -16,7 +16,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from certificates.models import Generation, Switch
 from certificates.situation import Situation
 from terminals import installations, waves
-from terminals.batches import in_batches
+from terminals.batches import insert_missing
 from terminals.drivers.registry import drivers
 from terminals.installations import Answered, Ask
 from terminals.models import DeliverySettings, Installation, Rollout, Terminal
@@ -192,9 +192,10 @@ def _take_in(target: Generation, groups: Sequence[Group]) -> None:
         known={group.model for group in groups if group.wave == Wave.FIRST},
         seed=target.number,
     )
-    places = [Installation(generation=target, terminal_id=key, wave=wave) for key, wave in assigned.items()]
-    for some in in_batches(places):
-        Installation.objects.bulk_create(some, ignore_conflicts=True)
+    insert_missing(
+        Installation,
+        [{"generation": target.number, "terminal": key, "wave": wave.value} for key, wave in assigned.items()],
+    )
 
 
 def _follow_moves(target: Generation, groups: Sequence[Group]) -> None:
@@ -294,9 +295,11 @@ def _step(situation: Situation, rollout: Rollout, delivery: DeliverySettings, no
     which = _askable(groups, restart=restart)
     if which is None:
         return [], False
+    in_flight = sum(group.count for group in groups if group.state in waves.IN_FLIGHT and group.wave != Wave.BY_HAND)
+    if in_flight >= delivery.at_once or not any(group.state in {State.WAITING, State.ABSENT} for group in groups):
+        return [], in_flight > 0
     asks = installations.claim(target.number, which, at_once=delivery.at_once, now=now)
-    in_flight = any(group.state in waves.IN_FLIGHT and group.wave != Wave.BY_HAND for group in groups)
-    return asks, bool(asks) or in_flight
+    return asks, bool(asks) or in_flight > 0
 
 
 def _askable(groups: Sequence[Group], *, restart: bool) -> Q | None:

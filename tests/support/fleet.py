@@ -6,6 +6,7 @@ Time is the world's: while the worker waits, it passes, and the telephones do wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,7 +15,7 @@ from terminals import installations, rollout
 from terminals.drivers.base import Reaction
 from terminals.installations import Answered, Ask, FetchedConfiguration, FetchedTrust, Proved, Reported
 from terminals.models import Installation, Methods, Rollout, Terminal, TerminalType
-from terminals.trust_file import trust_file
+from terminals.trust_file import generations_of, trust_file
 from tests.support.generations import MINUTE, SECOND, World
 
 REBOOT = 2 * MINUTE
@@ -33,9 +34,11 @@ class Phone:
     retry_after: timedelta | None = None
     notified: list[datetime] = field(default_factory=list)
 
+    heard: list[datetime] = field(default_factory=list)
+
     @property
     def restarts(self) -> int:
-        return len(self.notified) if self.answer is Reaction.HEARD else 0
+        return len(self.heard)
 
 
 STATUS = {
@@ -63,7 +66,9 @@ class Fleet:
     most_in_flight: int = 0
     kill: Callable[[str], bool] = lambda _where: False
     _events: list[tuple[datetime, Callable[[], None]]] = field(default_factory=list)
+    _back: dict[datetime, list[Phone]] = field(default_factory=dict)
     _answers: list[Answered] = field(default_factory=list)
+    _worker: int = 0
     _began: datetime | None = None
 
     # -- who is there ------------------------------------------------------------------------------------------------
@@ -95,10 +100,11 @@ class Fleet:
         current = rollout.reconcile(self.world.situation)
         if current is not None:
             self._began = self.world.now
-            try:
+            with suppress(WorkerKilled):
                 rollout.run(self.world.situation, current, self, stopwatch=self, **options)
-            except WorkerKilled:
-                self._answers.clear()
+            # What is answered from now on is heard by nobody.
+            self._worker += 1
+            self._answers.clear()
             current.refresh_from_db()
         return current
 
@@ -135,14 +141,22 @@ class Fleet:
     def _notify(self, ask: Ask) -> None:
         phone, now = self.phones[ask.terminal.pk], self.world.now
         phone.notified.append(now)
+        if phone.answer is Reaction.HEARD:
+            phone.heard.append(now)
         takes = TIMER_F if phone.answer is Reaction.ABSENT else ROUND_TRIP
 
+        worker = self._worker
+
         def answer() -> None:
+            if worker != self._worker:
+                return
             self._answers.append(Answered(ask, STATUS[phone.answer], phone.answer, retry_after=phone.retry_after))
 
         self.at(now + takes, answer)
         if phone.answer is Reaction.HEARD and phone.comes_back:
-            self.at(now + phone.reboot, lambda: self.fetch(phone))
+            self._back.setdefault(now + phone.reboot, []).append(phone)
+            if len(self._back[now + phone.reboot]) == 1:
+                self.at(now + phone.reboot, lambda: self.fetch(*self._back.pop(now + phone.reboot)))
 
     # -- Stopwatch ---------------------------------------------------------------------------------------------------
 
@@ -175,15 +189,22 @@ class Fleet:
         self._ip_system([phone for phone in phones if phone.terminal.type.method == Methods.IP_SYSTEM], address)
 
     def _mitel(self, phones: Sequence[Phone], address: str) -> None:
-        now = self.world.now
+        now, situation = self.world.now, self.world.situation
+        files = {phone.terminal.type: trust_file(situation, phone.terminal.type) for phone in phones}
         installations.fetched_configuration(
             [FetchedConfiguration(phone.terminal.pk, "cfg", "Mitel6867i", address, now) for phone in phones]
         )
         installations.fetched_trust(
             [
-                FetchedTrust(phone.terminal.pk, frozenset(file.generations), file.version, "Mitel6867i", address, now)
+                FetchedTrust(
+                    phone.terminal.pk,
+                    generations_of(files[phone.terminal.type].version),
+                    files[phone.terminal.type].version,
+                    "Mitel6867i",
+                    address,
+                    now,
+                )
                 for phone in phones
-                for file in [trust_file(self.world.situation, phone.terminal.type)]
             ]
         )
 

@@ -1,0 +1,122 @@
+"""Whatever the telephones do, and whenever the worker is killed: nobody is restarted twice, and the rollout gets somewhere."""
+
+import random
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from terminals import orders, rollout
+from terminals.drivers.base import Reaction
+from terminals.models import Installation, Methods, Rollout
+from tests.support.generations import DAY, HOUR, MINUTE, SECOND
+
+KINDS = [Reaction.HEARD] * 6 + [Reaction.ABSENT, Reaction.BUSY, Reaction.REFUSED, Reaction.OVERLOADED]
+IN_TIME = 45 * MINUTE
+OVER = {"confirmed", "failed", "absent"}
+
+
+def a_mixed_fleet(fleet, chance):
+    """Phones of three models and agents; some are silent, refuse, or answer and never come back."""
+    models = [fleet.type(name) for name in ("Mitel 6867i", "Mitel 6869i", "Mitel 6940")]
+    models.append(fleet.type("IP system phone", Methods.IP_SYSTEM))
+    for model in models:
+        fleet.equipped(chance.randint(1, 8), of=model)
+    for phone in fleet.phones.values():
+        phone.answer = chance.choice(KINDS)
+        phone.comes_back = chance.random() > 0.1
+        phone.reboot = chance.choice([SECOND, MINUTE, 3 * MINUTE, 20 * MINUTE])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_killed_worker_restarts_nobody_twice_and_the_rollout_gets_to_an_end_or_a_visible_stop(
+    fleet, world, delivery, seed
+):
+    chance = random.Random(seed)
+    at_once = chance.choice([1, 3, 20])
+    delivery(window_hours=12, at_once=at_once, waves=chance.random() > 0.3)
+    a_mixed_fleet(fleet, chance)
+    world.after(DAY).generate()
+    fleet.kill = lambda _where: chance.random() < 0.05
+
+    for _hour in range(8):
+        current = fleet.during(HOUR, every=5 * MINUTE)
+        if current.state == Rollout.State.STOPPED:
+            orders.go_on(current, by="otto", at=world.now)
+        for phone in fleet.phones.values():
+            if phone.answer in {Reaction.ABSENT, Reaction.BUSY, Reaction.OVERLOADED} and chance.random() < 0.3:
+                phone.answer = Reaction.HEARD
+    fleet.kill = lambda _where: False
+    for _hour in range(24):
+        current = fleet.during(HOUR, every=10 * MINUTE)
+        if current.state == Rollout.State.STOPPED or set(fleet.states(2)) <= OVER:
+            break
+
+    assert fleet.most_in_flight <= at_once
+    for phone in fleet.phones.values():
+        if phone.comes_back:
+            assert phone.restarts <= 1, phone
+        gaps = [later - earlier for earlier, later in zip(phone.heard, phone.heard[1:], strict=False)]
+        assert all(gap >= IN_TIME for gap in gaps), phone
+    left = set(fleet.states(2)) - OVER
+    assert current.state == Rollout.State.STOPPED or not left or left == {"waiting"}, fleet.states(2)
+    waiting = Installation.objects.filter(generation=2, state="waiting")
+    assert current.state == Rollout.State.STOPPED or all(
+        fleet.phones[row.terminal_id].answer in {Reaction.BUSY, Reaction.OVERLOADED} for row in waiting
+    )
+
+
+def test_the_network_is_down_for_an_hour(fleet, world):
+    fleet.equipped(12)
+    for phone in fleet.phones.values():
+        phone.answer = Reaction.ABSENT
+    world.after(DAY).generate()
+    fleet.during(HOUR, every=5 * MINUTE)
+    assert "confirmed" not in fleet.states()
+    for phone in fleet.phones.values():
+        phone.answer = Reaction.HEARD
+    fleet.during(2 * HOUR, every=5 * MINUTE)
+    assert fleet.states() == {"confirmed": 12}
+
+
+def test_with_a_third_of_the_phones_silent_the_others_have_it_in_the_night(fleet, world):
+    phones = fleet.equipped(40)
+    for phone in phones[::3]:
+        phone.answer = Reaction.ABSENT
+    world.after(DAY).generate()
+    fleet.during(4 * HOUR, every=2 * MINUTE)
+    assert fleet.states() == {"absent": 14, "confirmed": 26}
+
+
+def queries_of(work):
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    return len(captured.captured_queries)
+
+
+@pytest.mark.parametrize("count", [50, 2000])
+def test_queries_grow_with_batches_and_not_with_phones(fleet, world, delivery, count):
+    delivery(waves=False, at_once=500)
+    for phone in fleet.equipped(count):
+        phone.reboot = SECOND / 10
+    world.after(DAY).generate()
+    batches = 2 + 2 * count // 500
+    assert queries_of(lambda: rollout.reconcile(world.situation)) <= 13 + batches
+    assert queries_of(fleet.beat) <= 40 + 20 * batches
+    assert fleet.states() == {"confirmed": count}
+
+
+def test_with_everybody_confirmed_a_round_costs_no_more_with_2000_terminals_and_writes_nothing(fleet, world):
+    def statements():
+        with CaptureQueriesContext(connection) as captured:
+            rollout.reconcile(world.situation)
+        return [query["sql"] for query in captured.captured_queries]
+
+    fleet.equipped(5)
+    fleet.beat()
+    few = statements()
+    fleet.equipped(2000)
+    fleet.beat()
+    many = statements()
+    assert len(few) == len(many) <= 8
+    assert all(sql.startswith("SELECT") for sql in many)
