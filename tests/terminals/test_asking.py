@@ -1,0 +1,170 @@
+"""Terminals asked by SIP over real sockets: which way a NOTIFY goes, and what comes back."""
+
+import re
+import socket
+import threading
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+
+from certificates import host_keys
+from terminals import rollout
+from terminals.asking import NoWay, Routes, SipSender, server_context, straight_to
+from terminals.drivers.base import Reaction
+from terminals.installations import Ask
+from terminals.models import DeliverySettings, Installation, Terminal, TerminalType
+from terminals.sip.hop import Hop, Transport
+from tests.support.generations import DAY
+
+SOON = timedelta(seconds=5)
+
+
+@contextmanager
+def a_phone(status="200 OK"):
+    """Answers every request that reaches its UDP port on loopback; yields the port and the requests."""
+    heard: list[str] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.settimeout(0.1)
+        over = threading.Event()
+
+        def answer() -> None:
+            while not over.is_set():
+                try:
+                    octets, source = listening.recvfrom(65536)
+                except TimeoutError:
+                    continue
+                request = octets.decode()
+                heard.append(request)
+                copied = re.findall(r"^(?:Via|From|To|Call-ID|CSeq): .*\r\n", request, re.MULTILINE)
+                listening.sendto(f"SIP/2.0 {status}\r\n{''.join(copied)}Content-Length: 0\r\n\r\n".encode(), source)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield listening.getsockname()[1], heard
+        finally:
+            over.set()
+            thread.join()
+
+
+def a_terminal(**values):
+    kind = TerminalType.objects.get_or_create(name="Mitel 6867i", defaults={"method": "mitel_sip"})[0]
+    return Terminal.objects.create(type=kind, **{"number": "101", "path_secret": "secret", **values})
+
+
+def an_ask(terminal, key=1):
+    return Ask(key, terminal, "check-sync")
+
+
+def routes(world, **values):
+    delivery = DeliverySettings.load()
+    for name, value in values.items():
+        setattr(delivery, name, value)
+    return Routes(world.situation, delivery)
+
+
+def test_a_phone_is_asked_straight_and_its_answer_stands_in_the_database(world):
+    with a_phone() as (port, heard):
+        terminal = a_terminal(address=f"127.0.0.1:{port}", way="direct")
+        Installation.objects.create(generation_id=1, terminal=terminal, state="confirmed", confirmed_at=world.now)
+        world.after(DAY).generate()
+        current = rollout.reconcile(world.situation)
+        with SipSender(world.situation, DeliverySettings.load()) as sender:
+            rollout.run(world.situation, current, sender)
+    row = Installation.objects.get(generation=2)
+    assert (row.state, row.status_code, row.reaction) == ("heard", 200, "heard")
+    [request] = heard
+    assert request.startswith(f"NOTIFY sip:101@127.0.0.1:{port} SIP/2.0\r\n")
+    assert "\r\nEvent: check-sync\r\n" in request
+
+
+def test_answers_come_as_they_are_and_one_that_can_not_be_asked_says_so(world):
+    with a_phone("486 Busy Here") as (port, _heard):
+        busy = an_ask(a_terminal(address=f"127.0.0.1:{port}", way="direct"), 1)
+        nowhere = an_ask(a_terminal(number="102", way="direct", path_secret="other"), 2)
+        with SipSender(world.situation, DeliverySettings.load()) as sender:
+            sender.ask([busy, nowhere])
+            came = []
+            while len(came) < 2:
+                came += sender.answers(SOON)
+    assert {(one.ask.key, one.status, one.reaction, one.failure) for one in came} == {
+        (1, 486, Reaction.BUSY, ""),
+        (2, 0, Reaction.OTHER, "no_way"),
+    }
+
+
+def test_where_nobody_answers_it_waits_no_longer_than_it_may(world):
+    with SipSender(world.situation, DeliverySettings.load()) as sender:
+        assert sender.answers(timedelta(milliseconds=20)) == []
+
+
+def test_the_way_through_the_server_goes_to_the_address_of_record(world, db):
+    notify = routes(world, proxy_host="proxy.example.com", sip_domain="example.com").notify(an_ask(a_terminal()))
+    assert notify.target == "sip:101@example.com"
+    assert notify.next_hop == Hop("proxy.example.com", 5061, Transport.TLS)
+    assert notify.from_uri == "sip:pbxcerts@example.com"
+
+
+def test_without_a_proxy_the_communication_server_is_it(world):
+    notify = routes(world).notify(an_ask(a_terminal()))
+    assert notify.next_hop.host == "pbx.example.com"
+
+
+def test_the_way_of_the_terminal_comes_before_that_of_its_type(world):
+    terminal = a_terminal(address="192.0.2.7", way="direct", transport="tcp")
+    assert routes(world).notify(an_ask(terminal)).next_hop == Hop("192.0.2.7", 5060, Transport.TCP)
+
+
+def test_credentials_are_those_of_the_terminal_and_of_the_account_each_for_its_realm(world):
+    def sealed(password):
+        return host_keys.key_list().encrypt(password.encode())
+
+    terminal = a_terminal(sip_user="u101", sip_realm="phones", sip_password=sealed("blue"))
+    through = routes(world, sip_domain="example.com", account_user="pbxcerts", account_password=sealed("green")).notify(
+        an_ask(terminal)
+    )
+    assert [(one.username, one.password, one.realm) for one in through.credentials] == [
+        ("u101", "blue", "phones"),
+        ("pbxcerts", "green", "example.com"),
+    ]
+    terminal.way, terminal.address = "direct", "192.0.2.7"
+    straight = routes(world, account_user="pbxcerts", account_password=sealed("green")).notify(an_ask(terminal))
+    assert [one.username for one in straight.credentials] == ["u101"]
+    assert "blue" not in repr(straight)
+
+
+@pytest.mark.parametrize("number", ["1 01", "101\r\nX: y", "101@evil.example", "ä", "<101>"])
+def test_a_number_can_not_break_out_of_its_place(world, number):
+    target = routes(world, sip_domain="example.com").notify(an_ask(a_terminal(number=number))).target
+    assert target.startswith("sip:")
+    assert target.endswith("@example.com")
+    assert target.count("@") == 1
+    assert not set(target) & set(" \r\n<>")
+
+
+@pytest.mark.parametrize(
+    ("address", "hop"),
+    [
+        ("192.0.2.7", ("192.0.2.7", 5060)),
+        ("192.0.2.7:5070", ("192.0.2.7", 5070)),
+        ("2001:db8::7", ("2001:db8::7", 5060)),
+        ("[2001:db8::7]:5070", ("2001:db8::7", 5070)),
+        ("[2001:db8::7]", ("2001:db8::7", 5060)),
+    ],
+)
+def test_an_address_says_where(address, hop):
+    assert straight_to(Terminal(address=address, transport="udp")) == Hop(*hop, Transport.UDP)
+
+
+def test_without_an_address_there_is_no_way():
+    with pytest.raises(NoWay):
+        straight_to(Terminal(transport="udp"))
+
+
+def test_the_server_is_trusted_with_every_pair_of_the_bundle_and_nobody_else(world):
+    world.after(DAY).generate()
+    context = server_context(world.situation)
+    assert context.cert_store_stats()["x509_ca"] == 2
+    assert context.check_hostname
