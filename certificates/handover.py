@@ -6,10 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
 from django.utils.module_loading import import_string
+
+if TYPE_CHECKING:
+    from certificates.situation import Situation
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,29 @@ class Disturbance:
     refusing: int = 0
 
 
+@dataclass(frozen=True)
+class Forecast:
+    """How long a generation ordered now would keep the terminals busy.
+
+    `restarts_at`: when the first of them restarts; `ends_at`: when those that are exchanged by themselves have it, if all are
+    there; both None where there are none. `gap`: how many hold only one certificate and have no calls from the switch until
+    somebody has given them the new one.
+    """
+
+    restarts_at: datetime | None = None
+    ends_at: datetime | None = None
+    gap: int = 0
+
+
 class Terminals(Protocol):
     def readiness(self, *, root_sha256: str, counts: str, now: datetime) -> Readiness: ...
 
     def disturbance(self, *, trusted_roots: Collection[str]) -> Disturbance:
         """Of a new generation; `refusing` counts terminals that trust none of `trusted_roots` (SHA-256)."""
+        ...
+
+    def forecast(self, situation: Situation) -> Forecast:
+        """Of a new generation with handover."""
         ...
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from certificates.handover import Disturbance, Terminals
+from certificates.handover import Disturbance, Forecast, Terminals
 from certificates.lifecycle import is_at_once, restarts_anyway
 from certificates.models import Generation
 from certificates.pki import handover_times
@@ -58,6 +58,11 @@ class GenerationOutlook:
     def disturbance(self) -> Disturbance:
         """Nobody trusts the root of a pair that does not exist yet."""
         return self.terminals.disturbance(trusted_roots=frozenset())
+
+    @cached_property
+    def forecast(self) -> Forecast:
+        """How long the terminals would be busy with it, where there is a handover."""
+        return self.terminals.forecast(self.situation)
 
     @property
     def names_missing(self) -> tuple[str, ...]:

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from certificates.handover import Disturbance, Missing, Readiness
+from certificates.handover import Disturbance, Forecast, Missing, Readiness
 from certificates.models import Counts
+from certificates.situation import Situation
 from terminals import words
 from terminals.drivers.base import Method
 from terminals.models import Installation, Rollout, Terminal
+from terminals.progress import preview
 from terminals.rollout import AUTOMATIC
 from terminals.waves import State
 
@@ -71,6 +73,10 @@ class KnownTerminals:
             by_hand=counts.get(Method.SIP_STANDARD.value, 0),
             refusing=sum(row["refusing"] for row in found),
         )
+
+    def forecast(self, situation: Situation) -> Forecast:
+        expected = preview(situation)
+        return Forecast(restarts_at=expected.restarts_at, ends_at=expected.ends_at, gap=expected.gap)
 
 
 def _named(missing: QuerySet[Terminal], root_sha256: str) -> tuple[Missing, ...]:

@@ -1,8 +1,8 @@
 """Telephones that a page is told of."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
-from certificates.handover import Disturbance, Missing, Readiness
+from certificates.handover import Disturbance, Forecast, Missing, Readiness
 
 
 class TenTelephones:
@@ -13,3 +13,7 @@ class TenTelephones:
 
     def disturbance(self, *, trusted_roots: object) -> Disturbance:
         return Disturbance(exchanged_in_service=4, restarting=5, by_hand=1, refusing=0 if trusted_roots else 10)
+
+    def forecast(self, situation: object) -> Forecast:
+        at = datetime(2030, 1, 31, 1, tzinfo=UTC)
+        return Forecast(restarts_at=at, ends_at=at + timedelta(minutes=12), gap=1)

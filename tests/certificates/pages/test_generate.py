@@ -58,6 +58,17 @@ def test_it_says_what_will_happen(running, terminals, operator_client, text):
     assert "4, exchanged in service" in page
     assert "5, restart by themselves" in page
     assert "1, need a hand" in page
+    assert "1, hold only one certificate: no calls from the switch until they have the new one" in page
+    assert "First restarts 31 Jan 2030, 02:00" in page
+    assert "31 Jan 2030, 02:12, with handover" in page
+
+
+def test_without_telephones_no_end_is_forecast(running, operator_client, text):
+    page = text(operator_client.get(GENERATE))
+
+    assert "First restarts" not in page
+    assert "Expected end" not in page
+    assert "hold only one certificate" not in page
 
 
 def test_the_deadline_it_names_is_the_one_that_comes(running, operator_client, text):
