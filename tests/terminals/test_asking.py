@@ -1,9 +1,5 @@
 """Terminals asked by SIP over real sockets: which way a NOTIFY goes, and what comes back."""
 
-import re
-import socket
-import threading
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -16,37 +12,9 @@ from terminals.installations import Ask
 from terminals.models import DeliverySettings, Installation, Terminal, TerminalType
 from terminals.sip.hop import Hop, Transport
 from tests.support.generations import DAY
+from tests.support.sip_phone import a_phone
 
 SOON = timedelta(seconds=5)
-
-
-@contextmanager
-def a_phone(status="200 OK"):
-    """Answers every request that reaches its UDP port on loopback; yields the port and the requests."""
-    heard: list[str] = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.settimeout(0.1)
-        over = threading.Event()
-
-        def answer() -> None:
-            while not over.is_set():
-                try:
-                    octets, source = listening.recvfrom(65536)
-                except TimeoutError:
-                    continue
-                request = octets.decode()
-                heard.append(request)
-                copied = re.findall(r"^(?:Via|From|To|Call-ID|CSeq): .*\r\n", request, re.MULTILINE)
-                listening.sendto(f"SIP/2.0 {status}\r\n{''.join(copied)}Content-Length: 0\r\n\r\n".encode(), source)
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        try:
-            yield listening.getsockname()[1], heard
-        finally:
-            over.set()
-            thread.join()
 
 
 def a_terminal(**values):
