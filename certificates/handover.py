@@ -96,6 +96,9 @@ class NoTerminals:
     def disturbance(self, *, trusted_roots: Collection[str]) -> Disturbance:
         return Disturbance()
 
+    def forecast(self, situation: Situation) -> Forecast:
+        return Forecast()
+
 
 class AskedOnce:
     """The answers of one round: the same question is not put to thousands of terminals twice."""
@@ -103,6 +106,7 @@ class AskedOnce:
     def __init__(self, asked: Terminals) -> None:
         self.readiness = cache(asked.readiness)
         self.disturbance = asked.disturbance
+        self.forecast = asked.forecast
 
 
 def terminals() -> Terminals:
