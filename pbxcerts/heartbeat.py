@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
+from django.conf import settings as django_settings
 from django.db.models import F
 
 from certificates import warnings
@@ -21,12 +22,15 @@ from certificates.switching import Server
 from pbxcerts import process_warnings
 from pbxcerts.system import events, ntp, timekeeping
 from pbxcerts.system.clock import Clock
+from pbxcerts.system.events import Notice
 from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.timekeeping import Ask
+from terminals import configuration_folder
 from terminals import rollout as rollouts
 from terminals import warnings as terminal_warnings
 from terminals.asking import SipSender
 from terminals.models import DeliverySettings, Rollout
+from terminals.web import snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +83,14 @@ def _show_life() -> None:
     Heartbeat.objects.update(beats=F("beats") + 1)
 
 
+def _keep_configuration_folder() -> list[Notice]:
+    """Where a site has a configuration server of its own."""
+    folder, https = django_settings.CONFIGURATION_FOLDER, django_settings.TERMINALS_HTTPS
+    if folder is None or not https:
+        return []
+    return configuration_folder.keep(snapshot.read(), folder, port=int(https.rpartition(":")[2]))
+
+
 def _remember(
     outcome: Outcome, rollout: Rollout | None, heartbeat: Heartbeat, store: Store, answers: Terminals
 ) -> None:
@@ -100,7 +112,7 @@ def _remember(
         mended=mended,
     )
     true_now = warnings.warnings(situation, seen)
-    of_terminals = terminal_warnings.warnings(situation, rollout)
+    of_terminals = [*terminal_warnings.warnings(situation, rollout), *_keep_configuration_folder()]
     events.reconcile([*true_now, *of_terminals, *process_warnings.warnings()], now=situation.clock.now)
     Heartbeat.objects.update(
         last_run=situation.clock.now,

@@ -186,9 +186,9 @@ class Evidence:
         try:
             while not self._ending.is_set():
                 await self._arrived.wait()
+                await self._pause(EVERY)
                 if not await self._flush():
                     await self._pause(AGAIN_AFTER)
-                await self._pause(EVERY)
             while self._waiting and not await self._flush():
                 await asyncio.sleep(EVERY)
         finally:

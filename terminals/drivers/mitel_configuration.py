@@ -27,6 +27,7 @@ _LINE = re.compile(r"[!^]?[A-Za-z][^:\n]*:.*")
 class ConfigurationCode(enum.StrEnum):
     BLOCK_DOUBLED = "block_doubled"
     BLOCK_CUT = "block_cut"
+    BLOCK_EDITED = "block_edited"
     LINE_SYNTAX = "line_syntax"
     LINE_IS_OURS = "line_is_ours"
     LINE_HOLDS_SECRET = "line_holds_secret"  # noqa: S105 - a code, no secret

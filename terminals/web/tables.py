@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 from terminals.evidence import Evidence
-from terminals.web.listener import TerminalsApp
+from terminals.web.est import Est
+from terminals.web.listener import Route, TerminalsApp
 from terminals.web.mitel import Mitel
 from terminals.web.public_root import PublicRoot
 from terminals.web.refusals import Refusals
@@ -28,10 +30,11 @@ def applications(
 ) -> dict[Name, TerminalsApp]:
     """The ports are those under which terminals reach the two listeners; None where one is off."""
     mitel = Mitel(snapshots, https_port=https_port, http_port=http_port)
-    tables = {
-        Name.HTTPS: mitel.routes_over_https(),
+    est = Est(lambda: snapshots.current, evidence)
+    tables: dict[Name, Iterable[Route]] = {
+        Name.HTTPS: [*est.routes, *mitel.routes_over_https()],
         Name.HTTP: [*PublicRoot(snapshots).routes(), *mitel.routes_over_http()],
-        Name.PROOF: [],
+        Name.PROOF: est.proof_routes,
     }
     return {
         name: TerminalsApp(name, "http" if name is Name.HTTP else "https", routes, evidence=evidence, refusals=refusals)

@@ -1,0 +1,146 @@
+"""Evidence on its way to the database."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from django.db import IntegrityError, OperationalError
+
+from pbxcerts.system.events import Notice
+from pbxcerts.system.models import EventMessage
+from terminals import evidence
+from terminals.evidence import Evidence, Logged, Unknown
+from terminals.installations import FetchedConfiguration, FetchedTrust
+from terminals.models import Discovered, Installation
+from terminals.web.mitel import FETCHED_IN_CLEAR
+
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+def fetched(terminal, *generations, address="192.0.2.1"):
+    return FetchedTrust(terminal, frozenset(generations or [1]), "1.pem", "Mitel6930", address, NOW)
+
+
+def unknown(number, at=NOW):
+    return Unknown(f"00085D{number:06X}", "6930", "6.4", "192.0.2.1", at)
+
+
+class Database:
+    """`refuses` says of each batch with which error; None takes it."""
+
+    def __init__(self, refuses=lambda _facts: None):
+        self.refuses = refuses
+        self.batches = []
+
+    def write(self, facts):
+        if (error := self.refuses(list(facts))) is not None:
+            raise error
+        self.batches.append(list(facts))
+
+    @property
+    def taken(self):
+        return [fact for batch in self.batches for fact in batch]
+
+
+def run(database, *facts, pause=0.0):
+    async def main():
+        queue = Evidence(database.write)
+        task = asyncio.create_task(queue.run())
+        for fact in facts:
+            queue.add(fact)
+            await asyncio.sleep(pause)
+        queue.close()
+        await asyncio.wait_for(task, 20)
+        return queue
+
+    return asyncio.run(main())
+
+
+def test_what_arrives_together_is_written_together():
+    database = Database()
+    run(database, *(fetched(number) for number in range(1000)))
+
+    assert len(database.batches) == 1
+    assert len(database.taken) == 1000
+
+
+def test_nothing_is_lost_on_a_clean_end():
+    database = Database()
+    run(database, *(fetched(number) for number in range(50)), pause=0.01)
+
+    assert sorted(fact.terminal for fact in database.taken) == list(range(50))
+
+
+def test_what_a_locked_database_does_not_take_waits_and_the_newest_stands(monkeypatch):
+    monkeypatch.setattr(evidence, "AGAIN_AFTER", 0.01)
+    answers = iter([OperationalError("database is locked"), OperationalError("database is locked")])
+    database = Database(lambda _facts: next(answers, None))
+    run(database, fetched(1), fetched(2), fetched(1, address="192.0.2.9"), pause=0.05)
+
+    assert {fact.terminal: fact.address for fact in database.taken} == {1: "192.0.2.9", 2: "192.0.2.1"}
+
+
+def test_one_that_cannot_be_written_does_not_hold_up_the_others():
+    database = Database(lambda facts: IntegrityError("no") if any(fact.terminal == 13 for fact in facts) else None)
+    run(database, *(fetched(number) for number in range(40)))
+
+    assert sorted(fact.terminal for fact in database.taken) == [number for number in range(40) if number != 13]
+
+
+def test_the_queue_has_an_end(monkeypatch):
+    monkeypatch.setattr(evidence, "LIMIT", 10)
+    database = Database()
+    queue = run(database, *(fetched(number) for number in range(12)), fetched(3))
+
+    assert len(database.taken) == 10
+    assert queue.dropped == 2
+
+
+# -- in the database ---------------------------------------------------------------------------------------------------
+
+
+def test_a_terminal_that_was_deleted_meanwhile_is_left_out(fleet):
+    phone, gone = fleet.add(2)
+    facts = [fetched(phone.terminal.pk), fetched(gone.terminal.pk)]
+    gone.terminal.delete()
+
+    evidence.write(facts)
+
+    assert list(Installation.objects.values_list("terminal", "state")) == [(phone.terminal.pk, "confirmed")]
+
+
+def test_a_phone_that_fetches_both_files_at_once_is_confirmed(fleet):
+    (phone,) = fleet.add(1, address="192.0.2.7:5060")
+    configuration = FetchedConfiguration(phone.terminal.pk, "a.cfg", "Mitel6930", "192.0.2.1", NOW)
+
+    evidence.write([fetched(phone.terminal.pk), configuration])
+
+    row = Installation.objects.get()
+    assert (row.state, row.address_differs) == ("confirmed", True)
+
+
+def test_queries_grow_with_batches_and_not_with_phones(fleet, django_assert_max_num_queries):
+    phones = fleet.add(400)
+    with django_assert_max_num_queries(12):
+        evidence.write([fetched(phone.terminal.pk) for phone in phones])
+
+
+@pytest.mark.django_db
+def test_discovered_phones_are_counted_and_bounded(monkeypatch):
+    monkeypatch.setattr(evidence, "DISCOVERED_AT_MOST", 30)
+    evidence.write([unknown(number) for number in range(100)])
+    assert Discovered.objects.count() == 20
+    evidence.write([unknown(number) for number in range(100)])
+    evidence.write([unknown(number) for number in range(100)])
+
+    assert Discovered.objects.count() == 30
+    assert Discovered.objects.get(mac="00085D000000").requests == 3
+
+
+@pytest.mark.django_db
+def test_what_is_logged_is_logged_once_and_needs_no_confirmation():
+    notice = Notice(FETCHED_IN_CLEAR, subject="1 100 trust", params={"number": "100", "file": "a", "address": "b"})
+    for _ in range(2):
+        evidence.write([Logged(notice, NOW)])
+
+    assert list(EventMessage.objects.values_list("kind", "cleared_at")) == [("fetched_over_http", NOW)]
