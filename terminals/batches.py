@@ -53,7 +53,7 @@ def _insert(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> Non
         f"INSERT INTO {table} ({', '.join(columns.values())}) SELECT {', '.join(values)} FROM v WHERE 1 = 1 "
         "ON CONFLICT DO NOTHING"
     )
-    parameters = [field.get_db_prep_save(row_of[field.name], connection) for row_of in rows for field in given]
+    parameters = _prepared(rows, {field.name: field for field in given})
     defaults = [field.get_db_prep_save(field.get_default(), connection) for field in made if field not in given]
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters + defaults)
@@ -78,14 +78,19 @@ def _update(
         f"WITH v ({', '.join(names.values())}) AS (VALUES {', '.join([row] * len(rows))}) "  # noqa: S608 - names are the model's
         f"UPDATE {table} AS t SET {', '.join(changes)} FROM v WHERE {' AND '.join([*found, *filter(None, [where])])}"
     )
-    parameters = [
-        field.get_db_prep_save(values_of[name], connection)
-        for values_of in rows
-        for name, field in zip(rows[0], fields, strict=True)
-    ]
+    parameters = _prepared(rows, dict(zip(rows[0], fields, strict=True)))
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return int(cursor.rowcount)
+
+
+def _prepared(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, models.Field[Any, Any]]) -> list[Any]:
+    """The values as the database takes them, row by row. Many are the same, and Django takes its time over each."""
+    known: dict[str, dict[Any, Any]] = {name: {} for name in fields}
+    for name, field in fields.items():
+        for value in {row[name] for row in rows}:
+            known[name][value] = field.get_db_prep_save(value, connection)
+    return [known[name][row[name]] for row in rows for name in fields]
 
 
 def _typed(expression: str, field: models.Field[Any, Any]) -> str:
