@@ -10,6 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import OrderBy
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from certificates.situation import Situation
 from terminals import words
@@ -23,7 +24,7 @@ NOT_YET = "not_yet"
 STATES: list[tuple[str, str | Promise]] = [
     *Installation.State.choices,
     (NOT_YET, _("not taken in yet")),
-    (DISABLED, _("disabled")),
+    (DISABLED, pgettext_lazy("terminal", "disabled")),
 ]
 """Where the delivery of the newest generation to a terminal may stand."""
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from certificates.poke import poke
 from certificates.situation import Situation
@@ -209,7 +209,7 @@ def _sections(status: RolloutStatus, found: Progress) -> Iterator[str]:
             (_("Generation"), f"{found.rollout.generation_id} ({found.rollout.get_state_display()})"),
             (_("Terminals"), _("%(done)s of %(total)s") % {"done": found.done, "total": found.total}),
             (_("Now"), status.now),
-            (_("Next"), status.next or "-"),
+            (pgettext("rollout", "Next"), status.next or "-"),
             (_("Expected end"), local(found.ends_at)),
         ]
     )
