@@ -107,12 +107,12 @@ def confirm(opened: Opened, *, name: str, at: datetime) -> None:
 
 
 def _wrong_ones(address: str) -> int:
-    found: int = cache.get(f"wrong links {address}", 0)
+    found: int = cache.get(f"wrong-links/{address}", 0)
     return found
 
 
 def _count_wrong_one(address: str) -> None:
-    key = f"wrong links {address}"
+    key = f"wrong-links/{address}"
     cache.add(key, 0, WITHIN_SECONDS)
     try:
         cache.incr(key)

@@ -1,0 +1,204 @@
+"""The work list shrinks as people tick it."""
+
+import pytest
+from cryptography import x509
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import translation
+
+from certificates.models import Generation
+from terminals import rollout
+from terminals.models import Installation, Methods, Terminal, TerminalType
+from tests.support.generations import HOUR
+
+PAGE = "/terminals/work-list/"
+TICK = "/terminals/work-list/tick/"
+
+
+@pytest.fixture
+def left():
+    def numbers():
+        rows = Installation.objects.filter(generation=2, wave=0).exclude(state__in=["confirmed", "skipped"])
+        return set(rows.values_list("terminal__number", flat=True))
+
+    return numbers
+
+
+@pytest.fixture
+def by_hand(mixed):
+    return list(Terminal.objects.filter(type__method="sip_standard"))
+
+
+def test_it_says_what_is_due_until_when_and_how(mixed, by_hand, viewer_client, text):
+    deadline = Generation.objects.get(number=2).deadline
+
+    page = text(viewer_client.get(PAGE))
+
+    assert "3 terminals need generation 2 by hand" in page
+    assert f"Due until {deadline.day} {deadline:%b %Y, %H:%M}" in page
+    assert "A Yealink 3 of 3 left" in page
+    assert "Security > Trusted Certificates" in page.replace("&gt;", ">")
+    assert "Not verified on a device." in page
+    for terminal in by_hand:
+        assert str(terminal) in page
+
+
+def test_the_guide_is_in_the_readers_language(mixed, viewer_client):
+    viewer_client.cookies["django_language"] = "de"
+    with translation.override("de"):
+        assert "Sicherheit &gt; Zertifikate" in viewer_client.get(PAGE).content.decode()
+
+
+def test_after_the_switch_it_is_due_now(mixed, viewer_client, text):
+    mixed.world.activate()
+    rollout.reconcile(mixed.world.situation)
+
+    assert "Due now: the communication server presents the new certificate already." in text(viewer_client.get(PAGE))
+
+
+def test_who_holds_only_one_certificate_comes_with_the_switch(fleet, viewer_client, text):
+    fleet.add(2, fleet.type("Only one", Methods.SIP_STANDARD, holds_only_one=True))
+    fleet.world.generate()
+    rollout.reconcile(fleet.world.situation)
+    page = text(viewer_client.get(PAGE))
+    assert "Nothing to be done by hand" in page
+    assert "2 terminals hold only one certificate: they appear here when the server is switched" in page
+
+    fleet.world.activate()
+    rollout.reconcile(fleet.world.situation)
+    page = text(viewer_client.get(PAGE))
+    assert "2 terminals need generation 2 by hand" in page
+    assert "hold only one certificate" not in page
+
+
+def test_automatic_terminals_are_not_on_it(mixed, put, viewer_client, text):
+    [failed] = put("mitel_sip", 1, state="failed", failure="refused")
+
+    assert str(failed.terminal) not in text(viewer_client.get(PAGE))
+
+
+def test_what_is_ticked_is_confirmed_with_the_persons_name(mixed, by_hand, operator_client, text, left):
+    first, second, third = by_hand
+
+    page = text(operator_client.post(TICK, {"confirm": "", "terminal": [first.pk, second.pk]}, follow=True))
+
+    assert "2 terminals are confirmed." in page
+    assert left() == {third.number}
+    row = Installation.objects.get(generation=2, terminal=first)
+    assert (row.confirmed_by, row.evidence) == ("otto", "person")
+    assert row.confirmed_at is not None
+
+
+def test_a_tick_confirms_no_terminal_that_is_not_on_the_list(mixed, operator_client, text):
+    automatic = Terminal.objects.filter(type__method="mitel_sip").first()
+
+    page = text(operator_client.post(TICK, {"confirm": "", "terminal": [automatic.pk, "x", "٣"]}, follow=True))
+
+    assert "Tick at least one terminal." in page
+    assert not Installation.objects.filter(generation=2, confirmed_at__isnull=False).exists()
+
+
+def test_after_ticking_the_person_is_where_they_were(mixed, by_hand, operator_client):
+    sent = {"confirm": "", "terminal": [by_hand[0].pk], "query": "text=desk&page=1"}
+
+    assert operator_client.post(TICK, sent)["Location"] == "/terminals/work-list/?text=desk&page=1"
+
+
+def test_all_of_a_type_are_ticked_after_being_told_how_many(mixed, yealink, operator_client, text, left):
+    mixed.add(2, mixed.type("B Snom", Methods.SIP_STANDARD))
+    rollout.reconcile(mixed.world.situation)
+    url = f"/terminals/work-list/types/{yealink.pk}/"
+
+    assert "3 terminals are taken to have the certificates of generation 2, on your word." in text(
+        operator_client.get(url)
+    )
+    assert len(left()) == 5
+    assert "3 terminals are confirmed." in text(operator_client.post(url, follow=True))
+    assert len(left()) == 2
+    assert "Nobody of this type is left" in text(operator_client.post(url, follow=True))
+
+
+def test_the_filter_finds_by_type_number_and_name(mixed, by_hand, yealink, viewer_client, text):
+    other = mixed.add(1, mixed.type("B Snom", Methods.SIP_STANDARD))[0].terminal
+    rollout.reconcile(mixed.world.situation)
+
+    found = text(viewer_client.get(PAGE, {"type": yealink.pk, "text": by_hand[1].number}))
+
+    assert str(by_hand[1]) in found
+    assert str(by_hand[0]) not in found
+    assert str(other) not in found
+    assert str(other) in text(viewer_client.get(PAGE, {"type": "no number"}))
+
+
+def test_fifty_are_shown_on_a_page(mixed, yealink, viewer_client, text):
+    mixed.add(60, yealink)
+    rollout.reconcile(mixed.world.situation)
+
+    assert "Page 1 of 2" in text(viewer_client.get(PAGE))
+
+
+def test_the_download_is_what_the_type_wants(mixed, yealink, viewer_client):
+    answer = viewer_client.get(f"/terminals/work-list/types/{yealink.pk}/download/")
+
+    roots = x509.load_pem_x509_certificates(answer.content)
+    assert {root.serial_number for root in roots} == {
+        pair.root.serial_number for pair in Generation.objects.filter(number__in=[1, 2])
+    }
+    assert answer["Content-Type"] == "application/x-pem-file"
+    assert 'filename="zurich-sud-a-yealink-2-1.' in answer["Content-Disposition"]
+    assert b"PRIVATE KEY" not in answer.content
+
+
+def test_where_nothing_can_be_downloaded_the_page_says_why(mixed, yealink, viewer_client, text):
+    TerminalType.objects.filter(pk=yealink.pk).update(size_limit=10)
+
+    assert "larger than this type takes" in text(viewer_client.get(PAGE))
+    assert viewer_client.get(f"/terminals/work-list/types/{yealink.pk}/download/").status_code == 404
+
+
+def test_a_type_with_an_event_string_can_be_notified(mixed, by_hand, yealink, operator_client, text):
+    TerminalType.objects.filter(pk=yealink.pk).update(event="check-sync")
+    rows = Installation.objects.filter(generation=2, terminal__in=by_hand)
+    rows.update(attempts=1, state="downloaded")
+
+    page = text(operator_client.post(TICK, {"notify": "", "terminal": [by_hand[0].pk]}, follow=True))
+
+    assert "1 terminal is notified, as soon as terminals may restart." in page
+    assert rows.get(terminal=by_hand[0]).state == "waiting"
+    assert rows.get(terminal=by_hand[0]).next_at is not None
+    assert rows.get(terminal=by_hand[1]).state == "downloaded"
+    mixed.until(mixed.world.now + 7 * HOUR)
+    assert [mixed.notified([mixed.phones[one.pk]]) for one in by_hand] == [1, 0, 0]
+
+
+def test_without_an_event_string_nobody_is_notified(mixed, by_hand, operator_client, text):
+    page = text(operator_client.post(TICK, {"notify": "", "terminal": [by_hand[0].pk]}, follow=True))
+
+    assert "have no event string" in page
+
+
+@pytest.mark.parametrize("url", [TICK, "/terminals/work-list/types/1/", "/terminals/work-list/1/link/"])
+def test_a_viewer_can_change_nothing(mixed, viewer_client, url):
+    assert viewer_client.post(url, {"confirm": "", "terminal": [1]}).status_code == 403
+
+
+def test_a_viewer_sees_the_list_without_buttons(mixed, viewer_client, text):
+    page = text(viewer_client.get(PAGE))
+
+    assert "Confirm the ticked ones" not in page
+    assert "Tick all of this type" not in page
+    assert "Personal link" not in page
+
+
+def queries(client):
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(PAGE).status_code == 200
+    return len(captured)
+
+
+def test_its_queries_do_not_grow_with_the_terminals(mixed, yealink, operator_client):
+    few = queries(operator_client)
+    mixed.add(300, yealink)
+    rollout.reconcile(mixed.world.situation)
+
+    assert queries(operator_client) == few <= 15
