@@ -7,21 +7,19 @@ Evidence counts once the client's machine has acknowledged the whole response, n
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import re
-import struct
-import termios
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from terminals.evidence import Evidence, Fact
+from terminals.web.acknowledgement import Acknowledgement
 from terminals.web.refusals import Refusals
 
 BODY_LIMIT = 64 * 1024
 BODY_WITHIN = 20
-ACKNOWLEDGED_WITHIN = 20
+ACKNOWLEDGED_WITHIN = 10
 """Seconds that a client may take to acknowledge a response before it counts as lost."""
 
 CONNECTION = "pbxcerts.connection"
@@ -155,13 +153,19 @@ class TerminalsApp:
     async def _send(self, response: Response, method: str, send: Any, connection: Connection | None) -> None:
         headers = [(name.encode(), value.encode("latin-1")) for name, value in response.headers.items()]
         headers.append((b"content-length", str(len(response.body)).encode()))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        if not response.evidence or method == "HEAD":
-            await send({"type": "http.response.body", "body": response.body})
+        start = {"type": "http.response.start", "status": response.status, "headers": headers}
+        body = {"type": "http.response.body", "body": response.body}
+        if not response.evidence or method == "HEAD" or connection is None:
+            await send(start)
+            await send(body)
             return
-        await send({"type": "http.response.body", "body": response.body, "more_body": True})
-        arrived = connection is None or await acknowledged(connection.transport)
-        await send({"type": "http.response.body", "body": b""})
+        if connection.transport.is_closing():
+            return
+        size = len(response.body) + sum(len(name) + len(value) for name, value in headers)
+        with Acknowledgement(connection.transport, size) as acknowledgement:
+            await send(start)
+            await send(body)
+            arrived = await acknowledgement.within(ACKNOWLEDGED_WITHIN)
         if arrived:
             for fact in response.evidence:
                 self._evidence.add(fact)
@@ -179,25 +183,3 @@ async def _body(receive: Any) -> bytes:
                 raise ValueError
             if not message.get("more_body"):
                 return bytes(body)
-
-
-async def acknowledged(transport: asyncio.Transport) -> bool:
-    """Wait until the peer's machine has acknowledged every octet written; False where the connection ended before."""
-    peer = transport.get_extra_info("socket")
-    wait = 0.001
-    waited = 0.0
-    while not transport.is_closing():
-        if transport.get_write_buffer_size() == 0 and _unacknowledged(peer.fileno()) == 0:
-            return True
-        if waited >= ACKNOWLEDGED_WITHIN:
-            return False
-        await asyncio.sleep(wait)
-        waited += wait
-        wait = min(2 * wait, 0.5)
-    return False
-
-
-def _unacknowledged(descriptor: int) -> int:
-    """Octets in the socket's send queue (tcp(7), SIOCOUTQ, which is TIOCOUTQ)."""
-    answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0" * 4)
-    return int(struct.unpack("i", answer)[0])
