@@ -9,7 +9,7 @@ from django.db import transaction
 
 from terminals import credentials
 from terminals.batches import in_batches
-from terminals.models import Installation, Terminal
+from terminals.models import Discovered, Installation, Terminal
 
 
 @transaction.atomic
@@ -22,6 +22,8 @@ def save(terminal: Terminal, values: Mapping[str, Any], *, password: str = "", f
         terminal.sip_password = credentials.seal(password)
     elif forget_password:
         terminal.sip_password = None
+    if terminal.mac:
+        no_longer_discovered([terminal.mac])
     if is_new:
         terminal.save()
         return
@@ -41,3 +43,9 @@ def forget(terminals: Collection[int]) -> None:
     for some in in_batches(sorted(terminals)):
         Installation.objects.filter(terminal__in=some).delete()
         Terminal.objects.filter(pk__in=some).update(token_sha256="", firmware="", last_contact=None, last_address="")
+
+
+def no_longer_discovered(macs: Collection[str]) -> None:
+    """A telephone that is in the list is not one that is missing there, however it came into it."""
+    for some in in_batches(sorted(macs)):
+        Discovered.objects.filter(mac__in=some).delete()

@@ -100,7 +100,7 @@ def read(content: bytes) -> list[Row]:
         raise WrongHeader(_("The file is empty."))
     header = _header(table[0])
     return [
-        Row(number, {name: _as_it_was(cell) for name, cell in zip(header, cells, strict=True)})
+        Row(number, {name: _as_it_was(cell) for name, cell in zip(header, cells, strict=True) if name})
         for number, cells in enumerate(table[1:], start=2)
         if any(cells)
     ]
@@ -131,12 +131,13 @@ def _decoded(content: bytes) -> str:
 def _header(cells: Iterable[str]) -> list[str]:
     header = [cell.strip().lower() for cell in cells]
     known = {"columns": ", ".join(COLUMNS)}
-    if unknown := [name for name in header if name not in COLUMNS]:
+    # A column without a name is what a spreadsheet has beside the table.
+    if unknown := [name for name in header if name and name not in COLUMNS]:
         raise WrongHeader(
             _("The header has a column “%(name)s”, which there is not. The columns are: %(columns)s.")
             % (known | {"name": unknown[0][:40]})
         )
-    if doubled := [name for name in header if header.count(name) > 1]:
+    if doubled := [name for name in header if name and header.count(name) > 1]:
         raise WrongHeader(_("The header has the column “%(name)s” twice.") % {"name": doubled[0]})
     if "number" not in header:
         raise WrongHeader(_("The header lacks the column “number”. The columns are: %(columns)s.") % known)

@@ -209,6 +209,8 @@ def carry_out(plan: Plan) -> None:
         with transaction.atomic():
             if _basis(_stored(), TerminalType.objects.all()) != plan.basis:
                 raise Overtaken
+            # Changes first: a new terminal may get the MAC that another gives up.
+            _change(plan.changed, sealed)
             Terminal.objects.bulk_create(
                 [
                     Terminal(
@@ -220,7 +222,9 @@ def carry_out(plan: Plan) -> None:
                 ],
                 batch_size=500,
             )
-            _change(plan.changed, sealed)
+            changes.no_longer_discovered(
+                [entry.values["mac"] for entry in [*plan.added, *plan.changed] if entry.values["mac"]]
+            )
     except IntegrityError as error:
         # Where transactions do not wait for each other, somebody may have added the same number since the look above.
         raise Overtaken from error

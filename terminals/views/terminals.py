@@ -114,12 +114,10 @@ def take_in(request: HttpRequest, pk: int) -> HttpResponse:
         if type_
         else Terminal(mac=phone.mac, address=phone.address)
     )
-    return _edited(request, new, _("Add terminal"), discovered=phone)
+    return _edited(request, new, _("Add terminal"))
 
 
-def _edited(
-    request: HttpRequest, found: Terminal, heading: str, *, discovered: Discovered | None = None
-) -> HttpResponse:
+def _edited(request: HttpRequest, found: Terminal, heading: str) -> HttpResponse:
     form = TerminalForm(request.POST if request.method == "POST" else None, terminal=found)
     is_new = found.pk is None
     if request.method == "POST" and form.is_valid():
@@ -132,8 +130,6 @@ def _edited(
         except IntegrityError:
             form.add_error(None, _("Somebody else has just given this number or MAC to another terminal. Try again."))
         else:
-            if discovered:
-                discovered.delete()
             said = (
                 _("The terminal %(number)s has been added.")
                 if is_new

@@ -1,0 +1,366 @@
+"""The list of terminals, the page of each, and what an operator changes about one."""
+
+import hashlib
+import re
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from terminals import credentials
+from terminals.models import Discovered, Installation, Terminal
+
+LIST = "/terminals/"
+ZURICH = ZoneInfo("Europe/Zurich")
+
+
+def listed(response):
+    """The numbers in the list, in its order."""
+    return re.findall(r'<th scope="row">\s*<a href="/terminals/\d+/">([^<]+)</a>', response.content.decode())
+
+
+def add(number, type_, **values):
+    return Terminal.objects.create(number=number, type=type_, **values)
+
+
+@pytest.fixture
+def four(types):
+    now = timezone.now()
+    add("101", types["Snom"], name="Reception", mac="00085D112233", address="192.0.2.7", last_contact=now)
+    add("102", types["Mitel 6930"], name="Workshop", last_contact=now - timedelta(days=1), firmware="6.4.0.140-SIP")
+    add("103", types["Snom"], name="Archive", enabled=False)
+    add("+4144555", types["Yealink"], name="Büro <1>", mac="00085D112244", address="192.0.2.70:5062")
+
+
+def entry(type_, **values):
+    return {"number": "101", "type": type_.pk, "transport": "udp", "enabled": "on"} | values
+
+
+# -- the list ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_list_says_so(viewer_client, text):
+    assert "No terminals are known yet." in text(viewer_client.get(LIST))
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", ["+4144555", "101", "102", "103"]),
+        ("order=-number", ["103", "102", "101", "+4144555"]),
+        ("order=name", ["103", "+4144555", "101", "102"]),
+        ("order=type", ["102", "101", "103", "+4144555"]),
+        ("order=-contact", ["101", "102", "103", "+4144555"]),
+        ("order=mac", ["102", "103", "101", "+4144555"]),
+        ("order=nonsense&type=nonsense&state=nonsense&page=nonsense", ["+4144555", "101", "102", "103"]),
+        ("text=work", ["102"]),
+        ("text=10", ["101", "102", "103"]),
+        ("text=00:08:5d:11:22:33", ["101"]),
+        ("text=11-22-44", ["+4144555"]),
+        ("text=192.0.2.7", ["+4144555", "101"]),
+        ("text=%25", []),
+        ("state=disabled", ["103"]),
+        ("state=not_yet", ["+4144555", "101", "102"]),
+        ("state=confirmed", []),
+    ],
+)
+def test_it_is_searched_filtered_and_sorted(four, viewer_client, query, found):
+    assert listed(viewer_client.get(f"{LIST}?{query}")) == (found or [])
+
+
+def test_it_is_filtered_by_type(four, viewer_client, types):
+    assert listed(viewer_client.get(f"{LIST}?type={types['Snom'].pk}&text=e")) == ["101", "103"]
+
+
+def test_a_line_shows_what_is_known_and_breaks_no_page(four, viewer_client, text):
+    response = viewer_client.get(LIST)
+
+    assert "Büro <1>" not in response.content.decode()
+    for shown in ("Reception", "Snom", "00085D112233", "192.0.2.7", "6.4.0.140-SIP", "disabled", "not taken in yet"):
+        assert shown in text(response)
+
+
+def test_there_are_fifty_on_a_page_and_the_filter_goes_along(types, viewer_client):
+    Terminal.objects.bulk_create(Terminal(number=str(n), name="desk", type=types["Snom"]) for n in range(1000, 1101))
+    last = viewer_client.get(f"{LIST}?text=desk&order=-number&page=3")
+
+    assert listed(last) == ["1000"]
+    assert "?text=desk&amp;order=-number&amp;page=2" in last.content.decode()
+    assert len(listed(viewer_client.get(f"{LIST}?text=desk"))) == 50
+
+
+def test_it_says_which_roots_a_terminal_trusts_since_when_and_why(fleet, viewer_client, text):
+    fleet.equipped(1)
+    fleet.during(timedelta(minutes=1))
+
+    page = text(viewer_client.get(LIST))
+
+    assert "trusts 1 since 1 Jul 2026: it fetched the trust file" in page
+    assert "confirmed" in page
+
+
+def test_it_says_why_one_failed_and_when_it_is_asked_again(fleet, viewer_client, text):
+    refusing, absent, new = (phone.terminal for phone in fleet.add(3))
+    again = fleet.world.now + timedelta(minutes=4)
+    Installation.objects.create(generation_id=1, terminal=refusing, state="failed", failure="refused")
+    Installation.objects.create(generation_id=1, terminal=absent, state="absent", next_at=again)
+
+    page = text(viewer_client.get(LIST))
+
+    assert "It refuses the notification." in page
+    assert f"next attempt {date_format(timezone.localtime(again, ZURICH), 'SHORT_DATETIME_FORMAT')}" in page
+    assert listed(viewer_client.get(f"{LIST}?state=failed")) == [refusing.number]
+    assert listed(viewer_client.get(f"{LIST}?state=absent")) == [absent.number]
+    assert listed(viewer_client.get(f"{LIST}?state=not_yet")) == [new.number]
+
+
+def test_its_queries_do_not_depend_on_how_many_there_are(types, viewer_client):
+    viewer_client.get(LIST)  # makes the rows that there is one of
+    counts = []
+    for last in (1010, 1200):
+        Terminal.objects.all().delete()
+        Terminal.objects.bulk_create(Terminal(number=str(n), type=types["Snom"]) for n in range(1000, last))
+        with CaptureQueriesContext(connection) as captured:
+            viewer_client.get(f"{LIST}?text=1&order=type")
+        counts.append(len(captured))
+
+    assert counts[0] == counts[1] <= 15
+
+
+# -- adding and editing ------------------------------------------------------------------------------------------------
+
+
+def test_an_operator_adds_one(operator_client, types, text):
+    response = operator_client.post("/terminals/add/", entry(types["Snom"], mac="00-08-5d-11-22-33"), follow=True)
+
+    assert "The terminal 101 has been added." in text(response)
+    added = Terminal.objects.get()
+    assert (added.number, added.type, added.mac, added.enabled) == ("101", types["Snom"], "00085D112233", True)
+    assert len(added.path_secret) == 43
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("number", ""),
+        ("number", "102"),
+        ("number", "a b"),
+        ("mac", "zz"),
+        ("mac", "00:08:5D:11:22:33"),
+        ("address", "pbx.example.com"),
+        ("transport", "sctp"),
+        ("type", "99999"),
+        ("type", ""),
+        ("own_lines", "no colon"),
+        ("own_lines", "sips trusted certificates: http://elsewhere/"),
+    ],
+)
+def test_a_bad_entry_adds_nothing_and_has_its_sentence(operator_client, types, field, value):
+    add("102", types["Snom"], mac="00085D112233")
+
+    response = operator_client.post("/terminals/add/", entry(types["Snom"]) | {field: value})
+
+    assert f'id="id_{field}_error"' in response.content.decode()
+    assert Terminal.objects.count() == 1
+
+
+def test_a_password_is_written_never_read(operator_client, types, key_file):
+    operator_client.post("/terminals/add/", entry(types["Snom"], sip_password="Se=cret 1"))
+    one = Terminal.objects.get()
+
+    assert credentials.unseal(one.sip_password) == "Se=cret 1"
+    for url in ("", "edit/", "delete/"):
+        assert "Se=cret" not in operator_client.get(f"/terminals/{one.pk}/{url}").content.decode()
+    assert "Se=cret" not in operator_client.get("/terminals/export/").content.decode()
+
+
+def test_an_empty_password_leaves_the_stored_one_until_it_is_deleted(operator_client, types, key_file):
+    operator_client.post("/terminals/add/", entry(types["Snom"], sip_password="secret"))
+    one = Terminal.objects.get()
+    edit = f"/terminals/{one.pk}/edit/"
+
+    operator_client.post(edit, entry(types["Snom"], name="Hall"))
+    one.refresh_from_db()
+    assert (one.name, credentials.unseal(one.sip_password)) == ("Hall", "secret")
+
+    operator_client.post(edit, entry(types["Snom"], forget_password="on"))
+    one.refresh_from_db()
+    assert one.sip_password is None
+
+
+def test_a_password_that_cannot_be_encrypted_is_not_stored(operator_client, types, settings, tmp_path):
+    settings.KEY_FILE = tmp_path / "broken.key"
+    settings.KEY_FILE.write_text("no key\n")
+
+    response = operator_client.post("/terminals/add/", entry(types["Snom"], sip_password="secret"))
+
+    assert 'id="id_sip_password_error"' in response.content.decode()
+    assert not Terminal.objects.exists()
+
+
+def test_a_contact_during_an_edit_is_not_overwritten(operator_client, types):
+    one = add("101", types["Snom"])
+    operator_client.get(f"/terminals/{one.pk}/edit/")
+    Terminal.objects.update(firmware="7.0", token_sha256="a" * 64)
+
+    operator_client.post(f"/terminals/{one.pk}/edit/", entry(types["Snom"], name="Hall"))
+
+    one.refresh_from_db()
+    assert (one.name, one.firmware, one.token_sha256) == ("Hall", "7.0", "a" * 64)
+
+
+def test_another_mac_forgets_what_the_telephone_before_trusted(fleet, operator_client):
+    [phone] = fleet.equipped(mac="00085D000001")
+    one = phone.terminal
+
+    operator_client.post(f"/terminals/{one.pk}/edit/", entry(one.type, number=one.number, mac="00085D000001"))
+    assert Installation.objects.filter(confirmed_at__isnull=False).exists()
+
+    operator_client.post(f"/terminals/{one.pk}/edit/", entry(one.type, number=one.number, mac="00085D000002"))
+    assert not Installation.objects.exists()
+
+
+def test_it_is_disabled_and_enabled(operator_client, types, text):
+    one = add("101", types["Snom"])
+
+    for _ in range(2):
+        operator_client.post(f"/terminals/{one.pk}/enable/", {"enabled": "false"})
+        one.refresh_from_db()
+        assert not one.enabled
+    assert "This terminal is disabled" in text(operator_client.get(f"/terminals/{one.pk}/"))
+    operator_client.post(f"/terminals/{one.pk}/enable/", {"enabled": "true"})
+    one.refresh_from_db()
+    assert one.enabled
+
+
+def test_it_is_deleted_after_a_question(fleet, operator_client, text):
+    [phone] = fleet.equipped()
+    url = f"/terminals/{phone.terminal.pk}/delete/"
+
+    assert "it refuses the communication server" in text(operator_client.get(url))
+    assert Terminal.objects.exists()
+    assert "has been deleted" in text(operator_client.post(url, follow=True))
+    assert not Terminal.objects.exists()
+    assert not Installation.objects.exists()
+
+
+# -- the page of one ---------------------------------------------------------------------------------------------------
+
+
+def test_its_page_tells_the_story_of_each_generation(fleet, viewer_client, text):
+    [phone] = fleet.equipped()
+    at = fleet.world.now
+    Installation.objects.create(
+        generation_id=1 if not Installation.objects.filter(generation=1).exists() else fleet.world.generate().number,
+        terminal=phone.terminal,
+        state="failed",
+        attempts=2,
+        asked_at=at,
+        answered_at=at,
+        status_code=403,
+        reaction="refused",
+        failure="refused",
+        failed_at=at,
+        fetched_at=at,
+        fetched_file="<2.cafe>",
+        user_agent="Mitel6930 MAC:14-00-E9-1E-DB-52 V:6.4.0.140-SIP",
+        address="192.0.2.99",
+        address_differs=True,
+    )
+
+    page = text(viewer_client.get(f"/terminals/{phone.terminal.pk}/"))
+
+    for told in (
+        "Generation 1",
+        "Generation 2",
+        "it fetched the trust file",
+        "asked, attempt 2",
+        "answered with status 403: refused",
+        "fetched &lt;2.cafe&gt; from 192.0.2.99",
+        "another address",
+        "Mitel6930 MAC:14-00-E9-1E-DB-52",
+        "It refuses the notification.",
+    ):
+        assert told in page
+
+
+def test_a_terminal_that_there_is_not_is_not_found(viewer_client):
+    assert viewer_client.get("/terminals/7/").status_code == 404
+
+
+# -- token -------------------------------------------------------------------------------------------------------------
+
+
+def token_on(response):
+    return re.search(r"<code>([\w-]+)</code>", response.content.decode())[1]
+
+
+def test_a_token_is_shown_once_and_kept_as_a_hash(operator_client, types):
+    one = add("101", types["pbxcerts-agent"])
+    url = f"/terminals/{one.pk}/token/"
+
+    first, second = token_on(operator_client.post(url)), token_on(operator_client.post(url))
+
+    one.refresh_from_db()
+    assert len(second) == 43
+    assert first != second
+    assert one.token_sha256 == hashlib.sha256(second.encode()).hexdigest()
+    assert second not in operator_client.get(f"/terminals/{one.pk}/").content.decode()
+    assert operator_client.get(url).status_code == 405
+
+
+def test_a_token_is_revoked(operator_client, types, text):
+    one = add("101", types["pbxcerts-agent"])
+    operator_client.post(f"/terminals/{one.pk}/token/")
+
+    response = operator_client.post(f"/terminals/{one.pk}/token/revoke/", follow=True)
+
+    one.refresh_from_db()
+    assert one.token_sha256 == ""
+    assert "is revoked" in text(response)
+
+
+def test_only_an_ip_system_phone_has_a_token(operator_client, types):
+    one = add("101", types["Snom"])
+
+    assert operator_client.post(f"/terminals/{one.pk}/token/").status_code == 404
+    assert "Device token" not in operator_client.get(f"/terminals/{one.pk}/").content.decode()
+
+
+# -- discovered --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def phone(db):
+    now = timezone.now()
+    return Discovered.objects.create(
+        mac="1400E91EDB52", model="6930", firmware="6.4", address="192.0.2.9", first_seen=now, last_seen=now
+    )
+
+
+def test_a_discovered_phone_becomes_a_terminal(operator_client, phone, types, text):
+    assert "1 telephone asked for its configuration" in text(operator_client.get(LIST))
+    page = operator_client.get(f"/terminals/discovered/{phone.pk}/").content.decode()
+    assert 'value="1400E91EDB52"' in page
+    assert f'<option value="{types["Mitel 6930"].pk}" selected' in page
+
+    operator_client.post(f"/terminals/discovered/{phone.pk}/", entry(types["Mitel 6930"], mac=phone.mac))
+
+    assert Terminal.objects.get().mac == phone.mac
+    assert not Discovered.objects.exists()
+
+
+def test_a_discovered_phone_of_an_unknown_model_is_added_all_the_same(operator_client, phone, types):
+    Discovered.objects.update(model="")
+
+    assert operator_client.get(f"/terminals/discovered/{phone.pk}/").status_code == 200
+
+
+def test_a_discovered_phone_is_dismissed(operator_client, phone, text):
+    operator_client.post(f"/terminals/discovered/{phone.pk}/dismiss/")
+
+    assert "None at present." in text(operator_client.get("/terminals/discovered/"))
