@@ -17,7 +17,7 @@ from sipmessage import Message, Request
 
 from terminals.agent.config import Sip
 from terminals.agent.errors import ConfigError
-from terminals.sip.message import LONGEST_HEAD, Framing, Malformed
+from terminals.sip.message import LONGEST_HEAD, MOST_LINES, Framing, Malformed
 
 MOST_CONNECTIONS = 32
 IDLE = 3600.0
@@ -29,7 +29,7 @@ _PHRASES = {200: "OK", 403: "Forbidden", 405: "Method Not Allowed", 489: "Bad Ev
 _TOP_VIA = re.compile(
     r'SIP\s*/\s*2\.0\s*/\s*\S+\s+(\[[^\]\s]+\]|[^\s:;,\[\]]+)(?::(\d{1,5}))?((?:\s*;[^;,"]*)*)', re.ASCII
 )
-_RPORT = re.compile(r";\s*rport\s*(?==?\s*(?:;|$))(=?)", re.IGNORECASE)
+_RPORT = re.compile(r";\s*rport\s*(?=;|$)", re.IGNORECASE)
 
 logger = logging.getLogger("pbxcerts-agent")
 
@@ -51,7 +51,7 @@ class Responder:
 
     def reply(self, octets: bytes, source: str, port: int) -> Reply | None:
         """None for what is not answered: garbage, answers, ACK."""
-        if len(octets) > LONGEST_HEAD:
+        if len(octets) > LONGEST_HEAD or octets.count(b"\r\n") > MOST_LINES:
             return None
         try:
             request = Message.parse(octets.lstrip(b"\r\n"))

@@ -9,7 +9,7 @@ JITTER = 0.1
 FIRST_BACK_OFF = 30.0
 MOST_BACK_OFF = 3600.0
 BETWEEN_ASKED = 10.0
-"""Seconds from the beginning of a round to one that a NOTIFY asks for: a flood of them costs no more than this."""
+"""Seconds between two rounds that NOTIFYs ask for: a flood of them costs no more than this."""
 
 
 def after_success(chance: float, every: float = EVERY) -> float:

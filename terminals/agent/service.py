@@ -24,6 +24,7 @@ class Agent:
         self._exchange = Exchange(config)
         self._asked = asyncio.Event()
         self._failures = 0
+        self._is_well = False
         self.listener = Listener(config.sip, self._ask) if config.sip else None
 
     async def run(self) -> None:
@@ -32,13 +33,15 @@ class Agent:
         if self.listener:
             await self.listener.open()
             logger.info("NOTIFY is heard on port %s.", self.listener.port)
+        not_before = loop.time()
         try:
             while True:
                 began = loop.time()
                 self._asked.clear()
                 wait = await self._round()
-                await asyncio.sleep(max(0.0, began + schedule.BETWEEN_ASKED - loop.time()))
-                await self._until_asked(began + wait - loop.time())
+                if await self._is_asked_within(began + wait - loop.time()):
+                    await asyncio.sleep(not_before - loop.time())
+                    not_before = loop.time() + schedule.BETWEEN_ASKED
         finally:
             if self.listener:
                 self.listener.close()
@@ -49,27 +52,30 @@ class Agent:
         try:
             done = await self._exchange.round()
         except AgentError as error:
-            self._failures += 1
-            wait = schedule.after_failures(self._failures, chance, self._every)
+            wait = self._failed(chance)
             logger.warning("%s. Next attempt in %.0f s.", said(error), wait)
         except Exception:
             # Whatever it was: a telephone that asks no more is found by nobody until its calls fail.
-            self._failures += 1
-            wait = schedule.after_failures(self._failures, chance, self._every)
+            wait = self._failed(chance)
             logger.exception("A round failed. Next attempt in %.0f s.", wait)
         else:
             wait = schedule.after_success(chance, self._every)
-            again = done.changed or self._failures
-            self._failures = 0
-            logger.log(logging.INFO if again else logging.DEBUG, "%d roots reported and proved.", len(done.trusted))
+            # Once an hour the same line would hide the others.
+            is_news = done.changed or not self._is_well
+            self._failures, self._is_well = 0, True
+            logger.log(logging.INFO if is_news else logging.DEBUG, "%d roots reported and proved.", len(done.trusted))
         return wait
 
-    async def _until_asked(self, seconds: float) -> None:
+    def _failed(self, chance: float) -> float:
+        self._failures, self._is_well = self._failures + 1, False
+        return schedule.after_failures(self._failures, chance, self._every)
+
+    async def _is_asked_within(self, seconds: float) -> bool:
         try:
             async with asyncio.timeout(max(0.0, seconds)):
-                await self._asked.wait()
+                return await self._asked.wait()
         except TimeoutError:
-            return
+            return False
 
     def _ask(self, source: str) -> None:
         if not self._asked.is_set():

@@ -91,6 +91,9 @@ class EstServer(socketserver.ThreadingTCPServer):
         return self
 
     def __exit__(self, *exception):
+        self.stop()
+
+    def stop(self):
         self.shutdown()
         self._thread.join()
         self.server_close()

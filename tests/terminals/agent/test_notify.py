@@ -127,6 +127,7 @@ def test_all_vias_are_repeated_and_the_first_one_alone_is_changed():
         request(Call_ID=None),
         request().replace(b"NOTIFY sip:201@127.0.0.1 SIP/2.0", b"NOTIFY SIP/2.0"),
         request(X="x" * 20_000),
+        request(X="\r\n".join(f"{number}: x" for number in range(300))),
         request(via="SIP/2.0/UDP " + ";a" * 8000 + '"'),
     ],
     ids=str,
