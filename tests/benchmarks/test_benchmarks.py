@@ -11,7 +11,7 @@ from tests.support.product import ROOT
 
 
 @pytest.mark.parametrize(
-    "name", ["renewal", "settings_page", "idle_heartbeat", "idle_tree", "silent_clients", "notify"]
+    "name", ["renewal", "settings_page", "idle_heartbeat", "idle_tree", "silent_clients", "notify", "terminal_list"]
 )
 def test_it_runs_and_compares(name):
     done = subprocess.run(
