@@ -7,7 +7,7 @@ from cryptography.fernet import InvalidToken, MultiFernet
 from certificates import host_keys
 from certificates.host_keys import HostKeyError
 from certificates.models import Generation
-from terminals.models import Terminal
+from terminals.models import DeliverySettings, Terminal
 
 
 def cipher() -> MultiFernet:
@@ -35,4 +35,5 @@ def _something_is_sealed() -> bool:
     return (
         Generation.objects.filter(host_key__isnull=False).exists()
         or Terminal.objects.filter(sip_password__isnull=False).exists()
+        or DeliverySettings.objects.filter(account_password__isnull=False).exists()
     )

@@ -92,6 +92,8 @@ def at_the_desk(page: Page) -> Callable[[HttpRequest, str], HttpResponse]:
         response.headers["Content-Language"] = language
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["X-Robots-Tag"] = "noindex"
+        # Django would write what is refused, and with it the token in its address, into the log.
+        response._has_been_logged = True  # type: ignore[attr-defined]
         return response
 
     return answer

@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.db.models import Count, ProtectedError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -15,6 +14,7 @@ from pbxcerts.system.models import Role
 from terminals.forms.types import TypeForm
 from terminals.models import TerminalType
 from terminals.views.terminals import shows_then_acts
+from terminals.work_list import guide
 
 
 @require_safe
@@ -27,12 +27,6 @@ def types(request: HttpRequest) -> HttpResponse:
 def type_(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(TerminalType.objects.annotate(count=Count("terminals")), pk=pk)
     return render(request, "terminals/type.html", {"type": found, "guide": guide(found)})
-
-
-def guide(of: TerminalType) -> str:
-    """In the reader's language, or in the other one where that is all there is."""
-    german, english = of.guide_de, of.guide_en
-    return (german or english) if (get_language() or "").startswith("de") else (english or german)
 
 
 @needs(Role.ADMINISTER)

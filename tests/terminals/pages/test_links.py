@@ -191,6 +191,18 @@ def test_nothing_tells_the_address_to_anybody_else(make, desk):
         assert not answer.cookies
 
 
+def test_no_log_holds_a_link(make, desk, terminal, caplog):
+    path = make()
+    Terminal.objects.filter(pk=terminal.pk).update(enabled=False)
+    caplog.set_level("DEBUG", "django.request")
+
+    assert desk.get(path).status_code == 410
+    assert desk.get("/terminals/link/unknown/").status_code == 404
+
+    assert path not in caplog.text
+    assert "/terminals/link/" not in caplog.text
+
+
 def test_it_opens_no_page_behind_the_login(make, desk):
     desk.get(make())
 
