@@ -89,7 +89,7 @@ def write(facts: Collection[Fact]) -> None:
             chosen = [fact for fact in seen if isinstance(fact, kind)]
             if chosen:
                 record(chosen)
-        _log([fact for fact in facts if isinstance(fact, Logged)])
+        log([fact for fact in facts if isinstance(fact, Logged)])
 
 
 # In the order in which a phone does these things.
@@ -140,7 +140,8 @@ def _discovered(unknown: Sequence[Unknown]) -> None:
     )
 
 
-def _log(logged: Sequence[Logged]) -> None:
+def log(logged: Sequence[Logged]) -> None:
+    """As event messages that are over as soon as they are sent."""
     for batch in in_batches(logged):
         known = set(
             EventMessage.objects.filter(subject__in=[one.notice.key[1] for one in batch]).values_list("kind", "subject")

@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from terminals.views import delivery, imports, links, rollout, terminals, types, work_list
+from terminals.views import bootstrap, delivery, imports, links, rollout, terminals, types, work_list
 
 app_name = "terminals"
 
@@ -30,6 +30,11 @@ work_list_patterns = [
     path("<int:terminal>/link/revoke/", links.revoke, name="revoke"),
 ]
 
+bootstrap_patterns = [
+    path("", bootstrap.windows, name="windows"),
+    path("<int:pk>/close/", bootstrap.close, name="close"),
+]
+
 delivery_patterns = [path("", delivery.delivery, name="settings")]
 
 urlpatterns = [
@@ -51,6 +56,7 @@ urlpatterns = [
     path("types/", include((type_patterns, "types"))),
     path("rollout/", include((rollout_patterns, "rollout"))),
     path("work-list/", include((work_list_patterns, "work_list"))),
+    path("bootstrap/", include((bootstrap_patterns, "bootstrap"))),
     path("delivery/", include((delivery_patterns, "delivery"))),
     path("link/<str:token>/", links.link, name="link"),
     path("link/<str:token>/file/", links.link_file, name="link_file"),

@@ -1,0 +1,50 @@
+"""Bootstrap windows, and what the terminals' listeners have refused."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from pbxcerts.system.access import RoleNeeded, needs, person
+from pbxcerts.system.models import Role
+from terminals import bootstrap
+from terminals.forms.bootstrap import WindowForm
+from terminals.web.refusals import refused_here
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def windows(request: HttpRequest) -> HttpResponse:
+    posted = request.method == "POST"
+    if posted and not person(request).may(Role.OPERATE):
+        raise RoleNeeded(Role.OPERATE)
+    form = WindowForm(request.POST if posted else None)
+    if posted and form.is_valid():
+        bootstrap.open_window(
+            form.cleaned_data["terminals"],
+            minutes=form.cleaned_data["minutes"],
+            by=person(request).get_username(),
+            now=timezone.now(),
+        )
+        messages.success(request, _("The bootstrap window is open."))
+        return redirect("terminals:bootstrap:windows")
+    context = {
+        "form": form,
+        "windows": bootstrap.windows_open_at(timezone.now()),
+        "address": settings.TERMINALS_HTTP,
+        "refusals": sorted(refused_here.counts.items()),
+        "refused": refused_here,
+    }
+    return render(request, "terminals/bootstrap.html", context)
+
+
+@needs(Role.OPERATE)
+@require_POST
+def close(request: HttpRequest, pk: int) -> HttpResponse:
+    if bootstrap.close_window(pk, by=person(request).get_username(), now=timezone.now()):
+        messages.success(request, _("The bootstrap window is closed."))
+    return redirect("terminals:bootstrap:windows")
