@@ -44,6 +44,7 @@ def observe(
     differences = list(mended)
     lost: tuple[int, ...] = ()
     published = published or store()
+    was_busy = published.is_busy
     try:
         wanted = situation.publication()
         lost = wanted.lost
@@ -51,7 +52,7 @@ def observe(
             differences = published.differences(wanted)
     except (StoreError, HostKeyError) as error:
         failure = str(error)
-    if differences and published.is_busy:
+    if differences and not mended and (was_busy or published.is_busy):
         # They are on their way.
         differences = []
     return Observations(

@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography import x509
 from django.conf import settings as django_settings
-from django.db.models import Max, Q, Subquery
+from django.db.models import Exists, Max, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from certificates import host_keys
@@ -84,9 +84,10 @@ class Situation:
 
     @classmethod
     def load(cls, clock: Clock, *, settings: Settings | None = None) -> Situation:
-        """Two or three queries, whatever the number of generations."""
-        switch = Switch.objects.filter(running=True).first()
+        """One to three queries, whatever the number of generations."""
         rows = _rows()
+        is_switching = bool(rows) and rows[0].is_switching  # type: ignore[attr-defined]
+        switch = Switch.objects.filter(running=True).first() if is_switching else None
         return cls(
             clock=clock,
             settings=settings or Settings.load(),
@@ -344,4 +345,4 @@ def _query() -> tuple[str, tuple[Any, ...]]:
         | Q(number__in=of_any.filter(host_key__isnull=False))
         | (replaces_active & Q(number__gte=last_made))
     )
-    return query.query.sql_with_params()
+    return query.annotate(is_switching=Exists(Switch.objects.filter(running=True))).query.sql_with_params()

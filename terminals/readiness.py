@@ -23,10 +23,11 @@ HELD_UP = [Rollout.State.PAUSED, Rollout.State.STOPPED]
 
 
 class KnownTerminals:
-    """Three queries at most, whatever the number of terminals."""
+    """Five queries at most, whatever the number of terminals."""
 
     def readiness(self, *, root_sha256: str, counts: str, now: datetime) -> Readiness:
-        if counts == Counts.NOBODY:
+        # To put the question together takes ten times as long as to see that there is nobody to ask.
+        if counts == Counts.NOBODY or not Terminal.objects.exists():
             return Readiness()
         ours = Installation.objects.filter(terminal=OuterRef("pk"), generation__root_sha256=root_sha256)
         confirmed = Exists(ours.filter(confirmed_at__isnull=False))
