@@ -102,7 +102,8 @@ def _remember(
     if not outcome.was_busy:
         heartbeat.publish_failure = outcome.publish_failure
     # With the beat before this one: a heartbeat that was missing can only say so when it is back.
-    in_order = not (outcome.was_busy or outcome.publish_failure)
+    # What another process is just publishing is no difference, so a busy round does not look.
+    in_order = not outcome.publish_failure
     seen = observe(
         situation,
         heartbeat,
