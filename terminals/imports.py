@@ -3,7 +3,7 @@
 Between its preview and its import the file stays here, one for each person, at most as large as `csv_files` allows, for an
 hour. A form that had it uploaded twice would need a person to choose the same file again, which no browser does for them;
 in a session every page would load it; in a hidden field its passwords would lie in the page. It is encrypted with the key
-list, because it may hold SIP passwords, and deleted when it is imported, given up, or too old.
+list, because it may hold SIP passwords, and deleted when it is imported or given up; what is too old, at the next look at any.
 
 ImportRefused        nothing was imported
 ├── HasRefusals      `plan` says which rows and why
@@ -262,18 +262,24 @@ def _sealed(plan: Plan) -> dict[int, bytes]:
 def keep(user: User, content: bytes, *, now: datetime) -> None:
     """In place of the one before. Raises HostKeyError."""
     sealed = credentials.cipher().encrypt(content)
-    ImportFile.objects.filter(uploaded_at__lt=now - KEPT_FOR).delete()
+    _drop_old(now)
     ImportFile.objects.update_or_create(user=user, defaults={"content": sealed, "uploaded_at": now})
 
 
 def kept(user: User, *, now: datetime) -> bytes | None:
     """None where there is none any more. Raises HostKeyError."""
-    row = ImportFile.objects.filter(user=user, uploaded_at__gte=now - KEPT_FOR).first()
+    _drop_old(now)
+    row = ImportFile.objects.filter(user=user).first()
     try:
         return credentials.cipher().decrypt(bytes(row.content)) if row else None
     except InvalidToken:
         # The key list was replaced in this hour: choose the file again.
         return None
+
+
+def _drop_old(now: datetime) -> None:
+    """Everybody's, also those of persons who never came back to them."""
+    ImportFile.objects.filter(uploaded_at__lt=now - KEPT_FOR).delete()
 
 
 def give_up(user: User) -> None:

@@ -143,7 +143,9 @@ class TerminalForm(ParameterForm, TerminalFields):
         max_length=253,
         required=False,
         widget=forms.TextInput(attrs=NO_SUGGESTIONS),
-        help_text=_("User and password are given to this realm only. Empty: to the SIP domain of the communication server."),
+        help_text=_(
+            "User and password are given to this realm only. Empty: to the SIP domain of the communication server."
+        ),
     )
     forget_password = forms.BooleanField(label=_("delete the stored SIP password"), required=False)
     own_lines = OwnLinesField(

@@ -300,6 +300,8 @@ def test_a_file_waits_encrypted_for_an_hour_one_for_each_person(operator, admini
     assert imports.kept(operator, now=NOW + timedelta(hours=1)) == b"number,sip_password\n2,secret\n"
     assert imports.kept(operator, now=NOW + timedelta(hours=1, seconds=1)) is None
 
+    assert not ImportFile.objects.exists()
+
     imports.keep(administrator, b"number\n4\n", now=NOW + timedelta(hours=2))
     assert list(ImportFile.objects.values_list("user", flat=True)) == [administrator.pk]
 

@@ -57,6 +57,14 @@ def test_what_is_refused_is_named_with_row_and_column_and_nothing_can_be_importe
     assert numbers() == []
 
 
+def test_of_many_the_first_hundred_are_shown(operator_client, text):
+    page = text(upload(operator_client, "number,type\n" + "".join(f"{n},Snom\n" for n in range(1000, 1150))))
+
+    assert "The first 100 of 150." in page
+    assert "1099" in page
+    assert "1100" not in page
+
+
 def test_reasons_are_in_the_language_of_the_reader(operator_client):
     operator_client.cookies["django_language"] = "de"
     preview = upload(operator_client, "number,type,transport\n101,Snom,sctp\n")
