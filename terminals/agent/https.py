@@ -117,6 +117,10 @@ class Connection:
             pass
         return bytes(body)
 
+    @property
+    def is_open(self) -> bool:
+        return not (self._reader.at_eof() or self._writer.is_closing())
+
     def abort(self) -> None:
         self._writer.transport.abort()
 

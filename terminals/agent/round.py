@@ -2,7 +2,7 @@
 
 1. `/cacerts` over a connection that a root secures which is trusted already
 2. the store holds what is handed out, the hook makes programs load it
-3. over the same connection the report: which roots are trusted now
+3. over the same connection, if the server kept it, the report: which roots are trusted now
 4. over a second connection, to the proof listener, the proof: the certificate prepared for the switch is trusted
 
 Each round does all four, whatever became of the one before.
@@ -59,7 +59,12 @@ class Exchange:
                 taken = await self._fetch(connection, held)
                 changed = self._keep(taken) or changed
                 await self._run_hook()
-                await self._report(connection, taken)
+                if connection.is_open:
+                    await self._report(connection, taken)
+                else:
+                    # A server does not wait as long as a hook may take.
+                    async with connected(self._config.server, taken) as another:
+                        await self._report(another, taken)
                 await self._prove(taken)
         return Done(changed, anchors.fingerprints(taken))
 

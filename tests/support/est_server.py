@@ -59,7 +59,7 @@ class EstServer(socketserver.ThreadingTCPServer):
     """Between `with` and its end. `presents`: the pair of the next connections, None for plain HTTP.
 
     `answers` by path: octets that are sent instead of an answer, then the connection ends; or a function that gets the request
-    and returns status, headers and body.
+    and returns status, headers and body. `keeps`: for how many seconds an idle connection stays open.
     """
 
     allow_reuse_address = True
@@ -70,6 +70,7 @@ class EstServer(socketserver.ThreadingTCPServer):
         self.bundle = list(bundle)
         self.token = token
         self.answers = {}
+        self.keeps = 10
         self.asked = []
         self.connections = 0
         self.open = 0
@@ -137,6 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self._send(*(given or self._usual)(asked))
+        self.connection.settimeout(self.server.keeps)
 
     def do_POST(self):
         self.do_GET()

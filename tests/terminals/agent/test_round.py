@@ -287,6 +287,13 @@ class TestTheHook:
         agent.round()
         assert server.paths()[-1] == "/report"
 
+    def test_the_report_needs_no_connection_that_the_server_kept_meanwhile(self, agent, server, old, new):
+        server.bundle = [new, old]
+        server.keeps = 0.05
+        self.hook(agent, "/bin/sleep", "0.3")
+        agent.round()
+        assert [one.connection for one in server.asked] == [1, 2]
+
     def test_one_that_does_not_end_is_ended_with_what_it_started(self, agent, server, old, new):
         server.bundle = [new, old]
         pid = agent.directory / "pid"
