@@ -1,6 +1,8 @@
 """The configuration file."""
 
 import ipaddress
+import re
+from pathlib import Path
 
 import pytest
 
@@ -112,3 +114,15 @@ def test_what_cannot_be_used_is_said(path, text, says):
 def test_one_that_is_not_there_is_said(path):
     with pytest.raises(ConfigError, match="No such file"):
         config.load(path)
+
+
+def test_the_one_in_the_readme_can_be_used(path):
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    example = re.search(r"^## Agent$.*?^```toml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)[1]
+    token = path.parent / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    read = written(path, example.replace("AB:CD:...", ":".join(["AB"] * 32)))
+    assert read.token == TOKEN
+    assert read.first_trust.source == Endpoint(False, "pbx.example.org", 8080, "/root.pem")
+    assert None not in (read.sip, read.hook)

@@ -6,8 +6,10 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
+import tomllib
 
 import pytest
 
@@ -17,6 +19,7 @@ from terminals.agent.errors import Unreached
 from terminals.agent.round import Done
 from terminals.agent.service import Agent
 from tests.support.est_server import EstServer
+from tests.support.product import ROOT
 from tests.terminals.agent.test_notify import request
 
 SIP = '[sip]\nlisten = "127.0.0.1:0"\nservers = ["127.0.0.1"]'
@@ -61,6 +64,13 @@ def ask(port, times=1):
         for _ in range(times):
             sender.sendto(request(), ("127.0.0.1", port))
             assert sender.recv(4096).startswith(b"SIP/2.0 200 ")
+
+
+def test_it_is_installed_as_a_command_and_needs_no_django():
+    command = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["pbxcerts-agent"]
+    module, _, function = command.partition(":")
+    code = f"import sys, {module}; assert callable({module}.{function}); assert 'django' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 class TestOnce:
