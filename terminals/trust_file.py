@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from certificates.downloads import handed_out
 from certificates.models import Generation
 from certificates.pki import formats
 from certificates.situation import Situation
@@ -84,9 +83,8 @@ def _pairs(situation: Situation, terminal_type: TerminalType) -> tuple[Generatio
     if terminal_type.holds_only_one:
         return (situation.active,) if situation.active else ()
     if terminal_type.trust_format == TrustFormats.DER:
-        # DER is one certificate; a terminal that holds several gets the other one with the other file.
-        pair = handed_out(situation)
-        return (pair,) if pair else ()
+        # DER is one certificate; a terminal that holds several has got the other one with the file before.
+        return situation.in_bundle[:1]
     return situation.in_bundle
 
 

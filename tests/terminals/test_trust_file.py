@@ -51,6 +51,16 @@ def test_der_is_one_certificate_and_that_of_the_pair_that_is_handed_out(handing_
     assert file.generations == (2,)
 
 
+def test_der_is_the_held_pair_too_because_that_is_what_the_terminal_lacks(handing_over):
+    handing_over.activate()
+    handing_over.roll_back()
+    assert handing_over.generation(2).state == "held"
+
+    file = trust_file(handing_over.situation, of_type(trust_format="der"))
+
+    assert x509.load_der_x509_certificate(file.content) == handing_over.generation(2).root
+
+
 def test_a_bundle_that_is_too_large_goes_without_its_host_certificates(handing_over):
     whole = len(trust_file(handing_over.situation, of_type()).content)
     file = trust_file(handing_over.situation, of_type(size_limit=whole - 1))

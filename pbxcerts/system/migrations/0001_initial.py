@@ -8,119 +8,237 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ClockCheck',
+            name="ClockCheck",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('checked_at', models.DateTimeField(verbose_name='checked at')),
-                ('boottime', models.FloatField()),
-                ('boot_id', models.CharField(max_length=36)),
-                ('offset', models.DurationField(null=True, verbose_name='offset')),
-                ('server', models.CharField(blank=True, max_length=255, verbose_name='server')),
-                ('stratum', models.PositiveSmallIntegerField(null=True, verbose_name='stratum')),
-                ('agreed', models.BooleanField(default=False)),
-                ('disagreed', models.BooleanField(default=False)),
-                ('answers', models.JSONField(default=list)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("checked_at", models.DateTimeField(verbose_name="checked at")),
+                ("boottime", models.FloatField()),
+                ("boot_id", models.CharField(max_length=36)),
+                ("offset", models.DurationField(null=True, verbose_name="offset")),
+                ("server", models.CharField(blank=True, max_length=255, verbose_name="server")),
+                ("stratum", models.PositiveSmallIntegerField(null=True, verbose_name="stratum")),
+                ("agreed", models.BooleanField(default=False)),
+                ("disagreed", models.BooleanField(default=False)),
+                ("answers", models.JSONField(default=list)),
             ],
             options={
-                'verbose_name': 'clock check',
-                'ordering': ['-pk'],
+                "verbose_name": "clock check",
+                "ordering": ["-pk"],
             },
         ),
         migrations.CreateModel(
-            name='EventMessage',
+            name="EventMessage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=64)),
-                ('subject', models.CharField(blank=True, max_length=128)),
-                ('severity', models.CharField(choices=[('normal', 'Normal'), ('serious', 'Serious'), ('critical', 'Critical')], max_length=8, verbose_name='severity')),
-                ('params', models.JSONField(default=dict)),
-                ('with_match', models.BooleanField(default=True)),
-                ('raised_at', models.DateTimeField(verbose_name='raised at')),
-                ('cleared_at', models.DateTimeField(null=True, verbose_name='cleared at')),
-                ('confirmed_by', models.CharField(blank=True, max_length=150, verbose_name='confirmed by')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=64)),
+                ("subject", models.CharField(blank=True, max_length=128)),
+                (
+                    "severity",
+                    models.CharField(
+                        choices=[("normal", "Normal"), ("serious", "Serious"), ("critical", "Critical")],
+                        max_length=8,
+                        verbose_name="severity",
+                    ),
+                ),
+                ("params", models.JSONField(default=dict)),
+                ("with_match", models.BooleanField(default=True)),
+                ("raised_at", models.DateTimeField(verbose_name="raised at")),
+                ("cleared_at", models.DateTimeField(null=True, verbose_name="cleared at")),
+                ("confirmed_by", models.CharField(blank=True, max_length=150, verbose_name="confirmed by")),
             ],
             options={
-                'verbose_name': 'event message',
-                'ordering': ['-raised_at', '-pk'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('cleared_at', None)), fields=('kind', 'subject'), name='one_open_message_of_a_kind_and_subject')],
+                "verbose_name": "event message",
+                "ordering": ["-raised_at", "-pk"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("cleared_at", None)),
+                        fields=("kind", "subject"),
+                        name="one_open_message_of_a_kind_and_subject",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='General',
+            name="General",
             fields=[
-                ('singleton', models.BooleanField(default=True, editable=False, primary_key=True, serialize=False)),
-                ('version', models.PositiveIntegerField(default=0, editable=False)),
-                ('site_name', models.CharField(blank=True, max_length=64, verbose_name='site name')),
-                ('system_id', models.CharField(blank=True, max_length=64, verbose_name='system ID')),
-                ('time_zone', models.CharField(default=pbxcerts.system.models.operating_system_zone, max_length=64, verbose_name='time zone')),
-                ('ntp_enabled', models.BooleanField(default=False, verbose_name='NTP service')),
-                ('ntp_servers', models.JSONField(blank=True, default=list, verbose_name='NTP servers')),
-                ('fqdn', models.CharField(blank=True, max_length=253, verbose_name='name of the communication server (FQDN)')),
-                ('dns_names', models.JSONField(blank=True, default=list, verbose_name='further DNS names')),
-                ('ip_addresses', models.JSONField(blank=True, default=list, verbose_name='IP addresses')),
-                ('on_this_machine', models.BooleanField(default=True, verbose_name='the communication server is this machine')),
-                ('tls_addresses', models.JSONField(blank=True, default=list, verbose_name='TLS addresses to look at')),
-                ('own_names', models.JSONField(blank=True, default=list, verbose_name='names under which terminals reach pbxcerts')),
-                ('own_addresses', models.JSONField(blank=True, default=list, verbose_name='addresses under which terminals reach pbxcerts')),
-                ('language', models.CharField(choices=[('de', 'German'), ('en', 'English')], default='de', max_length=5, verbose_name='system language')),
-                ('redirect_to_https', models.BooleanField(default=False, verbose_name='redirect to HTTPS')),
+                ("singleton", models.BooleanField(default=True, editable=False, primary_key=True, serialize=False)),
+                ("version", models.PositiveIntegerField(default=0, editable=False)),
+                ("site_name", models.CharField(blank=True, max_length=64, verbose_name="site name")),
+                ("system_id", models.CharField(blank=True, max_length=64, verbose_name="system ID")),
+                (
+                    "time_zone",
+                    models.CharField(
+                        default=pbxcerts.system.models.operating_system_zone, max_length=64, verbose_name="time zone"
+                    ),
+                ),
+                ("ntp_enabled", models.BooleanField(default=False, verbose_name="NTP service")),
+                ("ntp_servers", models.JSONField(blank=True, default=list, verbose_name="NTP servers")),
+                (
+                    "fqdn",
+                    models.CharField(
+                        blank=True, max_length=253, verbose_name="name of the communication server (FQDN)"
+                    ),
+                ),
+                ("dns_names", models.JSONField(blank=True, default=list, verbose_name="further DNS names")),
+                ("ip_addresses", models.JSONField(blank=True, default=list, verbose_name="IP addresses")),
+                (
+                    "on_this_machine",
+                    models.BooleanField(default=True, verbose_name="the communication server is this machine"),
+                ),
+                ("tls_addresses", models.JSONField(blank=True, default=list, verbose_name="TLS addresses to look at")),
+                (
+                    "own_names",
+                    models.JSONField(
+                        blank=True, default=list, verbose_name="names under which terminals reach pbxcerts"
+                    ),
+                ),
+                (
+                    "own_addresses",
+                    models.JSONField(
+                        blank=True, default=list, verbose_name="addresses under which terminals reach pbxcerts"
+                    ),
+                ),
+                (
+                    "language",
+                    models.CharField(
+                        choices=[("de", "German"), ("en", "English")],
+                        default="de",
+                        max_length=5,
+                        verbose_name="system language",
+                    ),
+                ),
+                ("redirect_to_https", models.BooleanField(default=False, verbose_name="redirect to HTTPS")),
             ],
             options={
-                'verbose_name': 'System / General',
-                'constraints': [models.CheckConstraint(condition=models.Q(('singleton', True)), name='one_row_of_general')],
+                "verbose_name": "System / General",
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("singleton", True)), name="one_row_of_general")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('username', models.CharField(error_messages={'unique': 'A user with that username already exists.'}, help_text='Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.', max_length=150, unique=True, validators=[django.contrib.auth.validators.UnicodeUsernameValidator()], verbose_name='username')),
-                ('first_name', models.CharField(blank=True, max_length=150, verbose_name='first name')),
-                ('last_name', models.CharField(blank=True, max_length=150, verbose_name='last name')),
-                ('email', models.EmailField(blank=True, max_length=254, verbose_name='email address')),
-                ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
-                ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
-                ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('role', models.CharField(choices=[('view', 'View'), ('operate', 'Operate'), ('administer', 'Administer')], default='view', max_length=16, verbose_name='role')),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "username",
+                    models.CharField(
+                        error_messages={"unique": "A user with that username already exists."},
+                        help_text="Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.",
+                        max_length=150,
+                        unique=True,
+                        validators=[django.contrib.auth.validators.UnicodeUsernameValidator()],
+                        verbose_name="username",
+                    ),
+                ),
+                ("first_name", models.CharField(blank=True, max_length=150, verbose_name="first name")),
+                ("last_name", models.CharField(blank=True, max_length=150, verbose_name="last name")),
+                ("email", models.EmailField(blank=True, max_length=254, verbose_name="email address")),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates whether the user can log into this admin site.",
+                        verbose_name="staff status",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Designates whether this user should be treated as active. Unselect this instead of deleting accounts.",
+                        verbose_name="active",
+                    ),
+                ),
+                ("date_joined", models.DateTimeField(default=django.utils.timezone.now, verbose_name="date joined")),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[("view", "View"), ("operate", "Operate"), ("administer", "Administer")],
+                        default="view",
+                        max_length=16,
+                        verbose_name="role",
+                    ),
+                ),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['username'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('role__in', ['view', 'operate', 'administer'])), name='user_role_is_known')],
+                "ordering": ["username"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("role__in", ["view", "operate", "administer"])), name="user_role_is_known"
+                    )
+                ],
             },
             managers=[
-                ('objects', pbxcerts.system.models.Users()),
+                ("objects", pbxcerts.system.models.Users()),
             ],
         ),
         migrations.CreateModel(
-            name='Heartbeat',
+            name="Heartbeat",
             fields=[
-                ('singleton', models.BooleanField(default=True, primary_key=True, serialize=False)),
-                ('last_run', models.DateTimeField(null=True)),
-                ('beats', models.PositiveBigIntegerField(default=0)),
-                ('wall', models.DateTimeField(null=True)),
-                ('boottime', models.FloatField(null=True)),
-                ('boot_id', models.CharField(blank=True, max_length=36)),
-                ('offset', models.DurationField(null=True)),
-                ('presented', models.JSONField(default=dict)),
-                ('publish_failure', models.TextField(blank=True)),
-                ('last_check', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='system.clockcheck')),
+                ("singleton", models.BooleanField(default=True, primary_key=True, serialize=False)),
+                ("last_run", models.DateTimeField(null=True)),
+                ("beats", models.PositiveBigIntegerField(default=0)),
+                ("wall", models.DateTimeField(null=True)),
+                ("boottime", models.FloatField(null=True)),
+                ("boot_id", models.CharField(blank=True, max_length=36)),
+                ("offset", models.DurationField(null=True)),
+                ("presented", models.JSONField(default=dict)),
+                ("publish_failure", models.TextField(blank=True)),
+                (
+                    "last_check",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="system.clockcheck",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('singleton', True)), name='one_row_of_heartbeat')],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("singleton", True)), name="one_row_of_heartbeat")
+                ],
             },
         ),
     ]
