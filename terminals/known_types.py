@@ -22,7 +22,7 @@ Parameters that pbxcerts sets: "sips trusted certificates" and "https user certi
 Format: PEM, several certificates in one file.
 Restart: yes. Both files are read when the telephone starts, and only then.
 By hand: enter the same two parameters in the file <MAC>.cfg of your configuration server and restart the telephone.
-First load: a telephone without our root refuses HTTPS ("Bad Certificate"); open a bootstrap window, or switch
+First load: a telephone without our root refuses HTTPS ("Bad Certificate"); open a bootstrap window, or switch \
 "https validate certificates" off until it has loaded the file."""
 MITEL_GUIDE_DE = """\
 Automatisch: Das Telefon holt seine Konfiguration bei pbxcerts, startet selbst neu und lädt die Zertifikate.
@@ -31,19 +31,19 @@ Parameter, die pbxcerts setzt: „sips trusted certificates“ und „https user
 Format: PEM, mehrere Zertifikate in einer Datei.
 Neustart: ja. Beide Dateien werden nur beim Start des Telefons gelesen.
 Von Hand: dieselben zwei Parameter in die Datei <MAC>.cfg Ihres Konfigurationsservers eintragen und das Telefon neu starten.
-Erstes Laden: Ein Telefon ohne unser Rootzertifikat lehnt HTTPS ab („Bad Certificate“). Öffnen Sie ein Zeitfenster für die
-Erstausstattung, oder schalten Sie „https validate certificates“ aus, bis es die Datei geladen hat."""
+Erstes Laden: Ein Telefon ohne unser Rootzertifikat lehnt HTTPS ab („Bad Certificate“). Öffnen Sie ein Einrichtungsfenster, \
+oder schalten Sie „https validate certificates“ aus, bis es die Datei geladen hat."""
 
 IP_SYSTEM_GUIDE_EN = """\
 In service: the terminal asks pbxcerts over HTTPS (RFC 7030, /.well-known/est/cacerts), reports what it trusts and proves it.
 The protocol of Mitel's own firmware for these telephones is not public, and it is not known to speak this open one.
-A telephone that does not: give it a type of its own with the method "SIP standard terminal".
+A telephone that does not: give it a type of its own with the delivery "SIP standard terminal".
 Format: PKCS#7 (certificates only).
 Restart: no."""
 IP_SYSTEM_GUIDE_DE = """\
 Im Betrieb: Das Endgerät fragt pbxcerts über HTTPS (RFC 7030, /.well-known/est/cacerts), meldet, wem es vertraut, und weist es nach.
 Das Protokoll der Mitel-eigenen Firmware dieser Telefone ist nicht öffentlich; dass sie dieses offene spricht, ist nicht bekannt.
-Für ein Telefon, das es nicht spricht: eigenen Typ mit der Methode „SIP-Standard-Endgerät“ anlegen.
+Für ein Telefon, das es nicht spricht: eigenen Typ mit der Zustellung „SIP-Standard-Endgerät“ anlegen.
 Format: PKCS#7 (nur Zertifikate).
 Neustart: nein."""
 
@@ -98,7 +98,7 @@ Restart: no; a program that reads its certificates only at its start has to be s
     "guide_de": """\
 Im Betrieb: Das Programm pbxcerts-agent läuft auf dem Gerät, zum Beispiel einer Sprechanlage oder einem Softphone-Rechner mit Linux.
 Es fragt pbxcerts jede Stunde und nach einer Benachrichtigung und führt einen Vertrauensspeicher als PEM.
-Token: auf der Seite des Endgeräts erzeugen und beim Agenten eintragen.
+Token: auf der Seite des Endgeräts erstellen und beim Agenten eintragen.
 Format: PKCS#7 (nur Zertifikate), gespeichert als PEM.
 Neustart: nein; ein Programm, das seine Zertifikate nur beim Start liest, muss neu gestartet werden.""",
     "source": "README, section on the agent",
@@ -113,14 +113,14 @@ BY_HAND: tuple[dict[str, Any], ...] = (
         "waits_for_idle": False,
         "guide_en": """\
 By hand: Security > Trusted Certificates > upload, then Confirm.
-By provisioning: static.trusted_certificates.url (older firmware without "static."). Let the URL change with each renewal:
+By provisioning: static.trusted_certificates.url (older firmware without "static."). Let the URL change with each renewal: \
 what has the same URL may not be fetched again.
 Checks: static.security.trust_certificates = 1 and static.security.ca_cert = 1 or 2.
 Format: pem, cer, crt, der; ten certificates of your own; 5 MB.
 Restart: normally none. Where a notification makes it restart, it does so at once, in a call too.""",
         "guide_de": """\
 Von Hand: Security > Trusted Certificates > hochladen, dann Confirm.
-Per Provisionierung: static.trusted_certificates.url (ältere Firmware ohne „static.“). Die URL muss sich bei jeder Erneuerung
+Per Provisionierung: static.trusted_certificates.url (ältere Firmware ohne „static.“). Die URL muss sich bei jeder Erneuerung \
 ändern: Was dieselbe URL hat, wird unter Umständen nicht neu geholt.
 Prüfung: static.security.trust_certificates = 1 und static.security.ca_cert = 1 oder 2.
 Format: pem, cer, crt, der; zehn eigene Zertifikate; 5 MB.
@@ -227,7 +227,7 @@ It wants the root certificate, as PEM or DER; where it takes one certificate onl
 Restart: see its manual.""",
         "guide_de": """\
 Von Hand: im Handbuch des Telefons nach „Trusted Certificates“, „CA-Zertifikate“ oder „Zertifizierungsstellen“ suchen.
-Es braucht das Rootzertifikat, als PEM oder DER; nimmt es nur ein Zertifikat auf, „hält nur ein Zertifikat“ einschalten.
+Es braucht das Rootzertifikat, als PEM oder DER; nimmt es nur ein Zertifikat auf, „Fasst nur ein Zertifikat“ einschalten.
 Neustart: siehe Handbuch.""",
     },
 )
