@@ -85,6 +85,9 @@ def write(facts: Collection[Fact]) -> None:
     with transaction.atomic():
         _discovered([fact for fact in facts if isinstance(fact, Unknown)])
         seen = _of_known_terminals([fact for fact in facts if not isinstance(fact, Unknown | Logged)])
+        took_both = {fact.terminal for fact in seen if isinstance(fact, FetchedTrust)}
+        # Of a phone that has taken its trust file too, the configuration says nothing more.
+        seen = [fact for fact in seen if not (isinstance(fact, FetchedConfiguration) and fact.terminal in took_both)]
         for kind, record in RECORDS:
             chosen = [fact for fact in seen if isinstance(fact, kind)]
             if chosen:

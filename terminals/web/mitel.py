@@ -42,7 +42,7 @@ HOST = re.compile(r"(?:[0-9A-Za-z.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,
 FETCHED_IN_CLEAR = Kind(
     "fetched_over_http",
     Severity.NORMAL,
-    _("Terminal %(number)s fetched %(file)s over plain HTTP from %(address)s, within the bootstrap window."),
+    _("Terminal %(number)s fetched its files over plain HTTP from %(address)s, within the bootstrap window."),
 )
 
 logger = logging.getLogger("pbxcerts.web")
@@ -190,11 +190,10 @@ class Mitel:
         window = self._snapshots.current.window_for(terminal, now)
         if window is None:
             return text(404, "Not found.", refused="no_window")
-        file = request.path.rpartition("/")[2]
         notice = Notice(
             FETCHED_IN_CLEAR,
-            subject=f"{window.key} {terminal.number} {'trust' if request.path.count('/') > 1 else file}",
-            params={"number": terminal.number, "file": file, "address": request.client},
+            subject=f"{window.key} {terminal.number} {request.client}",
+            params={"number": terminal.number, "address": request.client},
         )
         return replace(response, evidence=(*response.evidence, Logged(notice, now)))
 
@@ -212,7 +211,7 @@ def trust_path(terminal: KnownTerminal, known_type: KnownType) -> str:
     """Where its trust file is, on the listener. Needs a MAC and a trust file."""
     assert known_type.trust is not None  # noqa: S101 - the caller has looked
     trust = known_type.trust
-    return f"/{terminal.mac}/{trust.version}.{terminal.trust_secret}.{trust.format.value}"
+    return f"/{terminal.mac}/{known_type.version}.{terminal.trust_secret}.{trust.format.value}"
 
 
 def _agent(request: Request) -> UserAgent | None:

@@ -27,6 +27,9 @@ from terminals.models import BootstrapWindow, Terminal, TerminalType
 from terminals.trust_file import NoTrustFile, TrustFile, generations_of, trust_file
 
 LOOKED_EVERY = 1.0
+PAUSE_PER_READING = 20
+"""While phones fetch, each look finds something new; with a long list no more than a twentieth of the time goes into reading it."""
+LONGEST_PAUSE = 5.0
 READ_ANEW_EVERY = 30.0
 OLD_VERSIONS_OF = 12
 """How many generations back an older version of a trust file may reach."""
@@ -55,12 +58,16 @@ class KnownTerminal(NamedTuple):
 
 @dataclass(frozen=True)
 class KnownType:
-    """`trust` is the file for terminals of this type, None where there is none yet."""
+    """`trust` is the file for terminals of this type, None where there is none yet; `version` that of the file, or ""."""
 
     method: str
     model: str
     own_lines: str
     trust: TrustFile | None
+
+    @cached_property
+    def version(self) -> str:
+        return self.trust.version if self.trust is not None else ""
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ class Snapshot:
         An older one is given out only while it holds the root of the active pair, or the phone could not place a call, and
         nothing that was withdrawn.
         """
-        if terminal_type.trust is not None and terminal_type.trust.version == version:
+        if terminal_type.trust is not None and terminal_type.version == version:
             return terminal_type.trust.content
         if self.active not in generations_of(version):
             return None
@@ -248,14 +255,16 @@ class Snapshots:
         loop = asyncio.get_running_loop()
         try:
             while not ending.is_set():
-                anew = loop.time() - self._read_at >= READ_ANEW_EVERY
+                began = loop.time()
+                anew = began - self._read_at >= READ_ANEW_EVERY
                 newer = await loop.run_in_executor(self._thread, self._newer, anew)
                 if newer is not None:
                     self.current = newer
                     self._read_at = loop.time()
                     self.ready.set()
                 try:
-                    await asyncio.wait_for(ending.wait(), LOOKED_EVERY)
+                    pause = max(LOOKED_EVERY, min(PAUSE_PER_READING * (loop.time() - began), LONGEST_PAUSE))
+                    await asyncio.wait_for(ending.wait(), pause)
                 except TimeoutError:
                     continue
         finally:

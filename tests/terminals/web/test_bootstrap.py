@@ -24,6 +24,7 @@ def english():
 
 @pytest.fixture
 def two(fleet):
+    fleet.world.set(language="en")
     return [phone.terminal for phone in fleet.add(2)]
 
 
@@ -109,6 +110,6 @@ def test_within_a_window_a_named_phone_fetches_its_files_over_plain_http_and_tha
 
         def logged():
             rows = product.rows("system.EventMessage", "kind", "params", "cleared_at")
-            return [row["params"]["file"] for row in rows if row["kind"] == "fetched_over_http" and row["cleared_at"]]
+            return [row["params"] for row in rows if row["kind"] == "fetched_over_http" and row["cleared_at"]]
 
-        wait_for(lambda: len(logged()) == 2, seconds=10, what="two event messages")
+        wait_for(lambda: logged() == [{"number": "100", "address": "127.0.0.1"}], seconds=10, what="an event message")

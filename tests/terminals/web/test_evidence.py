@@ -139,7 +139,7 @@ def test_discovered_phones_are_counted_and_bounded(monkeypatch):
 
 @pytest.mark.django_db
 def test_what_is_logged_is_logged_once_and_needs_no_confirmation():
-    notice = Notice(FETCHED_IN_CLEAR, subject="1 100 trust", params={"number": "100", "file": "a", "address": "b"})
+    notice = Notice(FETCHED_IN_CLEAR, subject="1 100 b", params={"number": "100", "address": "b"})
     for _ in range(2):
         evidence.write([Logged(notice, NOW)])
 

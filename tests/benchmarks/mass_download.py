@@ -1,0 +1,233 @@
+"""Ten thousand phones restart: each fetches its configuration and its trust file, over a new connection each.
+
+Beside the product, with the same pair and files, nginx with one worker (where it is installed), and a Django view with one
+query under gunicorn (where that is). Clients and servers share the machine: over HTTPS the clients' handshakes cost as much as
+the servers'.
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import ExitStack, contextmanager
+
+from tests.benchmarks.measuring import Line, run, throw_away
+from tests.support.product import ROOT, free_port
+from tests.support.provisioning import FIRST_PAIR, Provisioning, fetch, is_open
+from tests.support.running import wait_for
+
+PHONES = 10_000
+FEW_PHONES = 500
+SILENT = 200
+GUNICORN_WORKERS, GUNICORN_THREADS = 1, 8
+
+RSA = """
+from certificates.models import Settings
+Settings.load(); Settings.objects.update(key_type="rsa2048")
+"""
+OPEN = """
+from datetime import UTC, datetime
+from terminals import bootstrap
+bootstrap.open_window(None, minutes=240, by="benchmark", now=datetime.now(UTC))
+"""
+PATHS = """
+import json
+from terminals.web import snapshot
+from terminals.web.mitel import trust_path
+known = snapshot.read()
+print(json.dumps([[f"/{one.mac}.cfg", trust_path(one, known.type_of(one))] for one in known.terminals]))
+"""
+LOGGED_IN = """
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from pbxcerts.system.models import Role, User
+user = User.objects.create_user("vera", password="seven copper kettles", role=Role.ADMINISTER)
+session = SessionStore()
+session[SESSION_KEY], session[HASH_SESSION_KEY] = str(user.pk), user.get_session_auth_hash()
+session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+session.save()
+print(session.session_key)
+"""
+NGINX = """
+worker_processes 1;
+worker_rlimit_nofile 20000;
+error_log %(directory)s/error.log;
+pid %(directory)s/nginx.pid;
+daemon off;
+events { worker_connections 8192; }
+http {
+    access_log off;
+    client_body_temp_path %(directory)s/body; proxy_temp_path %(directory)s/proxy;
+    fastcgi_temp_path %(directory)s/fastcgi; uwsgi_temp_path %(directory)s/uwsgi; scgi_temp_path %(directory)s/scgi;
+    default_type text/plain;
+    server {
+        listen 127.0.0.1:%(http)s backlog=2048;
+        listen 127.0.0.1:%(https)s ssl backlog=2048;
+        ssl_certificate %(pair)s/fullchain.pem;
+        ssl_certificate_key %(pair)s/host.key;
+        ssl_session_tickets off;
+        ssl_session_cache off;
+        root %(directory)s/files;
+    }
+}
+"""
+
+
+class Clients:
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.download_clients"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self._process.stdin.close()
+        self._process.wait()
+
+    def ask(self, port, scheme, at_once, paths):
+        order = {"port": port, "scheme": scheme, "at_once": at_once, "paths": paths}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+
+    def answer(self):
+        result = json.loads(self._process.stdout.readline())
+        assert result["lost"] == 0, result
+        return result["files"] / result["seconds"]
+
+    def rate(self, *order):
+        """Files a second."""
+        self.ask(*order)
+        return self.answer()
+
+
+@contextmanager
+def server(command, port, **environment):
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for(lambda: process.poll() is None and is_open(port), seconds=30, what=command[0])
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def nginx(product, paths):
+    """The same bytes as files, with the same pair."""
+    directory = product.data.parent / "nginx"
+    for path in paths:
+        file = directory / "files" / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(fetch(product.http, path).body)
+    ports = {"http": free_port(), "https": free_port()}
+    pair = (product.data / "store" / "current").resolve()
+    configuration = directory / "nginx.conf"
+    configuration.write_text(NGINX % {"directory": directory, "pair": pair, **ports})
+    command = [shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), "-c", str(configuration)]
+    if os.geteuid() == 0:
+        command += ["-g", "user root;"]
+    return ports, server(command, ports["http"])
+
+
+def gunicorn(product):
+    port = free_port()
+    environment = product.environment | {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.one_query"}
+    command = [sys.executable, "-m", "gunicorn", "pbxcerts.wsgi", "--bind", f"127.0.0.1:{port}"]
+    command += ["--workers", str(GUNICORN_WORKERS), "--threads", str(GUNICORN_THREADS), "--backlog", "2048"]
+    return port, server(command, port, **environment)
+
+
+def page_seconds(product, session, count):
+    """The median of the settings page, one after the other."""
+    took = []
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{product.port}/certificates/", headers={"Cookie": f"sessionid={session}"}
+    )
+    for _ in range(count):
+        began = time.perf_counter()
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert answer.status == 200
+            assert "/login/" not in answer.url
+            answer.read()
+        took.append(time.perf_counter() - began)
+    return statistics.median(took)
+
+
+def benchmark(rounds):
+    phones = PHONES if rounds > 1 else FEW_PHONES
+    rounds = min(rounds, 3)
+    lines = []
+    with ExitStack() as stack:
+        product = stack.enter_context(Provisioning(throw_away()))
+        product.run(FIRST_PAIR, str(phones))
+        product.run(RSA)
+        product.generate()
+        product.run(OPEN)
+        pairs = json.loads(product.run(PATHS))
+        session = product.run(LOGGED_IN).strip()
+        product.go_on()
+        paths = [path for pair in pairs for path in pair]
+        fewer = paths[: max(len(paths) // 5, 1000)]
+        clients = stack.enter_context(Clients())
+        ours = {"http": product.http, "https": product.https}
+        others = {}
+        if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"):
+            others["nginx"], running = nginx(product, paths)
+            stack.enter_context(running)
+        if importlib.util.find_spec("gunicorn"):
+            port, running = gunicorn(product)
+            stack.enter_context(running)
+            others["Django under gunicorn"] = {"http": port}
+
+        for scheme, at_once in (("http", 200), ("http", 1000), ("https", 200), ("https", 1000)):
+            wanted = paths if scheme == "http" else fewer
+            servers = {"the product": (ours[scheme], wanted)}
+            for name, ports in others.items():
+                if scheme in ports:
+                    servers[name] = ports[scheme], wanted if name == "nginx" else wanted[: len(wanted) // 5 * 2 : 2]
+            rates = {name: [] for name in servers}
+            for _ in range(rounds):
+                for name, (port, files) in servers.items():
+                    rates[name].append(clients.rate(port, scheme, at_once, files))
+            medians = {name: statistics.median(each) for name, each in rates.items()}
+            what = f"{scheme}, {at_once} at once"
+            lines += [Line(f"{what}: {name}", f"{rate:,.0f} files/s") for name, rate in medians.items()]
+            for name in others:
+                if name in medians:
+                    target = "at least 0.5" if name == "nginx" else "at least 5"
+                    lines.append(Line(what, beside=name, ratio=medians["the product"] / medians[name], target=target))
+
+        alone = page_seconds(product, session, 15)
+        clients.ask(product.http, "http", 200, paths * 3)
+        time.sleep(0.5)
+        during = page_seconds(product, session, 15)
+        clients.answer()
+        lines += [
+            Line("settings page, alone", wall=alone * 1000, cpu=0, best=alone * 1000),
+            Line("settings page, during a mass download", wall=during * 1000, cpu=0, best=during * 1000),
+            Line("settings page", beside="alone", ratio=during / alone, target="at most 1.5"),
+        ]
+        without = statistics.median(clients.rate(product.http, "http", 200, paths) for _ in range(rounds))
+        for _ in range(SILENT):
+            stack.enter_context(socket.create_connection(("127.0.0.1", product.http), timeout=60))
+        beside = statistics.median(clients.rate(product.http, "http", 200, paths) for _ in range(rounds))
+        what = f"http beside {SILENT} silent connections"
+        lines.append(Line(what, beside="alone", ratio=beside / without, target="about 1"))
+    return lines
+
+
+if __name__ == "__main__":
+    run(benchmark, rounds=3)
