@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import warnings
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -21,8 +22,15 @@ LEAST_RSA_BITS = 2048
 LEAST_CURVE_BITS = 256
 
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
-# What cryptography raises over octets that are not as X.509 has them.
-_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography raises over octets that are not as X.509 has them, when they are read or a part of them is looked at."""
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
@@ -42,10 +50,14 @@ def valid(certificates: Iterable[x509.Certificate], now: datetime) -> list[x509.
 def read_cacerts(body: bytes) -> list[x509.Certificate]:
     """The certificates of an EST answer: certs-only PKCS#7 in base64 (RFC 7030 section 4.1.3, RFC 8951). Raises BundleRefused."""
     try:
-        return pkcs7.load_der_pkcs7_certificates(base64.b64decode(b"".join(body.split()), validate=True))
+        octets = base64.b64decode(b"".join(body.split()), validate=True)
+        with warnings.catch_warnings():
+            # cryptography warns where it has to guess: what is no DER.
+            warnings.simplefilter("error", UserWarning)
+            return pkcs7.load_der_pkcs7_certificates(octets)
     except binascii.Error:
         raise BundleRefused("the answer is not base64") from None
-    except _UNREADABLE as error:
+    except (*UNREADABLE, UserWarning) as error:
         raise BundleRefused(f"the answer holds no certificates: {error}") from None
 
 
@@ -56,7 +68,7 @@ def read_any(body: bytes) -> list[x509.Certificate]:
             return x509.load_pem_x509_certificates(body)
         if body[:1] == b"\x30":
             return [x509.load_der_x509_certificate(body)]
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise BundleRefused(f"not a certificate: {error}") from None
     return read_cacerts(body)
 
@@ -95,11 +107,12 @@ def flaw_of_root(certificate: x509.Certificate) -> str | None:
         if not isinstance(certificate.signature_hash_algorithm, _HASHES):
             return "is signed with a weak hash"
         key = certificate.public_key()
+        _ = certificate.not_valid_after_utc
     except x509.ExtensionNotFound:
         return "is not one of a certification authority"
     except InvalidSignature:
         return "is not signed by itself"
-    except _UNREADABLE:
+    except UNREADABLE:
         return "cannot be understood"
     if isinstance(key, rsa.RSAPublicKey):
         return None if key.key_size >= LEAST_RSA_BITS else "has a weak key"

@@ -137,8 +137,8 @@ async def connected(endpoint: Endpoint, trusted: Iterable[x509.Certificate] = ()
 
     Raises Unreached and Untrusted.
     """
-    context = client_context(trusted) if endpoint.secure else None
     try:
+        context = client_context(trusted) if endpoint.secure else None
         async with asyncio.timeout(CONNECT_WITHIN):
             reader, writer = await asyncio.open_connection(
                 endpoint.host,

@@ -118,18 +118,18 @@ class Listener:
     async def open(self) -> None:
         """Raises ConfigError where the address cannot be taken."""
         loop = asyncio.get_running_loop()
-        address = (self._sip.host, self._sip.port)
         try:
-            self._datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=address)
+            self._server = await loop.create_server(lambda: _Stream(self), self._sip.host, self._sip.port)
             # Port 0 is for tests: both transports share what the system gave.
-            self._server = await loop.create_server(lambda: _Stream(self), self._sip.host, self.port)
+            address = (self._sip.host, self.port)
+            self._datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=address)
         except OSError as error:
             self.close()
             raise ConfigError(f"sip.listen cannot be used: {error}") from error
 
     @property
     def port(self) -> int:
-        return int(cast(asyncio.DatagramTransport, self._datagrams).get_extra_info("sockname")[1])
+        return int(cast(asyncio.Server, self._server).sockets[0].getsockname()[1])
 
     def close(self) -> None:
         if self._datagrams:

@@ -18,7 +18,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from terminals.agent.anchors import fingerprint, fingerprints
+from terminals.agent.anchors import UNREADABLE, fingerprint, fingerprints
 from terminals.agent.errors import StoreError
 
 MODE = 0o644
@@ -115,11 +115,13 @@ class TrustStore:
 
 def _read(path: Path) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
+        found = x509.load_pem_x509_certificates(path.read_bytes())
+        _ = [certificate.not_valid_after_utc for certificate in found]
     except OSError as error:
         raise StoreError(f"the trust store cannot be read: {error}") from error
-    except ValueError as error:
+    except UNREADABLE as error:
         raise StoreError(f"{path} holds no certificates: {error}") from error
+    return found
 
 
 def _with_index(certificate: x509.Certificate) -> bytes:

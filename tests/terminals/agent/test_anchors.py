@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certificates.pki import formats
@@ -145,6 +145,14 @@ def test_a_certificate_whose_extensions_cannot_be_understood_is_refused(old):
         next_anchors([old.root], [old.root, x509.load_der_x509_certificate(broken)], now())
 
 
+def test_a_certificate_of_a_version_that_is_none_is_refused(old):
+    octets = formats.der(old.root)
+    version = bytes.fromhex("a003020102")
+    assert version in octets[:20]
+    with pytest.raises(BundleRefused, match="not a certificate"):
+        anchors.read_any(octets.replace(version, bytes.fromhex("a003020101"), 1))
+
+
 def test_the_answer_of_est_is_read_with_and_without_lines(old, new):
     whole = in_est(old.root, new.root)
     for body in (whole, whole.replace(b"\n", b"\r\n"), whole.replace(b"\n", b"")):
@@ -161,6 +169,7 @@ def test_any_octets_are_certificates_or_refused(octets):
 
 
 @given(st.data())
+@settings(max_examples=500)
 def test_a_damaged_answer_is_refused_or_still_certificates(data):
     octets = bytearray(formats.pkcs7_der([DAMAGED.root]))
     for _ in range(data.draw(st.integers(1, 4))):
