@@ -27,12 +27,6 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 
-def general_of(request: HttpRequest) -> General:
-    """The row of System / General that `installation` has read."""
-    general: General = request.general  # type: ignore[attr-defined]
-    return general
-
-
 def content_security_policy(get_response: Responder) -> Responder:
     def respond(request: HttpRequest) -> HttpResponseBase:
         response = get_response(request)

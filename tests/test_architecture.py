@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PURE = ["certificates/pki"]
+PURE = ["certificates/pki", "terminals/drivers"]
 SOURCES = sorted(
     path
-    for package in ("pbxcerts", "certificates")
+    for package in ("pbxcerts", "certificates", "terminals")
     for path in (ROOT / package).rglob("*.py")
     if "migrations" not in path.parts
 )
@@ -55,6 +55,29 @@ def test_certificates_never_import_terminals_nor_the_composition(path):
     ]
 
     assert upwards == []
+
+
+@pytest.mark.parametrize("path", files_of("terminals"), ids=named)
+def test_terminals_never_import_the_composition(path):
+    allowed = ["pbxcerts.system", "pbxcerts.env"]
+    upwards = [
+        name for name in imports_of(path) if within(name, "pbxcerts") and not any(within(name, ok) for ok in allowed)
+    ]
+
+    assert upwards == []
+
+
+@pytest.mark.parametrize("path", files_of("terminals/agent"), ids=named)
+def test_the_agent_runs_where_nothing_else_of_the_product_is(path):
+    ours = ["django", "pbxcerts", "certificates", "terminals"]
+    shared = ["terminals.agent", "terminals.sip.message"]
+    foreign = [
+        name
+        for name in imports_of(path)
+        if any(within(name, package) for package in ours) and not any(within(name, ok) for ok in shared)
+    ]
+
+    assert foreign == []
 
 
 def writes_a_state(node: ast.AST) -> bool:

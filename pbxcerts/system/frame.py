@@ -7,7 +7,7 @@ from django.db.models import Count
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from pbxcerts.system.models import EventMessage, Role, Severity, User
+from pbxcerts.system.models import EventMessage, General, Role, Severity, User
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
@@ -20,6 +20,12 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "operates": may(user, Role.OPERATE),
         "open_events": SimpleLazyObject(open_events) if user.is_authenticated else [],
     }
+
+
+def general_of(request: HttpRequest) -> General:
+    """The row of System / General that `installation` has read."""
+    general: General = request.general  # type: ignore[attr-defined]
+    return general
 
 
 def open_events() -> list[dict[str, Any]]:

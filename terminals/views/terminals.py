@@ -15,9 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from certificates.host_keys import HostKeyError
 from certificates.situation import Situation
-from pbxcerts.middleware import general_of
 from pbxcerts.system import timekeeping
 from pbxcerts.system.access import needs
+from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Role
 from terminals import changes, device_tokens
 from terminals.forms.terminals import Filter, TerminalForm

@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from certificates.models import Generation
-from pbxcerts.middleware import general_of
 from pbxcerts.system import clock_words, interfaces, saving, timekeeping
 from pbxcerts.system.access import RoleNeeded, needs, person
 from pbxcerts.system.clock import Clock
 from pbxcerts.system.forms.general import GeneralForm
+from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import ClockCheck, General, Heartbeat, Role
 
 CLOCK_SETTINGS = {"ntp_enabled", "ntp_servers"}
