@@ -3,6 +3,8 @@
 import json
 import re
 import socket
+import threading
+from pathlib import Path
 
 from tests.support.telephony.programs import TELEPHONE_GROUP, TELEPHONE_USER, Program, eventually, free_port
 
@@ -33,19 +35,25 @@ REASON = r"verify_handler: error_string = (.+)\n"
 
 
 class Baresip(Program):
-    """Registers as `name` with the server `host:port`, trusting the file `trust`, and takes every call."""
+    """Registers as `name` with the server `host:port`, trusting `trust`, and takes every call.
+
+    `trust` are the octets of a file, or the path of one that somebody else keeps.
+    """
 
     def __init__(self, directory, name, *, server, trust, names, tone):
         super().__init__(directory, user=TELEPHONE_USER, group=TELEPHONE_GROUP)
         self.server = server
         self.control_port = free_port()
-        (self.directory / "trust.pem").write_bytes(trust)
+        # baresip takes one connection at a time.
+        self.control = threading.Lock()
+        if isinstance(trust, Path):
+            self.trust_file = trust
+        else:
+            self.trust_file.write_bytes(trust)
         (self.directory / "contacts").touch()
         (self.directory / "accounts").write_text(ACCOUNT.format(user=name, server=server))
         (self.directory / "config").write_text(
-            CONFIGURATION.format(
-                trust=self.directory / "trust.pem", names=names.address, tone=tone, control=self.control_port
-            )
+            CONFIGURATION.format(trust=self.trust_file, names=names.address, tone=tone, control=self.control_port)
         )
 
     def __enter__(self):
@@ -71,6 +79,9 @@ class Baresip(Program):
     def in_call(self):
         return "ESTABLISHED" in self._command("listcalls")
 
+    def is_idle(self):
+        return "Active calls (0)" in self._command("listcalls")
+
     def packets_received(self):
         """RTP packets of the call."""
         received = re.search(r"rcvd=(\d+)", self._command("audio_debug"))
@@ -88,7 +99,7 @@ class Baresip(Program):
     def _command(self, command, parameters=""):
         """The answer to a command over ctrl_tcp, whose messages are netstrings of JSON; events in between are left."""
         message = json.dumps({"command": command, "params": parameters, "token": "asked"}).encode()
-        with socket.create_connection(("127.0.0.1", self.control_port), timeout=30) as connection:
+        with self.control, socket.create_connection(("127.0.0.1", self.control_port), timeout=30) as connection:
             connection.sendall(b"%d:%s," % (len(message), message))
             with connection.makefile("rb") as answers:
                 while True:
@@ -99,9 +110,15 @@ class Baresip(Program):
 
 def _netstring(stream):
     length = b""
-    while (octet := stream.read(1)) != b":":
-        assert octet, "the connection has ended"
+    while (octet := _exactly(stream, 1)) != b":":
         length += octet
-    content = stream.read(int(length))
-    stream.read(1)
+    content = _exactly(stream, int(length))
+    _exactly(stream, 1)
+    return content
+
+
+def _exactly(stream, count):
+    content = stream.read(count)
+    if len(content) < count:
+        raise ConnectionError("baresip has ended the connection")
     return content

@@ -51,10 +51,10 @@ class Linphone(Program):
         self.server = server
         self.tone = tone
         domain = server.rpartition(":")[0]
-        (self.directory / "trust.pem").write_bytes(trust)
+        self.trust_file.write_bytes(trust)
         (self.directory / "hosts").write_text(f"127.0.0.1 localhost {domain}\n")
         (self.directory / "linphonerc").write_text(
-            CONFIGURATION.format(trust=self.directory / "trust.pem", server=server, user=name, domain=domain)
+            CONFIGURATION.format(trust=self.trust_file, server=server, user=name, domain=domain)
         )
         # Linphone keeps its databases there and does not make the directory itself.
         (self.directory / ".local/share/linphone").mkdir(parents=True)
@@ -68,9 +68,14 @@ class Linphone(Program):
         return self
 
     def __exit__(self, *failure):
+        self.stop()
+
+    def stop(self):
         if self.connection:
             self.connection.close()
-        self.stop()
+            self.connection = None
+        super().stop()
+        (self.directory / "socket").unlink(missing_ok=True)
 
     def refusal(self):
         """Why it refuses the server; "" when it has registered."""
@@ -87,6 +92,9 @@ class Linphone(Program):
 
     def in_call(self):
         return "LinphoneCallStreamsRunning" in self._command("call-status")
+
+    def is_idle(self):
+        return "LinphoneCall" not in self._command("call-status")
 
     def wait_for_call(self):
         """Until a call is up, into which it then plays its tone: without a sound card it would send nothing."""

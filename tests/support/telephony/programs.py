@@ -38,13 +38,20 @@ def free_port():
 
 
 class Program:
-    """A program of Debian 13 with a directory that is its user's and holds its log."""
+    """A program of Debian 13 with a directory that is its user's and holds its log.
+
+    It never restarts by itself; what does says so with other values of `is_restarting` and `restarts`.
+    """
+
+    is_restarting = False
+    restarts = 0
 
     def __init__(self, directory, *, user, group):
         self.directory = Path(directory)
         self.user, self.group = user, group
         self.process = None
         self.log_file = self.output_file = self.directory / "output"
+        self.trust_file = self.directory / "trust.pem"
         self.directory.mkdir()
 
     def run(self, program, *arguments, hosts=""):
@@ -72,6 +79,14 @@ class Program:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def start_again(self, trust=None):
+        """With what it has, or with another trust file; its log begins anew."""
+        self.stop()
+        if trust is not None:
+            self.trust_file.write_bytes(trust)
+        self.log_file.unlink(missing_ok=True)
+        return self.__enter__()
 
     def log(self):
         files = dict.fromkeys([self.output_file, self.log_file])
