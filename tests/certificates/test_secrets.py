@@ -2,7 +2,10 @@
 
 import base64
 import logging
+import re
+from html import unescape
 from itertools import chain
+from urllib.parse import urljoin
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -180,3 +183,30 @@ def test_an_unforeseen_failure_logs_no_key(running, made_keys, caplog, monkeypat
     assert "cannot verify" in caplog.text
     for key in chain.from_iterable(made_keys):
         assert not found_in((caplog.text + running.generation(2).failure_detail).encode(), key)
+
+
+def pages_reached_from(client, start):
+    """Every page and download that links lead to, as {path: content}; other hosts and anchors are left out."""
+    found, waiting = {}, [start]
+    while waiting:
+        path = waiting.pop().partition("#")[0]
+        if not path.startswith("/") or path.startswith(("/static/", "/login/")) or path in found:
+            continue
+        answer = client.get(path, follow=True)
+        found[path] = b"".join(answer.streaming_content) if answer.streaming else answer.content
+        if answer["Content-Type"].startswith("text/html"):
+            waiting += [unescape(link) for link in re.findall(r'href="([^"]+)"', found[path].decode())]
+            waiting += [urljoin(path, link) for link in waiting if link.startswith("?")]
+    return found
+
+
+def test_no_page_and_no_download_shows_a_key(renewed, made_keys, administrator_client):
+    pages = pages_reached_from(administrator_client, "/certificates/")
+
+    assert any(path.startswith("/certificates/history/4/") for path in pages)
+    assert any(b"BEGIN CERTIFICATE" in content for content in pages.values())
+    assert len(pages) > 30
+    everything = b"\n".join(pages.values())
+    assert b"PRIVATE KEY" not in everything
+    for key in chain.from_iterable(made_keys):
+        assert not found_in(everything, key)
