@@ -86,6 +86,8 @@ AGENT: dict[str, Any] = {
     "name": "pbxcerts-agent",
     "method": "ip_system",
     "event": "check-sync;reboot=false",
+    # It hears NOTIFYs only at its own port; it is registered nowhere.
+    "way": "direct",
     "wants": "root",
     "trust_format": "p7b",
     "waits_for_idle": False,
