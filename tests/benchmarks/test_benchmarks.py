@@ -11,7 +11,17 @@ from tests.support.product import ROOT
 
 
 @pytest.mark.parametrize(
-    "name", ["renewal", "settings_page", "idle_heartbeat", "idle_tree", "silent_clients", "notify", "terminal_list"]
+    "name",
+    [
+        "renewal",
+        "settings_page",
+        "idle_heartbeat",
+        "idle_tree",
+        "silent_clients",
+        "notify",
+        "terminal_list",
+        "mass_download",
+    ],
 )
 def test_it_runs_and_compares(name):
     done = subprocess.run(
