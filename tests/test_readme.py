@@ -29,7 +29,8 @@ def test_the_table_of_variables_holds_what_the_code_reads():
     read = set()
     for path in [*(ROOT / "pbxcerts").rglob("*.py"), *(ROOT / "certificates").rglob("*.py")]:
         for name, has_file in re.findall(
-            r"\benv\.(?:text|words|flag|number|address|path|optional_path|command|database|broker|(secret))\(\s*\"(\w+)\"", path.read_text()
+            r"\benv\.(?:text|words|flag|number|address|path|optional_path|command|database|broker|(secret))\(\s*\"(\w+)\"",
+            path.read_text(),
         ):
             name, has_file = has_file, name
             read.add(f"PBXCERTS_{name}")
