@@ -65,9 +65,8 @@ OURS = (
     "https validate certificates",
     "https validate hostname",
     "https validate expires",
-    "sip transport protocol",
-    "sips persistent tls",
 )
+"""Never an own line. How the phone reaches the server may be one: ours comes later and wins where a proxy is named."""
 
 
 def parameters(tls: Tls) -> list[str]:

@@ -169,7 +169,9 @@ class Mitel:
             lines += _own_lines(known_type.own_lines, path_is_secret)
         if mac is not None:
             lines += _own_lines(terminal.own_lines, path_is_secret)
-        body = mitel_configuration.configuration(Tls(trust_url=url), own_lines=lines).encode()
+        host, port = snapshot.proxy
+        tls = Tls(trust_url=url, proxy_host=host, proxy_port=port)
+        body = mitel_configuration.configuration(tls, own_lines=lines).encode()
         fetched = FetchedConfiguration(
             terminal=terminal.key,
             file=f"{name}.cfg",

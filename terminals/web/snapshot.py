@@ -23,7 +23,7 @@ from certificates.models import Generation
 from certificates.situation import Situation
 from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General
-from terminals.models import BootstrapWindow, Terminal, TerminalType
+from terminals.models import BootstrapWindow, DeliverySettings, Terminal, TerminalType, Transports
 from terminals.trust_file import NoTrustFile, TrustFile, generations_of, trust_file
 
 LOOKED_EVERY = 1.0
@@ -99,13 +99,15 @@ class Snapshot:
     """`bundle`: the pairs that terminals are to trust, the newest first; `active`: the number of the one that is served.
 
     `older`: further pairs that a trust file may still name, by number; none of them is withdrawn. `own_host`: the name or
-    address under which terminals reach pbxcerts, "" where none is known.
+    address under which terminals reach pbxcerts, "" where none is known. `proxy`: where phones talk SIP over TLS, ("", 0)
+    where pbxcerts is not told.
     """
 
     bundle: tuple[Pair, ...] = ()
     active: int | None = None
     older: Mapping[int, Pair] = field(default_factory=dict)
     own_host: str = ""
+    proxy: tuple[str, int] = ("", 0)
     types: Mapping[int, KnownType] = field(default_factory=dict)
     terminals: tuple[KnownTerminal, ...] = ()
     windows: tuple[Window, ...] = ()
@@ -180,6 +182,7 @@ def read() -> Snapshot:
         active=situation.active.number if situation.active else None,
         older=pairs,
         own_host=own_host(general),
+        proxy=_proxy(DeliverySettings.load()),
         types={one.pk: _type(situation, one) for one in TerminalType.objects.all()},
         terminals=tuple(
             KnownTerminal(*row)
@@ -197,6 +200,11 @@ def read() -> Snapshot:
         ),
         windows=_windows(),
     )
+
+
+def _proxy(delivery: DeliverySettings) -> tuple[str, int]:
+    over_tls = delivery.proxy_host and delivery.proxy_transport == Transports.TLS
+    return (delivery.proxy_host, delivery.proxy_port) if over_tls else ("", 0)
 
 
 def _type(situation: Situation, row: TerminalType) -> KnownType:

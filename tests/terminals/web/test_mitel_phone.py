@@ -68,6 +68,29 @@ def test_the_common_files_name_the_trust_file_too(product, name):
     assert "sips trusted certificates" in phone.configuration(f"/{phone.secret}/{name}.cfg")
 
 
+PROXY = """
+from terminals.models import DeliverySettings
+DeliverySettings.load()
+DeliverySettings.objects.update(proxy_host={host!r}, proxy_port=5061, proxy_transport="tls")
+"""
+
+
+def test_the_server_that_pbxcerts_is_told_of_is_named_with_tls(product):
+    phone = product.phone(106)
+    assert "sip outbound proxy" not in phone.configuration()
+
+    product.run(PROXY.format(host="pbx.example.org"))
+    try:
+        configuration = wait_for(
+            lambda: "sip outbound proxy" in (found := phone.configuration()) and found, what="the proxy"
+        )
+    finally:
+        product.run(PROXY.format(host=""))
+
+    assert configuration["sip outbound proxy"] == "pbx.example.org"
+    assert (configuration["sip transport protocol"], configuration["sips persistent tls"]) == ("4", "1")
+
+
 def test_lines_with_passwords_are_on_the_path_with_the_secret_alone(product):
     phone = product.phone(102)
     public, own = phone.get(f"/{phone.mac}.cfg").body, phone.get(f"/{phone.secret}/{phone.mac}.cfg").body
