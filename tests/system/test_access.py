@@ -4,17 +4,25 @@ from typing import Any
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
-from django.urls.converters import IntConverter
+from django.urls.converters import IntConverter, StringConverter
 from django.utils import timezone
 
 from pbxcerts.system.models import EventMessage, Severity, User
 
-PUBLIC = {"login", "set_language", "set_up"}
+PUBLIC = {
+    "login",
+    "set_language",
+    "set_up",
+    "terminals:link",
+    "terminals:link_file",
+}
 
 
 def argument(converter: Any) -> Any:
-    """Something that fits: a number, or the first of the words that the converter knows."""
-    return 1 if isinstance(converter, IntConverter) else converter.to_python(converter.regex.split("|")[0])
+    """Something that fits: a number, any word, or the first of the words that the converter knows."""
+    if isinstance(converter, IntConverter):
+        return 1
+    return "x" if isinstance(converter, StringConverter) else converter.to_python(converter.regex.split("|")[0])
 
 
 def patterns(resolver: Any = None, namespace: str = "") -> list[tuple[str, dict[str, Any]]]:
@@ -22,7 +30,7 @@ def patterns(resolver: Any = None, namespace: str = "") -> list[tuple[str, dict[
     found = []
     for pattern in (resolver or get_resolver()).url_patterns:
         if isinstance(pattern, URLResolver):
-            found += patterns(pattern, f"{pattern.namespace}:" if pattern.namespace else namespace)
+            found += patterns(pattern, f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace)
         elif isinstance(pattern, URLPattern) and pattern.name:
             arguments = {name: argument(converter) for name, converter in pattern.pattern.converters.items()}
             found.append((namespace + pattern.name, arguments))
