@@ -49,6 +49,8 @@ def test_a_renewal_with_handover_costs_no_call(office, tmp_path):
     assert (calls.failed, calls.dropped) == ([], []), "\n".join([*calls.logs, site.server.log()])
     assert site.speech_goes_on()
     assert site.desk.asked == 1
+    assert "127.0.0.1 asks for a round" in site.agent.log()
+    assert site.evidence(2) == {"120": "proved", "130": "fetched", "140": "person"}
     assert site.manage("rollout")["rollout"]["complete"]
 
 

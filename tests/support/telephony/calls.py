@@ -58,13 +58,13 @@ class Calls:
             self.logs += [f"{one} at {time.strftime('%T')}: {one.log()[-LAST_WORDS:]}" for one in (caller, called)]
         time.sleep(BETWEEN_CALLS)
 
-    @staticmethod
-    def _connected(caller, called, number):
+    def _connected(self, caller, called, number):
         """A telephone whose program is not there refuses the connection over which it is asked."""
         try:
             caller.dial(number)
             arrived = _within(lambda: (caller.in_call() and called.in_call()) or caller.is_idle()) and called.in_call()
-        except OSError:
+        except OSError as error:
+            self.logs.append(f"{time.strftime('%T')} {number}: {error}")
             arrived = False
         for telephone in (caller, called):
             with suppress(OSError):

@@ -34,8 +34,10 @@ class Kamailio(Program):
         (self.directory / "kamailio.cfg").write_text(listeners + route)
         sections = {"default": self.stores[0], **{f"127.0.0.1:{port}": store for store, port in self.ports.items()}}
         (self.directory / "tls.cfg").write_text("".join(_section(*section) for section in sections.items()))
+        # In megabytes; below 5 that are free Kamailio lets operations of TLS fail, and each reload and each call takes some.
+        shared_memory = "128"
         self.run(
-            *["kamailio", "-DD", "-E", "-m", "32", "-M", "4", "-f", self.directory / "kamailio.cfg"],
+            *["kamailio", "-DD", "-E", "-m", shared_memory, "-M", "4", "-f", self.directory / "kamailio.cfg"],
             *["-Y", self.directory, "-P", self.directory / "pid"],
         )
         try:

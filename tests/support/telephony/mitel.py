@@ -83,6 +83,9 @@ class MitelPhone:
     def in_call(self):
         return self._line.in_call()
 
+    def __repr__(self):
+        return f"Mitel phone {self.number}"
+
     def log(self):
         return self._line.log()
 

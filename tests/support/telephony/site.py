@@ -63,8 +63,8 @@ number,name,type,mac,address,transport,way
 140,Softphone,Linphone,,,,
 """
 
-STATES = """
-SELECT number, state FROM terminals_installation JOIN terminals_terminal ON terminal_id = terminals_terminal.id
+INSTALLATIONS = """
+SELECT number, state, evidence FROM terminals_installation JOIN terminals_terminal ON terminal_id = terminals_terminal.id
 WHERE generation_id = ?
 """
 
@@ -145,7 +145,11 @@ class Site:
 
     def states(self, generation):
         """The state of each terminal, by its number."""
-        return dict(self._rows(STATES, generation))
+        return {number: state for number, state, _evidence in self._rows(INSTALLATIONS, generation)}
+
+    def evidence(self, generation):
+        """What the confirmation of each terminal rests on."""
+        return {number: evidence for number, _state, evidence in self._rows(INSTALLATIONS, generation)}
 
     def is_confirmed(self, generation):
         return self.states(generation) == dict.fromkeys(self.calls.telephones, "confirmed")
