@@ -98,6 +98,15 @@ def test_restart_now(rolling):
     assert current().restart_now
 
 
+def test_an_order_right_after_the_generation_does_not_wait_for_the_heartbeat(rolling):
+    Installation.objects.all().delete()
+    Rollout.objects.all().delete()
+
+    assert rolling.run("rollout", "restart-now").exit_code == 0
+
+    assert current().restart_now
+
+
 def test_skip_and_confirm_one_terminal(rolling, row):
     assert rolling.run("rollout", "skip", "102").out == "Terminal 102 desk 102 is skipped.\n"
     assert row("102").state == "skipped"

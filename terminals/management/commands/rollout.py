@@ -30,7 +30,7 @@ from terminals import orders
 from terminals.models import Rollout, Terminal
 from terminals.orders import Refused
 from terminals.progress import Progress, progress
-from terminals.rollout import in_force
+from terminals.rollout import in_force, reconcile
 from terminals.rollout_status import RolloutStatus, counts
 from terminals.status_value import rollout_value
 
@@ -76,7 +76,8 @@ class Command(OperatorCommand):
             if order == "confirm":
                 text = _confirm(situation, _terminal(number))
             else:
-                current = in_force(situation)
+                # A pair that has just been made has no rollout before the next heartbeat: this is the heartbeat's step, now.
+                current = reconcile(situation)
                 if current is None:
                     raise NotNow(_("There is no rollout now."), code="state")
                 text = _of_rollout(order, current, number)(by, at)
