@@ -43,11 +43,24 @@ class Line:
     target: str = ""
 
 
+@dataclass(frozen=True)
+class Moment:
+    """A point in time and the CPU used up to it, in seconds. An action that returns one is measured up to it."""
+
+    wall: float
+    cpu: float
+
+    @classmethod
+    def now(cls) -> "Moment":
+        return cls(time.perf_counter(), _cpu())
+
+
 def cost_of(action: Callable[[], object]) -> Cost:
-    cpu, wall = _cpu(), time.perf_counter()
-    action()
-    took = (time.perf_counter() - wall) * 1000
-    return Cost(took, (_cpu() - cpu) * 1000, took)
+    start = Moment.now()
+    reached = action()
+    end = reached if isinstance(reached, Moment) else Moment.now()
+    took = (end.wall - start.wall) * 1000
+    return Cost(took, (end.cpu - start.cpu) * 1000, took)
 
 
 def _cpu() -> float:

@@ -6,11 +6,12 @@ Beside it the same two keys and certificates one after the other in the cryptogr
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import ip_address
 
-from tests.benchmarks.measuring import Line, in_turn, lines_of, run, set_up_django
+from tests.benchmarks.measuring import Line, Moment, in_turn, lines_of, run, set_up_django
 
 DIRECTORY = set_up_django()
 
@@ -24,6 +25,8 @@ from django.utils import timezone
 
 from certificates.lifecycle import order_generation
 from certificates.models import Generation, Settings
+from certificates.observing import communication_server
+from certificates.publishing import Publication, Store
 from pbxcerts.heartbeat import beat
 from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General
@@ -76,11 +79,22 @@ class Product:
         )
 
 
-def renew(state: str) -> None:
-    outcome = beat()
+class WatchedStore(Store):
+    """Remembers when the last publication was done."""
+
+    def publish(self, wanted: Publication) -> None:
+        super().publish(wanted)
+        self.published = Moment.now()
+
+
+def renew(state: str) -> Moment:
+    """Up to "published and verified"; what the heartbeat does after that, messages and all, is not the renewal."""
+    store = WatchedStore(django_settings.STORE)
+    outcome = beat(server=replace(communication_server(), store=store))
     assert outcome.publish_failure == ""
     newest = outcome.situation.generations[0]
     assert (newest.number, newest.state) == (2, state)
+    return store.published
 
 
 def floor(key_type):
