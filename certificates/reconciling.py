@@ -76,7 +76,7 @@ def reconcile(
                 if switched:
                     # That may have taken minutes: what follows from it is judged by a clock that is read then.
                     break
-            differed, forgot = _publish(situation, server)
+            differed, forgot = _publish(situation, server, changed=did)
             mended = () if did or forgot else tuple(differed)
             did = did or forgot or bool(differed)
     except (StoreBusy, states.Overtaken) as other:
@@ -211,12 +211,16 @@ def _generate(situation: Situation) -> bool:
     return True
 
 
-def _publish(situation: Situation, server: Server) -> tuple[list[str], bool]:
-    """Mend what differs, then let go of keys that nobody needs any more. Returns what differed, and whether a key went."""
+def _publish(situation: Situation, server: Server, *, changed: bool) -> tuple[list[str], bool]:
+    """Mend what differs, then let go of keys that nobody needs any more. Returns what differed, and whether a key went.
+
+    `changed`: the database says something new, so nobody needs to look first.
+    """
     wanted = situation.publication()
     forgotten = [row.number for row in situation.generations if row.host_key is not None and row not in situation.keyed]
-    differences = server.store.differences(wanted) if wanted.pairs or wanted.bundle else []
-    if differences or forgotten:
+    published = bool(wanted.pairs or wanted.bundle)
+    differences = server.store.differences(wanted) if published and not changed else []
+    if differences or forgotten or (published and changed):
         server.store.publish(wanted)
     if forgotten:
         served = server.store.current
