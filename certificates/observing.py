@@ -63,6 +63,7 @@ def observe(
         presented=heartbeat.presented,
         local_addresses=frozenset(interface_addresses()),
         last_run=heartbeat.last_run,
+        clock_checked_at=heartbeat.last_check.checked_at if heartbeat.last_check else None,
     )
 
 

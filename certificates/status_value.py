@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from certificates.models import Generation, Switch
@@ -23,7 +24,7 @@ def status_value(
 ) -> dict[str, Any]:
     """Everything that `status --json` says. `served`: where the store's `current` points to."""
     return {
-        "clock": clock_value(situation.clock),
+        "clock": clock_value(situation.clock, seen.clock_checked_at),
         "generations": [generation_value(generation) for generation in generations],
         "next_generation": next_generation_value(situation),
         "handover": _handover(situation, seen),
@@ -41,15 +42,15 @@ def status_value(
     }
 
 
-def clock_value(clock: Clock) -> dict[str, Any]:
-    """`offset` in seconds: the true time minus this machine's."""
+def clock_value(clock: Clock, checked_at: datetime | None) -> dict[str, Any]:
+    """`offset` in seconds: the true time minus this machine's. `checked_at`: when the servers were last asked."""
     measurement = clock.measurement
     return {
         "state": clock.state.value,
         "offset": measurement.offset.total_seconds() if measurement else None,
         "server": measurement.server if measurement else None,
         "stratum": measurement.stratum if measurement else None,
-        "checked_at": utc(measurement.checked_at) if measurement else None,
+        "checked_at": utc(checked_at),
     }
 
 

@@ -40,7 +40,7 @@ CLOCK_OFF = Kind(
 CLOCK_UNANSWERED = Kind(
     "clock_unanswered",
     Severity.SERIOUS,
-    _("No NTP server has answered for 30 minutes: an automatic generation would be postponed."),
+    _("No NTP server gives an answer that counts: an automatic generation would be postponed."),
     cleared=_("An NTP server answers again."),
 )
 CLOCK_WRONG = Kind(
@@ -223,6 +223,7 @@ class Observations:
     presented: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     local_addresses: frozenset[str] | None = None
     last_run: datetime | None = None
+    clock_checked_at: datetime | None = None
 
 
 def warnings(situation: Situation, seen: Observations) -> list[Notice]:

@@ -8,7 +8,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 REQUEST_WITHIN = 20
 """Seconds for the head of a request since the connection was made, and for its body since the head."""
 HEAD_LIMIT = 64 * 1024
-TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n"
+    b"content-security-policy: default-src 'none'\r\nconnection: close\r\n\r\n"
+)
 
 Message = dict[str, Any]
 
@@ -96,6 +99,10 @@ class WholeRequests:
 
 
 async def _refuse(send: Any, status: int, text: bytes) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-security-policy", b"default-src 'none'"),
+        (b"connection", b"close"),
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text})

@@ -15,6 +15,7 @@ from certificates.handover import terminals
 from certificates.lifecycle import ClockRefused, Refused, SettingsRefused
 from certificates.models import Generation, Switch
 from certificates.observing import communication_server, look_if_due, observe
+from certificates.poke import poke
 from certificates.reconciling import reconcile
 from certificates.situation import Situation
 from certificates.status_value import switch_value
@@ -53,6 +54,8 @@ class OrderCommand(OperatorCommand):
                 _look_again()
             # A round that did something held the store to its end; another process may still be publishing.
             if is_settled() and (outcome.did or not _differences()):
+                # What follows for the terminals begins now and not only with the next heartbeat.
+                poke()
                 return
             if time.monotonic() >= until:
                 raise Failed(

@@ -175,6 +175,7 @@ def withdraw(request: HttpRequest, number: int) -> HttpResponse:
         "pair": pair,
         "status": status,
         "successor": successor,
+        "at_once": lifecycle.is_at_once(status.situation),
         "refusing": terminals().disturbance(trusted_roots=trusted).refusing,
     }
     return render(request, "certificates/withdraw.html", context)

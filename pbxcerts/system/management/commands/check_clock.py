@@ -19,7 +19,7 @@ class Command(OperatorCommand):
         check = timekeeping.check_clock()
         clock = timekeeping.current_clock()
         answers = check.answers if check else []
-        value = {"clock": clock_value(clock), "answers": answers}
+        value = {"clock": clock_value(clock, check.checked_at if check else None), "answers": answers}
         if check is not None and check.offset is None:
             raise Failed(
                 _("No NTP server gave an answer that counts: %(servers)s.")
