@@ -67,6 +67,7 @@ def test_the_active_pair_and_its_successor(active):
     assert value["clock"]["state"] == "right"
     assert value["clock"]["server"] == active.ntp.server
     assert value["clock"]["stratum"] == 2
+    assert value["clock"]["checked_at"] is not None
     assert value["warnings"] == []
 
 

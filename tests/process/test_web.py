@@ -92,7 +92,9 @@ def test_a_request_that_is_too_large_is_refused(panel):
     connection = http.client.HTTPConnection("127.0.0.1", panel.port, timeout=30)
     connection.request("POST", "/login/", body=b"x" * 3_000_000)
 
-    assert connection.getresponse().status == 413
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     connection.close()
 
 

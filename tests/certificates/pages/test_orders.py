@@ -204,6 +204,18 @@ def test_a_prepared_pair_is_replaced_with_a_handover(handing_over, administrator
     assert handing_over.states == {1: "active", 2: "withdrawn", 3: "prepared"}
 
 
+def test_without_an_overlap_a_withdrawn_prepared_pair_is_replaced_at_once_and_the_page_says_so(
+    handing_over, administrator_client, text, password
+):
+    handing_over.set(overlap_days=0)
+    assert "A new pair is made and served at once" in text(administrator_client.get(WITHDRAW.format(2)))
+
+    administrator_client.post(WITHDRAW.format(2), {"password": password})
+    handing_over.beat()
+
+    assert handing_over.states == {1: "superseded", 2: "withdrawn", 3: "active"}
+
+
 def test_withdrawing_twice_does_nothing_more(handing_over, administrator_client, text, password):
     administrator_client.post(WITHDRAW.format(2), {"password": password})
     again = administrator_client.post(WITHDRAW.format(2), {"password": password}, follow=True)
