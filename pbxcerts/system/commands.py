@@ -77,6 +77,7 @@ class OperatorCommand(BaseCommand):
 
     def act(self, general: General, options: dict[str, Any]) -> Report | None:
         """Do it. None where the output has been written already. Raises Unsuccessful."""
+        # As Django's own `handle`: the base is never run, every command says what it does.
         raise NotImplementedError
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -58,7 +58,10 @@ def test_the_same_terminal_twice_in_one_batch_is_no_trouble(fleet, prepared):
     assert ledger(phone) == [(1, "confirmed"), (2, "confirmed")]
 
 
-def test_nothing_seen_changes_nothing():
+def test_nothing_seen_changes_nothing(fleet, prepared):
+    fleet.add()
+    fleet.beat()
+    before = list(Installation.objects.values())
     for record in (
         installations.fetched_configuration,
         installations.fetched_trust,
@@ -66,6 +69,8 @@ def test_nothing_seen_changes_nothing():
         installations.proved,
     ):
         record([])
+    assert before
+    assert list(Installation.objects.values()) == before
 
 
 @pytest.mark.parametrize(("state", "after"), [("heard", "fetched"), ("asked", "fetched"), ("waiting", "waiting")])
