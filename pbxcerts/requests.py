@@ -12,6 +12,10 @@ TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\n"
     b"content-security-policy: default-src 'none'\r\nconnection: close\r\n\r\n"
 )
+BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+    b"content-security-policy: default-src 'none'\r\nconnection: close\r\n\r\n%b"
+)
 
 Message = dict[str, Any]
 
@@ -52,6 +56,10 @@ class PatientProtocol(HttpToolsProtocol):
         if sum(len(name) + len(value) for name, value in self.headers) > HEAD_LIMIT:
             raise ValueError("the head of the request is too large")  # answered with 400
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self.transport.write(BAD_REQUEST % (len(msg), msg.encode("ascii")))
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()

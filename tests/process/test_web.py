@@ -98,6 +98,19 @@ def test_a_request_that_is_too_large_is_refused(panel):
     connection.close()
 
 
+@pytest.mark.parametrize("request_line", [b"no request at all", b"GET /login/ HTTP/9.9", b"\x16\x03\x01\x00\xa5"])
+def test_what_is_no_request_gets_an_answer_with_a_policy_too(panel, request_line):
+    with socket.create_connection(("127.0.0.1", panel.port), timeout=10) as client:
+        client.sendall(request_line + b"\r\n\r\n")
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        text = answer.read()
+
+    assert answer.status == 400
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'"
+    assert text == b"Invalid HTTP request received."
+
+
 def test_a_new_pair_is_presented_without_dropping_an_open_connection(panel):
     old = panel.serve()
     panel.wait_until_it_presents(old)
