@@ -20,7 +20,7 @@ class HostKeyLost(HostKeyError):
 
 def encrypt(host_key: SecretPem) -> bytes:
     """Raises HostKeyError. The very first host key makes the key list."""
-    if not Generation.objects.filter(host_key__isnull=False).exists():
+    if not settings.KEY_FILE.exists() and not Generation.objects.filter(host_key__isnull=False).exists():
         # Only then: a new list in place of one that is lost, or not mounted, would hide what has happened.
         make_key_list()
     return key_list().encrypt(host_key.reveal())

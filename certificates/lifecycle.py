@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
-from certificates import host_keys, states
-from certificates.host_keys import HostKeyError
-from certificates.models import Counts, Generation, Settings, Switch, Transition
-from certificates.pki import formats, handover_times
-from certificates.pki.authority import Pair, make_pair
-from certificates.pki.errors import IdentityError, PairError
-from certificates.pki.keys import KeyType
-from certificates.pki.verify import verify_pair
+from certificates import states
+from certificates.models import Counts, Generation, Switch, Transition
+from certificates.pki import handover_times
 from certificates.situation import AN_HOUR, Situation
 from pbxcerts.system import clock as clocks
 from pbxcerts.system.clock import Clock, ClockVerdict
@@ -30,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 State = Generation.State
 Trigger = Generation.Trigger
-
-CLAIM_LASTS = timedelta(minutes=10)
 
 
 class Refused(Exception):
@@ -139,107 +132,6 @@ def _clock_fields(clock: Clock) -> dict[str, object]:
     }
 
 
-def make(number: int, clock: Clock) -> Generation | None:
-    """Take up an ordered generation and carry it out. Returns None where another worker has it."""
-    if not Generation.objects.filter(number=number, state=State.MAKING, started_at=None).update(started_at=clock.now):
-        return None
-    return carry_out(Generation.objects.get(number=number), clock)
-
-
-def carry_out(generation: Generation, clock: Clock) -> Generation:
-    """Keys, certificates, verification, then *prepared* in one transaction, of a generation that nobody else has taken up.
-
-    A failure is a state of the attempt, not an exception.
-    """
-    number = generation.number
-    settings = Settings.load()
-    identity = settings.general.identity
-    plan = settings.schedule.plan(clock.best)
-    try:
-        pair = make_pair(
-            number=number,
-            identity=identity,
-            key_type=KeyType(settings.key_type),
-            addresses_as_dns=settings.addresses_as_dns,
-            made_at=plan.made_at,
-            not_before=plan.not_before,
-            end=plan.end,
-            organisation=settings.general.site_name,
-        )
-        verify_pair(pair, identity=identity, now=plan.made_at, addresses_as_dns=settings.addresses_as_dns)
-        generation.made_at, generation.not_before = plan.made_at, plan.not_before
-        generation.planned, generation.end = plan.planned, plan.end
-        _prepare(generation, pair, settings, clock)
-    except (IdentityError, PairError, HostKeyError, states.Overtaken) as error:
-        _fail(number, clock, type(error).__name__, str(error))
-    except Exception as error:
-        logger.exception("generation %s failed", number)
-        _fail(number, clock, "unexpected", type(error).__name__)
-    else:
-        return generation
-    return Generation.objects.get(number=number)
-
-
-def _prepare(generation: Generation, pair: Pair, settings: Settings, clock: Clock) -> None:
-    encrypted = host_keys.encrypt(pair.host_key)
-    identity = settings.general.identity
-    with transaction.atomic():
-        situation = Situation.load(clock, settings=settings)
-        _still_fills_its_slot(generation, situation)
-        at_once = generation.at_once or is_at_once(situation)
-        if situation.pending is not None:
-            states.move(
-                situation.pending,
-                State.DISCARDED,
-                now=clock.best,
-                by=generation.by,
-                why="replaced",
-                discarded_at=clock.best,
-            )
-        states.move(
-            generation,
-            State.PREPARED,
-            now=clock.best,
-            by=generation.by,
-            why="made",
-            at_once=at_once,
-            made_at=generation.made_at,
-            not_before=generation.not_before,
-            planned=generation.planned,
-            end=generation.end,
-            deadline=None if at_once else _deadline(generation, situation),
-            interval_days=settings.interval_days,
-            overlap_days=settings.overlap_days,
-            key_type=settings.key_type,
-            addresses_as_dns=settings.addresses_as_dns,
-            dns_names=list(identity.dns_names),
-            ip_addresses=[str(address) for address in identity.addresses],
-            root_pem=formats.pem(pair.root).decode(),
-            host_pem=formats.pem(pair.host).decode(),
-            root_sha256=formats.sha256_fingerprint(pair.root).replace(":", "").lower(),
-            host_sha256=formats.sha256_fingerprint(pair.host).replace(":", "").lower(),
-            host_key=encrypted,
-        )
-        if at_once:
-            _order_switch(
-                generation,
-                away_from=situation.active,
-                why=Switch.Why.AT_ONCE,
-                now=clock.best,
-                by=generation.by,
-                reason=generation.reason,
-            )
-
-
-def _still_fills_its_slot(generation: Generation, situation: Situation) -> None:
-    found = (
-        situation.active.number if situation.active else 0,
-        situation.pending.number if situation.pending else 0,
-    )
-    if found != (generation.replaces, generation.instead_of) or situation.switch is not None:
-        raise states.Overtaken("the active or the prepared pair has changed meanwhile")
-
-
 def is_at_once(situation: Situation) -> bool:
     """No overlap, nothing to take over from, or nobody to wait for (DESIGN 3.4)."""
     return (
@@ -256,47 +148,10 @@ def restarts_anyway(situation: Situation) -> bool:
     return active is not None and (situation.has_ended(active) or active.withdrawn_at is not None)
 
 
-def _deadline(generation: Generation, situation: Situation) -> datetime:
-    assert generation.made_at is not None  # noqa: S101 - set by make()
-    assert situation.active_end is not None  # noqa: S101 - not at once, so a pair is active
-    return handover_times.deadline(
-        situation.settings.schedule,
-        made_at=generation.made_at,
-        active_end=situation.active_end,
-        overlap=situation.settings.schedule.overlap,
-    )
-
-
-def _fail(number: int, clock: Clock, failure: str, detail: str) -> None:
-    generation = Generation.objects.get(number=number)
-    # Where it is not: its claim had run out, so it has failed already.
-    with suppress(states.StateError):
-        states.move(
-            generation,
-            State.FAILED,
-            now=clock.best,
-            why=failure,
-            failure=failure,
-            failure_detail=detail,
-            failed_at=clock.best,
-        )
-
-
-def expire_claims(situation: Situation) -> bool:
-    """A claim that is not finished in ten minutes has failed. Returns whether there was one.
-
-    One that lies a little ahead was made after this clock was read; one far ahead, before the clock was set back.
-    """
-    expired = [row for row in situation.making if abs(situation.clock.now - row.ordered_at) >= CLAIM_LASTS]
-    for generation in expired:
-        _fail(generation.number, situation.clock, "not_finished", "")
-    return bool(expired)
-
-
 # -- the handover, by a person ----------------------------------------------------------------------------------------
 
 
-def _order_switch(
+def order_switch_to(
     to: Generation,
     *,
     away_from: Generation | None,
@@ -321,7 +176,7 @@ def order_switch(situation: Situation, why: Switch.Why, *, by: str = "", reason:
         raise StateRefused(_("No pair is prepared or held."))
     if not situation.is_valid(pending):
         raise StateRefused(_("The pair is not valid now, so it is not activated."))
-    return _order_switch(pending, away_from=situation.active, why=why, now=situation.clock.best, by=by, reason=reason)
+    return order_switch_to(pending, away_from=situation.active, why=why, now=situation.clock.best, by=by, reason=reason)
 
 
 def activate(clock: Clock, *, by: str, reason: str = "") -> Switch:
@@ -331,7 +186,7 @@ def activate(clock: Clock, *, by: str, reason: str = "") -> Switch:
 def order_repeat(situation: Situation) -> Switch:
     """Reload and look once more, where a switch failed and there was no pair to go back to."""
     assert situation.active is not None  # noqa: S101 - asked only of an active pair
-    return _order_switch(situation.active, away_from=None, why=Switch.Why.REPEAT, now=situation.clock.best)
+    return order_switch_to(situation.active, away_from=None, why=Switch.Why.REPEAT, now=situation.clock.best)
 
 
 def roll_back_target(situation: Situation) -> Generation:
@@ -348,7 +203,7 @@ def roll_back_target(situation: Situation) -> Generation:
 def roll_back(clock: Clock, *, by: str, reason: str = "") -> Switch:
     situation = Situation.load(clock)
     target = roll_back_target(situation)
-    return _order_switch(
+    return order_switch_to(
         target, away_from=situation.active, why=Switch.Why.ROLL_BACK, now=clock.best, by=by, reason=reason
     )
 

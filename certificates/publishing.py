@@ -19,7 +19,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -152,22 +152,15 @@ class Store:
                 self._make_directory(self.path / name)
             self._clear_leftovers()
             try:
-                for pair in wanted.pairs:
-                    self._put(pair)
+                changed = {place for pair in wanted.pairs for place in self._put(pair)}
                 if wanted.bundle:
-                    self._mend(self.path / wanted.links["trust.pem"], wanted.trust_pem)
-                for name, target in wanted.links.items():
-                    if not (self.path / target).exists():
-                        raise StoreError(f"{self.path / target}: not there, and its host key cannot be decrypted")
-                    self._point(name, target)
+                    changed |= self._mend(self.path / wanted.links["trust.pem"], wanted.trust_pem)
+                self._point(wanted.links, changed)
             except (OSError, StoreError):
                 # A full disk gets back what was half written, and no key lies about while it is tried again.
                 with suppress(OSError):
                     self._clear_leftovers()
                 raise
-            if wanted.next is None and self.target("next"):
-                (self.path / "next").unlink()
-                _flush_directory(self.path)
             self._forget_keys(keep={*wanted.lost, *(pair.number for pair in wanted.pairs if pair.host_key is not None)})
 
     def differences(self, wanted: Publication) -> list[str]:
@@ -208,31 +201,33 @@ class Store:
                 else:
                     leftover.unlink()
 
-    def _put(self, pair: PublishedPair) -> None:
-        """A directory appears whole, by one rename. One that is there is mended file by file, each by a rename."""
+    def _put(self, pair: PublishedPair) -> set[Path]:
+        """A directory appears whole, by one rename. One that is there is mended file by file, each by a rename.
+
+        Returns the directories that are to be flushed.
+        """
         place = self.path / pair.directory
         files = pair.files()
         if place.is_dir() and not place.is_symlink():
             self._make_directory(place)
-            for name, content in files.items():
-                self._mend(place / name, content)
-            return
+            return {changed for name, content in files.items() for changed in self._mend(place / name, content)}
         staged = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
         self._give(staged, DIRECTORY_MODE)
         for name, content in files.items():
             self._write(staged / name, content, _file_mode(place / name))
         _flush_directory(staged)
         staged.rename(place)
-        _flush_directory(place.parent)
+        return {place.parent}
 
-    def _mend(self, place: Path, content: bytes) -> None:
+    def _mend(self, place: Path, content: bytes) -> set[Path]:
+        """Returns the directory that is to be flushed, or nothing."""
         if self._is_as_wanted(place, content):
-            return
+            return set()
         # Where leftovers are looked for, and not in one of a thousand directories.
         staged = self.path / place.relative_to(self.path).parts[0] / f".new-{place.name}"
         self._write(staged, content, _file_mode(place))
         staged.rename(place)
-        _flush_directory(place.parent)
+        return {place.parent}
 
     def _write(self, place: Path, content: bytes, mode: int) -> None:
         descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, KEY_MODE)
@@ -255,15 +250,23 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return False
 
-    def _point(self, name: str, target: str) -> None:
-        if self.target(name) == target:
-            return
-        staged = self.path / f".new-{name}"
-        staged.symlink_to(target)
-        # What a process that was killed had renamed and not yet flushed: no link may outlive what it points to.
-        _flush_directory((self.path / target).parent)
-        staged.rename(self.path / name)
-        _flush_directory(self.path)
+    def _point(self, links: Mapping[str, str], changed: set[Path]) -> None:
+        """Let the links show what is on the disk, and drop `next` where it is not wanted."""
+        lost = [target for target in links.values() if not (self.path / target).exists()]
+        moved = {name: target for name, target in links.items() if target not in {*lost, self.target(name)}}
+        # Also what a process that was killed had renamed and not yet flushed: no link may outlive what it points to.
+        for place in changed | {(self.path / target).parent for target in moved.values()}:
+            _flush_directory(place)
+        for name, target in moved.items():
+            staged = self.path / f".new-{name}"
+            staged.symlink_to(target)
+            staged.rename(self.path / name)
+        if dropped := "next" not in links and bool(self.target("next")):
+            (self.path / "next").unlink()
+        if moved or dropped:
+            _flush_directory(self.path)
+        if lost:
+            raise StoreError(f"{self.path / lost[0]}: not there, and its host key cannot be decrypted")
 
     def _forget_keys(self, *, keep: set[int]) -> None:
         """No key stays of a pair that has ended, was discarded or withdrawn, unless it is served."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from certificates import lifecycle, states, switching
+from certificates import lifecycle, making, states, switching
 from certificates.handover import Readiness, Terminals
 from certificates.host_keys import HostKeyError
 from certificates.lifecycle import Refused
@@ -90,14 +90,14 @@ def reconcile(
 
 def _step(situation: Situation, terminals: Terminals, server: Server) -> bool:
     """Do the first thing that is to be done; False where there is none."""
-    if lifecycle.expire_claims(situation):
+    if making.expire_claims(situation):
         return True
     if situation.switch is not None:
         switching.carry_out(situation.switch, situation, server)
         return True
     ordered = next((row for row in situation.making if row.started_at is None), None)
     if ordered is not None:
-        return lifecycle.make(ordered.number, situation.clock) is not None
+        return making.make(ordered.number, situation.clock) is not None
     try:
         return _look_again(situation) or _hand_over(situation, terminals) or _generate(situation)
     except Refused as refusal:
@@ -207,7 +207,7 @@ def _generate(situation: Situation) -> bool:
     ordered = lifecycle.order_generation(
         clock, trigger=trigger, because=because, situation=situation, started_at=clock.now
     )
-    lifecycle.carry_out(ordered, clock)
+    making.carry_out(ordered, clock, situation.settings)
     return True
 
 

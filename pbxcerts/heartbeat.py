@@ -39,13 +39,12 @@ def beat(*, server: Server | None = None, ask: Ask = ntp.ask) -> Outcome:
     """One round. `ask` asks the NTP servers."""
     settings = Settings.load()
     heartbeat = Heartbeat.load()
-    if timekeeping.check_if_due(general=settings.general, heartbeat=heartbeat, ask=ask):
-        heartbeat = Heartbeat.load()
+    timekeeping.check_if_due(general=settings.general, heartbeat=heartbeat, ask=ask)
     clock = timekeeping.current_clock(general=settings.general, heartbeat=heartbeat)
 
     def ask_clock() -> Clock:
-        timekeeping.check_clock(general=settings.general, ask=ask)
-        return timekeeping.current_clock(general=settings.general)
+        timekeeping.check_clock(general=settings.general, heartbeat=heartbeat, ask=ask)
+        return timekeeping.current_clock(general=settings.general, heartbeat=heartbeat)
 
     server = replace(server or communication_server(), alive=_show_life)
     answers = AskedOnce(terminals())

@@ -49,14 +49,21 @@ def current_clock(
     )
 
 
-def check_clock(*, general: General | None = None, ask: Ask = ntp.ask, read: Read = read_instant) -> ClockCheck | None:
+def check_clock(
+    *,
+    general: General | None = None,
+    heartbeat: Heartbeat | None = None,
+    ask: Ask = ntp.ask,
+    read: Read = read_instant,
+) -> ClockCheck | None:
     """Ask the servers, store what they said, and move the anchor. None where the service is off or no server is set.
 
-    It waits for the network, so never call it inside a transaction.
+    `heartbeat`: the row as just read; it is brought up to date. It waits for the network, so never call it inside a
+    transaction.
     """
     general = general or General.load()
     check = _ask_servers(general.ntp_servers, ask, read) if general.ntp_enabled and general.ntp_servers else None
-    heartbeat = Heartbeat.load()
+    heartbeat = heartbeat or Heartbeat.load()
     if check is not None:
         check.save()
         heartbeat.last_check = check
@@ -64,16 +71,9 @@ def check_clock(*, general: General | None = None, ask: Ask = ntp.ask, read: Rea
     instant = read()
     clock = current_clock(general=general, heartbeat=heartbeat, instant=instant)
     anchor = next_anchor(instant, clock, _anchor(heartbeat))
-    Heartbeat.objects.update(
-        last_check=heartbeat.last_check,
-        wall=anchor.wall,
-        boottime=anchor.boottime,
-        boot_id=anchor.boot_id,
-        offset=anchor.offset,
-    )
-    # A clock that is in doubt, 400 days ahead perhaps, must not sweep away what was measured by a right one.
-    if clock.state is ClockState.RIGHT:
-        ClockCheck.objects.filter(checked_at__lt=clock.now - CHECKS_ARE_KEPT).delete()
+    heartbeat.wall, heartbeat.boottime = anchor.wall, anchor.boottime
+    heartbeat.boot_id, heartbeat.offset = anchor.boot_id, anchor.offset
+    heartbeat.save(update_fields=["last_check", "wall", "boottime", "boot_id", "offset"])
     return check
 
 
@@ -86,15 +86,19 @@ def check_if_due(
 ) -> ClockCheck | None:
     """Check the clock when it is time to: what the heartbeat calls. None where nothing was asked.
 
-    Rows that are passed in are read, not changed: load `Heartbeat` anew where a check comes back.
     Every 15 minutes; every minute while the clock is far off or has jumped; at once after a start of the machine and
     after the list of servers was changed.
     """
     general = general or General.load()
     heartbeat = heartbeat or Heartbeat.load()
-    if _is_due(read(), general, heartbeat):
-        return check_clock(general=general, ask=ask, read=read)
-    return None
+    if not _is_due(read(), general, heartbeat):
+        return None
+    check = check_clock(general=general, heartbeat=heartbeat, ask=ask, read=read)
+    clock = current_clock(general=general, heartbeat=heartbeat, instant=read())
+    # A clock that is in doubt, 400 days ahead perhaps, must not sweep away what was measured by a right one.
+    if clock.state is ClockState.RIGHT:
+        ClockCheck.objects.filter(checked_at__lt=clock.now - CHECKS_ARE_KEPT).delete()
+    return check
 
 
 def _is_due(instant: Instant, general: General, heartbeat: Heartbeat) -> bool:

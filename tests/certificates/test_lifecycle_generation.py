@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, transaction
 
-from certificates import lifecycle, states
+from certificates import lifecycle, making, states
 from certificates.lifecycle import ClockRefused, SettingsRefused, StateRefused
 from certificates.models import Generation, Switch, Transition
 from certificates.pki.errors import PairError
+from certificates.situation import Situation
 from pbxcerts.system.clock import ClockState
 from tests.support.generations import DAY, HOUR, MINUTE, START, Trigger, a_clock, utc
 
@@ -62,7 +63,7 @@ def test_an_attempt_that_came_to_nothing_leaves_its_slot(running, ended_as):
     assert second.state == "prepared"
     if ended_as == "failed":
         running.discard()
-        lifecycle._fail(order(running).number, running.clock(), "x", "")
+        making._fail(order(running).number, running.clock(), "x", "")
     elif ended_as == "discarded":
         running.discard()
     else:
@@ -110,7 +111,7 @@ def test_a_pair_that_no_longer_fills_its_slot_fails(running):
 def test_only_one_of_two_workers_makes_a_claimed_pair(running):
     number = order(running).number
     assert Generation.objects.filter(number=number).update(started_at=START) == 1  # the other worker was faster
-    assert lifecycle.make(number, running.clock()) is None
+    assert making.make(number, running.clock()) is None
     assert running.states[number] == "making"
 
 
@@ -170,15 +171,15 @@ def test_a_clock_that_was_set_back_does_not_keep_a_claim_for_years(running):
 
 def test_who_finishes_after_the_claim_ran_out_changes_nothing(running, monkeypatch):
     claim = order(running)
-    make_pair = lifecycle.make_pair
+    make_pair = making.make_pair
 
     def slow(**options):
-        lifecycle.expire_claims(lifecycle.Situation.load(a_clock(running.now + 11 * MINUTE)))
+        making.expire_claims(Situation.load(a_clock(running.now + 11 * MINUTE)))
         return make_pair(**options)
 
     # A worker that takes longer than its claim lasts: nothing smaller stands between the claim and its end.
-    monkeypatch.setattr(lifecycle, "make_pair", slow)
-    made = lifecycle.make(claim.number, running.clock())
+    monkeypatch.setattr(making, "make_pair", slow)
+    made = making.make(claim.number, running.clock())
     assert (made.state, made.failure, made.host_key) == ("failed", "not_finished", None)
 
 
@@ -196,7 +197,7 @@ def refuse_to_make(monkeypatch, error=None):
         raise error or PairError("no")
 
     # Nothing that an administrator can enter makes the pure core fail, so its failure is put in its place.
-    monkeypatch.setattr(lifecycle, "make_pair", refuse)
+    monkeypatch.setattr(making, "make_pair", refuse)
 
 
 def attempts(world):

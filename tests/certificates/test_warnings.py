@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 
-from certificates import lifecycle, warnings
+from certificates import lifecycle, making, warnings
 from certificates.handover import Readiness
 from certificates.pki.errors import PairError
 from certificates.situation import Situation
@@ -75,17 +75,17 @@ def handing_over(running):
 
 def make_nothing(world):
     """A round in which making fails."""
-    make_pair = lifecycle.make_pair
+    make_pair = making.make_pair
 
     def refuse(**options):
         raise PairError("no")
 
     # Nothing that an administrator can enter makes the pure core fail, so its failure is put in its place.
-    lifecycle.make_pair = refuse
+    making.make_pair = refuse
     try:
         world.beat()
     finally:
-        lifecycle.make_pair = make_pair
+        making.make_pair = make_pair
 
 
 def fail_to_switch(scene):

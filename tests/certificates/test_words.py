@@ -25,7 +25,7 @@ def english():
 def codes_in_source():
     """Every literal `why=` that the life of a generation writes."""
     found = set()
-    for name in ("lifecycle", "reconciling", "switching"):
+    for name in ("lifecycle", "making", "reconciling", "switching"):
         for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text())):
             if isinstance(node, ast.keyword) and node.arg == "why" and isinstance(node.value, ast.Constant):
                 found.add(node.value.value)

@@ -39,7 +39,7 @@ def test_eight_that_claim_the_slot_side_by_side_get_it_once(racers):
     assert [result for result in results if isinstance(result, int)] == [2]
     assert len([result for result in results if isinstance(result, dict)]) == RACERS - 1
     assert racers.ask(STATES) == {"1": "active", "2": "making"}
-    makes = racers.race(*["lifecycle.make(2, crashes.clock()) is not None"] * RACERS)
+    makes = racers.race(*["making.make(2, crashes.clock()) is not None"] * RACERS)
     assert sorted(makes) == [False] * (RACERS - 1) + [True]
     assert racers.ask(STATES) == {"1": "active", "2": "prepared"}
 

@@ -96,7 +96,7 @@ def start(directory, expression, gate, tells):
 def evaluate(directory, expression, wait):
     import django.db
 
-    from certificates import lifecycle
+    from certificates import lifecycle, making
     from certificates.models import Generation, Switch, Transition
     from pbxcerts.system import timekeeping
     from tests.support import crashes
@@ -107,6 +107,7 @@ def evaluate(directory, expression, wait):
         "directory": directory,
         "crashes": crashes,
         "lifecycle": lifecycle,
+        "making": making,
         "timekeeping": timekeeping,
         "Generation": Generation,
         "Switch": Switch,

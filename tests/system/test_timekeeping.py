@@ -172,21 +172,13 @@ class TestCheckClock:
         assert clock.corrected == true + 3 * MINUTE
         assert Heartbeat.load().wall == machine.wall
 
-    def test_it_keeps_ninety_days(self, general, machine):
-        check_clock(ask=Servers(0.0, 0.0), read=machine.read)
-        machine.run(90 * DAY)
-        check_clock(ask=Servers(0.0, 0.0), read=machine.read)
-        assert ClockCheck.objects.count() == 2
-        machine.run(MINUTE)
-        check_clock(ask=Servers(0.0, 0.0), read=machine.read)
-        assert ClockCheck.objects.count() == 2
-
-    @pytest.mark.parametrize("offset", [-400 * 86_400.0, None])
-    def test_a_clock_400_days_ahead_sweeps_nothing_away(self, general, machine, offset):
-        check_clock(ask=Servers(0.0, 0.0), read=machine.read)
-        machine.restart(clock_moves=400 * DAY)
-        check_clock(ask=Servers(offset, offset), read=machine.read)
-        assert ClockCheck.objects.count() == 2
+    def test_it_brings_the_row_it_was_given_up_to_date(self, general, machine):
+        heartbeat = Heartbeat.load()
+        check = check_clock(heartbeat=heartbeat, ask=Servers(2.0, 2.0), read=machine.read)
+        assert (heartbeat.last_check, heartbeat.wall, heartbeat.offset) == (check, machine.wall, timedelta(seconds=2))
+        assert [getattr(heartbeat, field.attname) for field in Heartbeat._meta.fields] == [
+            getattr(Heartbeat.load(), field.attname) for field in Heartbeat._meta.fields
+        ]
 
 
 class TestCheckIfDue:
@@ -240,6 +232,22 @@ class TestCheckIfDue:
         machine.run(15 * MINUTE)
         check_if_due(ask=Servers(), read=machine.read)
         assert clock_of(machine).jumped == 400 * DAY
+
+    def test_it_keeps_ninety_days(self, general, machine):
+        check_if_due(ask=Servers(0.0, 0.0), read=machine.read)
+        machine.run(90 * DAY)
+        check_if_due(ask=Servers(0.0, 0.0), read=machine.read)
+        assert ClockCheck.objects.count() == 2
+        machine.run(MINUTE)
+        check_if_due(ask=Servers(0.0, 0.0), read=machine.read)
+        assert ClockCheck.objects.count() == 2
+
+    @pytest.mark.parametrize("offset", [-400 * 86_400.0, None])
+    def test_a_clock_400_days_ahead_sweeps_nothing_away(self, general, machine, offset):
+        check_if_due(ask=Servers(0.0, 0.0), read=machine.read)
+        machine.restart(clock_moves=400 * DAY)
+        check_if_due(ask=Servers(offset, offset), read=machine.read)
+        assert ClockCheck.objects.count() == 2
 
 
 class TestQueries:
