@@ -62,19 +62,15 @@ def command(name: str) -> list[str]:
         raise ImproperlyConfigured(f"{PREFIX}{name} is no argument list: {error}.") from error
 
 
-def secret(name: str, default_file: Path) -> str:
-    """The value of NAME, or the content of the file NAME_FILE, or of `default_file`, which is made (mode 0600) where it is missing."""
-    if value := text(name):
-        return value
-    file = path(f"{name}_FILE", default_file)
+def secret(file: Path) -> str:
+    """What stands in `file`. Where there is none yet, a secret that this process alone knows: reading makes no file."""
+    if not os.access(file.parent, os.X_OK) or not file.exists():
+        return secrets.token_urlsafe(48)
     try:
-        if not file.exists() and file == default_file:
-            write_secret(file, secrets.token_urlsafe(48))
         return file.read_text().strip()
     except OSError as error:
         raise ImproperlyConfigured(
-            f"The secret in {file} cannot be read or made: {error.strerror}. "
-            f"{PREFIX}DATA names the data directory, {PREFIX}{name}_FILE another file."
+            f"The secret in {file} cannot be read: {error.strerror}. PBXCERTS_DATA or --data names another data directory."
         ) from error
 
 

@@ -47,11 +47,23 @@ class PortInUseError(InstallationError):
     pass
 
 
+def refuse_a_second(data: Path) -> None:
+    """Raises AlreadyRunningError; makes nothing, so that it can be asked before anything else is."""
+    try:
+        descriptor = os.open(_lock_file(data), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        _lock(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
 def claim(data: Path) -> int:
     """Make the data directory (0700) and lock it; returns the descriptor that holds the lock as long as it is open."""
     try:
         env.make_directory(data / "run")
-        descriptor = os.open(data / "run" / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(_lock_file(data), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise DirectoryError(
             _(
@@ -60,13 +72,24 @@ def claim(data: Path) -> int:
             % {"directory": data, "reason": error.strerror}
         ) from error
     try:
+        _lock(descriptor, data)
+    except AlreadyRunningError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _lock_file(data: Path) -> Path:
+    return data / "run" / "up.lock"
+
+
+def _lock(descriptor: int, data: Path) -> None:
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        os.close(descriptor)
         raise AlreadyRunningError(
             _("pbxcerts already runs on the data directory %(directory)s.") % {"directory": data}
         ) from error
-    return descriptor
 
 
 def listen(address: str, *, open_to_all: bool, at_once: bool) -> socket.socket:
@@ -116,13 +139,22 @@ def listen(address: str, *, open_to_all: bool, at_once: bool) -> socket.socket:
     return listener
 
 
+def make_files() -> None:
+    """The data directory, the key that signs sessions, the database. May be repeated; what is there is left as it is."""
+    env.make_directory(settings.DATA)
+    if settings.SECRET_KEY_FILE is not None:
+        env.write_secret(settings.SECRET_KEY_FILE, settings.SECRET_KEY)
+    database = connection.settings_dict["NAME"]
+    if isinstance(database, Path):
+        # SQLite would make it readable for everybody; what it adds later takes over this mode.
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+
+
 def prepare() -> None:
-    """Secrets, database and schedule. May be repeated; what is there is left as it is."""
+    """Files, tables and schedule. May be repeated; what is there is left as it is."""
+    make_files()
     if not settings.KEY_FILE.exists():
         env.write_secret(settings.KEY_FILE, Fernet.generate_key().decode())
-    if connection.vendor == "sqlite":
-        # SQLite would make it readable for everybody; what it adds later takes over this mode.
-        os.close(os.open(connection.settings_dict["NAME"], os.O_RDWR | os.O_CREAT, 0o600))
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         call_command("migrate", interactive=False, verbosity=0)

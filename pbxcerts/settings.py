@@ -9,7 +9,9 @@ from pbxcerts import env
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 DATA = env.path("DATA", BASE_DIR / "data")
-SECRET_KEY = env.secret("SECRET_KEY", DATA / "secrets" / "django.key")
+# None where the variable holds the key itself; else it is made when pbxcerts is installed (pbxcerts.installation).
+SECRET_KEY_FILE = None if env.text("SECRET_KEY") else env.path("SECRET_KEY_FILE", DATA / "secrets" / "django.key")
+SECRET_KEY = env.text("SECRET_KEY") if SECRET_KEY_FILE is None else env.secret(SECRET_KEY_FILE)
 DEBUG = False
 
 # The store of DESIGN 3.5: what the communication server reads.

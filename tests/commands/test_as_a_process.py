@@ -120,7 +120,7 @@ def test_without_an_installation_no_database_is_left_behind(machine):
     assert code == 1
     assert json.loads(out)["error"]["code"] == "not_installed"
     assert str(machine.data) in err
-    assert not list(machine.data.glob("*.sqlite3*"))
+    assert not machine.data.exists()
 
 
 def test_a_database_without_tables_is_told(machine):
@@ -150,7 +150,8 @@ def test_a_data_directory_that_can_not_be_made_is_told(tmp_path):
     code, out, err = Machine(tmp_path / "file" / "data").run("status", "--json")
 
     assert code == 1
-    assert json.loads(out)["error"]["code"] == "configuration"
+    assert json.loads(out)["error"]["code"] == "not_installed"
+    assert str(tmp_path / "file" / "data") in err
     assert "PBXCERTS_DATA" in err
     assert "Traceback" not in err
 

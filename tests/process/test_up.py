@@ -21,12 +21,29 @@ def tree(tmp_path):
         yield tree
 
 
+def manage(tree, *arguments):
+    """A command beside `up`, with Django's own variables for an administrator."""
+    environment = tree.environment | {
+        "DJANGO_SUPERUSER_USERNAME": "chief",
+        "DJANGO_SUPERUSER_EMAIL": "chief@example.com",
+        "DJANGO_SUPERUSER_PASSWORD": "seven copper kettles",
+    }
+    subprocess.run([sys.executable, MANAGE, *arguments], cwd=ROOT, env=environment, check=True, capture_output=True)
+
+
+def kept(data):
+    """What stands in a data directory; None where there is none."""
+    return sorted(data.rglob("*")) if data.exists() else None
+
+
 def refusal(tree, *options, before=(), **changes):
-    """The exit code and the one line that it says."""
+    """The exit code and the one line that it says. It leaves the data directory as it found it."""
+    before_it = kept(tree.data)
     tree.launch(*options, program=MANAGE, before=before, **changes)
     code = tree.process.wait(timeout=60)
     (sentence,) = tree.log.read_text().splitlines()
     assert tree.processes() == []
+    assert kept(tree.data) == before_it
     return code, sentence
 
 
@@ -38,7 +55,7 @@ def test_a_port_in_use_is_refused_before_anything_is_installed(tree):
 
     assert code == 1
     assert str(port) in sentence
-    assert not (tree.data / "pbxcerts.sqlite3").exists()
+    assert not tree.data.exists()
 
 
 def test_an_https_port_in_use_is_refused_as_well(tree):
@@ -102,6 +119,46 @@ def test_a_data_directory_that_cannot_be_written_is_refused(tree, tmp_path, secr
     assert list(tree.data.iterdir()) == []
 
 
+def test_a_data_path_that_cannot_be_one_is_told_in_german_with_what_to_do(tree, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+
+    code, sentence = refusal(tree, "--bind", "127.0.0.1:0", "--data", str(tmp_path / "file" / "data"))
+
+    assert code == 1
+    assert sentence.startswith("Das Datenverzeichnis")
+    assert str(tmp_path / "file" / "data") in sentence
+    assert "--data" in sentence
+    assert "SECRET_KEY" not in sentence
+
+
+def test_the_key_of_the_sessions_stays_the_same_over_restarts_and_commands(tree):
+    key = "from django.conf import settings; print(settings.SECRET_KEY)"
+
+    tree.start(program=MANAGE)
+    of_the_first_start = tree.run(key)
+    tree.end()
+    tree.start(program=MANAGE)
+
+    assert tree.run(key) == of_the_first_start
+    assert of_the_first_start.strip() == (tree.data / "secrets" / "django.key").read_text().strip()
+
+
+def test_a_key_from_the_environment_is_written_nowhere(tree):
+    tree.start(program=MANAGE, PBXCERTS_SECRET_KEY="from the environment, fifty characters long, or so")
+
+    assert not (tree.data / "secrets" / "django.key").exists()
+
+
+def test_before_the_first_start_migrate_and_createsuperuser_make_what_is_missing(tree):
+    manage(tree, "migrate")
+    manage(tree, "createsuperuser", "--noinput")
+
+    readable = [str(place) for place in [tree.data, *tree.data.rglob("*")] if place.stat().st_mode & 0o077]
+    assert readable == []
+    tree.start(program=MANAGE)
+    assert "/setup/#" not in tree.log.read_text()
+
+
 @pytest.mark.parametrize("address", ["8000", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:65536", "[::1]"])
 def test_what_is_no_address_is_refused(tree, address):
     with pytest.raises(AddressError, match=re.escape(address)):
@@ -126,6 +183,7 @@ def test_an_unknown_option_is_wrong_use(tree):
     tree.launch("--no-such-option", program=MANAGE)
 
     assert tree.process.wait(timeout=60) == 2
+    assert not tree.data.exists()
 
 
 def test_a_bad_value_in_the_environment_is_named_in_one_sentence(tree):
@@ -176,18 +234,7 @@ def test_the_set_up_link_is_new_at_each_start_and_gone_with_the_first_administra
     second = token()
     assert accepted(first) == "False"
     assert accepted(second) == "True"
-    subprocess.run(
-        [sys.executable, MANAGE, "createsuperuser", "--noinput"],
-        cwd=ROOT,
-        env=tree.environment
-        | {
-            "DJANGO_SUPERUSER_USERNAME": "chief",
-            "DJANGO_SUPERUSER_EMAIL": "chief@example.com",
-            "DJANGO_SUPERUSER_PASSWORD": "seven copper kettles",
-        },
-        check=True,
-        capture_output=True,
-    )
+    manage(tree, "createsuperuser", "--noinput")
     assert accepted(second) == "False"
     tree.end()
     tree.start(program=MANAGE)

@@ -39,7 +39,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            lock = installation.claim(settings.DATA)
+            installation.refuse_a_second(settings.DATA)
             plain = installation.listen(
                 options["bind"],
                 open_to_all=bool(settings.TRUSTED_PROXIES) or settings.PLAIN_HTTP or options["plain_http"],
@@ -48,6 +48,8 @@ class Command(BaseCommand):
             https = options["bind_https"] and installation.listen(
                 options["bind_https"], open_to_all=True, at_once=False
             )
+            # Only now: what is refused before leaves nothing behind.
+            lock = installation.claim(settings.DATA)
         except installation.InstallationError as error:
             self.stderr.write(str(error))
             sys.exit(error.exit_code)
