@@ -96,6 +96,8 @@ def test_with_json_the_error_is_an_object_on_stdout_too(installed):
         ["withdraw", "seven"],
         ["regenerate", "--at-noon"],
         ["settings", "interval_days=0"],
+        ["nosuch"],
+        ["help", "nosuch"],
     ],
     ids=" ".join,
 )
@@ -105,6 +107,26 @@ def test_wrong_use_is_exit_code_2(installed, arguments):
     assert code == 2
     assert json.loads(out)["error"]["code"] in {"usage", "value"}
     assert "Traceback" not in err
+
+
+def test_a_command_that_does_not_exist_is_named(installed):
+    code, out, err = installed.run("nosuch")
+
+    assert (code, out) == (2, b"")
+    assert err.count("\n") == 1
+    assert "nosuch" in err
+
+
+def test_a_bad_variable_is_to_blame_before_the_command(installed):
+    installed.environment["PBXCERTS_PLAIN_HTTP"] = "perhaps"
+    try:
+        code, out, err = installed.run("status", "--json")
+    finally:
+        del installed.environment["PBXCERTS_PLAIN_HTTP"]
+
+    assert code == 1
+    assert json.loads(out)["error"]["code"] == "configuration"
+    assert "PBXCERTS_PLAIN_HTTP" in err
 
 
 def test_der_reaches_stdout_byte_for_byte(installed):

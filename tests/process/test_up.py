@@ -179,6 +179,28 @@ def test_plain_http_for_other_machines_is_refused_by_the_command(tree):
     assert "--plain-http" in sentence
 
 
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        (["--plain-http"], {}),
+        ([], {"PBXCERTS_PLAIN_HTTP": "True"}),
+        ([], {"PBXCERTS_TRUSTED_PROXIES": "192.0.2.1"}),
+    ],
+    ids=["option", "variable", "proxy"],
+)
+def test_the_command_allows_plain_http_where_it_is_told_to(tree, options, changes):
+    # A port that is taken is seen only after the address has been allowed, and nothing listens to other machines.
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"0.0.0.0:{taken.getsockname()[1]}"
+        assert refusal(tree, "--bind", address)[0] == 2
+
+        code, sentence = refusal(tree, "--bind", address, *options, **changes)
+
+    assert code == 1
+    assert address in sentence
+    assert "--plain-http" not in sentence
+
+
 def test_an_unknown_option_is_wrong_use(tree):
     tree.launch("--no-such-option", program=MANAGE)
 
