@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import unicodedata
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -94,6 +95,15 @@ def of_pair(pair: Generation, kind: Kind, form: Format, *, site_name: str) -> Fi
     return _file(site_name, pair.number, kind, form, certificates[kind])
 
 
+_GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ẞ": "Ss"})
+
+
+def _site(site_name: str) -> str:
+    """A site's name as part of a file name: ASCII, German letters as Germans write them without a German keyboard."""
+    composed = unicodedata.normalize("NFC", site_name)
+    return slugify(composed.translate(_GERMAN)) or "pbxcerts"
+
+
 def _file(site_name: str, number: int, kind: Kind, form: Format, certificates: list[x509.Certificate]) -> File:
     if form not in OFFERED[kind]:
         raise NothingToDownload
@@ -106,7 +116,7 @@ def _file(site_name: str, number: int, kind: Kind, form: Format, certificates: l
             content = formats.pkcs7_pem(certificates)
     is_chain = form is Format.PEM and kind is Kind.CHAIN
     return File(
-        name=f"{slugify(site_name) or 'pbxcerts'}-{number:04d}-{kind}.{form}",
+        name=f"{_site(site_name)}-{number:04d}-{kind}.{form}",
         content=content,
         media_type=_CHAIN_IN_PEM if is_chain else _MEDIA_TYPES[form],
     )

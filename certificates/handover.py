@@ -13,6 +13,7 @@ from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
     from certificates.situation import Situation
+    from pbxcerts.system.events import Notice
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Missing:
     number: str
     name: str
     why: str
+
+    def __str__(self) -> str:
+        """With its number: several may have the same name."""
+        return f"{self.number} {self.name}".strip()
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,10 @@ class Terminals(Protocol):
         """Of a new generation with handover."""
         ...
 
+    def warnings(self, situation: Situation) -> list[Notice]:
+        """What the page of the certificates says of the terminals, besides that the handover waits for them (DESIGN 3.8)."""
+        ...
+
 
 class NoTerminals:
     """Where no telephone is known: nobody to wait for, nobody to disturb."""
@@ -99,6 +108,9 @@ class NoTerminals:
     def forecast(self, situation: Situation) -> Forecast:
         return Forecast()
 
+    def warnings(self, situation: Situation) -> list[Notice]:
+        return []
+
 
 class AskedOnce:
     """The answers of one round: the same question is not put to thousands of terminals twice."""
@@ -107,6 +119,7 @@ class AskedOnce:
         self.readiness = cache(asked.readiness)
         self.disturbance = asked.disturbance
         self.forecast = asked.forecast
+        self.warnings = asked.warnings
 
 
 def terminals() -> Terminals:

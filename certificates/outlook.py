@@ -38,6 +38,11 @@ class GenerationOutlook:
         return restarts_anyway(self.situation)
 
     @property
+    def may_restart_now(self) -> bool:
+        """There are telephones that restart, and they may have a pair already: on the first one nobody waits for a night."""
+        return self.situation.active is not None and self.disturbance.restarting > 0
+
+    @property
     def interrupts_service(self) -> bool:
         """A pair that carries calls would be replaced without waiting for anybody."""
         return self.situation.active_is_served

@@ -20,7 +20,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -87,11 +87,11 @@ class Publication:
     bundle: tuple[x509.Certificate, ...]
     lost: tuple[int, ...] = ()
 
-    @property
+    @cached_property
     def trust_pem(self) -> bytes:
         return formats.pem(*self.bundle)
 
-    @property
+    @cached_property
     def links(self) -> dict[str, str]:
         """Name and target of each symlink that is to be there."""
         links = {}
@@ -213,8 +213,10 @@ class Store:
             return {changed for name, content in files.items() for changed in self._mend(place / name, content)}
         staged = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
         self._give(staged, DIRECTORY_MODE)
-        for name, content in files.items():
-            self._write(staged / name, content, _file_mode(place / name))
+        with ExitStack() as flushes:
+            # All are written before the first is flushed: the file system then has less to do for each.
+            for name, content in files.items():
+                flushes.enter_context(self._written(staged / name, content, _file_mode(place / name)))
         _flush_directory(staged)
         staged.rename(place)
         return {place.parent}
@@ -225,16 +227,20 @@ class Store:
             return set()
         # Where leftovers are looked for, and not in one of a thousand directories.
         staged = self.path / place.relative_to(self.path).parts[0] / f".new-{place.name}"
-        self._write(staged, content, _file_mode(place))
+        with self._written(staged, content, _file_mode(place)):
+            pass
         staged.rename(place)
         return {place.parent}
 
-    def _write(self, place: Path, content: bytes, mode: int) -> None:
+    @contextmanager
+    def _written(self, place: Path, content: bytes, mode: int) -> Iterator[None]:
+        """A new file, flushed at the end."""
         descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, KEY_MODE)
         with os.fdopen(descriptor, "wb") as handle:
             self._give(descriptor, mode)
             handle.write(content)
             handle.flush()
+            yield
             os.fsync(descriptor)
 
     def _is_as_wanted(self, place: Path, content: bytes) -> bool:

@@ -128,11 +128,11 @@ class Change:
                 yield _(
                     "The active pair was made for an interval of %(made_with)s and ends on %(end)s: that does not change."
                     " The longer interval holds from the next generation on. If it is to hold now, generate manually."
-                ) % {"made_with": words.days(active.interval_days), "end": words.moment(active.end)}
+                ) % {"made_with": words.days(active.interval_days), "end": words.moment(active.not_after)}
             elif after.interval_days < before.interval_days:
                 yield _(
                     "The shorter interval also holds for the pair that is active now; it stays valid until %(end)s."
-                ) % {"end": words.moment(active.end)}
+                ) % {"end": words.moment(active.not_after)}
         yield from self._next_generation()
         if "overlap_days" in self.changed and after.overlap_days == 0:
             yield _(

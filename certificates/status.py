@@ -21,7 +21,7 @@ from certificates.pki.describe import BasicFields, basic_fields
 from certificates.pki.lifetime import DueBecause
 from certificates.reconciling import readiness
 from certificates.situation import Situation
-from certificates.warnings import warnings
+from certificates.warnings import warnings, worst_first
 from pbxcerts.system import clock_words
 from pbxcerts.system.clock import Clock, ClockState, ClockVerdict
 from pbxcerts.system.events import Notice
@@ -160,7 +160,8 @@ class Status:
 
     @cached_property
     def warnings(self) -> list[Notice]:
-        return warnings(self.situation, observe(self.situation, self.heartbeat, ready=self.readiness))
+        of_certificates = warnings(self.situation, observe(self.situation, self.heartbeat, ready=self.readiness))
+        return worst_first([*of_certificates, *terminals().warnings(self.situation)])
 
     @property
     def zone(self) -> str:
@@ -188,6 +189,11 @@ class Status:
         """The pair whose certificates are downloaded."""
         pair = downloads.handed_out(self.situation)
         return self.pending if pair is self.situation.pending and pair is not None else self.active
+
+    @property
+    def bundle(self) -> list[PairStatus]:
+        """The pairs whose root certificates are in the trust bundle."""
+        return [PairStatus(pair, self.situation, self.heartbeat) for pair in self.situation.in_bundle]
 
     @property
     def download_menu(self) -> list[tuple[str, Promise]]:

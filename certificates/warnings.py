@@ -5,7 +5,7 @@ The ids are stable: `status --json` and whoever reads it rely on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -125,6 +125,14 @@ HANDOVER_WAITS = Kind(
     _("The handover to generation %(number)s waits until %(deadline)s; terminals not yet confirmed: %(missing)s."),
     cleared=_("The handover is over."),
 )
+HANDOVER_WAITS_ALONE = Kind(
+    "handover_waits_alone",
+    Severity.NORMAL,
+    _(
+        "The handover to generation %(number)s waits until %(deadline)s: no terminal is known that could confirm it earlier."
+    ),
+    cleared=_("The handover is over, or a terminal is known that can confirm it."),
+)
 DEADLINE_NEAR = Kind(
     "deadline_near",
     Severity.SERIOUS,
@@ -228,8 +236,12 @@ class Observations:
 
 def warnings(situation: Situation, seen: Observations) -> list[Notice]:
     """All that is true, the worst first."""
+    return worst_first(_all(situation, seen))
+
+
+def worst_first(notices: Iterable[Notice]) -> list[Notice]:
     order = [Severity.CRITICAL, Severity.SERIOUS, Severity.NORMAL]
-    return sorted(_all(situation, seen), key=lambda warning: order.index(warning.severity))
+    return sorted(notices, key=lambda notice: order.index(notice.severity))
 
 
 def clock_warnings(clock: Clock) -> Iterator[Notice]:
@@ -307,12 +319,14 @@ def _active_warnings(situation: Situation, active: Generation) -> Iterator[Notic
     assert active.end is not None  # noqa: S101 - the constraint a_pair_has_its_times
     clock, number = situation.clock, str(active.number)
     if situation.has_ended(active):
-        yield Notice(PAIR_ENDED, subject=number, params={"end": active.end.isoformat()})
+        yield Notice(PAIR_ENDED, subject=number, params={"end": active.not_after.isoformat()})
     missed = situation.missed
     overdue = missed is not None or situation.failures > 0
     step = lifetime.ends_in_step(now=clock.best, end=active.end, overlap_made_with=active.overlap, overdue=overdue)
     if step is not None:
-        yield Notice(PAIR_ENDS, subject=number, step=str(step), params={"end": active.end.isoformat(), "days": step})
+        yield Notice(
+            PAIR_ENDS, subject=number, step=str(step), params={"end": active.not_after.isoformat(), "days": step}
+        )
     if situation.settings.interval_days > active.interval_days:
         yield Notice(INTERVAL_LENGTHENED, subject=number, params={"made_with": active.interval_days})
     if active.withdrawn_at is not None:
@@ -336,13 +350,15 @@ def _handover_warnings(
     situation: Situation, pending: Generation, active: Generation, readiness: Readiness
 ) -> Iterator[Notice]:
     number, clock = str(pending.number), situation.clock
-    names = ", ".join(missing.name or missing.number for missing in readiness.missing[:NAMED_AT_MOST])
     if pending.state == Generation.State.HELD:
         deadline = pending.deadline.isoformat() if pending.deadline else ""
         if pending.held_because == Generation.Held.SWITCH_FAILED:
             yield Notice(PAIR_HELD, subject=number, params={"number": pending.number, "active": active.number})
         else:
             yield Notice(PAIR_ROLLED_BACK, subject=number, params={"number": pending.number, "deadline": deadline})
+    elif pending.deadline is not None and not readiness.counting:
+        params = {"number": pending.number, "deadline": pending.deadline.isoformat()}
+        yield Notice(HANDOVER_WAITS_ALONE, subject=number, params=params)
     elif pending.deadline is not None:
         yield Notice(
             HANDOVER_WAITS,
@@ -350,7 +366,7 @@ def _handover_warnings(
             params={
                 "number": pending.number,
                 "deadline": pending.deadline.isoformat(),
-                "missing": f"{readiness.missing_count} ({names})" if names else "0",
+                "missing": f"{readiness.missing_count} ({_names(readiness, 5)})" if readiness.missing else "0",
             },
         )
     if pending.deadline is None:
@@ -363,8 +379,14 @@ def _handover_warnings(
                 DEADLINE_NEAR,
                 subject=number,
                 step=str(min(reached)),
-                params={"deadline": pending.deadline.isoformat(), "names": names},
+                params={"deadline": pending.deadline.isoformat(), "names": _names(readiness, NAMED_AT_MOST)},
             )
     if left <= timedelta(0) and readiness.holds_deadline:
         day = clock.best.astimezone(situation.general.zone).date().isoformat()
         yield Notice(DEADLINE_HELD, subject=number, step=day)
+
+
+def _names(readiness: Readiness, at_most: int) -> str:
+    """Of the first who are missing."""
+    named = [str(missing) for missing in readiness.missing[:at_most]]
+    return ", ".join([*named, "…"] if readiness.missing_count > len(named) else named)

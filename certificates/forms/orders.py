@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from certificates.outlook import GenerationOutlook
 from pbxcerts.system.clock import ClockVerdict
 from pbxcerts.system.form_layout import ColumnForm
+from pbxcerts.system.forms.entries import SeenField
 from pbxcerts.system.reauthentication import Reauthentication
 
 
@@ -54,14 +55,14 @@ class DeadlineForm(ColumnForm, forms.Form):
 class GenerateForm(Reauthentication, ColumnForm, forms.Form):
     """`newest` is the number of the newest attempt that was on the screen: what came after it was not seen.
 
-    The password is asked for where a pair in service would be replaced at once. Where there is no choice of how, or no
-    doubt about the clock, the field is not there.
+    The password is asked for where a pair in service would be replaced at once. Where there is no choice of how, no telephone
+    to restart, or no doubt about the clock, the field is not there.
     """
 
     AT_ONCE = "at_once"
     HANDOVER = "handover"
 
-    newest = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
+    newest = SeenField()
     how = forms.ChoiceField(
         label=_("Switch the communication server"),
         choices=[(HANDOVER, _("with handover: terminals first, server last")), (AT_ONCE, _("at once"))],
@@ -88,6 +89,8 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
         self.seen = newest
         if outlook.only_at_once:
             del self.fields["how"]
+        if not outlook.may_restart_now:
+            del self.fields["restart_now"]
         if outlook.clock_verdict is ClockVerdict.DO:
             del self.fields["confirm_clock"]
         if outlook.interrupts_service:

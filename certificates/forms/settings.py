@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from certificates.models import Counts, KeyTypes, Settings
 from pbxcerts.system.form_layout import ParameterForm, Parameters
-from pbxcerts.system.forms.entries import SwitchField
+from pbxcerts.system.forms.entries import SeenField, SwitchField
 from pbxcerts.system.reauthentication import Reauthentication
 
 
@@ -32,7 +32,7 @@ class SettingsForm(ParameterForm, forms.Form):
     Numbers and the time are plain text fields, so that what was typed is still there when it is refused.
     """
 
-    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
+    version = SeenField()
     interval_days = forms.IntegerField(
         label=_label("interval_days"),
         min_value=1,

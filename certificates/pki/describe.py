@@ -35,7 +35,7 @@ class ExtensionDescription:
 
 @dataclass(frozen=True)
 class BasicFields:
-    """The fields of RFC 5280 section 4.1. Names are RFC 4514 text; `end` is the first instant of no validity."""
+    """The fields of RFC 5280 section 4.1. Names are for reading; `end` is the first instant of no validity."""
 
     subject: str
     issuer: str
@@ -71,8 +71,8 @@ def basic_fields(certificate: x509.Certificate) -> BasicFields:
     """What every certificate has."""
     signature_hash = certificate.signature_hash_algorithm
     return BasicFields(
-        subject=certificate.subject.rfc4514_string(),
-        issuer=certificate.issuer.rfc4514_string(),
+        subject=_readable(certificate.subject),
+        issuer=_readable(certificate.issuer),
         serial=serial_hex(certificate),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
@@ -82,6 +82,15 @@ def basic_fields(certificate: x509.Certificate) -> BasicFields:
         sha256=sha256_fingerprint(certificate),
         sha1=sha1_fingerprint(certificate),
     )
+
+
+def _readable(name: x509.Name) -> str:
+    """The most specific attribute first, as in RFC 4514, but without its escapes, which hide umlauts and commas."""
+    return ", ".join(f"{attribute.rfc4514_attribute_name} = {_value(attribute)}" for attribute in reversed(list(name)))
+
+
+def _value(attribute: x509.NameAttribute[str | bytes]) -> str:
+    return attribute.value if isinstance(attribute.value, str) else _hex(attribute.value)
 
 
 def describe(certificate: x509.Certificate) -> tuple[ExtensionDescription, ...]:

@@ -47,7 +47,7 @@ def generate(request: HttpRequest) -> HttpResponse:
                 by=person(request).get_username(),
                 reason=form.cleaned_data["reason"],
                 at_once=form.at_once,
-                restart_now=form.cleaned_data["restart_now"],
+                restart_now=form.cleaned_data.get("restart_now"),
                 without_clock=form.without_clock,
             )
         except Refused as refusal:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from django.db import transaction
+
 from pbxcerts.system import ntp
 from pbxcerts.system.clock import Anchor, Clock, ClockState, Instant, Measurement, judge, next_anchor
 from pbxcerts.system.models import ClockCheck, General, Heartbeat
@@ -65,7 +67,6 @@ def check_clock(
     check = _ask_servers(general.ntp_servers, ask, read) if general.ntp_enabled and general.ntp_servers else None
     heartbeat = heartbeat or Heartbeat.load()
     if check is not None:
-        check.save()
         heartbeat.last_check = check
 
     instant = read()
@@ -73,7 +74,10 @@ def check_clock(
     anchor = next_anchor(instant, clock, _anchor(heartbeat))
     heartbeat.wall, heartbeat.boottime = anchor.wall, anchor.boottime
     heartbeat.boot_id, heartbeat.offset = anchor.boot_id, anchor.offset
-    heartbeat.save(update_fields=["last_check", "wall", "boottime", "boot_id", "offset"])
+    with transaction.atomic():
+        if check is not None:
+            check.save()
+        heartbeat.save(update_fields=["last_check", "wall", "boottime", "boot_id", "offset"])
     return check
 
 
