@@ -98,10 +98,10 @@ def of_pair(pair: Generation, kind: Kind, form: Format, *, site_name: str) -> Fi
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ẞ": "Ss"})
 
 
-def _site(site_name: str) -> str:
-    """A site's name as part of a file name: ASCII, German letters as Germans write them without a German keyboard."""
-    composed = unicodedata.normalize("NFC", site_name)
-    return slugify(composed.translate(_GERMAN)) or "pbxcerts"
+def file_name_part(name: str, *, default: str) -> str:
+    """A name that a person gave, as part of a file name: ASCII, German letters as they are written where these are missing."""
+    composed = unicodedata.normalize("NFC", name)
+    return slugify(composed.translate(_GERMAN)) or default
 
 
 def _file(site_name: str, number: int, kind: Kind, form: Format, certificates: list[x509.Certificate]) -> File:
@@ -116,7 +116,7 @@ def _file(site_name: str, number: int, kind: Kind, form: Format, certificates: l
             content = formats.pkcs7_pem(certificates)
     is_chain = form is Format.PEM and kind is Kind.CHAIN
     return File(
-        name=f"{_site(site_name)}-{number:04d}-{kind}.{form}",
+        name=f"{file_name_part(site_name, default='pbxcerts')}-{number:04d}-{kind}.{form}",
         content=content,
         media_type=_CHAIN_IN_PEM if is_chain else _MEDIA_TYPES[form],
     )

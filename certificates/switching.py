@@ -20,7 +20,7 @@ from certificates import states
 from certificates.models import Generation, Switch
 from certificates.pki import handover_times
 from certificates.presented import Presented, look_at_all
-from certificates.publishing import Store
+from certificates.publishing import Publication, Store
 from certificates.reload import ReloadError, reload_server
 from certificates.situation import Situation
 from pbxcerts.system import events
@@ -66,6 +66,8 @@ class Server:
 
     def reload(self) -> str:
         """Returns why it failed, "" where it did not."""
+        if not self.reload_command:
+            return ""
         try:
             reload_server(self.reload_command, timeout=self.reload_timeout)
         except ReloadError as error:
@@ -88,12 +90,14 @@ def carry_out(switch: Switch, situation: Situation, server: Server) -> Outcome:
         return situation.clock.best + timedelta(seconds=time.monotonic() - began)
 
     if switch.switched_at is None:
-        if refusal := _refusal(switch, situation):
+        publication = situation.publication()
+        if refusal := _refusal(switch, situation, publication):
             return _finish(switch, Outcome.REFUSED, now(), reload_failure=refusal)
         # Everything but the links is on the disk before the database changes its mind.
-        server.store.publish(situation.publication())
+        server.store.publish(publication)
         switch.before = {a: seen.sha256 for a, seen in look_at_all(situation.general.tls_addresses).items()}
-        server.alive()
+        if switch.before:
+            server.alive()
         _commit(switch, situation)
         situation = Situation.load(situation.clock, settings=situation.settings)
     server.store.publish(situation.publication())
@@ -113,13 +117,13 @@ def carry_out(switch: Switch, situation: Situation, server: Server) -> Outcome:
     return _finish(switch, Outcome.STAYS, now())
 
 
-def _refusal(switch: Switch, situation: Situation) -> str:
+def _refusal(switch: Switch, situation: Situation, publication: Publication) -> str:
     """Why an ordered switch can't be carried out any more; "" where it can."""
     to = situation.generation(switch.to_id)
     active = situation.active.number if situation.active else None
     if to is None or to.host_key is None or not situation.is_valid(to):
         return "not valid now"
-    if to.number in situation.publication().lost:
+    if to.number in publication.lost:
         return "key lost"
     if switch.why == Why.REPEAT:
         return "" if to == situation.active else "no longer active"
@@ -174,14 +178,17 @@ def _look(switch: Switch, server: Server) -> tuple[dict[str, Presented], bool]:
 
     Where the reload command failed, at least one address has to show it.
     """
-    addresses, has_to = list(switch.before), _has_to_show(switch)
+    addresses = list(switch.before)
+    if not addresses:
+        return {}, not switch.reload_failure
+    has_to = _has_to_show(switch)
     new = switch.to.host_sha256
     until = time.monotonic() + server.look_for
     while True:
         seen = look_at_all(addresses)
         shows_new = {address for address, presented in seen.items() if presented.sha256 == new}
         proved = shows_new.issuperset(has_to) and (not switch.reload_failure or bool(shows_new))
-        if proved or not addresses or time.monotonic() >= until:
+        if proved or time.monotonic() >= until:
             return seen, proved
         server.alive()
         time.sleep(server.look_every)

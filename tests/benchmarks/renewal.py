@@ -35,6 +35,7 @@ from tests.support.peers import require_program
 
 NAME, ADDRESS = "pbx.example.org", "192.0.2.10"
 YEAR = timedelta(days=365)
+LINKS = ("trust.pem", "next", "current")
 OPENSSL_KEY = {"rsa2048": "-newkey rsa:2048", "p256": "-newkey ec -pkeyopt ec_paramgen_curve:P-256"}
 
 # A process of its own: in this one it would share the interpreter's lock with what is measured.
@@ -81,11 +82,13 @@ class Product:
 
 
 class WatchedStore(Store):
-    """Remembers when the last publication was done."""
+    """Remembers when the publication was done that let the links show what they show now."""
 
     def publish(self, wanted: Publication) -> None:
+        before = [self.target(name) for name in LINKS]
         super().publish(wanted)
-        self.published = Moment.now()
+        if before != [self.target(name) for name in LINKS]:
+            self.published = Moment.now()
 
 
 def renew(state: str) -> Moment:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from certificates import lifecycle
+from certificates import lifecycle, making
 from certificates.lifecycle import StateRefused
 from certificates.models import Generation, Switch, Transition
 from certificates.pki.errors import PairError
@@ -15,7 +15,7 @@ def break_making(monkeypatch):
         raise PairError("no")
 
     # Nothing that an administrator can enter makes the pure core fail, so its failure is put in its place.
-    monkeypatch.setattr(lifecycle, "make_pair", refuse)
+    monkeypatch.setattr(making, "make_pair", refuse)
 
 
 def test_the_active_pair_stays_served_until_a_new_one_is(running):

@@ -15,7 +15,7 @@ from django_q.models import OrmQ, Task
 from django_q.signing import SignedPackage
 from django_q.tasks import async_task
 
-from certificates import host_keys, lifecycle
+from certificates import host_keys, making
 from certificates.models import Generation
 from certificates.pki import authority
 from certificates.pki.keys import SecretPem
@@ -178,7 +178,7 @@ def test_an_unforeseen_failure_logs_no_key(running, made_keys, caplog, monkeypat
         raise RuntimeError(f"cannot verify {pair}")
 
     # A defect that drops the whole pair into the log is what this is about.
-    monkeypatch.setattr(lifecycle, "verify_pair", refuse)
+    monkeypatch.setattr(making, "verify_pair", refuse)
     assert running.generate().state == "failed"
     assert "cannot verify" in caplog.text
     for key in chain.from_iterable(made_keys):

@@ -172,7 +172,13 @@ CASES = [
     (warnings.INTERVAL_LENGTHENED, "scene", setting(interval_days=400), setting(interval_days=365)),
     (warnings.PAIR_ENDS, "scene", at(END - 14 * DAY), generate),
     (warnings.PAIR_ENDED, "scene", at(END), generate),
-    (warnings.HANDOVER_WAITS, "handing_over", None, lambda scene: scene.world.activate()),
+    (
+        warnings.HANDOVER_WAITS,
+        "handing_over",
+        seeing(readiness=Readiness(counting=2)),
+        lambda scene: scene.world.activate(),
+    ),
+    (warnings.HANDOVER_WAITS_ALONE, "handing_over", None, seeing(readiness=Readiness(counting=2))),
     (
         warnings.DEADLINE_NEAR,
         "handing_over",
@@ -269,7 +275,7 @@ def test_a_normal_renewal_says_nothing_about_the_end(scene):
     scene.world.at(DEADLINE).beat()
     scene.tell()
     assert not scene.messages(warnings.PAIR_ENDS).exists()
-    assert set(EventMessage.objects.values_list("kind", flat=True)) == {"handover_waits"}
+    assert set(EventMessage.objects.values_list("kind", flat=True)) == {"handover_waits_alone"}
 
 
 def test_the_end_is_said_below_half_of_the_overlap_in_steps(handing_over):
@@ -295,7 +301,7 @@ def test_a_failure_that_was_made_up_for_makes_no_renewal_overdue(scene):
     make_nothing(scene.world.at(NIGHT))
     scene.world.after(MINUTE).beat()
     assert scene.world.states == {1: "active", 2: "failed", 3: "prepared"}
-    assert scene.ids == ["handover_waits"]
+    assert scene.ids == ["handover_waits_alone"]
 
 
 def test_who_is_missing_is_named_7_3_and_1_days_before_the_deadline(handing_over):
@@ -305,18 +311,25 @@ def test_who_is_missing_is_named_7_3_and_1_days_before_the_deadline(handing_over
         handing_over.tell()
     assert steps(handing_over, warnings.DEADLINE_NEAR) == ["7", "3", "1"]
     for message in handing_over.messages(warnings.DEADLINE_NEAR):
-        assert "reception, gate" in events.text_of(message)
+        assert "100 reception, 101 gate." in events.text_of(message)
 
 
 def test_the_waiting_handover_says_for_whom_and_until_when(handing_over):
     handing_over.see(readiness=WAITING)
     (notice,) = [notice for notice in handing_over.true if notice.id == "handover_waits"]
-    assert "reception, gate" in notice.text
+    assert "2 (100 reception, 101 gate)" in notice.text
     assert "16" in notice.text
     handing_over.see(readiness=Readiness(counting=500, missing=missing(*[f"desk {n}" for n in range(500)])))
     (notice,) = [notice for notice in handing_over.true if notice.id == "handover_waits"]
     assert "500" in notice.text
-    assert "desk 499" not in notice.text
+    assert "desk 4, …" in notice.text
+    assert "desk 5" not in notice.text
+
+
+def test_two_terminals_of_the_same_name_are_told_apart_by_their_numbers(handing_over):
+    handing_over.see(readiness=Readiness(counting=3, missing=missing("gate", "gate", "")))
+    (notice,) = [notice for notice in handing_over.true if notice.id == "handover_waits"]
+    assert "3 (100 gate, 101 gate, 102)" in notice.text
 
 
 def test_a_deadline_that_is_held_is_said_each_day(handing_over):

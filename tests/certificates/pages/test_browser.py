@@ -70,7 +70,7 @@ def test_one_click_downloads_the_published_file(page, world):
             page.get_by_role("link", name=link, exact=True).click()
 
         assert download.value.path().read_bytes() == world.published(published).read_bytes()
-        assert download.value.suggested_filename.startswith("zurich-sud-0001-")
+        assert download.value.suggested_filename.startswith("zuerich-sued-0001-")
 
 
 def test_the_password_is_asked_for_where_it_is_needed(page, world):

@@ -40,6 +40,25 @@ def test_during_a_handover_it_is_the_prepared_pair_and_the_page_says_so(handing_
     assert "generation 2, which is prepared" in text(viewer_client.get("/certificates/"))
 
 
+def test_during_a_handover_the_fingerprint_of_every_root_in_the_bundle_stands_beside_it(
+    handing_over, viewer_client, text
+):
+    page = text(viewer_client.get("/certificates/"))
+
+    prepared, active = handing_over.pending.root, handing_over.active.root
+    assert (
+        f"SHA-256, root certificate of generation 2 (prepared) {formats.sha256_fingerprint(prepared)}"
+        f" SHA-256, root certificate of generation 1 (active) {formats.sha256_fingerprint(active)}"
+    ) in page
+
+
+def test_of_a_single_root_no_generation_is_named(running, viewer_client, text):
+    page = text(viewer_client.get("/certificates/"))
+
+    assert f"SHA-256, root certificate {formats.sha256_fingerprint(running.active.root)}" in page
+    assert "root certificate of generation" not in page
+
+
 def test_a_held_pair_is_not_given_out(switched, viewer_client, text):
     switched.roll_back()
 
@@ -71,14 +90,21 @@ def test_the_chain_as_pkcs7_holds_host_and_root(running, viewer_client):
 def test_a_file_names_site_generation_and_kind(running, viewer_client, kind, form):
     response = viewer_client.get(url(kind, form))
 
-    assert response.headers["Content-Disposition"] == f'attachment; filename="zurich-sud-0001-{kind}.{form}"'
+    assert response.headers["Content-Disposition"] == f'attachment; filename="zuerich-sued-0001-{kind}.{form}"'
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize(
     ("site", "expected"),
-    [("", "pbxcerts"), ("東京", "pbxcerts"), ('a"\r\nX: y/../b', "a-x-yb")],
-    ids=["none", "no latin letter", "dangerous"],
+    [
+        ("", "pbxcerts"),
+        ("東京", "pbxcerts"),
+        ('a"\r\nX: y/../b', "a-x-yb"),
+        ("Büro Ä", "buero-ae"),
+        ("Bu\u0308ro", "buero"),
+        ("Große Straße, Genève", "grosse-strasse-geneve"),
+    ],
+    ids=["none", "no latin letter", "dangerous", "umlauts", "decomposed umlaut", "other letters"],
 )
 def test_any_site_name_gives_a_harmless_file_name(running, viewer_client, site, expected):
     General.objects.update(site_name=site)

@@ -43,6 +43,36 @@ def test_the_first_pair_is_generated_at_once_and_needs_no_password(world, operat
     assert world.states == {1: "active"}
 
 
+def test_restarting_telephones_now_is_offered_where_there_are_any_that_restart(
+    running, terminals, operator_client, text
+):
+    assert "Restart telephones now" in text(operator_client.get(GENERATE))
+
+
+@pytest.mark.parametrize("known", ["certificates.handover.NoTerminals", "tests.support.telephones.TenTelephones"])
+def test_restarting_telephones_now_is_not_offered_with_the_first_pair(world, settings, operator_client, text, known):
+    settings.TERMINALS = known
+
+    assert "Restart telephones now" not in text(operator_client.get(GENERATE))
+    assert operator_client.post(GENERATE, form(restart_now="on")).status_code == 302
+    assert not world.generation(1).restart_now
+
+
+def test_restarting_telephones_now_is_not_offered_where_none_restarts(running, operator_client, text):
+    assert "Restart telephones now" not in text(operator_client.get(GENERATE))
+
+
+@pytest.mark.parametrize("newest", [None, "", "abc", "-1"])
+def test_a_form_that_is_not_ours_is_told_and_can_be_sent_again(world, operator_client, text, newest):
+    sent = {name: value for name, value in form(newest=newest, reason="start").items() if value is not None}
+    page = operator_client.post(GENERATE, sent)
+
+    assert "does not come from this page" in text(page)
+    assert 'name="newest" value="0"' in page.content.decode()
+    assert "start</textarea>" in page.content.decode()
+    assert not Generation.objects.exists()
+
+
 def test_a_get_generates_nothing(world, operator_client):
     operator_client.get(GENERATE)
 

@@ -27,6 +27,16 @@ def stored():
     return row.interval_days, f"{row.generation_time:%H:%M}", row.overlap_days, row.handover_counts, row.key_type
 
 
+def test_a_form_that_is_not_ours_is_told_and_changes_nothing(running, administrator_client, text):
+    for version in ("", "abc", "-1"):
+        page = administrator_client.post(OVERVIEW, typed(version=version, overlap_days="20"))
+
+        assert "does not come from this page" in text(page)
+        assert 'name="version" value="0"' in page.content.decode()
+        assert 'value="20"' in page.content.decode()
+    assert stored() == BEFORE
+
+
 BEFORE = (365, "02:00", 30, "all", "p256")
 
 
