@@ -10,11 +10,13 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from certificates.handover import Disturbance, Forecast, Missing, Readiness
 from certificates.models import Counts
 from certificates.situation import Situation
+from pbxcerts.system.events import Notice
 from terminals import words
 from terminals.drivers.base import Method
 from terminals.models import Installation, Rollout, Terminal
 from terminals.progress import preview
-from terminals.rollout import AUTOMATIC
+from terminals.rollout import AUTOMATIC, in_force
+from terminals.warnings import warnings
 from terminals.waves import State
 
 NAMED_AT_MOST = 20
@@ -78,6 +80,9 @@ class KnownTerminals:
     def forecast(self, situation: Situation) -> Forecast:
         expected = preview(situation)
         return Forecast(restarts_at=expected.restarts_at, ends_at=expected.ends_at, gap=expected.gap)
+
+    def warnings(self, situation: Situation) -> list[Notice]:
+        return warnings(situation, in_force(situation))
 
 
 def _named(missing: QuerySet[Terminal], root_sha256: str) -> tuple[Missing, ...]:

@@ -18,7 +18,7 @@ from terminals.models import Installation, Rollout, Terminal
 from terminals.rollout import survey
 from terminals.waves import State, Wave
 
-NAMED_AT_MOST = 20
+NAMED_AT_MOST = 5
 REMINDER_STEPS = (14, 7, 3, 1)
 
 ROLLOUT_STOPPED = Kind(
@@ -138,7 +138,7 @@ def _notice(
 def _names(rows: QuerySet[Installation]) -> str:
     """The first of them by their numbers."""
     found = rows.order_by("terminal__number").values_list("terminal__number", "terminal__name")
-    return ", ".join(f"{number} {name}".strip() for number, name in found[:NAMED_AT_MOST])
+    return _first([f"{number} {name}".strip() for number, name in found[: NAMED_AT_MOST + 1]])
 
 
 def _shared_addresses() -> str:
@@ -150,4 +150,9 @@ def _shared_addresses() -> str:
         .annotate(count=Count("pk"))
         .filter(count__gt=1)
     )
-    return ", ".join(f"{address} ({count})" for address, count in shared[:NAMED_AT_MOST])
+    return _first([f"{address} ({count})" for address, count in shared[: NAMED_AT_MOST + 1]])
+
+
+def _first(names: list[str]) -> str:
+    """Of one more than are shown: whether there are more."""
+    return ", ".join([*names[:NAMED_AT_MOST], "…"] if len(names) > NAMED_AT_MOST else names)

@@ -284,5 +284,5 @@ def test_two_years_of_the_heartbeat_with_its_own_clock_and_messages(db, key_file
     assert 8 <= Generation.objects.count() <= 11
     assert set(Switch.objects.values_list("why", flat=True)) == {"at_once", "deadline"}
     kinds = set(EventMessage.objects.values_list("kind", flat=True))
-    assert "handover_waits" in kinds
+    assert "handover_waits_alone" in kinds
     assert not kinds & {"pair_ended", "publish_failed", "files_differ", "generation_failed", "switch_unproved"}

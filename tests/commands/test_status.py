@@ -8,7 +8,9 @@ from django.utils import timezone
 from certificates.handover import Missing, Readiness
 from certificates.models import Generation
 from pbxcerts.system.commands import aligned
+from pbxcerts.system.events import Notice
 from pbxcerts.system.models import Heartbeat
+from terminals.warnings import MANUAL_LEFT
 
 
 class OneIsMissing:
@@ -19,6 +21,9 @@ class OneIsMissing:
 
     def disturbance(self, **_asked):
         raise AssertionError("status asks nobody what a generation would disturb")
+
+    def warnings(self, _situation):
+        return [Notice(MANUAL_LEFT, params={"number": 2, "count": 1, "names": "17 Reception"})]
 
 
 @pytest.fixture
@@ -89,7 +94,7 @@ def test_a_handover_says_until_when_and_who_is_missing(prepared, one_is_missing)
         "missing": [{"number": "17", "name": "Reception", "why": "is switched off"}],
     }
     assert value["next_generation"] == {"at": None, "why": "handover"}
-    assert ids(value) == {"handover_waits"}
+    assert ids(value) == {"handover_waits", "manual_left"}
 
 
 def test_files_that_differ_do_not_match(active):

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from certificates.handover import Disturbance, Forecast, Missing, Readiness
+from pbxcerts.system.events import Notice
 
 
 class TenTelephones:
@@ -17,3 +18,6 @@ class TenTelephones:
     def forecast(self, situation: object) -> Forecast:
         at = datetime(2030, 1, 31, 1, tzinfo=UTC)
         return Forecast(restarts_at=at, ends_at=at + timedelta(minutes=12), gap=1)
+
+    def warnings(self, situation: object) -> list[Notice]:
+        return []

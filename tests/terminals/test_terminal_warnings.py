@@ -63,6 +63,17 @@ def test_absent_ones(fleet, said, renew):
     assert said() == set()
 
 
+def test_of_many_the_first_are_named(fleet, said, renew, delivery):
+    delivery(waves=False)
+    for phone in fleet.equipped(7):
+        phone.answer = Reaction.ABSENT
+    renew()
+    [text] = said("terminals_absent")
+    assert "7 (100 desk 100, 101 desk 101, 102 desk 102, 103 desk 103, 104 desk 104, …)" in text
+    Terminal.objects.filter(number__in=["105", "106"]).delete()
+    assert "5 (100 desk 100, 101 desk 101, 102 desk 102, 103 desk 103, 104 desk 104)" in said("terminals_absent")[0]
+
+
 def test_manual_ones_left_with_a_reminder_as_the_day_comes_near(fleet, world, said, renew):
     [desk] = fleet.add(of=fleet.type("Yealink", Methods.SIP_STANDARD))
     renew()

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 
 from terminals import rollout
-from terminals.models import Installation, Rollout
+from terminals.models import Installation, Rollout, Terminal
 from tests.support.generations import HOUR, MINUTE
 
 PAGE = "/terminals/rollout/"
@@ -45,6 +45,28 @@ def test_it_shows_each_method_and_wave(mixed, put, viewer_client, text):
     assert "SIP standard terminal 0 of 3" in page
     assert "First ones open now 0 / 1" in page
     assert "1 downloaded" in page
+
+
+def test_the_page_of_the_certificates_says_what_is_true_of_the_terminals_the_worst_first(
+    mixed, put, viewer_client, text
+):
+    put("mitel_sip", 3, state="failed", failure="refused")
+    Rollout.objects.filter(generation=2).update(state="stopped")
+
+    page = text(viewer_client.get("/certificates/"))
+
+    stopped, failed, left = (
+        page.index(words)
+        for words in (
+            "The rollout of generation 2 has stopped: too many terminals have failed (3: ",
+            "Terminals that did not take generation 2: 3 (",
+            "Terminals to be given generation 2 by hand: 3 (",
+        )
+    )
+    assert stopped < failed < left
+    assert "has stopped" in text(viewer_client.get("/certificates/status/"))
+    Terminal.objects.all().delete()
+    assert "Terminals that did not take" not in text(viewer_client.get("/certificates/"))
 
 
 def test_each_bar_has_a_name_and_its_numbers(mixed, viewer_client):

@@ -6,12 +6,13 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from certificates import words
+from certificates.handover import terminals
 from certificates.models import Generation
 from certificates.observing import observe
 from certificates.situation import store
 from certificates.status import Status
 from certificates.status_value import status_value
-from certificates.warnings import Observations, warnings
+from certificates.warnings import Observations, warnings, worst_first
 from pbxcerts import process_warnings
 from pbxcerts.system.commands import OperatorCommand, Report, aligned, local
 from pbxcerts.system.events import Notice
@@ -29,7 +30,8 @@ class Command(OperatorCommand):
     def act(self, general: General, options: dict[str, Any]) -> Report:
         status = Status.load()
         seen = observe(status.situation, status.heartbeat, ready=status.readiness)
-        true_now = [*process_warnings.warnings(), *warnings(status.situation, seen)]
+        of_terminals = terminals().warnings(status.situation)
+        true_now = [*process_warnings.warnings(), *worst_first([*warnings(status.situation, seen), *of_terminals])]
         generations = list(Generation.objects.defer("root_pem", "host_pem", "host_key"))
         served = store().current
         value = status_value(status.situation, seen, generations=generations, warnings=true_now, served=served)
