@@ -7,9 +7,9 @@ from datetime import datetime
 from functools import cached_property
 
 from django.db.models import Count, Q, QuerySet
-from django.utils.text import slugify
 from django.utils.translation import get_language
 
+from certificates.downloads import file_name_part
 from certificates.models import Generation
 from certificates.situation import Situation
 from terminals.models import Installation, Methods, Rollout, Terminal, TerminalType
@@ -117,5 +117,5 @@ def guide(type_: TerminalType) -> str:
 
 def file_name(situation: Situation, type_: TerminalType, file: TrustFile) -> str:
     """`zuerich-sued-yealink-8-7.3fb1c2d4.pem`: a name of its own for each version."""
-    site = slugify(situation.general.site_name) or "pbxcerts"
-    return f"{site}-{slugify(type_.name) or 'terminal'}-{file.version}.{file.format.value}"
+    site = file_name_part(situation.general.site_name, default="pbxcerts")
+    return f"{site}-{file_name_part(type_.name, default='terminal')}-{file.version}.{file.format.value}"

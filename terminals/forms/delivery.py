@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from certificates.pki.errors import IdentityCode, IdentityError
 from certificates.pki.identity import parse_dns_name
 from pbxcerts.system.form_layout import ParameterForm, Parameters
-from pbxcerts.system.forms.entries import SwitchField, address, dns_name
+from pbxcerts.system.forms.entries import SeenField, SwitchField, address, dns_name
 from terminals.models import DeliverySettings, Transports
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class DeliveryForm(ParameterForm, forms.Form):
     Numbers are plain text fields, so that what was typed is still there when it is refused. The password is never shown.
     """
 
-    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
+    version = SeenField()
     proxy_host = HostField(
         label=_label("proxy_host"),
         required=False,

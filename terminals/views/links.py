@@ -143,7 +143,7 @@ def link(request: HttpRequest, situation: Situation, opened: Opened) -> HttpResp
         "form": form,
         "file": opened.file,
         "fingerprints": [formats.sha256_fingerprint(pair.root) for pair in pairs],
-        "until": opened.link.generation.end,
+        "until": opened.link.generation.not_after,
     }
     return render(request, "terminals/link.html", context)
 

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from certificates.pki.describe import ExtensionItem, basic_fields, describe
@@ -111,7 +112,7 @@ def test_an_extension_without_words_is_shown_by_number_and_bytes(value, der):
 
 def test_the_basic_fields_are_those_of_the_certificate():
     fields = basic_fields(PAIR.host)
-    assert fields.subject == "CN=pbx.example.com,O=Site"
+    assert fields.subject == "CN = pbx.example.com, O = Site"
     assert fields.issuer == basic_fields(PAIR.root).subject
     assert fields.not_before == NOW - timedelta(hours=24)
     assert fields.end == NOW + timedelta(days=395) == fields.not_after + timedelta(seconds=1)
@@ -125,3 +126,18 @@ def test_the_basic_fields_are_those_of_the_certificate():
 )
 def test_the_key_is_named_with_its_size(key_type, shown):
     assert basic_fields(a_pair(key_type=key_type).host).key == shown
+
+
+def test_a_name_is_shown_as_it_was_entered_without_escapes():
+    site = "Zürich, Süd + Ost"
+    assert basic_fields(a_pair(organisation=site).host).subject == f"CN = pbx.example.com, O = {site}"
+
+
+def test_an_attribute_of_another_kind_is_shown_by_number_and_a_value_without_text_in_hex():
+    name = x509.Name(
+        [
+            x509.NameAttribute(x509.ObjectIdentifier("2.5.4.45"), b"\x05\xab", _ASN1Type.BitString),
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, "root"),
+        ]
+    )
+    assert basic_fields(remade(PAIR, root_name=name).root).subject == "CN = root, 2.5.4.45 = 05:AB"

@@ -170,6 +170,18 @@ def test_the_second_of_two_administrators_is_told_and_overwrites_nothing(adminis
     assert (general.site_name, general.system_id) == ("South", "2")
 
 
+@pytest.mark.parametrize("version", ["", "abc", "-1"])
+def test_a_form_that_is_not_ours_is_told_and_changes_nothing(administrator_client, general, version):
+    html = administrator_client.post(URL, typed(site_name="North", version=version)).content.decode()
+    assert "does not come from this page" in html
+    assert 'value="North"' in html
+    general.refresh_from_db()
+    assert (general.site_name, general.version) == ("", 0)
+
+    version = re.search(r'name="version" value="(\d+)"', html).group(1)
+    assert administrator_client.post(URL, typed(site_name="North", version=version)).status_code == 302
+
+
 def test_a_form_posted_twice_does_no_harm(administrator_client, general):
     data = typed(site_name="North")
     answers = [administrator_client.post(URL, data).status_code for _ in range(2)]

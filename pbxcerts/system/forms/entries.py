@@ -43,6 +43,31 @@ NTP_ERRORS: "dict[str, LazyText]" = {
 }
 
 
+class SeenField(forms.IntegerField):
+    """The state that was on the screen when a form was made, as a number that only grows. Hidden; the form's page sets it.
+
+    What a page of ours can't have sent is told, and the form made anew holds the number of now.
+    """
+
+    widget = forms.HiddenInput
+    _NOT_OURS = _(
+        "What was sent does not come from this page as it was shown: the mark of its state is missing or wrong. Nothing has"
+        " been done; what you entered is still in the fields. Look at it and send it once more."
+    )
+
+    def __init__(self) -> None:
+        super().__init__(
+            min_value=0, error_messages=dict.fromkeys(["required", "invalid", "min_value"], self._NOT_OURS)
+        )
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        try:
+            self.clean(data)
+        except ValidationError:
+            return initial
+        return data
+
+
 def dns_name(text: str) -> str:
     """A name as certificates hold it. Raises ValidationError."""
     try:

@@ -17,6 +17,7 @@ from pbxcerts.system.form_layout import ParameterForm, Parameters
 from pbxcerts.system.forms.entries import (
     DnsNameField,
     ListField,
+    SeenField,
     SwitchField,
     address,
     dns_name,
@@ -46,7 +47,7 @@ def time_zones() -> list[tuple[str, str | Promise | list[tuple[str, str]]]]:
 class GeneralForm(ParameterForm, forms.Form):
     """`general` is the row as it is. The field `version` says which state of it was on the screen."""
 
-    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
+    version = SeenField()
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         choices=time_zones,

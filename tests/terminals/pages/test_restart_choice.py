@@ -79,9 +79,11 @@ def test_those_that_need_no_restart_do_not_wait_for_the_window_either_way(fleet,
     assert fleet.notified(agents) == 2
 
 
-def test_it_is_ticked_beforehand_where_the_active_pair_has_ended_and_not_where_it_carries_calls(world, operator_client):
+def test_it_is_ticked_beforehand_where_the_active_pair_has_ended_and_not_where_it_carries_calls(
+    fleet, desks, operator_client
+):
     assert not is_ticked(operator_client.get(GENERATE))
 
-    Generation.objects.update(end=world.now - HOUR)
+    Generation.objects.update(end=fleet.world.now - HOUR)
 
     assert is_ticked(operator_client.get(GENERATE))

@@ -145,7 +145,7 @@ def test_the_download_is_what_the_type_wants(mixed, yealink, viewer_client):
         pair.root.serial_number for pair in Generation.objects.filter(number__in=[1, 2])
     }
     assert answer["Content-Type"] == "application/x-pem-file"
-    assert 'filename="zurich-sud-a-yealink-2-1.' in answer["Content-Disposition"]
+    assert 'filename="zuerich-sued-a-yealink-2-1.' in answer["Content-Disposition"]
     assert b"PRIVATE KEY" not in answer.content
 
 
