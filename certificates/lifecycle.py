@@ -95,12 +95,10 @@ def order_generation(
     )
     try:
         with transaction.atomic():
-            if Generation.objects.filter(state=State.MAKING).exists():
-                raise StateRefused(_("A generation is just being made. Wait until it is done."))
             generation.number = (Generation.objects.aggregate(last=Max("number"))["last"] or 0) + 1
             states.begin(generation)
     except IntegrityError:
-        raise StateRefused(_("Somebody else has just started a generation. Wait until it is done.")) from None
+        raise StateRefused(_("A generation is just being made. Wait until it is done.")) from None
     return generation
 
 

@@ -177,6 +177,7 @@ class Generation(models.Model):
                 condition=~Q(state__in=["failed", "discarded", "withdrawn"]),
                 name="one_attempt_per_slot",
             ),
+            models.UniqueConstraint(fields=["state"], condition=Q(state="making"), name="at_most_one_is_being_made"),
             models.UniqueConstraint(fields=["state"], condition=Q(state="active"), name="at_most_one_active"),
             models.UniqueConstraint(
                 models.Case(models.When(state__in=["prepared", "held"], then=models.Value(1))),
