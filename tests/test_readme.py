@@ -1,17 +1,35 @@
-"""The README says what is true: its commands, its variables, its layout."""
+"""The README says what is true: its commands, its variables, its layout, its recipe."""
 
+import itertools
 import re
+import shlex
+import subprocess
+import sys
+from argparse import BooleanOptionalAction, _SubParsersAction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
+
+from tests.support.product import free_port
+from tests.support.running import MANAGE, Tree
+from tests.support.telephony import kamailio
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+APPS = {"pbxcerts.system", "certificates", "terminals"}
+# Django's own, which we extend; what starts the product has a section of its own.
+ELSEWHERE = {"migrate", "up"}
 
 
-def blocks_under(heading: str) -> list[str]:
-    section = README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    return re.findall(r"```\w*\n(.*?)\n```", section, flags=re.DOTALL)
+def section(heading, level="##"):
+    return README.split(f"\n{level} {heading}\n", 1)[1].split(f"\n{level} ", 1)[0]
+
+
+def blocks_under(heading, level="##"):
+    return re.findall(r"```\w*\n(.*?)\n```", section(heading, level), flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("heading", ["Run", "Test"])
@@ -28,15 +46,191 @@ def test_ci_runs_the_test_command_of_the_readme():
 def test_the_table_of_variables_holds_what_the_code_reads():
     read = set()
     for path in [*(ROOT / "pbxcerts").rglob("*.py"), *(ROOT / "certificates").rglob("*.py")]:
-        for name, has_file in re.findall(
-            r"\benv\.(?:text|words|flag|number|address|path|optional_path|command|database|broker|(secret))\(\s*\"(\w+)\"",
+        found = re.findall(
+            r"\benv\.(?:text|words|flag|number|address|path|optional_path|command|database|broker)\(\s*\"(\w+)\"",
             path.read_text(),
-        ):
-            name, has_file = has_file, name
-            read.add(f"PBXCERTS_{name}")
-            if has_file:
-                read.add(f"PBXCERTS_{name}_FILE")
+        )
+        read |= {f"PBXCERTS_{name}" for name in found}
     documented = set(re.findall(r"^\| `(PBXCERTS_\w+)`", README, flags=re.MULTILINE))
 
     assert read
     assert documented == read
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------
+
+PLACEHOLDERS = {
+    "NAME=VALUE ...": "interval_days=90",
+    "TEXT": "reason",
+    "TIME": "2030-01-31T02:00",
+    "NUMBER": "101",
+    "N": "7",
+    "FILE": "file",
+}
+
+
+def usages():
+    """The first column of the table of commands."""
+    rows = re.findall(r"^\| (`.*?`) \|", section("Commands"), flags=re.MULTILINE)
+    return [usage for row in rows for usage in re.findall(r"`([^`]+)`", row)]
+
+
+def examples(usage):
+    """Argument lists as this usage allows them: everything that is optional given, each of several choices once."""
+    usage = usage.replace("NAME=VALUE ...", PLACEHOLDERS["NAME=VALUE ..."])
+    alternatives = []
+    for word in re.sub(r"\[(?!no-)|(?<!no-)\]", "", usage).split():
+        if word.startswith("{"):
+            alternatives.append(word.strip("{}").split(","))
+        elif "[no-]" in word:
+            alternatives.append([word.replace("[no-]", ""), word.replace("[no-]", "no-")])
+        else:
+            alternatives.append([PLACEHOLDERS.get(word, word)])
+    return [list(words) for words in itertools.product(*alternatives)]
+
+
+def parser_of(command):
+    return load_command_class(get_commands()[command], command).create_parser("manage.py", command)
+
+
+def offered(parser):
+    """Every option and every choice of an argument that is ours."""
+    common = {action.dest for action in BaseCommand().create_parser("", "")._actions} | {"as_json", "json_behind"}
+    found = set()
+    for action in parser._actions:
+        if action.dest in common:
+            continue
+        if isinstance(action, _SubParsersAction):
+            found |= set(action.choices).union(*map(offered, action.choices.values()))
+        else:
+            options = action.option_strings if isinstance(action, BooleanOptionalAction) else action.option_strings[:1]
+            found |= {*options, *(action.choices or ())}
+    return found
+
+
+@pytest.mark.parametrize(
+    "arguments", [example for usage in usages() for example in examples(usage)], ids=lambda words: " ".join(words)
+)
+def test_what_the_table_of_commands_says_can_be_typed(arguments):
+    command, *rest = arguments
+
+    assert parser_of(command).parse_args(rest)
+
+
+def test_the_table_of_commands_holds_every_command_with_all_that_it_takes():
+    documented = {}
+    for usage in usages():
+        for command, *rest in examples(usage):
+            documented.setdefault(command, set()).update(rest)
+    ours = {name for name, app in get_commands().items() if app in APPS} - ELSEWHERE
+
+    assert documented.keys() == ours
+    missing = {command: offered(parser_of(command)) - words for command, words in documented.items()}
+    assert {command: words for command, words in missing.items() if words} == {}
+
+
+def test_every_option_of_up_stands_where_it_is_started():
+    documented = set(re.findall(r"`(--[a-z-]+)", section("Run").partition("Options:")[2]))
+
+    assert offered(parser_of("up")) <= documented
+
+
+# -- the layout --------------------------------------------------------------------------------------------------------
+
+
+def documented_layout():
+    """Pattern of each path under DATA and STORE: the names in it, or what it points to, or None."""
+    (block,) = blocks_under("On disk")
+    layout = {}
+    for line in block.splitlines():
+        path, words = line.split(maxsplit=1)
+        if path.endswith("/"):
+            layout[path.rstrip("/")] = set(words.partition(":")[0].split())
+        elif words.startswith("-> "):
+            layout[path] = words.removeprefix("-> ").partition(":")[0]
+        else:
+            layout[path] = None
+    return layout
+
+
+def as_documented(name):
+    """A number of a generation and a hash as the README writes them."""
+    return re.sub(r"[0-9a-f]{16}", "3fb1c2…", re.sub(r"\b000\d\b", "0007", name))
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A real installation that runs, with an active and a prepared pair."""
+    with Tree(tmp_path_factory.mktemp("readme")) as tree:
+        tree.start("--bind-https", f"127.0.0.1:{free_port()}", program=MANAGE)
+        for arguments in (
+            ["settings", "fqdn=pbx.example.com", "key_type=p256"],
+            ["regenerate", "--without-clock"],
+            ["regenerate", "--without-clock"],
+        ):
+            subprocess.run([sys.executable, MANAGE, *arguments], env=tree.environment, check=True, capture_output=True)
+        while not (tree.data / "run" / "https").exists():
+            assert tree.still_runs()
+        yield tree
+
+
+def test_the_layout_is_what_an_installation_leaves(installed):
+    store = installed.data / "store"
+    found = {}
+    for root, base in (("DATA", installed.data), ("STORE", store)):
+        for place in base.rglob("*"):
+            if place.name.startswith(".") or place.name.endswith(("-wal", "-shm")):
+                continue
+            if root == "DATA" and (place == store or store in place.parents):
+                continue
+            name = as_documented(f"{root}/{place.relative_to(base)}")
+            if place.is_symlink():
+                found[name] = as_documented(str(place.readlink()))
+            elif place.is_dir():
+                found[name] = {each.name for each in place.iterdir()}
+            else:
+                found.setdefault(name)
+    documented = documented_layout()
+    # What stands in a directory that lists its files is there already; the rest of a directory is told line by line.
+    listed = {f"{path}/{name}" for path, names in documented.items() if isinstance(names, set) for name in names}
+    above = {str(parent) for path in documented for parent in Path(path).parents}
+    assert {path: what for path, what in found.items() if path not in listed | above} == _with_pointers(documented)
+
+
+def _with_pointers(documented):
+    """Both links to a generation point to one whose number is written alike here."""
+    return {path: "generations/0007" if what == "generations/0008" else what for path, what in documented.items()}
+
+
+def test_nobody_else_can_read_what_is_for_the_owner_alone(installed):
+    store = installed.data / "store"
+    private = [installed.data, *(place for place in installed.data.rglob("*") if store not in place.parents)]
+
+    assert [str(place) for place in private if place.lstat().st_mode & 0o077 and not place.is_symlink()] == []
+
+
+# -- the recipe --------------------------------------------------------------------------------------------------------
+
+
+def test_the_recipe_for_kamailio_is_what_the_calls_of_the_tests_go_through():
+    tls, configuration = blocks_under("Kamailio", "###")
+    in_tests = kamailio.tls_section("default", SimpleNamespace(path="STORE"))
+    tested = kamailio.CONFIGURATION.read_text()
+    for ours, theirs in (
+        ("@DIRECTORY@/tls.cfg", "/etc/kamailio/tls.cfg"),
+        ("unix:@DIRECTORY@/ctl", "unix:/run/kamailio/kamailio_ctl"),
+        ("@GROUP@", "kamailio"),
+    ):
+        tested = tested.replace(ours, theirs)
+
+    assert tls.splitlines() == in_tests.splitlines()
+    lines = [line for line in configuration.splitlines() if not line.startswith("listen=tls:")]
+    assert len(lines) == len(configuration.splitlines()) - 1
+    assert set(lines) <= set(tested.splitlines())
+
+
+def test_the_reload_command_of_the_recipe_is_that_of_the_tests():
+    (command,) = re.findall(r"PBXCERTS_RELOAD_COMMAND=\"(.*?)\"", section("Kamailio", "###"))
+    socket = re.search(r'modparam\("ctl", "binrpc", "([^"]+)"\)', section("Kamailio", "###"))[1]
+
+    assert shlex.split(command) == kamailio.reload(socket)

@@ -22,9 +22,7 @@ class Kamailio(Program):
         self.ports = {store: free_port() for store in stores}
         self.socket = f"unix:{self.directory}/ctl"
         # Whoever is in the server's group may have it reload.
-        self.reload_command = debian13.command(
-            *("kamcmd", "-s", self.socket, "tls.reload"), user="nobody", group=self.group
-        )
+        self.reload_command = debian13.command(*reload(self.socket), user="nobody", group=self.group)
 
     def __enter__(self):
         listeners = "".join(f"listen=tls:127.0.0.1:{port}\n" for port in self.ports.values())
@@ -33,7 +31,7 @@ class Kamailio(Program):
             route = "#!define WITH_ACCOUNT\n" + route.replace("@PASSWORD@", self.account_password)
         (self.directory / "kamailio.cfg").write_text(listeners + route)
         sections = {"default": self.stores[0], **{f"127.0.0.1:{port}": store for store, port in self.ports.items()}}
-        (self.directory / "tls.cfg").write_text("".join(_section(*section) for section in sections.items()))
+        (self.directory / "tls.cfg").write_text("".join(tls_section(*section) for section in sections.items()))
         # In megabytes; below 5 that are free Kamailio lets operations of TLS fail, and each reload and each call takes some.
         shared_memory = "128"
         self.run(
@@ -63,7 +61,12 @@ class Kamailio(Program):
         return port
 
 
-def _section(address, store):
+def reload(socket):
+    """The arguments of the reload command."""
+    return ["kamcmd", "-s", socket, "tls.reload"]
+
+
+def tls_section(address, store):
     return (
         f"[server:{address}]\n"
         "method = TLSv1.2+\n"
