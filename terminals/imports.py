@@ -116,7 +116,8 @@ def plan_of(rows: Sequence[Row]) -> Plan:
     stored = _stored()
     plan = Plan(basis=_basis(stored, types))
     names = {one.pk: one.name for one in types}
-    form = RowForm(types={one.name.lower(): one for one in types})
+    # By the names that the file of an export has, or that the pages show.
+    form = RowForm(types={name.lower(): one for one in types for name in (str(one), one.name)})
     rows_of_number: dict[str, int] = {}
     for row in rows:
         number = row.cells.get("number", "").strip()

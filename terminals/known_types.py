@@ -219,7 +219,7 @@ Neustart: des Programms; die Datei wird beim Start gelesen.""",
         "source": "baresip: docs/examples/config",
     },
     {
-        # Sorted by name it stands where its first letter puts it; its name says what it is for.
+        # The same word as `terminals.models.OTHER`.
         "name": "Other",
         "wants": "root",
         "trust_format": "pem",

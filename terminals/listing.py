@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from django.db.models import F, Q, QuerySet
@@ -18,6 +19,7 @@ from terminals.drivers.base import Reaction
 from terminals.drivers.mitel_configuration import mac_of
 from terminals.models import Installation, Terminal, TerminalType
 from terminals.rollout import target_of
+from terminals.waves import IN_FLIGHT
 
 DISABLED = "disabled"
 NOT_YET = "not_yet"
@@ -73,6 +75,13 @@ class Line:
     @property
     def state_label(self) -> str:
         return str(dict(STATES)[self.state])
+
+    @property
+    def next_attempt(self) -> datetime | None:
+        """When it is asked next; None where nothing says so."""
+        if self.delivery is None or not self.terminal.enabled or self.delivery.state in IN_FLIGHT:
+            return None
+        return self.delivery.next_at
 
     @property
     def failure(self) -> str:
@@ -139,6 +148,11 @@ class Chapter:
     """What became of one generation on one terminal."""
 
     installation: Installation
+
+    @property
+    def in_flight(self) -> bool:
+        """It was asked, and is given up where nothing comes of it; any other is asked at the time that is set."""
+        return self.installation.state in IN_FLIGHT
 
     @property
     def failure(self) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from certificates.models import Generation
 from terminals.waves import State, Wave
@@ -89,6 +90,10 @@ class DeliverySettings(models.Model):
         return cls.objects.get_or_create(singleton=True)[0]
 
 
+OTHER = "Other"
+"""The one type among those of a new installation that is called by a word and not by a product."""
+
+
 class TerminalType(models.Model):
     """A kind of telephone, all of it data that an administrator can change (DESIGN 3.7)."""
 
@@ -118,7 +123,8 @@ class TerminalType(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        """Its name; that of the catch-all in the reader's language, as long as nobody has given it another one."""
+        return pgettext("terminal type", "Other") if self.name == OTHER else self.name
 
 
 def new_path_secret() -> str:

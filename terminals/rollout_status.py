@@ -16,7 +16,7 @@ from pbxcerts.system.events import Notice
 from terminals import warnings, waves, words
 from terminals.models import Installation, Methods, Rollout, TerminalType
 from terminals.progress import Preview, Progress, Row, preview, progress
-from terminals.rollout import RESTARTING, target_of
+from terminals.rollout import RESTARTING, concerned, target_of
 from terminals.waves import State, Wave
 
 NAMED_AT_MOST = 20
@@ -119,6 +119,16 @@ class RolloutStatus:
         target = target_of(situation)
         current = next((one for one in rollouts if target is not None and one.generation_id == target.number), None)
         return cls(situation, rollouts, progress(situation, current) if current else None)
+
+    @property
+    def target(self) -> Generation | None:
+        """The generation that terminals are to get; None where there is none."""
+        return target_of(self.situation)
+
+    @property
+    def begins_soon(self) -> bool:
+        """There is somebody to get it, and the heartbeat has not taken it up yet."""
+        return self.target is not None and concerned(self.target).exists()
 
     @property
     def rollout(self) -> Rollout | None:
@@ -256,7 +266,9 @@ class RolloutStatus:
             }
         if progress.in_flight:
             text = _("Terminals that are being asked, restart or fetch: %(count)s.") % {"count": progress.in_flight}
-            return " ".join([text, *self._open_waves])
+            if not self._open_waves:
+                return text
+            return f"{text} {_('Their turn: %(waves)s.') % {'waves': ', '.join(self._open_waves)}}"
         if self.is_held_up:
             return _("Nobody is asked.")
         if progress.next_at is not None:
@@ -270,7 +282,7 @@ class RolloutStatus:
     @property
     def _open_waves(self) -> list[str]:
         return [
-            _("%(method)s: %(wave)s.") % {"method": method.label, "wave": wave.label}
+            f"{method.label} ({wave.label})"
             for method in self.methods
             for wave in method.waves
             if wave.row.is_open and not method.by_hand

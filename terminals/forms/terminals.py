@@ -32,7 +32,7 @@ class Filter(forms.Form):
 
     def __init__(self, data: Any, *, types: list[TerminalType]) -> None:
         super().__init__(data)
-        names = [(str(one.pk), one.name) for one in types]
+        names = [(str(one.pk), str(one)) for one in types]
         self.fields["type"].choices = [("", _("All")), *names]  # type: ignore[attr-defined]
         self.fields["type"].widget.attrs["class"] = "form-select"
         self.fields["state"].widget.attrs["class"] = "form-select"

@@ -18,7 +18,7 @@ class Filter(forms.Form):
 
     def __init__(self, data: Any, *, types: list[TerminalType]) -> None:
         super().__init__(data)
-        choices = [("", _("All")), *((str(one.pk), one.name) for one in types)]
+        choices = [("", _("All")), *((str(one.pk), str(one)) for one in types)]
         self.fields["type"] = forms.ChoiceField(label=_("Type"), required=False, choices=choices)
         self.fields["type"].widget.attrs["class"] = "form-select"
         self.fields["text"].widget.attrs["class"] = "form-control"

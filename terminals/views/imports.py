@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -15,10 +17,11 @@ from pbxcerts.system.access import needs, person
 from pbxcerts.system.models import Role
 from terminals import csv_files, imports
 from terminals.forms.imports import ApplyForm, UploadForm
-from terminals.imports import Overtaken
+from terminals.imports import Entry, Overtaken, Plan
+from terminals.models import TerminalType
 from terminals.views.terminals import shows_then_acts
 
-SHOWN = 100
+SHOWN = 20
 """Of each kind in a preview: who has more to correct corrects them in the file and looks again."""
 
 
@@ -72,15 +75,56 @@ def preview(request: HttpRequest) -> HttpResponse:
         imports.give_up(user)
         messages.success(request, said(plan))
         return redirect("terminals:terminals")
+    tables = [_refused(plan), _changed(plan), _added(plan)]
     context = {
         "plan": plan,
         "form": ApplyForm(initial={"basis": plan.basis}),
-        "added": plan.added[:SHOWN],
-        "changed": plan.changed[:SHOWN],
-        "refused": plan.refused[:SHOWN],
+        "tables": [table for table in tables if table.rows],
         "shown": SHOWN,
     }
     return render(request, "terminals/import_preview.html", context)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The first rows of a kind in a preview; `all` is how many there are."""
+
+    id: str
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    all: int
+
+    @property
+    def labelled_rows(self) -> list[list[tuple[str, str]]]:
+        """The cells of each row, with the heads of their columns."""
+        return [list(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def _refused(plan: Plan) -> Table:
+    columns = [_("Row"), _("Number"), _("Column"), _("Reason")]
+    rows = [[str(one.row), one.number, one.column, str(one.reason)] for one in plan.refused[:SHOWN]]
+    return Table("refused", _("Refused"), columns, rows, len(plan.refused))
+
+
+def _changed(plan: Plan) -> Table:
+    columns = [_("Row"), _("Number"), _("Name"), _("Changed columns")]
+    rows = [[*_named(one), ", ".join(one.changed)] for one in plan.changed[:SHOWN]]
+    return Table("changed", _("Changed"), columns, rows, len(plan.changed))
+
+
+def _added(plan: Plan) -> Table:
+    columns = [_("Row"), _("Number"), _("Name"), _("Type"), _("MAC"), _("Address")]
+    types = {one.pk: str(one) for one in TerminalType.objects.only("name")}
+    rows = [
+        [*_named(one), types[one.values["type"]], one.values["mac"] or "", one.values["address"]]
+        for one in plan.added[:SHOWN]
+    ]
+    return Table("added", _("Added"), columns, rows, len(plan.added))
+
+
+def _named(entry: Entry) -> list[str]:
+    return [str(entry.row), entry.number, entry.values["name"]]
 
 
 @needs(Role.OPERATE)
@@ -98,7 +142,7 @@ def export(_request: HttpRequest) -> HttpResponse:
     return HttpResponse(content, content_type="text/csv; charset=utf-8", headers=headers)
 
 
-def said(plan: imports.Plan) -> str:
+def said(plan: Plan) -> str:
     """What an import has done, in one sentence."""
     added = ngettext("%(count)s terminal added", "%(count)s terminals added", len(plan.added)) % {
         "count": len(plan.added)

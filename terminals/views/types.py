@@ -39,14 +39,14 @@ def add(request: HttpRequest) -> HttpResponse:
 @shows_then_acts
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(TerminalType, pk=pk)
-    return _edited(request, found, found.name)
+    return _edited(request, found, str(found))
 
 
 def _edited(request: HttpRequest, found: TerminalType, heading: str) -> HttpResponse:
     form = TypeForm(request.POST if request.method == "POST" else None, instance=found)
     if request.method == "POST" and form.is_valid():
         saved: TerminalType = form.save()
-        messages.success(request, _("The terminal type “%(name)s” has been saved.") % {"name": saved.name})
+        messages.success(request, _("The terminal type “%(name)s” has been saved.") % {"name": saved})
         return redirect("terminals:types:type", saved.pk)
     return render(request, "terminals/type_form.html", {"form": form, "heading": heading, "type": found})
 
@@ -61,9 +61,9 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         except ProtectedError:
             messages.error(
                 request,
-                _("There are terminals of the type “%(name)s”: give them another one first.") % {"name": found.name},
+                _("There are terminals of the type “%(name)s”: give them another one first.") % {"name": found},
             )
             return redirect("terminals:types:type", pk)
-        messages.success(request, _("The terminal type “%(name)s” has been deleted.") % {"name": found.name})
+        messages.success(request, _("The terminal type “%(name)s” has been deleted.") % {"name": found})
         return redirect("terminals:types:types")
     return render(request, "terminals/type_delete.html", {"type": found})

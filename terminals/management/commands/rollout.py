@@ -238,7 +238,7 @@ def _sections(status: RolloutStatus, found: Progress) -> Iterator[str]:
             (
                 (
                     str(one.installation.terminal),
-                    one.type.name,
+                    str(one.type),
                     one.reason or _("next attempt %(at)s") % {"at": local(one.installation.next_at)},
                 )
                 for one in troubled

@@ -129,7 +129,7 @@ def _columns(line: Line) -> tuple[str, ...]:
     cells = (
         one.number,
         one.name,
-        line.type.name,
+        str(line.type),
         one.mac,
         one.address,
         line.state_label,

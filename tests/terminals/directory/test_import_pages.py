@@ -57,12 +57,18 @@ def test_what_is_refused_is_named_with_row_and_column_and_nothing_can_be_importe
     assert numbers() == []
 
 
-def test_of_many_the_first_hundred_are_shown(operator_client, text):
+def test_of_many_the_first_twenty_are_shown(operator_client, text):
     page = text(upload(operator_client, "number,type\n" + "".join(f"{n},Snom\n" for n in range(1000, 1150))))
 
-    assert "The first 100 of 150." in page
-    assert "1099" in page
-    assert "1100" not in page
+    assert "The first 20 of 150." in page
+    assert "1019 – Snom" in page
+    assert "1020" not in page
+
+
+def test_what_is_done_with_the_file_stands_before_its_rows(operator_client):
+    page = upload(operator_client, "number,type\n101,Snom\n").content.decode()
+
+    assert page.index("Import all") < page.index("101")
 
 
 def test_reasons_are_in_the_language_of_the_reader(operator_client):

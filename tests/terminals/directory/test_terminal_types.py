@@ -1,6 +1,7 @@
 """Terminal types: rows that an administrator changes."""
 
 import pytest
+from django.utils import translation
 
 from terminals.models import Terminal, TerminalType
 
@@ -95,3 +96,14 @@ def test_one_that_is_not_used_is_deleted(administrator_client, types):
     administrator_client.post(f"{TYPES}{types['Yealink'].pk}/delete/")
 
     assert not TerminalType.objects.filter(name="Yealink").exists()
+
+
+def test_the_one_that_is_called_by_a_word_is_called_so_in_the_readers_language(operator_client):
+    other = TerminalType.objects.get(name="Other")
+    operator_client.cookies["django_language"] = "de"
+    with translation.override("de"):
+        word = str(other)
+    assert word in operator_client.get("/terminals/types/").content.decode()
+    other.name = "Fax"
+    with translation.override("de"):
+        assert str(other) == "Fax"

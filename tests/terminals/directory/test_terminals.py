@@ -248,6 +248,26 @@ def test_it_is_deleted_after_a_question(fleet, operator_client, text):
     assert not Installation.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("state", "in_list", "in_story"),
+    [
+        ("absent", "next attempt", "next attempt"),
+        ("waiting", "next attempt", "next attempt"),
+        ("heard", "", "given up, if nothing has come by then"),
+    ],
+)
+def test_the_time_of_one_that_was_asked_is_no_next_attempt(fleet, viewer_client, text, state, in_list, in_story):
+    [phone] = fleet.add()
+    again = fleet.world.now + timedelta(minutes=45)
+    Installation.objects.create(generation_id=1, terminal=phone.terminal, state=state, asked_at=again, next_at=again)
+    at = date_format(timezone.localtime(again, ZURICH), "SHORT_DATETIME_FORMAT")
+
+    listed_on, told_on = text(viewer_client.get(LIST)), text(viewer_client.get(f"/terminals/{phone.terminal.pk}/"))
+
+    assert (f"next attempt {at}" in listed_on) == bool(in_list)
+    assert f"{at} {in_story}" in told_on
+
+
 # -- the page of one ---------------------------------------------------------------------------------------------------
 
 

@@ -32,6 +32,20 @@ def test_before_a_rollout_begins_it_says_what_a_generation_would_mean(fleet, yea
     assert "Need a hand 2" in page
 
 
+def test_where_nobody_is_there_it_does_not_promise_a_rollout(fleet, viewer_client, text):
+    nobody = "There is no terminal that could be given the certificates."
+    soon = "The rollout begins with the next heartbeat"
+    page = text(viewer_client.get(PAGE))
+    assert nobody in page
+    assert soon not in page
+
+    fleet.add(1)
+
+    page = text(viewer_client.get(PAGE))
+    assert nobody not in page
+    assert soon in page
+
+
 def test_it_shows_each_method_and_wave(mixed, put, viewer_client, text):
     put("ip_system", 2, state="confirmed", confirmed_at=mixed.world.now)
     put("sip_standard", 1, state="downloaded")
@@ -95,7 +109,8 @@ def test_it_says_how_many_are_under_way(mixed, put, viewer_client, text):
 
     page = text(viewer_client.get(PAGE))
 
-    assert "Terminals that are being asked, restart or fetch: 3." in page
+    turn = "Their turn: IP system phone (first ones), Mitel SIP phone (first ones)."
+    assert f"Terminals that are being asked, restart or fetch: 3. {turn}" in page
     assert "3 under way" in page
 
 
@@ -238,7 +253,7 @@ def test_what_is_over_offers_no_pause_and_no_activation(mixed, operator_client, 
     page = text(operator_client.get(PAGE))
 
     assert "Every terminal has the certificates of generation 2, or was skipped." in page
-    assert "presents generation 2 already" in page
+    assert "is switched to generation 2" in page
     assert "Pause" not in page
     assert "Activate now" not in page
 
