@@ -6,11 +6,13 @@ minute. Both may be interrupted anywhere and repeated: what was claimed is not c
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from django.db import OperationalError
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from certificates.models import Generation, Switch
@@ -18,11 +20,13 @@ from certificates.situation import Situation
 from terminals import installations, waves
 from terminals.batches import insert_missing
 from terminals.drivers.registry import drivers
-from terminals.installations import Answered, Ask
+from terminals.installations import Answered, Ask, ClaimLost
 from terminals.models import DeliverySettings, Installation, Rollout, Terminal
 from terminals.waves import Group, Limits, Newcomer, Sizes, State, Wave
 
 Running = Rollout.State
+
+logger = logging.getLogger(__name__)
 
 # A heartbeat comes every minute, and the longest answer takes 32 s (RFC 3261 timer F) after the last claim.
 CLAIMS_FOR = timedelta(seconds=22)
@@ -251,6 +255,7 @@ def run(
     delivery = DeliverySettings.load()
     start = situation.clock.best
     asked: dict[int, Ask] = {}
+    came: list[Answered] = []
     pause = SHORTEST_PAUSE
     until: timedelta | None = None
     while True:
@@ -259,16 +264,23 @@ def run(
             hurried = others_wait()
             if hurried or stopwatch.elapsed() >= CLAIMS_FOR:
                 until = stopwatch.elapsed() + (HURRIED_ANSWERS_FOR if hurried else ANSWERS_FOR)
-        asks, wait_for_more = _step(situation, rollout, delivery, now) if until is None else ([], False)
+        try:
+            asks, wait_for_more = _step(situation, rollout, delivery, now) if until is None else ([], False)
+        except (OperationalError, ClaimLost) as error:
+            # Nobody was claimed. Who was before is still waited for: an answer that is lost could cost a second restart.
+            logger.warning("nobody else of generation %s is asked in this round: %s", rollout.generation_id, error)
+            asks, wait_for_more = [], False
+            until = stopwatch.elapsed() + ANSWERS_FOR
         if asks:
             asked.update((ask.key, ask) for ask in asks)
             sender.ask(asks)
         pause = SHORTEST_PAUSE if asks else min(pause * 2, LONGEST_PAUSE)
         if asked:
-            answers = sender.answers(pause)
-            installations.record(answers, now=start + stopwatch.elapsed())
-            for answer in answers:
-                del asked[answer.ask.key]
+            came += sender.answers(pause)
+            if came and _are_recorded(came, now=start + stopwatch.elapsed()):
+                for answer in came:
+                    del asked[answer.ask.key]
+                came.clear()
                 pause = SHORTEST_PAUSE
             if until is not None and stopwatch.elapsed() >= until:
                 break
@@ -277,6 +289,16 @@ def run(
         else:
             break
     installations.interrupted(list(asked.values()), now=start + stopwatch.elapsed())
+
+
+def _are_recorded(answers: Sequence[Answered], *, now: datetime) -> bool:
+    """Where another process has locked the database they are kept, and recorded with those that come next."""
+    try:
+        installations.record(answers, now=now)
+    except OperationalError as error:
+        logger.warning("%d answers of terminals wait for the database: %s", len(answers), error)
+        return False
+    return True
 
 
 def _step(situation: Situation, rollout: Rollout, delivery: DeliverySettings, now: datetime) -> tuple[list[Ask], bool]:
