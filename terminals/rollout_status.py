@@ -266,7 +266,7 @@ class RolloutStatus:
             }
         if progress.in_flight:
             text = _("Terminals that are being asked, restart or fetch: %(count)s.") % {"count": progress.in_flight}
-            if not self._open_waves:
+            if self.is_held_up or not self._open_waves:
                 return text
             return f"{text} {_('Their turn: %(waves)s.') % {'waves': ', '.join(self._open_waves)}}"
         if self.is_held_up:

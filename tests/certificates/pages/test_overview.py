@@ -8,10 +8,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from certificates import lifecycle, states
+from certificates.handover import Missing, Readiness
 from certificates.models import Generation
 from certificates.pki import formats
 from pbxcerts.system.models import General, Heartbeat
 from tests.support.generations import DAY, HOUR
+from tests.support.telephones import TenTelephones
 
 OVERVIEW = "/certificates/"
 STATUS = "/certificates/status/"
@@ -100,9 +102,24 @@ def test_during_a_handover_it_shows_both_pairs_the_deadline_and_who_is_missing(
     assert "Generation 1 active" in page
     assert "Generation 2 prepared" in page
     assert "1 of 10 missing" in page
-    assert "Reception: has not answered" in page
+    assert "101 Reception: has not answered" in page
     assert "the next date is known when it is over" in page
     assert "new address" in page
+
+
+class TwelveGates(TenTelephones):
+    def readiness(self, **_asked):
+        return Readiness(counting=12, missing=tuple(Missing(str(n), "Gate", "is off") for n in range(101, 113)))
+
+
+def test_of_many_missing_the_first_are_named_and_told_apart(handing_over, settings, viewer_client, text):
+    settings.TERMINALS = f"{__name__}.TwelveGates"
+
+    page = text(viewer_client.get(OVERVIEW))
+
+    assert "12 of 12 missing 101 Gate: is off 102 Gate: is off" in page
+    assert "105 Gate: is off and 7 more" in page
+    assert "106 Gate: is off" not in page
 
 
 def test_a_held_pair_says_why_it_is_held(switched, viewer_client, text):

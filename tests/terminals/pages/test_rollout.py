@@ -114,6 +114,17 @@ def test_it_says_how_many_are_under_way(mixed, put, viewer_client, text):
     assert "3 under way" in page
 
 
+def test_while_it_is_held_up_nobodys_turn_has_come(mixed, put, viewer_client, text):
+    put("mitel_sip", 3, state="heard", next_at=mixed.world.now + 45 * MINUTE)
+    assert "open now" in text(viewer_client.get(PAGE))
+    Rollout.objects.filter(generation=2).update(state="paused")
+
+    page = text(viewer_client.get(PAGE))
+
+    assert "Terminals that are being asked, restart or fetch: 3. Next It goes on when a person continues." in page
+    assert "open now" not in page
+
+
 def test_a_failure_has_its_reason_and_a_hint(mixed, put, viewer_client, text):
     [failed] = put("mitel_sip", 1, state="failed", failure="refused", status_code=403, failed_at=mixed.world.now)
 
