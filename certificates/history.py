@@ -142,7 +142,7 @@ class Details:
     def clock_offset(self) -> str:
         """In seconds, with its sign."""
         offset = self.generation.clock_offset
-        return "" if offset is None else f"{offset.total_seconds():+.3f}"
+        return "" if offset is None else clock_words.signed_seconds(offset)
 
     @cached_property
     def host(self) -> Certificate | None:

@@ -1,5 +1,8 @@
 """The clock in words."""
 
+from datetime import timedelta
+
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -34,3 +37,11 @@ OUTCOMES: dict[str, Promise] = {
     Reason.LEAP: _("the server's own clock is not set"),
     Reason.DELAY: _("the answer took longer than 5 seconds, or the clock was set meanwhile"),
 }
+
+
+def signed_seconds(offset: timedelta) -> str:
+    """An offset in seconds with its sign, to the millisecond where it is short, as the reader's language writes numbers."""
+    value = offset.total_seconds()
+    digits = 3 if abs(value) < 60 else 0
+    sign = "\N{MINUS SIGN}" if round(value, digits) < 0 else "+"
+    return sign + number_format(abs(value), digits)

@@ -1,16 +1,14 @@
 from datetime import timedelta
 
 from django import template
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+
+from pbxcerts.system.clock_words import signed_seconds
 
 register = template.Library()
 
 
 @register.filter
 def seconds(span: timedelta) -> str:
-    """A span in seconds with its sign, to the millisecond where it is short: an offset of the clock."""
-    value = span.total_seconds()
-    digits = 3 if abs(value) < 60 else 0
-    sign = "\N{MINUS SIGN}" if round(value, digits) < 0 else "+"
-    return _("%(seconds)s s") % {"seconds": sign + number_format(abs(value), digits)}
+    """An offset of the clock in seconds."""
+    return _("%(seconds)s s") % {"seconds": signed_seconds(span)}

@@ -1,5 +1,6 @@
 """`check_clock`: ask the NTP servers now."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -37,7 +38,7 @@ def _row(check: ClockCheck, answer: dict[str, Any]) -> tuple[str, str, str]:
     if answer["offset_seconds"] is None:
         return answer["server"], _outcome(answer), ""
     offset = _("offset %(seconds)s s, stratum %(stratum)s") % {
-        "seconds": f"{answer['offset_seconds']:+.3f}",
+        "seconds": clock_words.signed_seconds(timedelta(seconds=answer["offset_seconds"])),
         "stratum": answer["stratum"],
     }
     return answer["server"], offset, _("(this one counts)") if answer["server"] == check.server else ""

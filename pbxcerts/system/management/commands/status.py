@@ -14,6 +14,7 @@ from certificates.status import Status
 from certificates.status_value import status_value
 from certificates.warnings import Observations, warnings, worst_first
 from pbxcerts import process_warnings
+from pbxcerts.system import clock_words
 from pbxcerts.system.commands import OperatorCommand, Report, aligned, local
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import General, Severity
@@ -79,7 +80,7 @@ def _clock(status: Status) -> str:
     if measurement is None:
         return status.clock_text
     return f"{status.clock_text} " + _("Offset %(seconds)s s, %(server)s, stratum %(stratum)s, checked on %(at)s.") % {
-        "seconds": f"{measurement.offset.total_seconds():+.3f}",
+        "seconds": clock_words.signed_seconds(measurement.offset),
         "server": measurement.server,
         "stratum": measurement.stratum,
         "at": local(measurement.checked_at),
