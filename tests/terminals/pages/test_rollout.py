@@ -57,7 +57,7 @@ def test_it_shows_each_method_and_wave(mixed, put, viewer_client, text):
     assert "IP system phone 2 of 6" in page
     assert "Mitel SIP phone 0 of 12" in page
     assert "SIP standard terminal 0 of 3" in page
-    assert "First ones open now 0 / 1" in page
+    assert "First ones 0 / 1 open now" in page
     assert "1 downloaded" in page
 
 
