@@ -30,6 +30,12 @@ def test_it_is_gone_as_soon_as_there_is_an_administrator(client, token):
     assert User.objects.count() == 1
 
 
+def test_password_managers_know_which_field_is_the_name(client, token):
+    fields = {tag.split('name="')[1].split('"')[0]: tag for tag in client.get(URL).content.decode().split("<input")[1:]}
+    assert 'autocomplete="username"' in fields["username"]
+    assert 'autocomplete="off"' in fields["token"]
+
+
 def test_it_opens_while_there_are_users_but_no_administrator(client, token, viewer):
     assert client.get(URL).status_code == 200
 

@@ -3,7 +3,13 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm, UserCreationForm
+from django.contrib.auth.forms import (
+    AuthenticationForm,
+    PasswordChangeForm,
+    SetPasswordForm,
+    UserCreationForm,
+    UsernameField,
+)
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts.system import setup_token
@@ -36,6 +42,8 @@ class SetupForm(ColumnForm, UserCreationForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ["username"]
+        # With what password managers go by.
+        field_classes = {"username": UsernameField}
 
     field_order = ["token", "username", "password1", "password2"]
 
