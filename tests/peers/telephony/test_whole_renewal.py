@@ -23,6 +23,15 @@ def office():
         yield office
 
 
+def assert_apart_is_within_a_restart(apart, telephone, restart):
+    """Calls counted apart are calls with this telephone, and each was under way during this restart of its own."""
+    went, back = restart
+    for pair, began, ended in apart:
+        assert telephone.number in pair
+        assert began < back
+        assert ended > went
+
+
 def test_a_renewal_with_handover_costs_no_call(office, tmp_path):
     site = Site(office, tmp_path)
     calls = site.calls
@@ -42,11 +51,13 @@ def test_a_renewal_with_handover_costs_no_call(office, tmp_path):
         calls.until(lambda: site.switch_outcome() == "verified", what="a look at the server")
     assert site.speech_goes_on()
     calls.everybody()
+    (once_asked,) = site.desk.restarted
     for telephone in (site.clara, site.desk, site.softphone):
         assert telephone.start_again().refusal() == ""
     calls.everybody()
 
     assert (calls.failed, calls.dropped) == ([], []), "\n".join([*calls.logs, site.server.log()])
+    assert_apart_is_within_a_restart(calls.apart, site.desk, once_asked)
     assert site.speech_goes_on()
     assert site.desk.asked == 1
     assert "127.0.0.1 asks for a round" in site.agent.log()

@@ -15,9 +15,9 @@ BETWEEN_CALLS = 0.1
 class Calls:
     """`telephones` by number call each other in turn; `talking` are two in a call that is to stay.
 
-    `made`, `failed` and `apart` are the pairs of numbers of the calls that were tried; `apart` those that failed while one of
-    the two restarted itself. `dropped`: when the call that was to stay was found to be over. `logs`: how the logs of the two
-    ended when a call had failed.
+    `made` and `failed` are the pairs of numbers of the calls that were tried. `apart` are those that failed while one of the two
+    restarted itself, each with when it began and ended by the monotonic clock. `dropped`: when the call that was to stay was
+    found to be over. `logs`: how the logs of the two ended when a call had failed.
     """
 
     telephones: dict
@@ -48,13 +48,18 @@ class Calls:
     def one(self):
         if not all(telephone.in_call() for telephone in self.talking):
             self.dropped.append(time.monotonic())
+        began = time.monotonic()
         pair = next(self._turns)
         caller, called = (self.telephones[number] for number in pair)
         before = [(one.is_restarting, one.restarts) for one in (caller, called)]
         arrived = self._connected(caller, called, pair[1])
         restarted = before != [(False, one.restarts) for one in (caller, called)]
-        (self.made if arrived else self.apart if restarted else self.failed).append(pair)
-        if not (arrived or restarted):
+        if arrived:
+            self.made.append(pair)
+        elif restarted:
+            self.apart.append((pair, began, time.monotonic()))
+        else:
+            self.failed.append(pair)
             self.logs += [f"{one} at {time.strftime('%T')}: {one.log()[-LAST_WORDS:]}" for one in (caller, called)]
         time.sleep(BETWEEN_CALLS)
 

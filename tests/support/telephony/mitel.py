@@ -7,6 +7,7 @@ fetched last and nothing else.
 import re
 import socket
 import threading
+import time
 from contextlib import suppress
 
 from terminals.sip.message import Framing
@@ -33,12 +34,14 @@ class MitelPhone:
     """`bootstrap` and `provisioning` are the ports of the terminals' listeners over HTTP, for the very first start, and HTTPS.
 
     `asked`: how often a NOTIFY made it restart. `starts`: for each start why it could not fetch, or register; empty where it could.
+    `restarted`: from when until when it was away for each restart, by the monotonic clock.
     """
 
     def __init__(self, office, number, *, mac, server, bootstrap, provisioning):
         self.number, self.mac = number, mac
         self.asked = 0
         self.starts = []
+        self.restarted = []
         self.trusts = None
         self.restarts = 0
         self.is_restarting = False
@@ -99,9 +102,11 @@ class MitelPhone:
         try:
             while not self._ending:
                 self._start()
+                if self.is_restarting:
+                    self.restarted.append((went, time.monotonic()))
                 self.is_restarting = False
                 self._listen()
-                self.is_restarting = True
+                self.is_restarting, went = True, time.monotonic()
                 self.restarts += 1
         finally:
             if self._connection:
