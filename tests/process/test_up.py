@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -213,6 +214,18 @@ def test_a_bad_value_in_the_environment_is_named_in_one_sentence(tree):
 
     assert code != 0
     assert "PBXCERTS_PLAIN_HTTP" in sentence
+
+
+def test_where_the_caller_ignores_ctrl_c_it_goes_on_and_ends_at_sigterm(tree):
+    ignoring = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+    tree.start(program=MANAGE, before=ignoring)
+
+    tree.process.send_signal(signal.SIGINT)
+    assert tree.answers()
+    assert tree.still_runs()
+
+    assert tree.end() == 0
+    assert tree.processes() == []
 
 
 def test_the_data_option_names_the_directory_for_every_process(tree, tmp_path):
