@@ -99,6 +99,7 @@ class MitelPhone:
 
     def _live(self):
         """Programs end with the thread that started them: the phone's whole life is in one."""
+        went = 0.0
         try:
             while not self._ending:
                 self._start()
