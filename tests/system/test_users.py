@@ -143,3 +143,9 @@ def test_a_weak_new_password_is_refused(administrator_client, viewer, password):
 
 def test_a_user_who_does_not_exist_is_404(administrator_client):
     assert administrator_client.get(reverse("system:users_edit", args=[999])).status_code == 404
+
+
+def test_a_password_manager_does_not_offer_its_owners_name_for_another_person(administrator_client):
+    html = administrator_client.get(reverse("system:users_add")).content.decode()
+    (name,) = [tag for tag in html.split("<input")[1:] if 'name="username"' in tag.partition(">")[0]]
+    assert 'autocomplete="off"' in name.partition(">")[0]

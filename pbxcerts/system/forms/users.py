@@ -64,6 +64,8 @@ class NewUserForm(ParameterForm, UserCreationForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ["username", "role"]
+        # The name is another person's than that whose password manager this is.
+        widgets = {"username": forms.TextInput(attrs={"autocomplete": "off"})}
         help_texts = {
             "role": _(
                 "View: see everything and download certificates. Operate: also generate, activate, move the deadline,"
