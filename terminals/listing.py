@@ -57,6 +57,15 @@ REACTIONS: Mapping[str, str | Promise] = {
 """The values of `terminals.drivers.base.Reaction`, in words."""
 
 
+EVIDENCE: Mapping[str, str | Promise] = {
+    Installation.Evidence.FETCHED: pgettext_lazy("evidence", "fetched"),
+    Installation.Evidence.REPORTED: pgettext_lazy("evidence", "reported"),
+    Installation.Evidence.PROVED: pgettext_lazy("evidence", "proved"),
+    Installation.Evidence.PERSON: pgettext_lazy("evidence", "by a person"),
+}
+"""What a confirmation rests on, for a narrow column; in full it stands in the story of the terminal."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One terminal as the list shows it. `type` comes from the few rows that all terminals share."""
@@ -75,6 +84,11 @@ class Line:
     @property
     def state_label(self) -> str:
         return str(dict(STATES)[self.state])
+
+    @property
+    def trusted(self) -> list[tuple[Installation, str | Promise]]:
+        """What it trusts, and in one word on what evidence."""
+        return [(row, EVIDENCE.get(row.evidence, "")) for row in self.trusts]
 
     @property
     def next_attempt(self) -> datetime | None:

@@ -217,8 +217,7 @@ class RolloutStatus:
             return None
         params = {"number": self.rollout.generation_id}
         if self.rollout.state == RunState.STOPPED:
-            names = ", ".join(str(one.installation.terminal) for one in self.failed)
-            return Notice(warnings.ROLLOUT_STOPPED, params=params | {"count": self.failed_count, "names": names})
+            return Notice(warnings.ROLLOUT_STOPPED, params=params)
         if self.rollout.state == RunState.PAUSED:
             return Notice(warnings.ROLLOUT_PAUSED, params=params | {"by": self.rollout.changed_by or "-"})
         return None

@@ -25,8 +25,8 @@ ROLLOUT_STOPPED = Kind(
     "rollout_stopped",
     Severity.CRITICAL,
     _(
-        "The rollout of generation %(number)s has stopped: too many terminals have failed (%(count)s: %(names)s). No other"
-        " terminal is asked, and the server is not switched, until a person goes on."
+        "The rollout of generation %(number)s has stopped, because too many terminals failed. No other terminal is asked, and the"
+        " server is not switched, until a person goes on."
     ),
     cleared=_("The rollout goes on."),
     hint=_("See why they failed on the page of the rollout, mend it, then retry the failed ones and continue."),
@@ -95,7 +95,7 @@ def _all(situation: Situation, rollout: Rollout) -> Iterator[Notice]:
     automatic = rows.exclude(wave=Wave.BY_HAND)
     failed = automatic.filter(state=State.FAILED.value)
     if rollout.state == Rollout.State.STOPPED:
-        yield _notice(ROLLOUT_STOPPED, rollout, counts[State.FAILED], failed)
+        yield Notice(ROLLOUT_STOPPED, subject=str(number), params={"number": number})
     if rollout.state == Rollout.State.PAUSED:
         yield Notice(ROLLOUT_PAUSED, subject=str(number), params={"number": number, "by": rollout.changed_by or "-"})
     if counts[State.FAILED]:

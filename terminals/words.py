@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from terminals.installations import NO_WAY, NOT_BACK, NOT_CONFIRMED
-from terminals.models import Installation
+from terminals.models import Installation, Rollout
 from terminals.waves import State
 
 FAILURES: dict[str, tuple[str | Promise, str | Promise]] = {
@@ -55,3 +56,22 @@ def why_missing(installation: Installation | None) -> str:
     if installation.state == State.FAILED:
         return failure(installation)[0] or str(Installation.State.FAILED.label)
     return str(installation.get_state_display())
+
+
+def retried(rollout: Rollout, count: int) -> str:
+    """What becomes of those that had failed; where the rollout does not go on, nothing yet."""
+    if not count:
+        return gettext("No terminal is left that has failed.")
+    if rollout.state == Rollout.State.RUNNING:
+        said = ngettext(
+            "%(count)s terminal that had failed is asked again.",
+            "%(count)s terminals that had failed are asked again.",
+            count,
+        )
+    else:
+        said = ngettext(
+            "%(count)s terminal that had failed is asked again when the rollout goes on: continue it.",
+            "%(count)s terminals that had failed are asked again when the rollout goes on: continue it.",
+            count,
+        )
+    return said % {"count": count}

@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from certificates.poke import poke
@@ -16,7 +15,7 @@ from certificates.situation import Situation
 from certificates.status import load_situation
 from pbxcerts.system.access import needs, person
 from pbxcerts.system.models import Role
-from terminals import orders
+from terminals import orders, words
 from terminals.models import Installation, Rollout
 from terminals.orders import Refused
 from terminals.rollout import in_force
@@ -51,12 +50,7 @@ def order(request: HttpRequest, number: int) -> HttpResponse:
         return _("The rollout goes on.")
 
     def retry(current: Rollout) -> str:
-        count = orders.retry_failed(current, by=by, at=at)
-        return ngettext(
-            "%(count)s terminal that had failed is asked again.",
-            "%(count)s terminals that had failed are asked again.",
-            count,
-        ) % {"count": count}
+        return words.retried(current, orders.retry_failed(current, by=by, at=at))
 
     known: dict[str, Callable[[Rollout], str]] = {"pause": pause, "continue": go_on, "retry": retry}
     wanted = known.get(request.POST.get("order", ""))

@@ -43,7 +43,7 @@ def test_a_stop_is_critical_and_names_who_failed(fleet, said, renew):
     current = renew()
     current = fleet.beat()
     assert said() == {"rollout_stopped", "terminals_failed"}
-    assert phone.terminal.number in said("rollout_stopped")[0]
+    assert phone.terminal.number in said("terminals_failed")[0]
     orders.go_on(current, by="otto", at=fleet.world.now)
     assert said() == {"terminals_failed"}
 

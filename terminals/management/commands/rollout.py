@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
+from django.utils.translation import pgettext
 
 from certificates.poke import poke
 from certificates.situation import Situation
@@ -26,7 +26,7 @@ from pbxcerts.system.commands import (
     person,
 )
 from pbxcerts.system.models import General
-from terminals import orders
+from terminals import orders, words
 from terminals.models import Rollout, Terminal
 from terminals.orders import Refused
 from terminals.progress import Progress, progress
@@ -140,19 +140,11 @@ def _of_rollout(order: str, current: Rollout, number: str | None) -> Callable[[s
                 orders.restart_now(current, by=by, at=at)
                 return _("Terminals are restarted now, outside the window too.")
             case "retry":
-                return _retried(orders.retry_failed(current, by=by, at=at))
+                return words.retried(current, orders.retry_failed(current, by=by, at=at))
             case _:
                 return _skip(current, _terminal(number), by, at)
 
     return carry_out
-
-
-def _retried(count: int) -> str:
-    return ngettext(
-        "%(count)s terminal that had failed is asked again.",
-        "%(count)s terminals that had failed are asked again.",
-        count,
-    ) % {"count": count}
 
 
 def _skip(current: Rollout, terminal: Terminal, by: str, at: datetime) -> str:

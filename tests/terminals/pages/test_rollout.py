@@ -72,7 +72,7 @@ def test_the_page_of_the_certificates_says_what_is_true_of_the_terminals_the_wor
     stopped, failed, left = (
         page.index(words)
         for words in (
-            "The rollout of generation 2 has stopped: too many terminals have failed (3: ",
+            "The rollout of generation 2 has stopped, because too many terminals failed.",
             "Terminals that did not take generation 2: 3 (",
             "Terminals to be given generation 2 by hand: 3 (",
         )
@@ -185,7 +185,9 @@ def test_a_stop_is_said_with_the_names_and_what_to_do(mixed, put, viewer_client,
 
     page = text(viewer_client.get(PAGE))
 
-    assert f"has stopped: too many terminals have failed (1: {failed.terminal})" in page
+    assert "has stopped, because too many terminals failed." in page
+    assert "Failed: 1" in page
+    assert str(failed.terminal) in page
     assert "is not switched while the rollout does not go on" in page
     assert "Next It goes on when a person continues." in page
 
@@ -220,6 +222,22 @@ def test_continue_twice_is_told_and_changes_nothing(mixed, operator_client, text
 
     assert "The rollout is no longer what it was when this was opened. Nothing has been done." in page
     assert not OrmQ.objects.exists()
+
+
+def test_retry_while_it_is_stopped_promises_nothing_before_it_goes_on(mixed, put, operator_client, text):
+    put("mitel_sip", 2, state="failed", failure="not_back")
+    Rollout.objects.filter(generation=2).update(state="stopped")
+
+    page = text(operator_client.post(ORDER, {"order": "retry"}, follow=True))
+
+    assert "2 terminals that had failed are asked again when the rollout goes on: continue it." in page
+    assert "(0" not in page
+
+
+def test_retry_where_nobody_has_failed_any_more_says_so(mixed, operator_client, text):
+    page = text(operator_client.post(ORDER, {"order": "retry"}, follow=True))
+
+    assert "No terminal is left that has failed." in page
 
 
 def test_retry_asks_those_that_failed_again(mixed, put, operator_client, text):
