@@ -67,11 +67,14 @@ def secret(file: Path) -> str:
     if not os.access(file.parent, os.X_OK) or not file.exists():
         return secrets.token_urlsafe(48)
     try:
-        return file.read_text().strip()
+        value = file.read_text().strip()
     except OSError as error:
         raise ImproperlyConfigured(
             f"The secret in {file} cannot be read: {error.strerror}. PBXCERTS_DATA or --data names another data directory."
         ) from error
+    if not value:
+        raise ImproperlyConfigured(f"{file} is empty. Restore it, or remove it: then a new secret is made.")
+    return value
 
 
 def write_secret(file: Path, value: str) -> None:

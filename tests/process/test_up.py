@@ -228,6 +228,17 @@ def test_where_the_caller_ignores_ctrl_c_it_goes_on_and_ends_at_sigterm(tree):
     assert tree.processes() == []
 
 
+def test_a_secret_that_was_lost_is_told_in_one_sentence(tree):
+    key = tree.data / "secrets" / "django.key"
+    key.parent.mkdir(parents=True)
+    key.touch()
+
+    code, sentence = refusal(tree, "--bind", "127.0.0.1:0")
+
+    assert code == 1
+    assert str(key) in sentence
+
+
 def test_the_data_option_names_the_directory_for_every_process(tree, tmp_path):
     elsewhere = tmp_path / "deep" / "elsewhere"
     tree.launch("--bind", f"127.0.0.1:{tree.port}", "--data", str(elsewhere), program=MANAGE)
