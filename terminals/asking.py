@@ -12,11 +12,14 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from datetime import timedelta
+from functools import cached_property
 from types import TracebackType
 from urllib.parse import quote
 
 import uvloop
+from cryptography.fernet import MultiFernet
 
+from certificates import host_keys
 from certificates.host_keys import HostKeyError
 from certificates.pki import formats
 from certificates.situation import Situation
@@ -136,14 +139,21 @@ class Routes:
             raise NoWay("neither an outbound proxy nor the communication server has an address")
         return Hop(self._server, self._delivery.proxy_port, Transport(self._delivery.proxy_transport))
 
+    @cached_property
+    def _keys(self) -> MultiFernet:
+        """Raises HostKeyError."""
+        return host_keys.key_list()
+
     def _credentials(self, terminal: Terminal, way: str) -> list[Credentials]:
         found = []
         if terminal.sip_password is not None:
             user = terminal.sip_user or terminal.number
-            found.append(Credentials(user, unseal(terminal.sip_password), terminal.sip_realm or self._domain))
+            found.append(
+                Credentials(user, unseal(terminal.sip_password, self._keys), terminal.sip_realm or self._domain)
+            )
         if way == Ways.SERVER and self._delivery.account_password is not None:
             account = self._delivery.account_user
-            found.append(Credentials(account, unseal(self._delivery.account_password), self._domain))
+            found.append(Credentials(account, unseal(self._delivery.account_password, self._keys), self._domain))
         return found
 
 

@@ -89,7 +89,8 @@ def _prepared(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, models.Fie
     known: dict[str, dict[Any, Any]] = {name: {} for name in fields}
     for name, field in fields.items():
         for value in {row[name] for row in rows}:
-            known[name][value] = field.get_db_prep_save(value, connection)
+            # Integers, most of them keys that are each another, go as they are.
+            known[name][value] = value if type(value) is int else field.get_db_prep_save(value, connection)
     return [known[name][row[name]] for row in rows for name in fields]
 
 

@@ -22,10 +22,10 @@ def seal(password: str) -> bytes:
     return cipher().encrypt(password.encode())
 
 
-def unseal(token: bytes | memoryview) -> str:
-    """Raises HostKeyError."""
+def unseal(token: bytes | memoryview, keys: MultiFernet | None = None) -> str:
+    """`keys`: the key list, where it has been read for many. Raises HostKeyError."""
     try:
-        return host_keys.key_list().decrypt(bytes(token)).decode()
+        return (keys or host_keys.key_list()).decrypt(bytes(token)).decode()
     except InvalidToken:
         raise HostKeyError("no key of the key list decrypts this password") from None
 

@@ -46,11 +46,14 @@ class ClaimLost(Exception):
 
 @dataclass(frozen=True)
 class Ask:
-    """One terminal that was claimed and is to be sent a NOTIFY. `key` is its installation."""
+    """One terminal that was claimed and is to be sent a NOTIFY. `key` is its installation; `postponed`: how often in a row it
+    was not there or had no time.
+    """
 
     key: int
     terminal: Terminal
     event: str
+    postponed: int = 0
 
     @property
     def answers_within(self) -> timedelta:
@@ -83,12 +86,11 @@ def claim(generation: int, which: Q, *, at_once: int, now: datetime) -> list[Ask
         chosen = list(
             rows.filter(which, due, state__in=[State.WAITING.value, State.ABSENT.value])
             .order_by("wave", "postponed", "next_at", "pk")
-            .select_related("terminal__type")[:free]
+            .values_list("pk", "terminal", "postponed")[:free]
         )
-        asks = [
-            Ask(row.pk, row.terminal, driver_of(row.terminal.type.method).event(row.terminal.type.event))
-            for row in chosen
-        ]
+        # Each type is read once: its guides are long.
+        terminals = Terminal.objects.prefetch_related("type").in_bulk([terminal for _key, terminal, _times in chosen])
+        asks = [_ask(key, terminals[terminal], postponed) for key, terminal, postponed in chosen]
         for batch in in_batches(asks):
             # next_at is the same for all of them: what is never answered is given up by it.
             within = max(ask.answers_within for ask in batch)
@@ -100,39 +102,41 @@ def claim(generation: int, which: Q, *, at_once: int, now: datetime) -> list[Ask
     return asks
 
 
+def _ask(key: int, terminal: Terminal, postponed: int) -> Ask:
+    return Ask(key, terminal, driver_of(terminal.type.method).event(terminal.type.event), postponed)
+
+
 def record(answers: Sequence[Answered], *, now: datetime) -> None:
     """Write the answers. Evidence that came before its answer stands: only what is still *asked* changes its state."""
     if not answers:
         return
-    postponed = dict(
-        Installation.objects.filter(pk__in=[answer.ask.key for answer in answers]).values_list("pk", "postponed")
-    )
-    answers = [answer for answer in answers if answer.ask.key in postponed]
-    update_from(
-        Installation,
-        [
-            {
-                "id": answer.ask.key,
-                "answered_at": now if answer.status else None,
-                "status_code": answer.status or None,
-                "reaction": answer.reaction.value,
-            }
-            for answer in answers
-        ],
-        match=["id"],
-    )
-    update_from(
-        Installation,
-        [{"id": answer.ask.key, **_consequence(answer, postponed[answer.ask.key], now)} for answer in answers],
-        match=["id"],
-        where="t.state = 'asked'",
-    )
     there = [answer for answer in answers if answer.status and answer.reaction is not Reaction.ABSENT]
-    update_from(Terminal, [{"id": a.ask.terminal.pk, "last_contact": now} for a in there], match=["id"])
+    with transaction.atomic():
+        update_from(
+            Installation,
+            [
+                {
+                    "id": answer.ask.key,
+                    "answered_at": now if answer.status else None,
+                    "status_code": answer.status or None,
+                    "reaction": answer.reaction.value,
+                }
+                for answer in answers
+            ],
+            match=["id"],
+        )
+        update_from(
+            Installation,
+            [{"id": answer.ask.key, **_consequence(answer, now)} for answer in answers],
+            match=["id"],
+            where="t.state = 'asked'",
+        )
+        update_from(Terminal, [{"id": a.ask.terminal.pk, "last_contact": now} for a in there], match=["id"])
 
 
-def _consequence(answer: Answered, postponed: int, now: datetime) -> dict[str, Any]:
+def _consequence(answer: Answered, now: datetime) -> dict[str, Any]:
     """State, next moment, and how often it was put off, by the answer."""
+    postponed = answer.ask.postponed
     change: dict[str, Any] = {
         "state": State.WAITING.value,
         "next_at": None,
@@ -309,15 +313,14 @@ def reported(seen: Sequence[Reported]) -> None:
         for one in newest
         for number in sorted(holds[one.terminal])
     ]
-    _insert_missing(rows)
-    if rows:
-        update_from(
-            Installation,
-            rows,
-            match=["generation", "terminal"],
-            where="t.confirmed_at IS NULL AND t.state NOT IN ('confirmed', 'fetched')",
-            also={"state": "'fetched'"},
-        )
+    _insert_missing({(row["terminal"], row["generation"]) for row in rows})
+    update_from(
+        Installation,
+        rows,
+        match=["generation", "terminal"],
+        where="t.confirmed_at IS NULL AND t.state NOT IN ('confirmed', 'fetched')",
+        also={"state": "'fetched'"},
+    )
 
 
 def proved(seen: Sequence[Proved]) -> None:
@@ -378,29 +381,31 @@ def confirmed_by_person(terminals: Iterable[int], generations: Collection[int], 
 def _confirm(rows: Sequence[Mapping[str, Any]]) -> None:
     """The first evidence stands: what is confirmed already is not confirmed anew."""
     first = {(row["terminal"], row["generation"]): row for row in reversed(rows)}
-    rows = list(first.values())
-    if not rows:
-        return
-    _insert_missing(rows)
+    states = _insert_missing(first)
     update_from(
         Installation,
-        rows,
+        [row for key, row in first.items() if states.get(key) != State.CONFIRMED],
         match=["generation", "terminal"],
         where="t.state <> 'confirmed'",
         also={"state": "'confirmed'", "next_at": "NULL"},
     )
 
 
-def _insert_missing(rows: Sequence[Mapping[str, Any]]) -> None:
-    """A terminal may hold the root of a generation whose rollout it was never part of."""
-    wanted = {(row["terminal"], row["generation"]) for row in rows}
-    known: set[tuple[int, int]] = set()
+def _insert_missing(wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    """A terminal may hold the root of a generation whose rollout it was never part of; `wanted` are pairs of both. Returns the
+    states of those that were there.
+    """
+    known: dict[tuple[int, int], str] = {}
     numbers = {number for _terminal, number in wanted}
     for batch in in_batches(sorted({terminal for terminal, _number in wanted})):
         found = Installation.objects.filter(terminal__in=batch, generation__in=numbers)
-        known.update(found.values_list("terminal", "generation"))
-    missing = sorted(wanted - known)
+        known.update(
+            ((terminal, number), state)
+            for terminal, number, state in found.values_list("terminal", "generation", "state")
+        )
+    missing = sorted(set(wanted).difference(known))
     insert_missing(Installation, [{"terminal": terminal, "generation": number} for terminal, number in missing])
+    return known
 
 
 def _forget(holds: Mapping[int, Collection[int]]) -> None:
@@ -431,12 +436,14 @@ def _contact(seen: Sequence[Seen]) -> set[int]:
         for key, address in Terminal.objects.filter(pk__in=batch).exclude(address="").values_list("pk", "address"):
             if host_of(address) != newest[key].address:
                 differing.add(key)
-    rows = [{"id": one.terminal, "last_contact": one.at, "last_address": one.address} for one in newest.values()]
-    if rows:
+    for named in (True, False):
+        rows = [
+            {"id": one.terminal, "last_contact": one.at, "last_address": one.address}
+            | ({"firmware": one.firmware[:64]} if named else {})
+            for one in newest.values()
+            if bool(one.firmware) is named
+        ]
         update_from(Terminal, rows, match=["id"])
-    named = [{"id": one.terminal, "firmware": one.firmware[:64]} for one in newest.values() if one.firmware]
-    if named:
-        update_from(Terminal, named, match=["id"])
     return differing
 
 

@@ -96,9 +96,11 @@ def in_force(situation: Situation) -> Rollout | None:
 
 def survey(target: Generation) -> list[Group]:
     """How its terminals stand, in groups. One query, whatever their number."""
+    installed = Installation.objects.filter(generation=target, terminal__enabled=True)
+    if target.pending:
+        installed = installed.filter(terminal__type__holds_only_one=False)
     rows = (
-        Installation.objects.filter(generation=target, terminal__in=concerned(target))
-        .order_by()
+        installed.order_by()
         .annotate(put_off=Q(postponed__gt=0))
         .values_list("terminal__type__method", "terminal__type", "wave", "state", "excused", "put_off")
         .annotate(count=Count("pk"))
