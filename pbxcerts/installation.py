@@ -65,18 +65,20 @@ def claim(data: Path) -> int:
         env.make_directory(data / "run")
         descriptor = os.open(_lock_file(data), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise DirectoryError(
-            _(
-                "The data directory %(directory)s cannot be written: %(reason)s. PBXCERTS_DATA or --data names another one."
-            )
-            % {"directory": data, "reason": error.strerror}
-        ) from error
+        raise _not_writable(data, error) from error
     try:
         _lock(descriptor, data)
     except AlreadyRunningError:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _not_writable(data: Path, error: OSError) -> DirectoryError:
+    return DirectoryError(
+        _("The data directory %(directory)s cannot be written: %(reason)s. PBXCERTS_DATA or --data names another one.")
+        % {"directory": data, "reason": error.strerror}
+    )
 
 
 def _lock_file(data: Path) -> Path:
@@ -140,14 +142,20 @@ def listen(address: str, *, open_to_all: bool, at_once: bool) -> socket.socket:
 
 
 def make_files() -> None:
-    """The data directory, the key that signs sessions, the database. May be repeated; what is there is left as it is."""
-    env.make_directory(settings.DATA)
-    if settings.SECRET_KEY_FILE is not None:
-        env.write_secret(settings.SECRET_KEY_FILE, settings.SECRET_KEY)
+    """The data directory, the key that signs sessions, the database. May be repeated; what is there is left as it is.
+
+    Raises DirectoryError.
+    """
     database = connection.settings_dict["NAME"]
-    if isinstance(database, Path):
-        # SQLite would make it readable for everybody; what it adds later takes over this mode.
-        os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+    try:
+        env.make_directory(settings.DATA)
+        if settings.SECRET_KEY_FILE is not None:
+            env.write_secret(settings.SECRET_KEY_FILE, settings.SECRET_KEY)
+        if isinstance(database, Path):
+            # SQLite would make it readable for everybody; what it adds later takes over this mode.
+            os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise _not_writable(settings.DATA, error) from error
 
 
 def prepare() -> None:

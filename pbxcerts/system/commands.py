@@ -125,7 +125,17 @@ class OperatorCommand(BaseCommand):
 def _find_installation(*, writes: bool) -> None:
     """Never make a database by looking for one: `up` gives it its mode and its tables. Raises Unsuccessful."""
     name = connection.settings_dict["NAME"]
-    if connection.vendor == "sqlite" and isinstance(name, Path) and not name.exists():
+    try:
+        is_missing = isinstance(name, Path) and not name.exists()
+    except OSError as error:
+        raise Failed(
+            _(
+                "The data directory %(directory)s cannot be read: %(reason)s. Run this command as the user it belongs to."
+            )
+            % {"directory": settings.DATA, "reason": error.strerror},
+            code="file",
+        ) from error
+    if is_missing:
         raise Failed(
             _(
                 "There is no pbxcerts in %(directory)s yet: start it with “pbxcerts up”, or name its data directory"

@@ -100,16 +100,21 @@ def test_up_can_be_started_again_and_schedules_its_heartbeat_once(tree):
     assert schedules.strip() == "('heartbeat', 'pbxcerts.tasks.heartbeat', 'I', 1, -1)"
 
 
+@pytest.fixture
+def without_power():
+    """What stands before a command so that it may write only what its user may; root may write everywhere."""
+    if os.geteuid() != 0:
+        return ()
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is missing")
+    return ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+
+
 @pytest.mark.parametrize("secret", [{}, {"PBXCERTS_SECRET_KEY": "from the environment, fifty characters long, or so"}])
-def test_a_data_directory_that_cannot_be_written_is_refused(tree, tmp_path, secret):
+def test_a_data_directory_that_cannot_be_written_is_refused(tree, without_power, secret):
     tree.data.mkdir()
-    without_power = ()
-    if os.geteuid() == 0:
-        # Root may write everywhere; without capabilities it is a user like any other.
-        if shutil.which("setpriv") is None:
-            pytest.skip("setpriv is missing")
+    if without_power:
         os.chown(tree.data, 65534, 65534)
-        without_power = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
     tree.data.chmod(0o555)
 
     code, sentence = refusal(tree, "--bind", "127.0.0.1:0", before=without_power, **secret)
@@ -130,6 +135,28 @@ def test_a_data_path_that_cannot_be_one_is_told_in_german_with_what_to_do(tree, 
     assert str(tmp_path / "file" / "data") in sentence
     assert "--data" in sentence
     assert "SECRET_KEY" not in sentence
+
+
+@pytest.mark.parametrize("command", [["up", "--bind", "127.0.0.1:0"], ["migrate"], ["status"], ["publish"]])
+def test_a_data_directory_that_cannot_be_entered_is_told_by_every_command(tree, tmp_path, without_power, command):
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    if without_power:
+        os.chown(locked, 65534, 65534)
+    locked.chmod(0 if not without_power else 0o700)
+    refused = subprocess.run(
+        [*without_power, sys.executable, MANAGE, *command],
+        env=tree.environment | {"PBXCERTS_DATA": str(locked / "data")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    locked.chmod(0o700)
+
+    assert refused.returncode == 1
+    assert len(refused.stderr.splitlines()) == 1
+    assert str(locked / "data") in refused.stderr
 
 
 def test_the_key_of_the_sessions_stays_the_same_over_restarts_and_commands(tree):

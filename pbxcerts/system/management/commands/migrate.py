@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.core.management.commands import migrate
 
 from pbxcerts import installation
@@ -10,5 +11,8 @@ from pbxcerts import installation
 class Command(migrate.Command):
     def execute(self, *args: Any, **options: Any) -> str | None:
         # Before `handle`, as the checks open the database.
-        installation.make_files()
+        try:
+            installation.make_files()
+        except installation.InstallationError as error:
+            raise CommandError(str(error), returncode=error.exit_code) from error
         return super().execute(*args, **options)

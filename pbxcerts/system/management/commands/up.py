@@ -91,6 +91,9 @@ class Command(BaseCommand):
             installation.prepare()
             self._greet(plain)
             code = 0
+        except installation.InstallationError as error:
+            self.stderr.write(str(error))
+            code = error.exit_code
         except (OSError, DatabaseError) as error:
             self.stderr.write(_("pbxcerts cannot be installed: %(reason)s") % {"reason": error})
         except Exception:  # noqa: BLE001 - the process ends here, with what is known
