@@ -1,12 +1,15 @@
-"""The pages for what goes wrong; the templates 404, 403_csrf and 500 are shown by Django's own views."""
+"""The pages for what goes wrong; the templates 404 and 403_csrf are shown by Django's own views."""
 
+import sys
 from typing import Any
 
 from axes.helpers import get_cool_off
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils import translation
 
 from pbxcerts.system.access import RoleNeeded
@@ -29,3 +32,11 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """403. Says which role is needed."""
     role = exception.role if isinstance(exception, RoleNeeded) else None
     return render(request, "403.html", {"role": role}, status=403)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500; 503 where another process has locked the database, which passes by itself. Neither page needs the database."""
+    error = sys.exc_info()[1]
+    if isinstance(error, OperationalError) and "locked" in str(error):
+        return HttpResponse(render_to_string("503.html"), status=503)
+    return HttpResponse(render_to_string("500.html"), status=500)

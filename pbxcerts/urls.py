@@ -8,6 +8,7 @@ from pbxcerts.system.views import account
 
 handler400 = "pbxcerts.error_pages.bad_request"
 handler403 = "pbxcerts.error_pages.forbidden"
+handler500 = "pbxcerts.error_pages.server_error"
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="certificates:overview"), name="home"),

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from urllib.error import HTTPError
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.support.running import wait_for
 NUMBER = 8
 # `timeout` of the database, 20 s, and some more.
 LONGER_THAN_IT_IS_WAITED_FOR = 23
+PAUSE = "/terminals/rollout/2/order/"
 
 
 @pytest.fixture
@@ -59,8 +61,17 @@ def test_phones_that_hang_while_the_web_process_stands_still_get_their_files_whe
         site.assert_all_went_well()
 
 
+def refusal_of(order):
+    """The page that says that nothing was done, and 503 with it."""
+    with pytest.raises(HTTPError) as refused:
+        order()
+    assert refused.value.code == 503
+    return refused.value.read().decode()
+
+
 def test_answers_and_fetches_that_come_while_the_database_is_locked_are_recorded_afterwards(site):
     site.set_delivery(waves=False)
+    site.log_in()
     for phone in site.phones:
         phone.may_answer.clear()
     site.begin()
@@ -70,7 +81,10 @@ def test_answers_and_fetches_that_come_while_the_database_is_locked_are_recorded
             for phone in site.phones:
                 phone.may_answer.set()
             wait_for(lambda: site.fetched == NUMBER, what="everybody's files")
-            time.sleep(LONGER_THAN_IT_IS_WAITED_FOR)
+            locked_since = time.monotonic()
+            assert "Another process has locked the database" in refusal_of(lambda: site.otto.post(PAUSE, order="pause"))
+            time.sleep(max(0, locked_since + LONGER_THAN_IT_IS_WAITED_FOR - time.monotonic()))
+            assert "Generation 2" in site.otto.page("/terminals/rollout/"), "what is only read is there all the same"
             assert site.confirmed() == 0
 
         site.assert_all_went_well()

@@ -11,6 +11,7 @@ import time
 from contextlib import closing, contextmanager
 from http.client import HTTPException
 
+from tests.support.panel import Browser
 from tests.support.product import ROOT
 from tests.support.provisioning import MitelPhone, Provisioning
 from tests.support.running import MANAGE, wait_for
@@ -34,6 +35,15 @@ from terminals.models import DeliverySettings
 
 DeliverySettings.load()
 DeliverySettings.objects.update(**json.loads(sys.argv[1]))
+"""
+
+PASSWORD = "seven copper kettles"
+OTTO = """
+import sys
+from pbxcerts.system.models import General, Role, User
+
+General.objects.update(language="en")
+User.objects.create_user("otto", password=sys.argv[1], role=Role.OPERATE)
 """
 
 # A heartbeat each second. What a locked database does not take is asked for again.
@@ -139,6 +149,11 @@ class LiveSite(Provisioning):
             phone.files.restart()
         wait_for(lambda: self.confirmed(1) == number, seconds=10, what="phones that trust the first pair")
         return self
+
+    def log_in(self):
+        """`otto` is the browser of a person who may order something; in English."""
+        self.run(OTTO, PASSWORD)
+        self.otto = Browser(f"http://127.0.0.1:{self.port}").log_in("otto", PASSWORD)
 
     def set_delivery(self, **values):
         self.run(DELIVERY, json.dumps(values))
