@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.db.models import Count, ProtectedError
+from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -20,6 +21,7 @@ from terminals.work_list import guide
 @require_safe
 def types(request: HttpRequest) -> HttpResponse:
     found = TerminalType.objects.annotate(count=Count("terminals")).defer("guide_de", "guide_en", "own_lines")
+    found = found.order_by(Lower("name"))
     return render(request, "terminals/types.html", {"types": found})
 
 

@@ -107,3 +107,23 @@ def test_the_one_that_is_called_by_a_word_is_called_so_in_the_readers_language(o
     other.name = "Fax"
     with translation.override("de"):
         assert str(other) == "Fax"
+
+
+def test_names_are_in_the_order_of_the_alphabet_whatever_their_capitals(viewer_client, types, text):
+    page = text(viewer_client.get(TYPES))
+
+    assert page.index("baresip") < page.index("Gigaset") < page.index("pbxcerts-agent") < page.index("Yealink")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "notified"),
+    [
+        ("Yealink", {}, "none: it is not notified"),
+        ("Mitel 6867i", {}, "check-sync, through the communication server"),
+        ("Mitel 6867i", {"event": ""}, "that of the delivery, through the communication server"),
+    ],
+)
+def test_its_page_says_how_it_is_notified(viewer_client, types, text, name, changes, notified):
+    TerminalType.objects.filter(name=name).update(**changes)
+
+    assert notified in text(viewer_client.get(f"{TYPES}{types[name].pk}/"))

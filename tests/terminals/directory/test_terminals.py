@@ -99,7 +99,7 @@ def test_it_says_which_roots_a_terminal_trusts_since_when_and_why(fleet, viewer_
 
     page = text(viewer_client.get(LIST))
 
-    assert "trusts 1 since 1 Jul 2026: fetched" in page
+    assert "trusts 1: fetched 1 Jul 2026" in page
     assert "confirmed" in page
 
 
