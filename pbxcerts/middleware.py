@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponseBase, HttpResponseNotAllowed
+from django.shortcuts import render
 from django.utils import timezone, translation
 
 from pbxcerts.system.models import General
@@ -53,5 +54,19 @@ def installation(get_response: Responder) -> Responder:
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
         return response
+
+    return respond
+
+
+def page_where_a_method_is_not_allowed(get_response: Responder) -> Responder:
+    """405 with a page: Django answers with none to who opens the address of a button."""
+
+    def respond(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        page = render(request, "405.html", status=405)
+        page.headers["Allow"] = response.headers["Allow"]
+        return page
 
     return respond

@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "pbxcerts.middleware.installation",
+    "pbxcerts.middleware.page_where_a_method_is_not_allowed",
     "pbxcerts.redirect.redirect_to_https",
     "pbxcerts.system.access.LoginRequired",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -99,8 +99,12 @@ def test_what_each_role_may_do(
     ("name", "arguments"),
     [("logout", {}), ("set_language", {}), ("system:general_check", {}), ("system:events_confirm", {"pk": 1})],
 )
-def test_a_get_on_a_url_that_acts_is_405(administrator_client, name, arguments):
-    assert administrator_client.get(reverse(name, kwargs=arguments)).status_code == 405
+def test_a_get_on_a_url_that_acts_is_405_with_a_page_that_says_so(administrator_client, name, arguments):
+    administrator_client.cookies["django_language"] = "en"
+    response = administrator_client.get(reverse(name, kwargs=arguments))
+    assert response.status_code == 405
+    assert "POST" in response.headers["Allow"]
+    assert "Nothing has been done." in response.content.decode()
 
 
 def test_a_refusal_names_the_role_that_is_needed(operator_client):
