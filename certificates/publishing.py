@@ -18,7 +18,6 @@ import hashlib
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -195,11 +194,11 @@ class Store:
     def _clear_leftovers(self) -> None:
         """What a crash left half written, keys among it, under a name that nobody reads."""
         for place in (self.path, self.path / "generations", self.path / "trust"):
-            for leftover in place.glob(".new-*"):
-                if leftover.is_dir() and not leftover.is_symlink():
+            for leftover in [entry for entry in os.scandir(place) if entry.name.startswith(".new-")]:
+                if leftover.is_dir(follow_symlinks=False):
                     shutil.rmtree(leftover)
                 else:
-                    leftover.unlink()
+                    os.unlink(leftover)  # noqa: PTH108 - an entry, no path
 
     def _put(self, pair: PublishedPair) -> set[Path]:
         """A directory appears whole, by one rename. One that is there is mended file by file, each by a rename.
@@ -211,7 +210,8 @@ class Store:
         if place.is_dir() and not place.is_symlink():
             self._make_directory(place)
             return {changed for name, content in files.items() for changed in self._mend(place / name, content)}
-        staged = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
+        staged = place.with_name(f".new-{place.name}")
+        staged.mkdir(mode=DIRECTORY_MODE)
         self._give(staged, DIRECTORY_MODE)
         with ExitStack() as flushes:
             # All are written before the first is flushed: the file system then has less to do for each.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, cached_property
-from typing import Any
 
 from cryptography import x509
 from django.conf import settings as django_settings
@@ -330,11 +329,11 @@ def _rows() -> list[Generation]:
     One query, put together once, because that takes longer than to ask it; sorted here, because SQLite would read through
     the whole history to find them in order.
     """
-    return sorted(Generation.objects.raw(*_query()), key=lambda row: row.number, reverse=True)
+    return sorted(Generation.objects.raw(_query()), key=lambda row: row.number, reverse=True)
 
 
 @cache
-def _query() -> tuple[str, tuple[Any, ...]]:
+def _query() -> str:
     """Each condition has an index; the key's is a subquery, or SQLite would look at every row."""
     of_any = Generation.objects.order_by().values("number")
     replaces_active = Q(replaces__in=of_any.filter(state=State.ACTIVE))
@@ -345,4 +344,7 @@ def _query() -> tuple[str, tuple[Any, ...]]:
         | Q(number__in=of_any.filter(host_key__isnull=False))
         | (replaces_active & Q(number__gte=last_made))
     )
-    return query.annotate(is_switching=Exists(Switch.objects.filter(running=True))).query.sql_with_params()
+    sql, params = query.annotate(is_switching=Exists(Switch.objects.filter(running=True))).query.sql_with_params()
+    # Constants all of them, and written out: where a parameter decides whether a partial index serves, SQLite plans anew
+    # each time.
+    return sql % tuple(f"'{param}'" if isinstance(param, str) else param for param in params)

@@ -67,7 +67,8 @@ def move(
     old = State(generation.state)
     if to not in TRANSITIONS[old]:
         raise NotAllowed(f"generation {generation.number}: {old} -> {to}")
-    with transaction.atomic():
+    # Whoever has begun a transaction gives all of it up where somebody was faster.
+    with transaction.atomic(savepoint=False):
         if not Generation.objects.filter(number=generation.number, state=old).update(state=to, **changes):
             raise Overtaken(f"generation {generation.number} is no longer {old}")
         Transition.objects.create(

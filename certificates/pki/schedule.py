@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 # Telephones boot with wrong clocks; a pair that is valid since yesterday connects them all the same.
@@ -82,6 +83,7 @@ class Schedule:
         """The last T at or before this instant."""
         return max(t for t in self._around(instant) if t <= instant)
 
+    @lru_cache(maxsize=256)  # noqa: B019 - a few schedules at a time; each is asked for the same days again and again
     def time_on(self, day: date) -> datetime | None:
         """T of this local day, None where the zone left the whole day out (Apia, 30 December 2011)."""
         wall = datetime.combine(day, self.time_of_day)
