@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -76,7 +76,10 @@ def restart_now(request: HttpRequest, number: int) -> HttpResponse:
 @needs(Role.OPERATE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def skip(request: HttpRequest, number: int, terminal: int) -> HttpResponse:
-    row = get_object_or_404(Installation.objects.select_related("terminal"), generation=number, terminal=terminal)
+    row = Installation.objects.filter(generation=number, terminal=terminal).select_related("terminal").first()
+    if row is None:
+        messages.warning(request, _("This terminal is no longer in the list. Nothing has been done."))
+        return redirect("terminals:rollout:overview")
     situation = load_situation()
     if request.method != "POST":
         return render(request, "terminals/rollout_skip.html", {"row": row, "pending": situation.pending})

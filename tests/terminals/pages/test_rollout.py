@@ -338,3 +338,16 @@ def test_its_queries_do_not_grow_with_the_terminals(mixed, put, operator_client)
     put("mitel_sip", 100, state="failed", failure="refused")
 
     assert queries(operator_client, PAGE) == few <= 15
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_to_skip_a_terminal_that_somebody_has_deleted_meanwhile_is_no_dead_end(
+    mixed, put, operator_client, text, method
+):
+    [row] = put("mitel_sip", 1, state="absent")
+    row.terminal.delete()
+
+    page = text(getattr(operator_client, method)(f"/terminals/rollout/2/skip/{row.terminal_id}/", follow=True))
+
+    assert "This terminal is no longer in the list. Nothing has been done." in page
+    assert "Generation 2 running" in page
