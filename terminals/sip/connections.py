@@ -44,6 +44,9 @@ class Channel(Protocol):
     address: str
     reliable: bool
 
+    @property
+    def is_open(self) -> bool: ...
+
     def sender(self) -> Sender:
         """How requests on this channel name us. Raises OSError where there is no route."""
         ...

@@ -17,11 +17,12 @@ LONGEST_VALUE = 4096
 _TOKEN = r"[!%*+.\w`'~-]+"  # noqa: S105 - RFC 3261 section 25.1
 # Control characters are in no part of it: the nonce is sent back, and a bare line feed in it would begin a header there.
 _PART = re.compile(
-    rf"[\s,]*(?:({_TOKEN})\s+(?={_TOKEN}\s*=)|({_TOKEN})\s*=\s*"
-    r'(?:"([^"\\\x00-\x1f\x7f]*(?:\\[^\x00-\x1f\x7f][^"\\\x00-\x1f\x7f]*)*)"|([^\s,"\x00-\x1f\x7f]+)))',
+    rf"[\s,]*(?:({_TOKEN})\s*=\s*"
+    r'(?:"([^"\\\x00-\x1f\x7f]*(?:\\[^\x00-\x1f\x7f][^"\\\x00-\x1f\x7f]*)*)"|([^\s,"\x00-\x1f\x7f]+))'
+    rf"|({_TOKEN})\s+(?={_TOKEN}\s*=))",
     re.ASCII,
 )
-"""The name of a scheme, or a parameter with its value, quoted or not."""
+"""A parameter with its value, quoted or not, or the name of a scheme."""
 _ESCAPED = re.compile(r"\\(.)")
 _TO_ESCAPE = re.compile(r'["\\]')
 
@@ -66,7 +67,7 @@ def read_challenges(value: str) -> Iterator[Challenge]:
     position = 0
     while part := _PART.match(value, position):
         position = part.end()
-        scheme, name, quoted, plain = part.groups()
+        name, quoted, plain, scheme = part.groups()
         if scheme is None:
             parameters.setdefault(name.lower(), plain if quoted is None else quoted)
             continue
@@ -138,7 +139,7 @@ def _hash(hashing: Callable[..., hashlib._Hash], text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return _TO_ESCAPE.sub(r"\\\g<0>", text)
+    return _TO_ESCAPE.sub(r"\\\g<0>", text) if _TO_ESCAPE.search(text) else text
 
 
 def _unescaped(text: str) -> str:

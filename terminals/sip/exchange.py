@@ -65,8 +65,7 @@ class Notify:
             raise ValueError("a SIPS URI is reached over TLS alone (RFC 3261 section 26.2.2)")
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What became of a NOTIFY.
 
     `status`: of the final answer, None where none came. `reason`: its phrase, else a `Silence`. `realm`: with 401 and

@@ -25,7 +25,11 @@ USER_AGENT = "pbxcerts"
 
 _END_OF_HEAD = b"\r\n\r\n"
 _FOLD = re.compile(r"\r\n[ \t]+")
-_COMPACT = {"v": "via", "i": "call-id", "l": "content-length"}  # RFC 3261 section 7.3.3
+# RFC 3261 section 7.3.3, and how most write the names that matter: what stands here need not be made lower case.
+_NAMES = {"v": "via", "i": "call-id", "l": "content-length"}
+_NAMES |= {
+    name: name.lower() for name in ("Via", "From", "To", "Call-ID", "CSeq", "Content-Length", "WWW-Authenticate")
+}
 _CONTENT_LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
 _BRANCH = re.compile(r";\s*branch\s*=\s*([^\s;,]+)", re.IGNORECASE)
 
@@ -114,11 +118,14 @@ def read_answer(octets: bytes) -> Answered:
     first, *lines = _unfolded(octets[:end])
     headers: dict[str, list[str]] = {}
     for line in lines:
-        name, colon, value = line.partition(":")
+        written, colon, value = line.partition(":")
         if not colon:
             raise Malformed(Fault.GARBLED)
-        name = name.rstrip().lower()
-        headers.setdefault(_COMPACT.get(name, name), []).append(value.strip())
+        name = _NAMES.get(written) or _named(written)
+        if name in headers:
+            headers[name].append(value.strip())
+        else:
+            headers[name] = [value.strip()]
     try:
         # One that came through somebody else's Via is not for us (RFC 3261 section 8.1.3.3).
         (via,) = headers["via"]
@@ -138,6 +145,11 @@ def read_answer(octets: bytes) -> Answered:
     if len(octets) - end - len(_END_OF_HEAD) < length:
         raise Malformed(Fault.CUT)
     return answered
+
+
+def _named(written: str) -> str:
+    name = written.rstrip().lower()
+    return _NAMES.get(name, name)
 
 
 def _unfolded(head: bytes) -> list[str]:

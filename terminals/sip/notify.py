@@ -200,11 +200,13 @@ class _Sending:
         elif source != attempt.channel.address:
             self._traffic.ignored["other_address"] += 1
         elif attempt.receive(answered.status, self._loop.time()) is Do.TAKE_ANSWER:
-            exchange = self._close(attempt)
+            channel, exchange = attempt.channel, self._close(attempt)
             if outcome := exchange.judge(answered):
                 self._finish(exchange, outcome)
+            elif channel.is_open:
+                self._write(exchange, channel)
             else:
-                self._send(exchange, exchange.notify.next_hop)
+                self._send(exchange, channel.hop)
 
     def unreadable(self, error: Malformed) -> None:
         self._traffic.ignored[error.fault.value] += 1
