@@ -86,9 +86,10 @@ def _update(
 
 def _prepared(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, models.Field[Any, Any]]) -> list[Any]:
     """The values as the database takes them, row by row. Many are the same, and Django takes its time over each."""
-    known: dict[str, dict[Any, Any]] = {name: {} for name in fields}
+    alike: dict[type[models.Field[Any, Any]], dict[Any, Any]] = {type(field): {} for field in fields.values()}
+    known = {name: alike[type(field)] for name, field in fields.items()}
     for name, field in fields.items():
-        for value in {row[name] for row in rows}:
+        for value in {row[name] for row in rows}.difference(known[name]):
             # Integers, most of them keys that are each another, go as they are.
             known[name][value] = value if type(value) is int else field.get_db_prep_save(value, connection)
     return [known[name][row[name]] for row in rows for name in fields]

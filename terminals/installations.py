@@ -296,8 +296,8 @@ def reported(seen: Sequence[Reported]) -> None:
         return
     differing = _contact(seen)
     newest = list({one.terminal: one for one in seen}.values())
-    numbers = _numbers(frozenset().union(*(one.fingerprints for one in newest)))
-    holds = {one.terminal: {numbers[root] for root in one.fingerprints if root in numbers} for one in newest}
+    ours = _numbers(frozenset().union(*(one.fingerprints for one in newest)))
+    holds = {one.terminal: {ours[root] for root in one.fingerprints if root in ours} for one in newest}
     _forget(holds)
     rows = [
         {
@@ -313,7 +313,7 @@ def reported(seen: Sequence[Reported]) -> None:
         for one in newest
         for number in sorted(holds[one.terminal])
     ]
-    _insert_missing({(row["terminal"], row["generation"]) for row in rows})
+    _insert_missing({(terminal, number) for terminal, numbers in holds.items() for number in numbers})
     update_from(
         Installation,
         rows,
