@@ -38,6 +38,19 @@ def test_the_trust_bundle_is_the_one_in_force(prepared):
     assert prepared.last_bytes.count(b"BEGIN CERTIFICATE") == 4
 
 
+def test_of_the_trust_bundle_every_root_is_named(prepared, tmp_path):
+    roots = {pair.number: formats.sha256_fingerprint(pair.root) for pair in Generation.objects.all()}
+
+    ran = prepared.run("export", "trust", "--output", str(tmp_path / "trust.pem"))
+    assert f"Generation 2 (prepared)  {roots[2]}\n  Generation 1 (active)    {roots[1]}" in ran.out
+    assert prepared.run("export", "trust", "--json").json["roots_sha256"] == [
+        roots[number].replace(":", "").lower() for number in (2, 1)
+    ]
+
+    of_one = prepared.run("export", "trust", "--generation", "1", "--json").json
+    assert of_one["roots_sha256"] == [of_one["root_sha256"]]
+
+
 @pytest.mark.parametrize(("kind", "count"), [("chain", 2), ("trust", 4)])
 def test_pkcs7_holds_the_same_certificates(prepared, kind, count):
     prepared.run("export", kind, "--format", "p7b")

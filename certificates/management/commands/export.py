@@ -3,6 +3,7 @@
 import base64
 import os
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -12,10 +13,11 @@ from django.utils.translation import gettext as _
 from certificates import downloads
 from certificates.downloads import OFFERED, Format, Kind
 from certificates.management.orders import pair_numbered
+from certificates.models import Generation
 from certificates.pki import formats
 from certificates.situation import Situation
 from pbxcerts.system import timekeeping
-from pbxcerts.system.commands import Failed, NotNow, OperatorCommand, Report, WrongUse
+from pbxcerts.system.commands import Failed, NotNow, OperatorCommand, Report, WrongUse, aligned
 from pbxcerts.system.models import General
 
 
@@ -54,6 +56,8 @@ class Command(OperatorCommand):
                 _("This is of generation %(number)s (%(state)s); the communication server still presents another one.")
                 % {"number": pair.number, "state": pair.get_state_display()}
             )
+        in_bundle = kind is Kind.TRUST and options["generation"] is None
+        trusted = situation.in_bundle if in_bundle else (pair,)
         value = {
             "kind": kind.value,
             "format": form.value,
@@ -62,18 +66,12 @@ class Command(OperatorCommand):
             "file_name": file.name,
             "root_sha256": pair.root_sha256,
             "host_sha256": pair.host_sha256,
+            "roots_sha256": [each.root_sha256 for each in trusted],
         }
         if options["output"] is not None:
             output = Path(options["output"])
             write_whole(output, file.content)
-            said = _(
-                "%(file)s is written. SHA-256 of the root certificate: %(root)s, of the host certificate: %(host)s"
-            ) % {
-                "file": output,
-                "root": formats.sha256_fingerprint(pair.root),
-                "host": formats.sha256_fingerprint(pair.host),
-            }
-            return Report(said, value | {"output": str(output)})
+            return Report(_written(output, pair, trusted), value | {"output": str(output)})
         if options["as_json"]:
             return Report("", value | {"content_base64": base64.b64encode(file.content).decode()})
         # Bytes as they are: what writes text would end lines in its own way, and refuse DER.
@@ -81,6 +79,27 @@ class Command(OperatorCommand):
         stdout.write(file.content)
         stdout.flush()
         return None
+
+
+def _written(output: Path, pair: Generation, trusted: Sequence[Generation]) -> str:
+    """With what is compared on a display: every root where the file holds several."""
+    if len(trusted) == 1:
+        return _(
+            "%(file)s is written. SHA-256 of the root certificate: %(root)s, of the host certificate: %(host)s"
+        ) % {
+            "file": output,
+            "root": formats.sha256_fingerprint(pair.root),
+            "host": formats.sha256_fingerprint(pair.host),
+        }
+    said = _("%(file)s is written. SHA-256 of the root certificates in it:") % {"file": output}
+    rows = [
+        (
+            _("Generation %(number)s (%(state)s)") % {"number": each.number, "state": each.get_state_display()},
+            formats.sha256_fingerprint(each.root),
+        )
+        for each in trusted
+    ]
+    return f"{said}\n{aligned(rows, indent='  ')}"
 
 
 def write_whole(place: Path, content: bytes) -> None:
