@@ -5,6 +5,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from pbxcerts.precedence import Precedence
+
 REQUEST_WITHIN = 20
 """Seconds for the head of a request since the connection was made, and for its body since the head."""
 HEAD_LIMIT = 64 * 1024
@@ -24,8 +26,7 @@ class PatientProtocol(HttpToolsProtocol):
     """Closes a connection on which the head of a request does not come in time, or has no end; between two requests uvicorn's
     own limit holds.
 
-    `presents`: the generation whose host certificate the connection was made with. A request tells its connection as the ASGI
-    extension `pbxcerts.connection`.
+    `presents`: the generation whose host certificate the connection was made with.
     """
 
     presents: int | None = None
@@ -48,7 +49,6 @@ class PatientProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._await_head()
         super().on_message_begin()
-        self.scope["extensions"] = {"pbxcerts.connection": self}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
@@ -76,11 +76,12 @@ class PatientProtocol(HttpToolsProtocol):
 
 
 class WholeRequests:
-    """ASGI: reads the body before the application is called, at most `limit` bytes of it."""
+    """ASGI: reads the body before the application is called, at most `limit` bytes of it. What it is called for has precedence."""
 
-    def __init__(self, app: Any, *, limit: int) -> None:
+    def __init__(self, app: Any, *, limit: int, precedence: Precedence) -> None:
         self._app = app
         self._limit = limit
+        self._precedence = precedence
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body = bytearray()
@@ -103,7 +104,8 @@ class WholeRequests:
         async def whole() -> Message:
             return {"type": "http.request", "body": bytes(body), "more_body": False}
 
-        await self._app(scope, whole, send)
+        with self._precedence.page():
+            await self._app(scope, whole, send)
 
 
 async def _refuse(send: Any, status: int, text: bytes) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import uvicorn
 
-from pbxcerts import lifeline
 from pbxcerts.requests import REQUEST_WITHIN, PatientProtocol
 
 STOPS_WITHIN = 5
@@ -62,8 +61,9 @@ class Listener(uvicorn.Server):
     times.
     """
 
-    def __init__(self, config: uvicorn.Config, pair: ServedPair | None = None) -> None:
+    def __init__(self, config: uvicorn.Config, protocol: Any, pair: ServedPair | None = None) -> None:
         super().__init__(config)
+        self._protocol = protocol
         self._pair = pair
         self._ending = asyncio.Event()
         self._sockets: list[socket.socket] = []
@@ -86,8 +86,8 @@ class Listener(uvicorn.Server):
         context = self._pair.context if self._pair is not None else None
         number = self._pair.number if self._pair is not None else None
 
-        def protocol() -> PatientProtocol:
-            made = PatientProtocol(
+        def protocol() -> Any:
+            made = self._protocol(
                 config=self.config, server_state=self.server_state, app_state=self.lifespan.state, _loop=loop
             )
             made.presents = number
@@ -119,20 +119,27 @@ class Listener(uvicorn.Server):
 
 
 class Serving:
-    """Every listener of the process, until all of them are told to end."""
+    """The listeners of one event loop, until all of them are told to end."""
 
     def __init__(self) -> None:
         self.ending = asyncio.Event()
         self._listeners: list[Listener] = []
 
     async def listen(
-        self, app: Any, listener: socket.socket, pair: ServedPair | None = None, *, proxies: list[str], idle: int
+        self,
+        app: Any,
+        listener: socket.socket,
+        pair: ServedPair | None = None,
+        *,
+        proxies: list[str],
+        idle: int,
+        protocol: Any = PatientProtocol,
     ) -> None:
         """Serve until the end. What `proxies` say about a client is believed; `idle`: seconds between two requests."""
         server = Listener(
             uvicorn.Config(
                 app,
-                http=PatientProtocol,
+                http=protocol,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -144,6 +151,7 @@ class Serving:
                 timeout_keep_alive=idle,
                 timeout_graceful_shutdown=STOPS_WITHIN,
             ),
+            protocol,
             pair,
         )
         self._listeners.append(server)
@@ -156,7 +164,6 @@ class Serving:
             await asyncio.wait_for(self.ending.wait(), seconds)
 
     def end(self) -> None:
-        lifeline.end_within(STOPS_WITHIN + 5)
         self.ending.set()
         for listener in self._listeners:
             listener.end()

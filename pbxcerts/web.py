@@ -1,7 +1,8 @@
 """The web process as a child of `up`, which holds the listening sockets.
 
-One event loop with one uvicorn server per listener. Django stays WSGI and runs in eight threads; a thread is only ever given a
-whole request and never waits for a client (`pbxcerts.requests`), so that clients that say nothing keep nobody waiting.
+Two event loops, each in a thread of its own, with one uvicorn server per listener: one round of the terminals' is a thousand
+phones long, and no page waits for that. Django stays WSGI and runs in eight threads; a thread is only ever given a whole
+request and never waits for a client (`pbxcerts.requests`), so that clients that say nothing keep nobody waiting.
 """
 
 import asyncio
@@ -11,25 +12,33 @@ import signal
 import socket
 import ssl
 import sys
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 import uvloop
 from a2wsgi import WSGIMiddleware
 from django.conf import settings
 
-from pbxcerts import installation, listeners
+from pbxcerts import installation, lifeline, listeners
+from pbxcerts.precedence import Precedence
 from pbxcerts.requests import WholeRequests
-from pbxcerts.serving import ServedPair, Serving
+from pbxcerts.serving import STOPS_WITHIN, ServedPair, Serving
 from pbxcerts.wsgi import application
 from terminals.evidence import Evidence
+from terminals.web.acknowledgement import Acknowledgements
+from terminals.web.connection import TerminalConnection
 from terminals.web.refusals import refused_here
 from terminals.web.snapshot import Snapshots
 from terminals.web.tables import Name, applications
 
 THREADS = 8
+ENDS_WITHIN = STOPS_WITHIN + 5
 IDLE = 75
 """Seconds that a connection of a browser may wait for the next request."""
 IDLE_TERMINAL = 15
+ACKNOWLEDGED_WITHIN = 3
+"""Seconds that the last files may take to arrive when the process is told to stop."""
 SWITCH_INTERVAL = 0.0005
 """Seconds that a thread may keep the others from running."""
 
@@ -39,10 +48,12 @@ logger = logging.getLogger("pbxcerts.web")
 class Panel:
     """The panel's listeners. A terminal's listener gets a URL table of its own, never this one."""
 
-    def __init__(self, plain: socket.socket, https: socket.socket | None) -> None:
+    def __init__(self, plain: socket.socket, https: socket.socket | None, precedence: Precedence) -> None:
         # The queue has no end: a response is made of what is in memory, and a thread must not wait for a slow reader.
         threads = WSGIMiddleware(cast("Any", application), workers=THREADS, send_queue_size=0)
-        self._app = WholeRequests(cast("Any", threads), limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0)
+        self._app = WholeRequests(
+            cast("Any", threads), limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0, precedence=precedence
+        )
         self._plain = plain
         self._https = https
         # Every browser of today speaks TLS 1.3.
@@ -72,8 +83,8 @@ class Panel:
 class Terminals:
     """The terminals' listeners: each opens when its port is ours, with TLS when there is a pair; none waits for another."""
 
-    def __init__(self) -> None:
-        self._evidence = Evidence()
+    def __init__(self, precedence: Precedence) -> None:
+        self._evidence = Evidence(others_first=lambda: precedence.is_taken)
         self._snapshots = Snapshots()
         self._addresses = {
             Name.HTTPS: settings.TERMINALS_HTTPS,
@@ -81,10 +92,13 @@ class Terminals:
             Name.PROOF: settings.TERMINALS_PROOF,
         }
         self._failing: dict[str, listeners.Failing] = {}
+        self._acknowledgements = Acknowledgements(self._evidence.add)
         self._apps = applications(
             self._snapshots,
             self._evidence,
+            self._acknowledgements,
             refused_here,
+            precedence.give_way,
             https_port=_port(settings.TERMINALS_HTTPS),
             http_port=_port(settings.TERMINALS_HTTP),
         )
@@ -101,6 +115,7 @@ class Terminals:
                 async with asyncio.TaskGroup() as tasks:
                     for name, address in wanted.items():
                         tasks.create_task(self._listen(name, address, serving))
+                await self._acknowledgements.end(within=ACKNOWLEDGED_WITHIN)
             finally:
                 self._evidence.close()
 
@@ -114,7 +129,12 @@ class Terminals:
             # No phone is told that it is unknown because nothing has been read yet.
             if self._snapshots.ready.is_set() and (listener := self._opened(name, address, pair)) is not None:
                 await serving.listen(
-                    self._apps[name], listener, pair, proxies=settings.TRUSTED_PROXIES, idle=IDLE_TERMINAL
+                    self._apps[name],
+                    listener,
+                    pair,
+                    protocol=TerminalConnection,
+                    proxies=settings.TRUSTED_PROXIES,
+                    idle=IDLE_TERMINAL,
                 )
                 return
             await serving.pause(1)
@@ -146,6 +166,44 @@ def _port(address: str) -> int | None:
     return int(address.rpartition(":")[2]) if address else None
 
 
+class Beside:
+    """An event loop in a thread of its own."""
+
+    def __init__(self, serve: Callable[[Serving], Coroutine[Any, Any, None]]) -> None:
+        self._serve = serve
+        self._loop = uvloop.new_event_loop()
+        self._serving: Serving | None = None
+        self._told_to_end = False
+
+    async def run(self) -> None:
+        """Until it ends, or fails with what failed there."""
+        with ThreadPoolExecutor(1, "terminals") as thread:
+            try:
+                await asyncio.get_running_loop().run_in_executor(thread, self._run)
+            except asyncio.CancelledError:
+                self.end()
+                raise
+
+    def end(self) -> None:
+        """From any thread."""
+        self._loop.call_soon_threadsafe(self._end)
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._main())
+
+    async def _main(self) -> None:
+        self._serving = Serving()
+        if self._told_to_end:
+            self._serving.end()
+        await self._serve(self._serving)
+
+    def _end(self) -> None:
+        self._told_to_end = True
+        if self._serving is not None:
+            self._serving.end()
+
+
 def run(plain: socket.socket, https: socket.socket | None) -> int:
     """Until SIGTERM; returns the exit code."""
     # Every connection is a descriptor, and the usual soft limit is 1,024.
@@ -154,14 +212,23 @@ def run(plain: socket.socket, https: socket.socket | None) -> int:
     # A page that waits for the database gets its turn back after so long, not after ten times that, while phones fetch.
     sys.setswitchinterval(SWITCH_INTERVAL)
 
+    precedence = Precedence()
+
     async def serve() -> None:
         serving = Serving()
+        beside = Beside(lambda serving: Terminals(precedence).serve(serving))
         loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            lifeline.end_within(ENDS_WITHIN)
+            serving.end()
+            beside.end()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, serving.end)
+            loop.add_signal_handler(number, end)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(Panel(plain, https).serve(serving))
-            tasks.create_task(Terminals().serve(serving))
+            tasks.create_task(Panel(plain, https, precedence).serve(serving))
+            tasks.create_task(beside.run())
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve())

@@ -7,8 +7,9 @@ does. What the database does not take waits for the next time; on a clean end th
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from django.db import (
     InterfaceError,
     OperationalError,
     close_old_connections,
+    connection,
     connections,
     transaction,
 )
@@ -32,6 +34,7 @@ from terminals.installations import FetchedConfiguration, FetchedTrust, Proved, 
 from terminals.models import Discovered, Terminal
 
 EVERY = 0.1
+PAUSES_FOR_OTHERS = 10
 AGAIN_AFTER = 1.0
 LIMIT = 200_000
 """Facts that may wait while the database takes none. Above it what comes is dropped: that phone is asked again."""
@@ -144,32 +147,40 @@ def _discovered(unknown: Sequence[Unknown]) -> None:
 
 
 def log(logged: Sequence[Logged]) -> None:
-    """As event messages that are over as soon as they are sent."""
+    """As event messages that are over as soon as they are sent. Ten thousand phones are as many: too many for `bulk_create`."""
+    table = connection.ops.quote_name(EventMessage._meta.db_table)
+    statement = (
+        f"INSERT INTO {table} (kind, subject, severity, params, with_match, raised_at, cleared_at, confirmed_by) "  # noqa: S608 - the name is the model's
+        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+    )
     for batch in in_batches(logged):
         known = set(
             EventMessage.objects.filter(subject__in=[one.notice.key[1] for one in batch]).values_list("kind", "subject")
         )
-        EventMessage.objects.bulk_create(
-            EventMessage(
-                kind=one.notice.key[0],
-                subject=one.notice.key[1],
-                severity=one.notice.severity,
-                params=one.notice.params,
-                with_match=False,
-                raised_at=one.at,
-                cleared_at=one.at,
-            )
-            for one in batch
-            if one.notice.key not in known
-        )
+        rows = []
+        for one in batch:
+            kind, subject = one.notice.key
+            if (kind, subject) not in known:
+                at = connection.ops.adapt_datetimefield_value(one.at)
+                params = json.dumps(one.notice.params)
+                rows.append((kind, subject, one.notice.severity.value, params, False, at, at, ""))
+        with connection.cursor() as cursor:
+            cursor.executemany(statement, rows)
 
 
 class Evidence:
-    """The queue. `add` is called in the event loop; `run` is a task there until `close` has written the rest."""
+    """The queue. `add` is called in the event loop; `run` is a task there until `close` has written the rest.
 
-    def __init__(self, write: Callable[[Collection[Fact]], None] = write) -> None:
+    While `others_first` is true it waits a little longer: a large batch holds the interpreter that a page needs too.
+    """
+
+    def __init__(
+        self, write: Callable[[Collection[Fact]], None] = write, *, others_first: Callable[[], bool] = lambda: False
+    ) -> None:
         self._write = write
+        self._others_first = others_first
         self._waiting: dict[Hashable, Fact] = {}
+        self._logged: set[Hashable] = set()
         self._arrived = asyncio.Event()
         self._ending = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "evidence")
@@ -177,6 +188,8 @@ class Evidence:
 
     def add(self, fact: Fact) -> None:
         subject = subject_of(fact)
+        if subject in self._logged:
+            return
         if len(self._waiting) >= LIMIT and subject not in self._waiting:
             self.dropped += 1
             return
@@ -191,6 +204,9 @@ class Evidence:
             while not self._ending.is_set():
                 await self._arrived.wait()
                 await self._pause(EVERY)
+                for _ in range(PAUSES_FOR_OTHERS):
+                    if self._others_first():
+                        await self._pause(EVERY)
                 if not await self._flush():
                     await self._pause(AGAIN_AFTER)
             while self._waiting and not await self._flush():
@@ -222,7 +238,15 @@ class Evidence:
             # What came meanwhile is newer.
             self._waiting = {subject_of(fact): fact for fact in rest} | self._waiting
             self._arrived.set()
+        else:
+            self._remember(taken)
         return not rest
+
+    def _remember(self, taken: Mapping[Hashable, Fact]) -> None:
+        """What stands in the log already is not looked for there at each further file of the same phone."""
+        if len(self._logged) >= LIMIT:
+            self._logged.clear()
+        self._logged.update(subject for subject, fact in taken.items() if isinstance(fact, Logged))
 
     def _take(self, facts: list[Fact]) -> list[Fact]:
         """In the thread: write them; returns what the database could not take now."""

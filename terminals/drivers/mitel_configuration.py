@@ -111,13 +111,21 @@ def own_lines(text: str, *, path_is_secret: bool) -> list[str]:
             continue
         if not _LINE.fullmatch(line):
             raise LinesError(ConfigurationCode.LINE_SYNTAX, number)
-        name = line.partition(":")[0].lstrip("!^").strip().lower()
-        if name in OURS:
+        if _name_of(line) in OURS:
             raise LinesError(ConfigurationCode.LINE_IS_OURS, number)
-        if _SECRET.search(name) and not path_is_secret:
+        if not path_is_secret and holds_secret(line):
             raise LinesError(ConfigurationCode.LINE_HOLDS_SECRET, number)
         checked.append(line)
     return checked
+
+
+def holds_secret(line: str) -> bool:
+    """Whether the parameter that this line sets is a secret, by its name."""
+    return _SECRET.search(_name_of(line)) is not None
+
+
+def _name_of(line: str) -> str:
+    return line.partition(":")[0].lstrip("!^").strip().lower()
 
 
 def with_block(content: bytes, tls: Tls) -> bytes:

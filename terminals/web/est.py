@@ -86,7 +86,7 @@ class Est:
         """For the proof listener."""
         return Route("GET", PROOF, self.prove), Route("POST", PROOF, self.prove)
 
-    async def cacerts(self, request: Request) -> Response:
+    def cacerts(self, request: Request) -> Response:
         """The roots of all pairs in the bundle, with a strong ETag (RFC 9110 sections 8.8.3 and 13.1.2)."""
         bundle = self.current().bundle
         if not bundle:
@@ -103,7 +103,7 @@ class Est:
         }
         return Response(200, body, {**described, **caching})
 
-    async def report(self, request: Request) -> Response:
+    def report(self, request: Request) -> Response:
         terminal = self._terminal(request)
         if isinstance(terminal, Response):
             return terminal
@@ -115,7 +115,7 @@ class Est:
         self.evidence.add(Reported(terminal.key, fingerprints, agent, request.client, self.now(), firmware))
         return Response(204)
 
-    async def prove(self, request: Request) -> Response:
+    def prove(self, request: Request) -> Response:
         """That the request came at all shows that the terminal accepted the certificate of this connection."""
         terminal = self._terminal(request)
         if isinstance(terminal, Response):

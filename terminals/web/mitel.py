@@ -13,7 +13,6 @@ import hmac
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -84,7 +83,7 @@ class Mitel:
 
     # -- handlers --------------------------------------------------------------------------------------------------
 
-    async def _configuration(self, request: Request) -> Response:
+    def _configuration(self, request: Request) -> Response:
         snapshot = self._snapshots.current
         agent = _agent(request)
         name = request.parameters["name"]
@@ -97,14 +96,14 @@ class Mitel:
             return self._unknown(request, mac, agent)
         return self._file(request, snapshot, terminal, agent, path_is_secret=False)
 
-    async def _own_configuration(self, request: Request) -> Response:
+    def _own_configuration(self, request: Request) -> Response:
         snapshot = self._snapshots.current
         terminal = snapshot.by_path_secret.get(request.parameters["secret"])
         if terminal is None:
             return text(404, "Not found.", refused="unknown_path")
         return self._file(request, snapshot, terminal, _agent(request), path_is_secret=True)
 
-    async def _trust(self, request: Request) -> Response:
+    def _trust(self, request: Request) -> Response:
         snapshot = self._snapshots.current
         parameters = request.parameters
         terminal = snapshot.by_mac.get(parameters["mac"])
@@ -166,9 +165,9 @@ class Mitel:
             return text(404, "Not found.", refused="no_trust_file")
         lines: list[str] = []
         if name not in COMMON:
-            lines += _own_lines(known_type.own_lines, path_is_secret)
+            lines += _own_lines_of_type(known_type.own_lines, path_is_secret=path_is_secret)
         if mac is not None:
-            lines += _own_lines(terminal.own_lines, path_is_secret)
+            lines += _own_lines(terminal.own_lines, path_is_secret=path_is_secret)
         host, port = snapshot.proxy
         tls = Tls(trust_url=url, proxy_host=host, proxy_port=port)
         body = mitel_configuration.configuration(tls, own_lines=lines).encode()
@@ -197,7 +196,7 @@ class Mitel:
             subject=f"{window.key} {terminal.number} {request.client}",
             params={"number": terminal.number, "address": request.client},
         )
-        return replace(response, evidence=(*response.evidence, Logged(notice, now)))
+        return response._replace(evidence=(*response.evidence, Logged(notice, now)))
 
     def _trust_url(self, request: Request, snapshot: Snapshot, terminal: KnownTerminal, known_type: KnownType) -> str:
         """ "" where there is no pair yet, or where nobody knows how terminals reach pbxcerts."""
@@ -222,23 +221,18 @@ def _agent(request: Request) -> UserAgent | None:
 
 def _user_agent(request: Request) -> str:
     """As it was sent, of what can be kept and shown."""
-    return "".join(letter for letter in request.headers.get("user-agent", "")[:200] if letter.isprintable())
+    words = request.headers.get("user-agent", "")[:200]
+    return words if words.isprintable() else "".join(filter(str.isprintable, words))
 
 
-@lru_cache(maxsize=4096)
-def _own_lines(lines: str, path_is_secret: bool) -> tuple[str, ...]:  # noqa: FBT001 - the cache's key
+def _own_lines(lines: str, *, path_is_secret: bool) -> list[str]:
     """Those that may be served there. What a form would not have let through is left out whole."""
     try:
         checked = mitel_configuration.own_lines(lines, path_is_secret=True)
     except LinesError as error:
         logger.error("Own lines of a configuration file are not served: %s", error)
-        return ()
-    return tuple(line for line in checked if path_is_secret or not _holds_secret(line))
+        return []
+    return [line for line in checked if path_is_secret or not mitel_configuration.holds_secret(line)]
 
 
-def _holds_secret(line: str) -> bool:
-    try:
-        mitel_configuration.own_lines(line, path_is_secret=False)
-    except LinesError:
-        return True
-    return False
+_own_lines_of_type = lru_cache(maxsize=256)(_own_lines)

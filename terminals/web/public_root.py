@@ -18,12 +18,12 @@ class PublicRoot:
             Route("GET", r"/root\.sha256", self._fingerprints),
         ]
 
-    async def _pem(self, _request: Request) -> Response:
+    def _pem(self, _request: Request) -> Response:
         """The roots of the bundle, the newest first."""
         bundle = self._snapshots.current.bundle
         return Response(200, b"".join(pair.root_pem for pair in bundle), PEM) if bundle else NOT_FOUND
 
-    async def _fingerprints(self, _request: Request) -> Response:
+    def _fingerprints(self, _request: Request) -> Response:
         """Their SHA-256, one a line, in the same order, as telephones and openssl show it."""
         bundle = self._snapshots.current.bundle
         lines = "".join(bytes.fromhex(pair.root_sha256).hex(":").upper() + "\n" for pair in bundle)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from terminals.evidence import Evidence
+from terminals.web.acknowledgement import Acknowledgements
 from terminals.web.est import Est
 from terminals.web.listener import Route, TerminalsApp
 from terminals.web.mitel import Mitel
@@ -23,7 +24,9 @@ class Name(enum.StrEnum):
 def applications(
     snapshots: Snapshots,
     evidence: Evidence,
+    acknowledgements: Acknowledgements,
     refusals: Refusals,
+    give_way: Callable[[], None],
     *,
     https_port: int | None,
     http_port: int | None,
@@ -37,6 +40,13 @@ def applications(
         Name.PROOF: est.proof_routes,
     }
     return {
-        name: TerminalsApp(name, "http" if name is Name.HTTP else "https", routes, evidence=evidence, refusals=refusals)
+        name: TerminalsApp(
+            name,
+            "http" if name is Name.HTTP else "https",
+            routes,
+            acknowledgements=acknowledgements,
+            refusals=refusals,
+            give_way=give_way,
+        )
         for name, routes in tables.items()
     }

@@ -6,29 +6,34 @@ import struct
 
 import pytest
 
-from terminals.web.acknowledgement import Acknowledgement
+from terminals.web import acknowledgement
+from terminals.web.acknowledgement import Acknowledgements
 
 SIZE = 3_000_000
 
 
-def arrived(client, *, size=SIZE, within=1.0):
-    """What the server makes of it that `client` (a function of the socket and what it can await) treats it so."""
+def arrived(client, *, size=SIZE, within=5.0):
+    """Whether it counts as arrived when `client`, a function of the socket, treats it so."""
 
     async def main():
-        outcome = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        written = loop.create_future()
+        proved = []
+        acknowledgements = Acknowledgements(proved.append)
 
         async def serve(_reader, writer):
-            with Acknowledgement(writer.transport, size) as acknowledgement:
-                writer.write(b"x" * size)
-                outcome.set_result(await acknowledgement.within(within))
+            acknowledgements.expect(writer.transport, size, ["a fact"])
+            writer.write(b"x" * size)
             writer.close()
+            written.set_result(None)
 
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
             with socket.create_connection(("127.0.0.1", port)) as connection:
-                task = asyncio.to_thread(client, connection)
-                await task
-                return await asyncio.wait_for(outcome, 10)
+                await asyncio.to_thread(client, connection)
+                await written
+                await acknowledgements.end(within)
+        return proved == ["a fact"]
 
     return asyncio.run(main())
 
@@ -60,6 +65,12 @@ def test_it_has_arrived_however_the_connection_ends_afterwards(end):
 
 def test_what_nobody_takes_has_not_arrived():
     assert not arrived(lambda _connection: None, within=0.3)
+
+
+def test_what_is_not_taken_in_time_is_given_up(monkeypatch):
+    monkeypatch.setattr(acknowledgement, "WITHIN", 0.1)
+
+    assert not arrived(lambda _connection: None, within=20)
 
 
 @pytest.mark.parametrize("end", [socket.socket.close, reset], ids=["closed", "reset"])

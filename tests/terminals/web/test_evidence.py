@@ -144,3 +144,30 @@ def test_what_is_logged_is_logged_once_and_needs_no_confirmation():
         evidence.write([Logged(notice, NOW)])
 
     assert list(EventMessage.objects.values_list("kind", "cleared_at")) == [("fetched_over_http", NOW)]
+
+
+def test_what_stands_in_the_log_is_not_looked_for_again():
+    database = Database()
+    logged = Logged(Notice(FETCHED_IN_CLEAR, subject="1 100 192.0.2.1", params={}), NOW)
+    run(database, logged, fetched(1), logged, fetched(2), pause=0.3)
+
+    assert database.taken.count(logged) == 1
+    assert len(database.taken) == 3
+
+
+def test_a_page_goes_first_but_not_for_ever(monkeypatch):
+    monkeypatch.setattr(evidence, "EVERY", 0.01)
+    waited = []
+    database = Database()
+
+    async def main():
+        queue = Evidence(database.write, others_first=lambda: waited.append(len(database.taken)) or True)
+        task = asyncio.create_task(queue.run())
+        queue.add(fetched(1))
+        while not database.taken:
+            await asyncio.sleep(0.01)
+        queue.close()
+        await task
+
+    asyncio.run(main())
+    assert waited[:10] == [0] * 10
