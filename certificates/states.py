@@ -67,8 +67,7 @@ def move(
     old = State(generation.state)
     if to not in TRANSITIONS[old]:
         raise NotAllowed(f"generation {generation.number}: {old} -> {to}")
-    # Whoever has begun a transaction gives all of it up where somebody was faster.
-    with transaction.atomic(savepoint=False):
+    with transaction.atomic():
         if not Generation.objects.filter(number=generation.number, state=old).update(state=to, **changes):
             raise Overtaken(f"generation {generation.number} is no longer {old}")
         Transition.objects.create(

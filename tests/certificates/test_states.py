@@ -73,7 +73,7 @@ def test_who_comes_second_is_told_and_changes_nothing(db):
 
 def test_fields_and_state_change_together_or_not_at_all(db):
     row = a_row("prepared")
-    with pytest.raises(IntegrityError), transaction.atomic():
+    with pytest.raises(IntegrityError):
         states.move(row, State.ACTIVE, now=START, end=None)
     assert row.state == Generation.objects.get().state == "prepared"
 
