@@ -42,6 +42,26 @@ FAILURES: dict[str, tuple[str | Promise, str | Promise]] = {
 }
 """Reason and hint of each value of `Installation.failure`."""
 
+REFUSALS: dict[str, str | Promise] = {
+    "400": _("The request can't be read."),
+    "404": _("There is nothing at this address."),
+    "405": _("Nothing can be written or changed here."),
+    "408": _("The request came too slowly."),
+    "413": _("The request is too large."),
+    "431": _("The head of the request is too large."),
+    "bad_report": _("The report of an IP system phone can't be read."),
+    "foreign_mac": _("A telephone asked for the files of another one."),
+    "no_token": _("A report or a proof came without a token."),
+    "no_trust_file": _("There is no pair to hand out yet, or nothing says how terminals reach pbxcerts."),
+    "no_window": _("A telephone asked over plain HTTP, and no bootstrap window is open for it."),
+    "unknown_path": _("A secret part of the address is wrong, or its terminal is gone."),
+    "unknown_phone": _("The telephone is not in the list."),
+    "unknown_version": _("The trust file is one of an earlier or unknown version."),
+    "wrong_token": _("The token is not known, or it was revoked."),
+    "wrong_type": _("A terminal whose type does not report sent a report."),
+}
+"""Why a terminals' listener refused a request; other statuses stand for themselves."""
+
 
 def failure(installation: Installation) -> tuple[str, str]:
     """Why it failed and what to do about it; empty where it did not."""

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from pbxcerts.system.access import RoleNeeded, needs, person
 from pbxcerts.system.models import Role
-from terminals import bootstrap
+from terminals import bootstrap, words
 from terminals.forms.bootstrap import WindowForm
 from terminals.web.refusals import refused_here
 
@@ -36,7 +36,10 @@ def windows(request: HttpRequest) -> HttpResponse:
         "form": form,
         "windows": bootstrap.windows_open_at(timezone.now()),
         "address": settings.TERMINALS_HTTP,
-        "refusals": sorted(refused_here.counts.items()),
+        "refusals": [
+            (listener, reason, words.REFUSALS.get(reason, ""), count)
+            for (listener, reason), count in sorted(refused_here.counts.items())
+        ],
         "refused": refused_here,
     }
     return render(request, "terminals/bootstrap.html", context)

@@ -1,6 +1,7 @@
 """`rollout`: how it stands, what is ordered of it, and the bar of `--watch`."""
 
 from datetime import timedelta
+from io import StringIO
 
 import pytest
 
@@ -157,6 +158,20 @@ def test_watch_draws_a_bar_until_everybody_has_confirmed(rolling, monkeypatch):
     assert lines[0] == f"[{'-' * 30}] 0/5  5 waiting"
     assert lines[1] == f"[{'#' * 6}{'-' * 24}] 1/5  1 confirmed, 4 waiting"
     assert lines[5] == f"[{'#' * 30}] 5/5  5 confirmed"
+
+
+def test_on_a_terminal_the_bar_never_wraps_for_what_wraps_could_not_be_written_over(monkeypatch):
+    class Screen(StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("COLUMNS", "20")
+    screen = Screen()
+    command = Command(stdout=screen)
+    command._draw("a line of more than twenty columns", "")
+    command._draw("a short one", "a line of more than twenty columns")
+
+    assert screen.getvalue() == "\ra line of more than" + "\ra short one" + 8 * " "
 
 
 def test_watch_for_a_script_waits_and_writes_one_object(rolling):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
@@ -121,7 +122,9 @@ class Command(OperatorCommand):
     def _draw(self, line: str, before: str) -> None:
         """Over the line before on a terminal, below it in a file."""
         if self.stdout.isatty():
-            self.stdout.write(f"\r{line.ljust(len(before))}", ending="")
+            # A line that wraps could not be written over.
+            width = shutil.get_terminal_size().columns - 1
+            self.stdout.write(f"\r{line.ljust(len(before))[:width]}", ending="")
         else:
             self.stdout.write(line)
         self.stdout.flush()

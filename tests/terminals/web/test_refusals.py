@@ -15,7 +15,7 @@ OTTO = f"""
 from pbxcerts.system.models import Role, User
 User.objects.create_user("otto", password="{PASSWORD}", role=Role.OPERATE)
 """
-ROW = re.compile(r"<td[^>]*>(\w+)</td>\s*<td[^>]*>\s*<code>(\w+)</code>\s*</td>\s*<td[^>]*>(\d+)</td>", re.ASCII)
+ROW = re.compile(r"<td[^>]*>(\w+)</td>\s*<td[^>]*>\s*<code>(\w+)</code>[^<]*</td>\s*<td[^>]*>(\d+)</td>", re.ASCII)
 
 
 @pytest.fixture(scope="module")
