@@ -26,6 +26,7 @@ from pbxcerts.requests import WholeRequests
 from pbxcerts.serving import STOPS_WITHIN, ServedPair, Serving
 from pbxcerts.wsgi import application
 from terminals.evidence import Evidence
+from terminals.evidence_journal import Journal
 from terminals.web.acknowledgement import Acknowledgements
 from terminals.web.connection import TerminalConnection
 from terminals.web.refusals import refused_here
@@ -84,7 +85,7 @@ class Terminals:
     """The terminals' listeners: each opens when its port is ours, with TLS when there is a pair; none waits for another."""
 
     def __init__(self, precedence: Precedence) -> None:
-        self._evidence = Evidence(others_first=lambda: precedence.is_taken)
+        self._evidence = Evidence(others_first=lambda: precedence.is_taken, journal=Journal(settings.DATA / "run"))
         self._snapshots = Snapshots()
         self._addresses = {
             Name.HTTPS: settings.TERMINALS_HTTPS,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import traceback
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from pbxcerts.system.events import Notice
 from pbxcerts.system.models import EventMessage
 from terminals import installations
 from terminals.batches import in_batches, update_from
+from terminals.evidence_journal import Journal
 from terminals.installations import FetchedConfiguration, FetchedTrust, Proved, Reported, Seen
 from terminals.models import Discovered, Terminal
 
@@ -171,11 +173,16 @@ def log(logged: Sequence[Logged]) -> None:
 class Evidence:
     """The queue. `add` is called in the event loop; `run` is a task there until `close` has written the rest.
 
-    While `others_first` is true it waits a little longer: a large batch holds the interpreter that a page needs too.
+    While `others_first` is true it waits a little longer: a large batch holds the interpreter that a page needs too. What waits
+    stands in the `journal` as well; what that still holds of a process before is written first.
     """
 
     def __init__(
-        self, write: Callable[[Collection[Fact]], None] = write, *, others_first: Callable[[], bool] = lambda: False
+        self,
+        write: Callable[[Collection[Fact]], None] = write,
+        *,
+        others_first: Callable[[], bool] = lambda: False,
+        journal: Journal | None = None,
     ) -> None:
         self._write = write
         self._others_first = others_first
@@ -184,7 +191,12 @@ class Evidence:
         self._arrived = asyncio.Event()
         self._ending = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "evidence")
+        self._journal = journal
+        self._to_journal: list[Seen] = []
         self.dropped = 0
+        for fact in journal.left() if journal is not None else ():
+            self._waiting[subject_of(fact)] = fact
+            self._arrived.set()
 
     def add(self, fact: Fact) -> None:
         subject = subject_of(fact)
@@ -197,6 +209,16 @@ class Evidence:
         self._waiting.pop(subject, None)
         self._waiting[subject] = fact
         self._arrived.set()
+        if self._journal is not None and not isinstance(fact, Unknown | Logged):
+            if not self._to_journal:
+                # Once for all that comes in this round of the event loop.
+                asyncio.get_running_loop().call_soon(self._write_journal)
+            self._to_journal.append(fact)
+
+    def _write_journal(self) -> None:
+        if self._journal is not None and self._to_journal:
+            self._journal.write(self._to_journal)
+            self._to_journal = []
 
     async def run(self) -> None:
         """Write what arrives, every tenth of a second while something does; the rest when `close` is called."""
@@ -232,6 +254,8 @@ class Evidence:
         self._arrived.clear()
         if not taken:
             return True
+        self._write_journal()
+        written = self._journal.turn() if self._journal is not None else []
         loop = asyncio.get_running_loop()
         rest = await loop.run_in_executor(self._thread, self._take, list(taken.values()))
         if rest:
@@ -240,6 +264,8 @@ class Evidence:
             self._arrived.set()
         else:
             self._remember(taken)
+            if self._journal is not None:
+                self._journal.forget(written)
         return not rest
 
     def _remember(self, taken: Mapping[Hashable, Fact]) -> None:
@@ -255,6 +281,7 @@ class Evidence:
             self._write(facts)
         except (OperationalError, InterfaceError) as error:
             logger.warning("%d pieces of evidence wait for the database: %s", len(facts), error)
+            _let_go_of(error)
             return facts
         except (IntegrityError, DataError, ValueError):
             if len(facts) == 1:
@@ -264,3 +291,14 @@ class Evidence:
             middle = len(facts) // 2
             return self._take(facts[:middle]) + self._take(facts[middle:])
         return []
+
+
+def _let_go_of(error: BaseException | None) -> None:
+    """Free the cursors that its frames hold, in their own thread.
+
+    Django's errors of the database are garbage with a cycle. An event loop that collected it would have to wait for this
+    thread's connection, which is waiting for the lock of the database by then: twenty seconds in which nobody is answered.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__

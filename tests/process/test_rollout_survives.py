@@ -61,6 +61,24 @@ def test_phones_that_hang_while_the_web_process_stands_still_get_their_files_whe
         site.assert_all_went_well()
 
 
+def test_what_was_fetched_while_the_database_is_locked_survives_even_a_killed_web_process(site):
+    site.set_delivery(waves=False)
+    site.may_fetch.clear()
+    site.begin()
+    with site.asking_for_heartbeats():
+        wait_for(lambda: sum(site.asked) == NUMBER, what="everybody asked")
+        with site.locked_database():
+            site.may_fetch.set()
+            wait_for(lambda: site.fetched == NUMBER, what="everybody's files, in spite of the lock")
+            time.sleep(1)
+            web = site.web
+            os.kill(web, signal.SIGKILL)
+            assert site.confirmed() == 0
+
+        site.assert_all_went_well()
+    assert site.web != web
+
+
 def refusal_of(order):
     """The page that says that nothing was done, and 503 with it."""
     with pytest.raises(HTTPError) as refused:

@@ -1,0 +1,87 @@
+"""What was seen and is not in the database yet, in files: if the web process is killed, the next one goes on with it.
+
+A phone that has fetched its files does not come a second time, so what is lost here would cost it a second restart. The files
+are to outlive the process, not the machine: nothing is flushed to the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from terminals.installations import FetchedConfiguration, FetchedTrust, Proved, Reported, Seen
+
+KINDS: dict[str, type[Seen]] = {kind.__name__: kind for kind in (FetchedConfiguration, FetchedTrust, Reported, Proved)}
+
+logger = logging.getLogger("pbxcerts.web")
+
+
+class Journal:
+    """Files `evidence-<number>` in a directory, the newest of them open. Where it cannot be written, nothing is kept."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._before = sorted(directory.glob("evidence-*"), key=_number)
+        self._next = _number(self._before[-1]) + 1 if self._before else 1
+        self._descriptor: int | None = None
+        self._is_failing = False
+
+    def left(self) -> list[Seen]:
+        """What the process before has left, in the order in which it happened. It stays until it is forgotten."""
+        return [fact for file in self._before for fact in _facts(file)]
+
+    def write(self, facts: Sequence[Seen]) -> None:
+        line = json.dumps([[type(fact).__name__, vars(fact)] for fact in facts], default=_plain)
+        try:
+            if self._descriptor is None:
+                file = self._directory / f"evidence-{self._next}"
+                self._descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+                self._next += 1
+                self._before.append(file)
+            os.write(self._descriptor, line.encode() + b"\n")
+        except OSError as error:
+            if not self._is_failing:
+                logger.warning("Evidence is kept in memory alone until it is in the database: %s", error)
+            self._is_failing = True
+        else:
+            self._is_failing = False
+
+    def turn(self) -> list[Path]:
+        """The files of what was written until now, to be forgotten when that is in the database. What comes is in others."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        return list(self._before)
+
+    def forget(self, files: Sequence[Path]) -> None:
+        for file in files:
+            file.unlink(missing_ok=True)
+            self._before.remove(file)
+
+
+def _number(file: Path) -> int:
+    digits = file.name.partition("-")[2]
+    return int(digits) if digits.isdecimal() else 0
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else sorted(value)
+
+
+def _facts(file: Path) -> Iterator[Seen]:
+    """A line that was cut off when the process was killed, or that another version wrote, is left out."""
+    for line in file.read_bytes().splitlines():
+        try:
+            yield from [_fact(KINDS[kind], values) for kind, values in json.loads(line)]
+        except (ValueError, KeyError, TypeError) as error:
+            logger.warning("A line of %s cannot be read: %s", file, error)
+
+
+def _fact(kind: type[Seen], values: dict[str, Any]) -> Seen:
+    sets = {name: frozenset(value) for name, value in values.items() if isinstance(value, list)}
+    return kind(**values | sets | {"at": datetime.fromisoformat(values["at"])})
