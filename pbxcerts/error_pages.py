@@ -6,13 +6,13 @@ from typing import Any
 from axes.helpers import get_cool_off
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
-from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import translation
 
 from pbxcerts.system.access import RoleNeeded
+from pbxcerts.system.database_lock import is_locked, let_go_of
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -37,6 +37,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """500; 503 where another process has locked the database, which passes by itself. Neither page needs the database."""
     error = sys.exc_info()[1]
-    if isinstance(error, OperationalError) and "locked" in str(error):
+    if is_locked(error):
+        let_go_of(error)
         return HttpResponse(render_to_string("503.html"), status=503)
     return HttpResponse(render_to_string("500.html"), status=500)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import traceback
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from django.db import (
     transaction,
 )
 
+from pbxcerts.system.database_lock import let_go_of
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import EventMessage
 from terminals import installations
@@ -281,7 +281,7 @@ class Evidence:
             self._write(facts)
         except (OperationalError, InterfaceError) as error:
             logger.warning("%d pieces of evidence wait for the database: %s", len(facts), error)
-            _let_go_of(error)
+            let_go_of(error)
             return facts
         except (IntegrityError, DataError, ValueError):
             if len(facts) == 1:
@@ -291,14 +291,3 @@ class Evidence:
             middle = len(facts) // 2
             return self._take(facts[:middle]) + self._take(facts[middle:])
         return []
-
-
-def _let_go_of(error: BaseException | None) -> None:
-    """Free the cursors that its frames hold, in their own thread.
-
-    Django's errors of the database are garbage with a cycle. An event loop that collected it would have to wait for this
-    thread's connection, which is waiting for the lock of the database by then: twenty seconds in which nobody is answered.
-    """
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__
