@@ -225,6 +225,11 @@ class RolloutStatus:
     # -- now and next -------------------------------------------------------------------------------------------------
 
     @property
+    def is_complete(self) -> bool:
+        """Nobody is left; the rollout runs on, because another terminal may be added."""
+        return self.is_running and self.progress is not None and self.progress.is_complete
+
+    @property
     def is_running(self) -> bool:
         return self.rollout is not None and self.rollout.state == RunState.RUNNING
 
@@ -260,9 +265,10 @@ class RolloutStatus:
         if progress is None:
             return ""
         if progress.is_complete:
-            return _("Every terminal has the certificates of generation %(number)s, or was skipped.") % {
-                "number": progress.rollout.generation_id
-            }
+            number = {"number": progress.rollout.generation_id}
+            if progress.states[State.SKIPPED]:
+                return _("Every terminal has the certificates of generation %(number)s, or was skipped.") % number
+            return _("Every terminal has the certificates of generation %(number)s.") % number
         if progress.in_flight:
             text = _("Terminals that are being asked, restart or fetch: %(count)s.") % {"count": progress.in_flight}
             if self.is_held_up or not self._open_waves:

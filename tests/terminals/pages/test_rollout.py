@@ -281,10 +281,22 @@ def test_what_is_over_offers_no_pause_and_no_activation(mixed, operator_client, 
 
     page = text(operator_client.get(PAGE))
 
-    assert "Every terminal has the certificates of generation 2, or was skipped." in page
+    assert "Generation 2 complete" in page
+    assert "Every terminal has the certificates of generation 2." in page
     assert "is switched to generation 2" in page
+    assert "Restarts" not in page
     assert "Pause" not in page
     assert "Activate now" not in page
+
+
+def test_with_a_skipped_one_not_everybody_has_them(mixed, viewer_client, text):
+    Installation.objects.filter(generation=2).update(state="confirmed", confirmed_at=mixed.world.now)
+    Installation.objects.filter(pk=Installation.objects.filter(generation=2).first().pk).update(state="skipped")
+
+    page = text(viewer_client.get(PAGE))
+
+    assert "Every terminal has the certificates of generation 2, or was skipped." in page
+    assert "Generation 2 complete" in page
 
 
 @pytest.mark.parametrize("url", [ORDER, RESTART])
