@@ -17,10 +17,10 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from certificates.models import Generation, Switch
 from certificates.situation import Situation
-from terminals import installations, waves
+from terminals import claims, waves
 from terminals.batches import insert_missing
+from terminals.claims import Answered, Ask, ClaimLost
 from terminals.drivers.registry import drivers
-from terminals.installations import Answered, Ask, ClaimLost
 from terminals.models import DeliverySettings, Installation, Rollout, Terminal
 from terminals.waves import Group, Limits, Newcomer, Sizes, State, Wave
 
@@ -142,7 +142,7 @@ def reconcile(situation: Situation) -> Rollout | None:
     if situation.active is not None and situation.active.number < target.number and target.held_because:
         _ask_again_for(situation.active, target)
     if any(group.state in waves.IN_FLIGHT for group in groups):
-        installations.give_up(target.number, within=ANSWERS_WITHIN, now=now)
+        claims.give_up(target.number, within=ANSWERS_WITHIN, now=now)
     return current
 
 
@@ -290,13 +290,13 @@ def run(
             stopwatch.pause(pause)
         else:
             break
-    installations.interrupted(list(asked.values()), now=start + stopwatch.elapsed())
+    claims.interrupted(list(asked.values()), now=start + stopwatch.elapsed())
 
 
 def _are_recorded(answers: Sequence[Answered], *, now: datetime) -> bool:
     """Where another process has locked the database they are kept, and recorded with those that come next."""
     try:
-        installations.record(answers, now=now)
+        claims.record(answers, now=now)
     except OperationalError as error:
         logger.warning("%d answers of terminals wait for the database: %s", len(answers), error)
         return False
@@ -308,6 +308,8 @@ def _step(situation: Situation, rollout: Rollout, delivery: DeliverySettings, no
     target = target_of(situation)
     if target is None or target.number != rollout.generation_id:
         return [], False
+    if claims.in_flight(target.number) >= delivery.at_once:
+        return [], True
     groups = survey(target)
     if waves.stops(groups, Limits(delivery.stop_percent, delivery.stop_among_first)):
         Rollout.objects.filter(pk=rollout.pk, state=Running.RUNNING).update(state=Running.STOPPED)
@@ -320,9 +322,9 @@ def _step(situation: Situation, rollout: Rollout, delivery: DeliverySettings, no
     if which is None:
         return [], False
     in_flight = sum(group.count for group in groups if group.state in waves.IN_FLIGHT and group.wave != Wave.BY_HAND)
-    if in_flight >= delivery.at_once or not any(group.state in {State.WAITING, State.ABSENT} for group in groups):
+    if not any(group.state in {State.WAITING, State.ABSENT} for group in groups):
         return [], in_flight > 0
-    asks = installations.claim(target.number, which, at_once=delivery.at_once, now=now)
+    asks = claims.claim(target.number, which, at_once=delivery.at_once, now=now)
     return asks, bool(asks) or in_flight > 0
 
 

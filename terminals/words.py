@@ -6,7 +6,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from terminals.installations import NO_WAY, NOT_BACK, NOT_CONFIRMED
+from terminals.claims import NO_WAY, NOT_BACK, NOT_CONFIRMED
 from terminals.models import Installation, Rollout
 from terminals.waves import State
 

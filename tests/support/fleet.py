@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 from certificates.situation import Situation
 from terminals import installations, rollout
+from terminals.claims import Answered, Ask
 from terminals.drivers.base import Reaction
-from terminals.installations import Answered, Ask, FetchedConfiguration, FetchedTrust, Proved, Reported
+from terminals.installations import FetchedConfiguration, FetchedTrust, Proved, Reported
 from terminals.models import Installation, Methods, Rollout, Terminal, TerminalType
 from terminals.trust_file import generations_of, trust_file
 from tests.support.generations import MINUTE, SECOND, World

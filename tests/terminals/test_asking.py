@@ -7,8 +7,8 @@ import pytest
 from certificates import host_keys
 from terminals import rollout
 from terminals.asking import NoWay, Routes, SipSender, server_context, straight_to
+from terminals.claims import Ask
 from terminals.drivers.base import Reaction
-from terminals.installations import Ask
 from terminals.models import DeliverySettings, Installation, Terminal, TerminalType
 from terminals.sip.hop import Hop, Transport
 from tests.support.generations import DAY
