@@ -17,9 +17,9 @@ import uvloop
 class Fetch(asyncio.Protocol):
     """One request; `done` has what came."""
 
-    def __init__(self, path: str, done: asyncio.Future[bytes]) -> None:
+    def __init__(self, path: str, done: asyncio.Future[bytes], agent: str = "benchmark") -> None:
         self._request = (
-            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: benchmark\r\nConnection: close\r\n\r\n".encode()
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n".encode()
         )
         self._done = done
         self._came = bytearray()

@@ -10,6 +10,7 @@ import resource
 import socket
 import subprocess
 import sys
+from collections import Counter
 from contextlib import ExitStack
 
 import uvloop
@@ -60,6 +61,9 @@ class Phones:
         self.forget()
         return seen
 
+    def heard(self, address):
+        """The telephone at this address has taken its NOTIFY; `address`: four octets."""
+
     def read(self):
         while True:
             try:
@@ -78,13 +82,15 @@ class Phones:
                 self.answers[call] = (
                     (CHALLENGE if first else OK) + b"\r\n".join(copied) + b"\r\nContent-Length: 0\r\n\r\n"
                 )
+                if not first:
+                    self.heard(tuple(packet_info[8:12]))
             # The interface is for the system to choose, the source is the address that was called.
             source = bytes(4) + ancillary[0][2][8:12] + bytes(4)
             self.socket.sendmsg([self.answers[call]], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0, sender)
 
 
-async def serve(port):
-    phones = Phones(port)
+async def serve(phones_of):
+    phones = phones_of()
     loop = asyncio.get_running_loop()
     loop.add_reader(phones.socket, phones.read)
     sys.stdout.write("ready\n")
@@ -97,15 +103,15 @@ async def serve(port):
 class Fleet:
     """The telephones' processes, from `with` to its end."""
 
-    def __init__(self, port, processes=2):
+    def __init__(self, port, *, module="tests.benchmarks.sip_fleet", arguments=(), processes=2):
         self.port, self._count = port, processes
+        self._command = [sys.executable, "-m", module, str(port), *arguments]
 
     def __enter__(self):
         self._stack = ExitStack()
-        command = [sys.executable, "-m", "tests.benchmarks.sip_fleet", str(self.port)]
         self._processes = [
             self._stack.enter_context(
-                subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                subprocess.Popen(self._command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             )
             for _ in range(self._count)
         ]
@@ -120,14 +126,13 @@ class Fleet:
 
     def report(self):
         """What all of them have seen since the last report: {requests, repeated, cpu in ms}."""
-        total = {"requests": 0, "repeated": 0, "cpu": 0.0}
+        total = Counter()
         for process in self._processes:
             process.stdin.write("\n")
             process.stdin.flush()
-            for name, value in json.loads(process.stdout.readline()).items():
-                total[name] += value
+            total.update(json.loads(process.stdout.readline()))
         return total
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(lambda: Phones(int(sys.argv[1]))))

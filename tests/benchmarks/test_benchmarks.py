@@ -21,6 +21,7 @@ from tests.support.product import ROOT
         "notify",
         "terminal_list",
         "mass_download",
+        "rollout",
     ],
 )
 def test_it_runs_and_compares(name):
