@@ -21,6 +21,7 @@ from tests.support.product import ROOT
         "notify",
         "terminal_list",
         "mass_download",
+        "certificate_switches",
         "rollout",
     ],
 )
