@@ -45,6 +45,8 @@ class WaveProgress:
     """One wave of a method."""
 
     row: Row
+    is_open: bool
+    """Whether its terminals may be asked now: not while nobody may, nor before the night where they have to restart."""
 
     @property
     def label(self) -> str:
@@ -154,9 +156,14 @@ class RolloutStatus:
             return []
         rows = self.progress.rows
         return [
-            MethodProgress(method, tuple(WaveProgress(row) for row in rows if row.method == method))
+            MethodProgress(method, tuple(WaveProgress(row, self._is_open(row)) for row in rows if row.method == method))
             for method in dict.fromkeys(row.method for row in rows)
         ]
+
+    def _is_open(self, row: Row) -> bool:
+        if self.progress is None or not self.is_running or row.wave == Wave.BY_HAND:
+            return False
+        return row.is_open and (self.progress.restarts_allowed or row.method not in RESTARTING)
 
     @property
     def counts(self) -> list[tuple[str, str, int]]:
@@ -271,7 +278,7 @@ class RolloutStatus:
             return _("Every terminal has the certificates of generation %(number)s.") % number
         if progress.in_flight:
             text = _("Terminals that are being asked, restart or fetch: %(count)s.") % {"count": progress.in_flight}
-            if self.is_held_up or not self._open_waves:
+            if not self._open_waves:
                 return text
             return f"{text} {_('Their turn: %(waves)s.') % {'waves': ', '.join(self._open_waves)}}"
         if self.is_held_up:
@@ -286,12 +293,7 @@ class RolloutStatus:
 
     @property
     def _open_waves(self) -> list[str]:
-        return [
-            f"{method.label} ({wave.label})"
-            for method in self.methods
-            for wave in method.waves
-            if wave.row.is_open and not method.by_hand
-        ]
+        return [f"{method.label} ({wave.label})" for method in self.methods for wave in method.waves if wave.is_open]
 
     @property
     def next(self) -> str:

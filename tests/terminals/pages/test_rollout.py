@@ -109,8 +109,12 @@ def test_it_says_how_many_are_under_way(mixed, put, viewer_client, text):
 
     page = text(viewer_client.get(PAGE))
 
+    under_way = "Terminals that are being asked, restart or fetch: 3."
+    assert f"{under_way} Their turn: IP system phone (first ones). Next" in page
+
+    Rollout.objects.filter(generation=2).update(restart_now=True)
     turn = "Their turn: IP system phone (first ones), Mitel SIP phone (first ones)."
-    assert f"Terminals that are being asked, restart or fetch: 3. {turn}" in page
+    assert f"{under_way} {turn}" in text(viewer_client.get(PAGE))
     assert "3 under way" in page
 
 
