@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -212,11 +213,15 @@ class TerminalConnection(asyncio.Protocol):
 
 def _head(response: Response, common: list[tuple[bytes, bytes]], *, keep: bool) -> bytes:
     """`common`: what every response has, the date."""
-    lines = [f"HTTP/1.1 {response.status} {PHRASES[response.status]}\r\n"]
-    lines += [f"{name}: {value}\r\n" for name, value in response.headers.items()]
-    if response.status not in EMPTY:
-        lines.append(f"content-length: {len(response.body)}\r\n")
+    first, rest = _fixed_head(response.status, tuple(response.headers.items()), len(response.body), keep=keep)
+    return b"".join([first, *(b"%b: %b\r\n" % field for field in common), rest])
+
+
+@lru_cache(maxsize=256)
+def _fixed_head(status: int, fields: tuple[tuple[str, str], ...], length: int, *, keep: bool) -> tuple[bytes, bytes]:
+    """What comes before the date, and what after it: for most phones the same."""
+    lines = [f"{name}: {value}\r\n" for name, value in fields]
+    if status not in EMPTY:
+        lines.append(f"content-length: {length}\r\n")
     lines.append("\r\n" if keep else "connection: close\r\n\r\n")
-    dated = b"".join(b"%b: %b\r\n" % header for header in common)
-    first, *rest = lines
-    return first.encode("latin-1") + dated + "".join(rest).encode("latin-1")
+    return f"HTTP/1.1 {status} {PHRASES[status]}\r\n".encode(), "".join(lines).encode("latin-1")

@@ -35,8 +35,8 @@ def applications(
     mitel = Mitel(snapshots, https_port=https_port, http_port=http_port)
     est = Est(lambda: snapshots.current, evidence)
     tables: dict[Name, Iterable[Route]] = {
-        Name.HTTPS: [*est.routes, *mitel.routes_over_https()],
-        Name.HTTP: [*PublicRoot(snapshots).routes(), *mitel.routes_over_http()],
+        Name.HTTPS: [*mitel.routes_over_https(), *est.routes],
+        Name.HTTP: [*mitel.routes_over_http(), *PublicRoot(snapshots).routes()],
         Name.PROOF: est.proof_routes,
     }
     return {
