@@ -16,6 +16,7 @@ import sys
 import time
 import urllib.request
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from tests.benchmarks.measuring import Line, run, throw_away
 from tests.support.product import ROOT, free_port
@@ -25,6 +26,9 @@ from tests.support.running import wait_for
 PHONES = 10_000
 FEW_PHONES = 500
 SILENT = 200
+CLIENTS = 2
+SEEN_WITHIN = 7
+"""Seconds until the listeners know of a new window, with a long list."""
 GUNICORN_WORKERS, GUNICORN_THREADS = 1, 8
 
 RSA = """
@@ -34,7 +38,16 @@ Settings.load(); Settings.objects.update(key_type="rsa2048")
 OPEN = """
 from datetime import UTC, datetime
 from terminals import bootstrap
+from terminals.models import BootstrapWindow
+BootstrapWindow.objects.update(closes_at=datetime.now(UTC))
 bootstrap.open_window(None, minutes=240, by="benchmark", now=datetime.now(UTC))
+"""
+RECORDED = """
+import json
+from pbxcerts.system.models import EventMessage
+from terminals.models import Installation
+logged = EventMessage.objects.filter(kind="fetched_over_http").count()
+print(json.dumps([Installation.objects.filter(state="confirmed").count(), logged]))
 """
 PATHS = """
 import json
@@ -80,36 +93,50 @@ http {
 
 
 class Clients:
+    """Several processes that share the files and the connections at once."""
+
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.download_clients"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.benchmarks.download_clients"],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(CLIENTS)
+        ]
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_error):
-        self._process.stdin.close()
-        self._process.wait()
+        for process in self._processes:
+            process.stdin.close()
+            process.wait()
+            process.stdout.close()
 
     def ask(self, port, scheme, at_once, paths):
-        order = {"port": port, "scheme": scheme, "at_once": at_once, "paths": paths}
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
+        for number, process in enumerate(self._processes):
+            share = {"at_once": at_once // CLIENTS, "paths": paths[number::CLIENTS]}
+            process.stdin.write(json.dumps({"port": port, "scheme": scheme, **share}) + "\n")
+            process.stdin.flush()
 
     def answer(self):
-        result = json.loads(self._process.stdout.readline())
-        assert result["lost"] == 0, result
-        return result["files"] / result["seconds"]
+        results = [json.loads(process.stdout.readline()) for process in self._processes]
+        assert sum(result["lost"] for result in results) == 0, results
+        return sum(result["files"] for result in results) / max(result["seconds"] for result in results)
 
     def rate(self, *order):
         """Files a second."""
         self.ask(*order)
         return self.answer()
+
+
+def cpu_of(pid):
+    """Seconds of CPU that a process and its threads have used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -119,10 +146,14 @@ def server(command, port, **environment):
     )
     try:
         wait_for(lambda: process.poll() is None and is_open(port), seconds=30, what=command[0])
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait()
+
+
+def child_of(pid):
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
 def nginx(product, paths):
@@ -184,9 +215,11 @@ def benchmark(rounds):
         clients = stack.enter_context(Clients())
         ours = {"http": product.http, "https": product.https}
         others = {}
+        pids = {"the product": product.web}
         if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"):
             others["nginx"], running = nginx(product, paths)
-            stack.enter_context(running)
+            # The master only waits for its worker.
+            pids["nginx"] = child_of(stack.enter_context(running))
         if importlib.util.find_spec("gunicorn"):
             port, running = gunicorn(product)
             stack.enter_context(running)
@@ -199,28 +232,50 @@ def benchmark(rounds):
                 if scheme in ports:
                     servers[name] = ports[scheme], wanted if name == "nginx" else wanted[: len(wanted) // 5 * 2 : 2]
             rates = {name: [] for name in servers}
+            cost = dict.fromkeys(servers, 0.0)
             for _ in range(rounds):
+                if scheme == "http":
+                    # In a window of its own, so that each phone of each round is logged.
+                    product.run(OPEN)
+                    time.sleep(SEEN_WITHIN)
                 for name, (port, files) in servers.items():
+                    before = cpu_of(pids[name]) if name in pids else 0
                     rates[name].append(clients.rate(port, scheme, at_once, files))
+                    cost[name] += (cpu_of(pids[name]) - before) / len(files) / rounds if name in pids else 0
             medians = {name: statistics.median(each) for name, each in rates.items()}
             what = f"{scheme}, {at_once} at once"
-            lines += [Line(f"{what}: {name}", f"{rate:,.0f} files/s") for name, rate in medians.items()]
+            for name, rate in medians.items():
+                used = f", {cost[name] * 1e6:.0f} µs CPU a file" if name in pids else ""
+                lines.append(Line(f"{what}: {name}", f"{rate:,.0f} files/s{used}"))
             for name in others:
                 if name in medians:
                     target = "at least 0.5" if name == "nginx" else "at least 5"
                     lines.append(Line(what, beside=name, ratio=medians["the product"] / medians[name], target=target))
 
-        alone = page_seconds(product, session, 15)
-        clients.ask(product.http, "http", 200, paths * 3)
-        time.sleep(0.5)
-        during = page_seconds(product, session, 15)
-        clients.answer()
+        pages = {"alone": [], "during": []}
+        meanwhile = []
+        for _ in range(rounds):
+            pages["alone"].append(page_seconds(product, session, 15))
+            clients.ask(product.http, "http", 200, paths * 3)
+            time.sleep(0.5)
+            pages["during"].append(page_seconds(product, session, 15))
+            meanwhile.append(clients.answer())
+        alone, during = (statistics.median(each) for each in pages.values())
         lines += [
             Line("settings page, alone", wall=alone * 1000, cpu=0, best=alone * 1000),
             Line("settings page, during a mass download", wall=during * 1000, cpu=0, best=during * 1000),
+            Line("files meanwhile", f"{statistics.median(meanwhile):,.0f} files/s"),
             Line("settings page", beside="alone", ratio=during / alone, target="at most 1.5"),
         ]
         without = statistics.median(clients.rate(product.http, "http", 200, paths) for _ in range(rounds))
+        time.sleep(SEEN_WITHIN)
+        confirmed, logged = json.loads(product.run(RECORDED))
+        # A window for each round at 200 and at 1,000, and the first one, in which nginx got its copies.
+        windows = 2 * rounds + 1
+        lines += [
+            Line("terminals confirmed", f"{confirmed:,} of {phones:,}", target="all"),
+            Line("fetches over HTTP logged", f"{logged:,} of {phones * windows:,}", target="all"),
+        ]
         for _ in range(SILENT):
             stack.enter_context(socket.create_connection(("127.0.0.1", product.http), timeout=60))
         beside = statistics.median(clients.rate(product.http, "http", 200, paths) for _ in range(rounds))
