@@ -14,6 +14,7 @@ import ssl
 import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, cast
 
 import uvloop
@@ -186,8 +187,9 @@ class Beside:
                 raise
 
     def end(self) -> None:
-        """From any thread."""
-        self._loop.call_soon_threadsafe(self._end)
+        """From any thread; also where it has ended already, for want of a listener."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._end)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:

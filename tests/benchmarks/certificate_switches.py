@@ -24,6 +24,7 @@ General.objects.update(redirect_to_https=False)
 """
 SWITCH = """
 import hashlib, json, ssl, sys
+from contextlib import suppress
 from certificates import lifecycle
 from certificates.handover import terminals
 from certificates.models import Generation
@@ -38,7 +39,8 @@ for _line in sys.stdin:
     # The heartbeat may be at it already.
     while (state := Generation.objects.get(number=made.number).state) != Generation.State.ACTIVE:
         if state == Generation.State.PREPARED:
-            lifecycle.activate(clock, by="a test")
+            with suppress(lifecycle.StateRefused):
+                lifecycle.activate(clock, by="a test")
         reconcile(clock, terminals=terminals(), server=communication_server())
     der = ssl.PEM_cert_to_DER_cert(Generation.objects.get(number=made.number, state="active").host_pem)
     print(json.dumps(hashlib.sha256(der).hexdigest()), flush=True)
