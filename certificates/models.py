@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from certificates.pki.identity import Identity
 from certificates.pki.schedule import Schedule
 from pbxcerts.system.models import General
+from pbxcerts.system.versioned import VersionedSettings
 
 
 class KeyTypes(models.TextChoices):
@@ -31,11 +32,10 @@ class Counts(models.TextChoices):
     NOBODY = "nobody", _("Nobody (switch at once)")
 
 
-class Settings(models.Model):
+class Settings(VersionedSettings):
     """The parameters of the page "Self-signed certificates"; one row, because it hangs on the one row of System / General."""
 
     general = models.OneToOneField(General, on_delete=models.PROTECT, primary_key=True, related_name="certificates")
-    version = models.PositiveIntegerField(default=0, editable=False)
     interval_days = models.PositiveSmallIntegerField(
         _("Generate new certificates automatically after (days)"),
         default=365,

@@ -1,4 +1,4 @@
-"""Changing the settings of renewal: what a change would mean, and saving it without overwriting what somebody else saved."""
+"""Changing the settings of renewal: what a change would mean, and saving it."""
 
 from __future__ import annotations
 
@@ -10,62 +10,30 @@ from functools import cached_property
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 from django.utils.translation import gettext as _
 
 from certificates import words
-from certificates.forms.settings import PARAMETERS, SettingsForm
+from certificates.forms.settings import SettingsForm
 from certificates.handover import Terminals
 from certificates.models import Settings
 from certificates.reconciling import readiness, switch_because
 from certificates.situation import Situation
-from pbxcerts.system.saving import Invalid, SavingError
 
 SCHEDULE = {"interval_days", "generation_time", "overlap_days"}
 
 
-class Overtaken(SavingError):
-    """Somebody else has saved since `expected_version`; `settings` is the row as it is now."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__("somebody else saved first")
-        self.settings = settings
-
-
 def apply_settings(changes: Mapping[str, str], *, expected_version: int, now: datetime) -> frozenset[str]:
-    """Set parameters as they are typed, validated by the page's own form; all or nothing.
-
-    Returns the names of those that changed. Raises `pbxcerts.system.saving.Invalid` (sentences by name) or Overtaken.
-    """
-    unknown = changes.keys() - set(PARAMETERS)
-    if unknown:
-        raise Invalid({name: [_("There is no such setting.")] for name in sorted(unknown)})
-    settings = Settings.load()
-    blank = SettingsForm(settings=settings)
-    typed = {name: blank[name].value() for name in blank.fields}
-    form = SettingsForm(typed | dict(changes), settings=settings)
-    if not form.is_valid():
-        raise Invalid({name: [str(sentence) for sentence in sentences] for name, sentences in form.errors.items()})
-    return save_settings(form.parameters, expected_version=expected_version, now=now)
+    """As `save_settings`, with parameters as they are typed. Raises Invalid as well."""
+    return save_settings(SettingsForm.read(changes, Settings.load()), expected_version=expected_version, now=now)
 
 
 @transaction.atomic
 def save_settings(values: Mapping[str, Any], *, expected_version: int, now: datetime) -> frozenset[str]:
-    """Save validated values; returns the names of those that changed.
-
-    Values that stand there already change nothing and overtake nobody, so a form posted twice does no harm.
-    """
-    settings = Settings.load()
-    changed = frozenset(name for name, value in values.items() if getattr(settings, name) != value)
-    if not changed:
-        return changed
-    wanted = {name: values[name] for name in changed}
+    """Save validated values; returns the names of those that changed. Raises Overtaken."""
+    changed = Settings.store(values, expected_version=expected_version)
     if changed & SCHEDULE:
         # What was due by the old schedule waits for the next time of generation (DESIGN 3.1).
-        wanted["schedule_saved_at"] = now
-    current = Settings.objects.filter(pk=settings.pk, version=expected_version)
-    if not current.update(version=F("version") + 1, **wanted):
-        raise Overtaken(Settings.load())
+        Settings.objects.update(schedule_saved_at=now)
     return changed
 
 
@@ -79,7 +47,7 @@ class Change:
 
     @cached_property
     def changed(self) -> frozenset[str]:
-        return frozenset(name for name, value in self.values.items() if getattr(self.before.settings, name) != value)
+        return self.before.settings.differing(self.values)
 
     @cached_property
     def after(self) -> Situation:

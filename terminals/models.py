@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
 from certificates.models import Generation
+from pbxcerts.system.versioned import VersionedSettings
 from terminals.waves import State, Wave
 
 
@@ -49,11 +50,10 @@ class Wants(models.TextChoices):
     HOST = "host", _("host certificate")
 
 
-class DeliverySettings(models.Model):
+class DeliverySettings(VersionedSettings):
     """How the rollout goes to the terminals; one row."""
 
     singleton = models.BooleanField(primary_key=True, default=True, editable=False)
-    version = models.PositiveIntegerField(default=0, editable=False)
     proxy_host = models.CharField(_("address of the outbound proxy"), max_length=253, blank=True)
     proxy_port = models.PositiveIntegerField(_("port"), default=5061)
     proxy_transport = models.CharField(_("transport"), max_length=3, choices=Transports, default=Transports.TLS)
@@ -84,10 +84,6 @@ class DeliverySettings(models.Model):
 
     def __str__(self) -> str:
         return self.proxy_host or "-"
-
-    @classmethod
-    def load(cls) -> DeliverySettings:
-        return cls.objects.get_or_create(singleton=True)[0]
 
 
 OTHER = "Other"

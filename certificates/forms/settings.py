@@ -11,8 +11,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from certificates.models import Counts, KeyTypes, Settings
-from pbxcerts.system.form_layout import ParameterForm, Parameters
-from pbxcerts.system.forms.entries import SeenField, SwitchField
+from pbxcerts.system.form_layout import Parameters
+from pbxcerts.system.forms.entries import SwitchField
+from pbxcerts.system.forms.versioned import VersionedForm
 from pbxcerts.system.reauthentication import Reauthentication
 
 
@@ -26,13 +27,9 @@ _TIME = _("Enter a time of day as hours and minutes, from 00:00 to 23:59.")
 _NUMBER = {"inputmode": "numeric"}
 
 
-class SettingsForm(ParameterForm, forms.Form):
-    """`settings` is the row as it is. The field `version` says which state of it was on the screen.
+class SettingsForm(VersionedForm):
+    """Numbers and the time are plain text fields, so that what was typed is still there when it is refused."""
 
-    Numbers and the time are plain text fields, so that what was typed is still there when it is refused.
-    """
-
-    version = SeenField()
     interval_days = forms.IntegerField(
         label=_label("interval_days"),
         min_value=1,
@@ -89,22 +86,12 @@ class SettingsForm(ParameterForm, forms.Form):
         ),
     )
 
-    def __init__(self, data: Any = None, *, settings: Settings) -> None:
-        self.settings = settings
-        initial = {name: getattr(settings, name) for name in self.base_fields}
-        super().__init__(data, initial={**initial, "generation_time": f"{settings.generation_time:%H:%M}"})
+    def __init__(self, data: Any = None, *, row: Settings) -> None:
+        super().__init__(data, row=row)
+        self.initial["generation_time"] = f"{row.generation_time:%H:%M}"
 
     def layout(self) -> list[Parameters | str]:
-        return ["version", Parameters(_("Self-signed certificates"), *PARAMETERS)]
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """What a valid form sets: name and value of each parameter."""
-        return {name: self.cleaned_data[name] for name in PARAMETERS}
-
-    def make_read_only(self) -> None:
-        for field in self.fields.values():
-            field.disabled = True
+        return ["version", Parameters(_("Self-signed certificates"), *self.names())]
 
     def clean_generation_time(self) -> time:
         entered: time = self.cleaned_data["generation_time"]
@@ -120,31 +107,6 @@ class SettingsForm(ParameterForm, forms.Form):
                 ValidationError(_("The overlap can't be longer than the interval."), code="overlap_above_interval"),
             )
 
-    def compare_with(self, settings: Settings) -> None:
-        """Somebody else has saved `settings` meanwhile: show where they differ from what is typed, and keep what is typed.
-
-        From now on the form is about that row, so that applying it once more is a decision and no accident.
-        """
-        typed = self.parameters
-        self.settings = settings
-        self.data = {**{name: self.data.get(name) for name in self.data}, "version": str(settings.version)}
-        self.add_error(
-            None,
-            ValidationError(
-                _(
-                    "Somebody else has changed these settings while you were editing them. Nothing of yours has been applied;"
-                    " what you typed is still in the fields. Apply once more to replace what is stored."
-                ),
-                code="overtaken",
-            ),
-        )
-        for name, value in typed.items():
-            if getattr(settings, name) != value:
-                self.fields[name].stored = shown(settings, name)  # type: ignore[attr-defined]
-
-
-PARAMETERS = tuple(name for name in SettingsForm.base_fields if name != "version")
-
 
 class ConfirmSettings(Reauthentication, forms.Form):
     """The second step of a change with consequences; `critical` where it also needs the password."""
@@ -154,14 +116,3 @@ class ConfirmSettings(Reauthentication, forms.Form):
         self.critical = critical
         if not critical:
             del self.fields["password"]
-
-
-def shown(settings: Settings, name: str) -> str:
-    """A parameter's value as a person reads it."""
-    value = getattr(settings, name)
-    if isinstance(value, bool):
-        return str(_("on") if value else _("off"))
-    if isinstance(value, time):
-        return f"{value:%H:%M}"
-    display = getattr(settings, f"get_{name}_display", None)
-    return str(display() if display else value)

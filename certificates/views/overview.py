@@ -7,14 +7,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from certificates import settings_changes
 from certificates.forms.settings import ConfirmSettings, SettingsForm
 from certificates.handover import terminals
 from certificates.poke import poke
-from certificates.settings_changes import Change
+from certificates.settings_changes import Change, save_settings
 from certificates.status import Status
 from pbxcerts.system.access import RoleNeeded, person
 from pbxcerts.system.models import Role
+from pbxcerts.system.versioned import Overtaken
 
 
 @sensitive_post_parameters("password")
@@ -23,13 +23,13 @@ def overview(request: HttpRequest) -> HttpResponse:
     administers = person(request).may(Role.ADMINISTER)
     current = Status.load()
     if request.method != "POST":
-        form = SettingsForm(settings=current.settings)
+        form = SettingsForm(row=current.settings)
         if not administers:
             form.make_read_only()
         return _page(request, current, form)
     if not administers:
         raise RoleNeeded(Role.ADMINISTER)
-    form = SettingsForm(request.POST, settings=current.settings)
+    form = SettingsForm(request.POST, row=current.settings)
     if not form.is_valid():
         return _page(request, current, form)
     change = Change(before=current.situation, values=form.parameters, terminals=terminals())
@@ -41,11 +41,9 @@ def overview(request: HttpRequest) -> HttpResponse:
             context = {"form": form, "confirmation": confirmation, "consequences": change.consequences()}
             return render(request, "certificates/settings_confirm.html", context)
     try:
-        changed = settings_changes.save_settings(
-            form.parameters, expected_version=form.cleaned_data["version"], now=current.clock.now
-        )
-    except settings_changes.Overtaken as error:
-        form.compare_with(error.settings)
+        changed = save_settings(form.parameters, expected_version=form.cleaned_data["version"], now=current.clock.now)
+    except Overtaken as error:
+        form.compare_with(error.row)
         return _page(request, current, form)
     if changed:
         poke()

@@ -12,6 +12,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.identity import Identity
+from pbxcerts.system.versioned import VersionedSettings
 
 
 class Role(models.TextChoices):
@@ -65,11 +66,10 @@ def operating_system_zone() -> str:
     return name if name in zones and not name.startswith("Etc/") else "UTC"
 
 
-class General(models.Model):
-    """The one row of System / General. `version` counts saves, so that the second of two administrators is told."""
+class General(VersionedSettings):
+    """The one row of System / General."""
 
     singleton = models.BooleanField(primary_key=True, default=True, editable=False)
-    version = models.PositiveIntegerField(default=0, editable=False)
     site_name = models.CharField(_("site name"), max_length=64, blank=True)
     system_id = models.CharField(_("system ID"), max_length=64, blank=True)
     time_zone = models.CharField(_("time zone"), max_length=64, default=operating_system_zone)
@@ -93,10 +93,6 @@ class General(models.Model):
 
     def __str__(self) -> str:
         return self.site_name or self.fqdn or "pbxcerts"
-
-    @classmethod
-    def load(cls) -> General:
-        return cls.objects.get_or_create(singleton=True)[0]
 
     @property
     def zone(self) -> ZoneInfo:

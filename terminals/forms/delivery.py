@@ -11,8 +11,10 @@ from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.errors import IdentityCode, IdentityError
 from certificates.pki.identity import parse_dns_name
-from pbxcerts.system.form_layout import ParameterForm, Parameters
-from pbxcerts.system.forms.entries import SeenField, SwitchField, address, dns_name
+from pbxcerts.system.form_layout import Parameters
+from pbxcerts.system.forms.entries import SwitchField, address, dns_name
+from pbxcerts.system.forms.versioned import VersionedForm
+from pbxcerts.system.versioned import VersionedSettings
 from terminals.models import DeliverySettings, Transports
 
 if TYPE_CHECKING:
@@ -52,13 +54,11 @@ class HostField(forms.CharField):
             return address(text) if error.code is IdentityCode.DNS_IS_ADDRESS or ":" in text else dns_name(text)
 
 
-class DeliveryForm(ParameterForm, forms.Form):
-    """`settings` is the row as it is. The field `version` says which state of it was on the screen.
+class DeliveryForm(VersionedForm):
+    """Numbers are plain text fields, so that what was typed is still there when it is refused."""
 
-    Numbers are plain text fields, so that what was typed is still there when it is refused. The password is never shown.
-    """
+    secrets = frozenset({"account_password"})
 
-    version = SeenField()
     proxy_host = HostField(
         label=_label("proxy_host"),
         required=False,
@@ -155,11 +155,9 @@ class DeliveryForm(ParameterForm, forms.Form):
         _("So many failures among the first ones, one of each model, stop the rollout."),
     )
 
-    def __init__(self, data: Any = None, *, settings: DeliverySettings) -> None:
-        self.settings = settings
-        initial = {name: getattr(settings, name) for name in self.base_fields if name != "account_password"}
-        super().__init__(data, initial=initial)
-        if settings.account_password is not None:
+    def __init__(self, data: Any = None, *, row: DeliverySettings) -> None:
+        super().__init__(data, row=row)
+        if row.account_password is not None:
             self.fields["account_password"].widget.attrs["placeholder"] = gettext("stored")
 
     def layout(self) -> list[Parameters | str]:
@@ -178,11 +176,6 @@ class DeliveryForm(ParameterForm, forms.Form):
             Parameters(_("Waves"), "waves", "at_once", "second_wave_percent", "third_wave_percent"),
             Parameters(_("When to stop"), "stop_percent", "stop_among_first"),
         ]
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """What a valid form sets but the password: name and value of each parameter."""
-        return {name: self.cleaned_data[name] for name in PARAMETERS}
 
     @property
     def password(self) -> str | None:
@@ -206,42 +199,7 @@ class DeliveryForm(ParameterForm, forms.Form):
                 ),
             )
 
-    def make_read_only(self) -> None:
-        for field in self.fields.values():
-            field.disabled = True
-
-    def compare_with(self, settings: DeliverySettings) -> None:
-        """Somebody else has saved `settings` meanwhile: show where they differ from what is typed, and keep what is typed.
-
-        From now on the form is about that row, so that applying it once more is a decision and no accident.
-        """
-        typed = self.parameters
-        self.settings = settings
-        self.data = {**{name: self.data.get(name) for name in self.data}, "version": str(settings.version)}
-        self.add_error(
-            None,
-            ValidationError(
-                _(
-                    "Somebody else has changed these settings while you were editing them. Nothing of yours has been applied;"
-                    " what you typed is still in the fields. Apply once more to replace what is stored."
-                ),
-                code="overtaken",
-            ),
-        )
-        for name, value in typed.items():
-            if getattr(settings, name) != value:
-                self.fields[name].stored = _shown(settings, name)  # type: ignore[attr-defined]
+    def compare_with(self, row: VersionedSettings) -> None:
+        super().compare_with(row)
         if self.password:
             self.fields["account_password"].help_text = _("Enter the password once more: it is never sent back.")
-
-
-PARAMETERS = tuple(name for name in DeliveryForm.base_fields if name not in {"version", "account_password"})
-
-
-def _shown(settings: DeliverySettings, name: str) -> str:
-    """A parameter's value as a person reads it."""
-    value = getattr(settings, name)
-    if isinstance(value, bool):
-        return gettext("on") if value else gettext("off")
-    display = getattr(settings, f"get_{name}_display", None)
-    return str(display() if display else value) or gettext("empty")

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_http_methods
 from certificates.host_keys import HostKeyError
 from pbxcerts.system.access import RoleNeeded, person
 from pbxcerts.system.models import Role
+from pbxcerts.system.versioned import Overtaken
 from terminals import credentials
-from terminals import delivery as saving
 from terminals.forms.delivery import DeliveryForm
 from terminals.models import DeliverySettings
 
@@ -27,7 +27,7 @@ def delivery(request: HttpRequest) -> HttpResponse:
     posted = request.method == "POST"
     if posted and not administers:
         raise RoleNeeded(Role.ADMINISTER)
-    form = DeliveryForm(request.POST if posted else None, settings=DeliverySettings.load())
+    form = DeliveryForm(request.POST if posted else None, row=DeliverySettings.load())
     if not administers:
         form.make_read_only()
     if posted and form.is_valid() and _saved(request, form):
@@ -38,9 +38,11 @@ def delivery(request: HttpRequest) -> HttpResponse:
 def _saved(request: HttpRequest, form: DeliveryForm) -> bool:
     """Whether it is done; otherwise the form says why not."""
     try:
-        changed = saving.save(form.parameters | _sealed(form.password), expected_version=form.cleaned_data["version"])
-    except saving.Overtaken as overtaken:
-        form.compare_with(overtaken.settings)
+        changed = DeliverySettings.store(
+            form.parameters | _sealed(form.password), expected_version=form.cleaned_data["version"]
+        )
+    except Overtaken as overtaken:
+        form.compare_with(overtaken.row)
         return False
     except HostKeyError as error:
         form.add_error("account_password", str(error))

@@ -3,22 +3,22 @@
 import pytest
 from django.utils import timezone
 
-from certificates.forms.settings import PARAMETERS
+from certificates.forms.settings import SettingsForm
 from certificates.models import Generation, Settings
 from pbxcerts.system.commands import NotNow
+from pbxcerts.system.forms.general import GeneralForm
 from pbxcerts.system.management.commands.settings import NAMES
 from pbxcerts.system.management.commands.settings import apply as apply_changes
 from pbxcerts.system.models import General
-from pbxcerts.system.saving import GENERAL_SETTINGS
 
 
 def everything():
     settings = Settings.load()
-    return {name: getattr(settings if name in PARAMETERS else settings.general, name) for name in NAMES}
+    return {name: getattr(settings if name in SettingsForm.names() else settings.general, name) for name in NAMES}
 
 
 def test_every_parameter_of_both_pages_has_its_name():
-    assert set(NAMES) == set(PARAMETERS) | set(GENERAL_SETTINGS)
+    assert set(NAMES) == set(SettingsForm.names()) | set(GeneralForm.names())
 
 
 def test_all_are_shown(installation):

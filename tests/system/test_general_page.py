@@ -24,7 +24,7 @@ def general(administrator_client) -> General:
 
 def typed(**changes) -> dict[str, str]:
     """What a browser sends: every field as it stands on the page, with what was typed over it. None: a box not ticked."""
-    form = GeneralForm(general=General.load())
+    form = GeneralForm(row=General.load())
     data = {name: form[name].value() for name in form.fields}
     data = {name: "on" if value is True else value for name, value in data.items() if value is not False}
     data = {

@@ -5,6 +5,7 @@ import pytest
 from certificates.models import Settings
 from pbxcerts.system import saving
 from pbxcerts.system.models import General
+from pbxcerts.system.versioned import Invalid, Overtaken
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 EARLIER = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,7 +33,7 @@ def test_it_sets_what_is_typed_in_the_form_in_which_it_is_stored(general):
 
 
 def test_all_or_nothing(general):
-    with pytest.raises(saving.Invalid) as raised:
+    with pytest.raises(Invalid) as raised:
         apply({"site_name": "North", "dns_names": "a_1", "time_zone": "Mars/Base"})
     assert set(raised.value.errors) == {"dns_names", "time_zone"}
     general.refresh_from_db()
@@ -41,21 +42,21 @@ def test_all_or_nothing(general):
 
 
 def test_a_setting_that_does_not_exist_is_refused(general):
-    with pytest.raises(saving.Invalid) as raised:
+    with pytest.raises(Invalid) as raised:
         apply({"site_nam": "North", "site_name": "North"})
     assert list(raised.value.errors) == ["site_nam"]
 
 
 def test_the_version_is_no_setting(general):
-    with pytest.raises(saving.Invalid):
+    with pytest.raises(Invalid):
         apply({"version": "7"})
 
 
 def test_what_somebody_else_saved_meanwhile_is_not_overwritten(general):
     apply({"site_name": "North"})
-    with pytest.raises(saving.Overtaken) as raised:
+    with pytest.raises(Overtaken) as raised:
         apply({"site_name": "South"}, version=0)
-    assert raised.value.general.site_name == "North"
+    assert raised.value.row.site_name == "North"
     assert General.load().site_name == "North"
 
 

@@ -2,29 +2,26 @@
 
 from functools import cache
 from itertools import groupby
-from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts import listeners
-from pbxcerts.system.form_layout import ParameterForm, Parameters
+from pbxcerts.system.form_layout import Parameters
 from pbxcerts.system.forms.entries import (
     DnsNameField,
     ListField,
-    SeenField,
     SwitchField,
     address,
     dns_name,
     ntp_server,
     tls_address,
 )
-from pbxcerts.system.models import General
+from pbxcerts.system.forms.versioned import VersionedForm
 
 MOST_NTP_SERVERS = 4
 MOST_TLS_ADDRESSES = 4
@@ -44,10 +41,7 @@ def time_zones() -> list[tuple[str, str | Promise | list[tuple[str, str]]]]:
     return [*grouped, (_("Other"), [(zone, zone) for zone in zones if "/" not in zone])]  # type: ignore[list-item]
 
 
-class GeneralForm(ParameterForm, forms.Form):
-    """`general` is the row as it is. The field `version` says which state of it was on the screen."""
-
-    version = SeenField()
+class GeneralForm(VersionedForm):
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         choices=time_zones,
@@ -135,11 +129,6 @@ class GeneralForm(ParameterForm, forms.Form):
         help_text=_("Can be switched on while the panel also answers over HTTPS (start option “bind-https”)."),
     )
 
-    def __init__(self, data: Any = None, *, general: General) -> None:
-        initial = {name: getattr(general, name) for name in self.base_fields}
-        super().__init__(data, initial=initial)
-        self.general = general
-
     def layout(self) -> list[Parameters | str]:
         return [
             "version",
@@ -160,46 +149,14 @@ class GeneralForm(ParameterForm, forms.Form):
             Parameters(_("Security"), "redirect_to_https"),
         ]
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """What a valid form sets: name and value of each parameter."""
-        return {name: value for name, value in self.cleaned_data.items() if name != "version"}
-
     def offer(self, *, names: list[str], addresses: list[str]) -> None:
         """Show what this machine has beside the fields where it can be taken over."""
         self.fields["dns_names"].offers = names  # type: ignore[attr-defined]
         self.fields["ip_addresses"].offers = addresses  # type: ignore[attr-defined]
 
-    def make_read_only(self) -> None:
-        for field in self.fields.values():
-            field.disabled = True
-
-    def compare_with(self, general: General) -> None:
-        """Somebody else has saved `general` meanwhile: show where it differs from what is typed, and keep what is typed.
-
-        From now on the form is about that row, so that applying it once more is a decision and no accident.
-        """
-        self.general = general
-        self.data = {**{name: self.data[name] for name in self.data}, "version": str(general.version)}
-        typed = self.parameters
-        self.add_error(
-            None,
-            ValidationError(
-                _(
-                    "Somebody else has changed these settings while you were editing them. Nothing of yours has been applied;"
-                    " what you typed is still in the fields. Apply once more to replace what is stored."
-                ),
-                code="overtaken",
-            ),
-        )
-        for name, value in typed.items():
-            stored = getattr(general, name)
-            if value != stored:
-                self.fields[name].stored = _shown(stored)  # type: ignore[attr-defined]
-
     def clean_redirect_to_https(self) -> bool:
         wanted: bool = self.cleaned_data["redirect_to_https"]
-        if wanted and not self.general.redirect_to_https and listeners.https_port() is None:
+        if wanted and not self.initial["redirect_to_https"] and listeners.https_port() is None:
             raise ValidationError(
                 _(
                     "The panel does not answer over HTTPS now, so a redirect would lead nowhere. It does once pbxcerts was"
@@ -227,9 +184,3 @@ class GeneralForm(ParameterForm, forms.Form):
                     params={"value": fqdn},
                 ),
             )
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return gettext("on") if value else gettext("off")
-    return (", ".join(value) if isinstance(value, list) else str(value)) or gettext("empty")

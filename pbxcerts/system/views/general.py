@@ -20,6 +20,7 @@ from pbxcerts.system.clock import Clock
 from pbxcerts.system.forms.general import GeneralForm
 from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import ClockCheck, General, Heartbeat, Role
+from pbxcerts.system.versioned import Overtaken
 
 CLOCK_SETTINGS = {"ntp_enabled", "ntp_servers"}
 IDENTITY_SETTINGS = {"fqdn", "dns_names", "ip_addresses", "own_names", "own_addresses"}
@@ -41,14 +42,14 @@ def general(request: HttpRequest) -> HttpResponse:
     administers = person(request).may(Role.ADMINISTER)
     if request.method == "POST" and not administers:
         raise RoleNeeded(Role.ADMINISTER)
-    form = GeneralForm(request.POST or None, general=general_of(request))
+    form = GeneralForm(request.POST or None, row=general_of(request))
     if request.method == "POST" and form.is_valid():
         try:
             changed = saving.save_general(
                 form.parameters, expected_version=form.cleaned_data["version"], now=timezone.now()
             )
-        except saving.Overtaken as overtaken:
-            form.compare_with(overtaken.general)
+        except Overtaken as overtaken:
+            form.compare_with(overtaken.row)
         else:
             _tell(request, changed)
             query = "?check" if changed & CLOCK_SETTINGS else ""

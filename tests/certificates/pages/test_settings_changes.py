@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from certificates.models import Settings
-from certificates.settings_changes import Overtaken, apply_settings
-from pbxcerts.system.saving import Invalid
+from certificates.settings_changes import apply_settings
+from pbxcerts.system.versioned import Invalid, Overtaken
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_who_comes_second_is_told(now):
 
     with pytest.raises(Overtaken) as told:
         apply_settings({"interval_days": "100"}, expected_version=0, now=now)
-    assert told.value.settings.interval_days == 90
+    assert told.value.row.interval_days == 90
     assert Settings.load().interval_days == 90
 
 

@@ -8,15 +8,17 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from certificates.forms.settings import PARAMETERS
+from certificates.forms.settings import SettingsForm
 from certificates.handover import terminals
 from certificates.models import Settings
 from certificates.settings_changes import Change, apply_settings
 from certificates.situation import Situation
 from pbxcerts.system import timekeeping
 from pbxcerts.system.commands import NotNow, OperatorCommand, Report, WrongUse
+from pbxcerts.system.forms.general import GeneralForm
 from pbxcerts.system.models import General
-from pbxcerts.system.saving import GENERAL_SETTINGS, Invalid, SavingError, apply_general
+from pbxcerts.system.saving import apply_general
+from pbxcerts.system.versioned import Invalid, Overtaken
 
 NAMES = (
     *("interval_days", "generation_time", "overlap_days", "handover_counts", "key_type", "addresses_as_dns"),
@@ -48,7 +50,9 @@ class Command(OperatorCommand):
         before = Situation.load(clock)
         changed = apply(changes, before.settings, now=clock.now)
         after = Settings.load()
-        consequences = Change(before, {name: getattr(after, name) for name in PARAMETERS}, terminals()).consequences()
+        consequences = Change(
+            before, {name: getattr(after, name) for name in SettingsForm.names()}, terminals()
+        ).consequences()
         said = [f"{name}={shown(one)}" for name, one in values(after).items() if name in changed]
         return Report(
             "\n".join([*said, *consequences]) if changed else _("Nothing has changed."),
@@ -62,7 +66,7 @@ class Command(OperatorCommand):
 
 def values(settings: Settings) -> dict[str, Any]:
     """Every setting as a script wants it: numbers, switches and lists as what they are, the time as text."""
-    found = {name: getattr(settings if name in PARAMETERS else settings.general, name) for name in NAMES}
+    found = {name: getattr(settings if name in SettingsForm.names() else settings.general, name) for name in NAMES}
     return {name: f"{one:%H:%M}" if isinstance(one, time) else one for name, one in found.items()}
 
 
@@ -100,8 +104,8 @@ def apply(changes: Mapping[str, str], settings: Settings, *, now: datetime) -> f
     changed: set[str] = set()
     errors: dict[str, list[str]] = {}
     pages: list[tuple[Callable[..., frozenset[str]], tuple[str, ...], int]] = [
-        (apply_settings, PARAMETERS, settings.version),
-        (apply_general, GENERAL_SETTINGS, settings.general.version),
+        (apply_settings, SettingsForm.names(), settings.version),
+        (apply_general, GeneralForm.names(), settings.general.version),
     ]
     try:
         with transaction.atomic():
@@ -116,7 +120,7 @@ def apply(changes: Mapping[str, str], settings: Settings, *, now: datetime) -> f
     except Invalid as invalid:
         said = [f"{name}: {' '.join(sentences)}" for name, sentences in invalid.errors.items()]
         raise WrongUse("\n".join(said), code="value", value={"errors": invalid.errors}) from invalid
-    except SavingError as overtaken:
+    except Overtaken as overtaken:
         raise NotNow(
             _("Somebody else has changed the settings at this moment. Nothing of yours was applied: try again."),
             code="overtaken",

@@ -1,0 +1,85 @@
+"""The form of a row of settings: it keeps what was typed and shows what somebody else stored meanwhile."""
+
+from collections.abc import Mapping
+from datetime import time
+from typing import Any, ClassVar
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from pbxcerts.system.form_layout import ParameterForm
+from pbxcerts.system.forms.entries import SeenField
+from pbxcerts.system.versioned import Invalid, VersionedSettings
+
+
+class VersionedForm(ParameterForm, forms.Form):
+    """`row` is as it is. The field `version` says which state of it was on the screen; `secrets` are never shown."""
+
+    secrets: ClassVar[frozenset[str]] = frozenset()
+
+    version = SeenField()
+
+    def __init__(self, data: Any = None, *, row: VersionedSettings) -> None:
+        initial = {name: getattr(row, name) for name in self.base_fields if name not in self.secrets}
+        super().__init__(data, initial=initial)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The names of the parameters, in their order; a secret is none."""
+        return tuple(name for name in cls.base_fields if name not in {"version", *cls.secrets})
+
+    @classmethod
+    def read(cls, changes: Mapping[str, str], row: VersionedSettings) -> dict[str, Any]:
+        """The parameters where `changes` are typed and all others stay, judged together. Raises Invalid."""
+        unknown = changes.keys() - set(cls.names())
+        if unknown:
+            raise Invalid({name: [_("There is no such setting.")] for name in sorted(unknown)})
+        blank = cls(row=row)
+        typed = {name: blank[name].value() for name in blank.fields}
+        form = cls(typed | dict(changes), row=row)
+        if not form.is_valid():
+            raise Invalid({name: [str(sentence) for sentence in sentences] for name, sentences in form.errors.items()})
+        return form.parameters
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What a valid form sets: name and value of each parameter."""
+        return {name: self.cleaned_data[name] for name in self.names()}
+
+    def make_read_only(self) -> None:
+        for field in self.fields.values():
+            field.disabled = True
+
+    def compare_with(self, row: VersionedSettings) -> None:
+        """Somebody else has saved `row` meanwhile: show where it differs from what is typed, and keep what is typed.
+
+        From now on the form is about that row, so that applying it once more is a decision and no accident.
+        """
+        self.data = {**{name: self.data.get(name) for name in self.data}, "version": str(row.version)}
+        self.add_error(
+            None,
+            ValidationError(
+                _(
+                    "Somebody else has changed these settings while you were editing them. Nothing of yours has been applied;"
+                    " what you typed is still in the fields. Apply once more to replace what is stored."
+                ),
+                code="overtaken",
+            ),
+        )
+        for name in row.differing(self.parameters):
+            self.fields[name].stored = _shown(row, name)  # type: ignore[attr-defined]
+
+
+def _shown(row: VersionedSettings, name: str) -> str:
+    """A parameter's value as a person reads it."""
+    match getattr(row, name):
+        case bool(on):
+            return _("on") if on else _("off")
+        case time() as moment:
+            return f"{moment:%H:%M}"
+        case list(entries):
+            return ", ".join(entries) or _("empty")
+        case value:
+            display = getattr(row, f"get_{name}_display", None)
+            return str(display() if display else value) or _("empty")

@@ -1,0 +1,61 @@
+"""Settings in one row: saved all or nothing, and never over what somebody else saved meanwhile.
+
+SavingError
+├── Invalid      values that the page would refuse; `errors` has the sentences by name
+└── Overtaken    somebody else has saved since `expected_version`; `row` is as it is now
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from django.db import models, transaction
+from django.db.models import F
+
+
+class SavingError(Exception):
+    pass
+
+
+class Invalid(SavingError):
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__("; ".join(f"{name}: {' '.join(sentences)}" for name, sentences in errors.items()))
+        self.errors = errors
+
+
+class Overtaken(SavingError):
+    def __init__(self, row: VersionedSettings) -> None:
+        super().__init__("somebody else saved first")
+        self.row = row
+
+
+class VersionedSettings(models.Model):
+    """The one row of a page. `version` counts saves, so that the second of two administrators is told."""
+
+    version = models.PositiveIntegerField(default=0, editable=False)
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def load(cls) -> Self:
+        return cls._default_manager.get_or_create()[0]
+
+    def differing(self, values: Mapping[str, Any]) -> frozenset[str]:
+        """The names of those `values` that do not stand here already."""
+        return frozenset(name for name, value in values.items() if getattr(self, name) != value)
+
+    @classmethod
+    @transaction.atomic
+    def store(cls, values: Mapping[str, Any], *, expected_version: int) -> frozenset[str]:
+        """Save validated values; returns the names of those that changed. Raises Overtaken.
+
+        Values that stand there already change nothing and overtake nobody, so a form posted twice does no harm.
+        """
+        changed = cls.load().differing(values)
+        if changed:
+            current = cls._default_manager.filter(version=expected_version)
+            if not current.update(version=F("version") + 1, **{name: values[name] for name in changed}):
+                raise Overtaken(cls.load())
+        return changed
