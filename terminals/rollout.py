@@ -36,6 +36,11 @@ HURRIED_ANSWERS_FOR = timedelta(seconds=5)
 # Terminals that are exchanged in service are back in moments; for those that restart the next heartbeat is soon enough.
 SHORTEST_PAUSE = timedelta(milliseconds=50)
 LONGEST_PAUSE = timedelta(seconds=2)
+# Who is next costs a look at all terminals: a fifth of the places is worth it, and a single one after a second.
+WORTH_A_CLAIM = 5
+ANY_PLACE_AFTER = timedelta(seconds=1)
+# The listeners answer from a copy of the database: a terminal that is back in moments must not get the bundle of before.
+LISTENERS_KNOW_WITHIN = timedelta(seconds=6)
 
 AUTOMATIC = [driver.method.value for driver in drivers().values() if driver.capabilities.automatic]
 RESTARTING = [driver.method.value for driver in drivers().values() if driver.capabilities.restarts]
@@ -260,20 +265,25 @@ def run(
     came: list[Answered] = []
     pause = SHORTEST_PAUSE
     until: timedelta | None = None
+    claimed_at: timedelta | None = None
+    _wait_for_the_listeners(situation, rollout, delivery, stopwatch, others_wait)
     while True:
         now = start + stopwatch.elapsed()
         if until is None:
             hurried = others_wait()
             if hurried or stopwatch.elapsed() >= CLAIMS_FOR:
                 until = stopwatch.elapsed() + (HURRIED_ANSWERS_FOR if hurried else ANSWERS_FOR)
+        patient = claimed_at is not None and stopwatch.elapsed() < claimed_at + ANY_PLACE_AFTER
+        least = max(delivery.at_once // WORTH_A_CLAIM, 1) if patient else 1
         try:
-            asks, wait_for_more = _step(situation, rollout, delivery, now) if until is None else ([], False)
+            asks, wait_for_more = _step(situation, rollout, delivery, least, now) if until is None else ([], False)
         except (OperationalError, ClaimLost) as error:
             # Nobody was claimed. Who was before is still waited for: an answer that is lost could cost a second restart.
             logger.warning("nobody else of generation %s is asked in this round: %s", rollout.generation_id, error)
             asks, wait_for_more = [], False
             until = stopwatch.elapsed() + ANSWERS_FOR
         if asks:
+            claimed_at = stopwatch.elapsed()
             asked.update((ask.key, ask) for ask in asks)
             sender.ask(asks)
         pause = SHORTEST_PAUSE if asks else min(pause * 2, LONGEST_PAUSE)
@@ -293,6 +303,24 @@ def run(
     claims.interrupted(list(asked.values()), now=start + stopwatch.elapsed())
 
 
+def _wait_for_the_listeners(
+    situation: Situation,
+    rollout: Rollout,
+    delivery: DeliverySettings,
+    stopwatch: Stopwatch,
+    others_wait: Callable[[], bool],
+) -> None:
+    """Where the pair has just been made and somebody may be asked; not where the worker has something else to do."""
+    target, now = target_of(situation), situation.clock.best
+    if target is None or target.made_at is None or now >= target.made_at + LISTENERS_KNOW_WITHIN:
+        return
+    if _askable(survey(target), restart=may_restart(situation, rollout, delivery, now)) is None:
+        return
+    left = min(target.made_at + LISTENERS_KNOW_WITHIN - now, LISTENERS_KNOW_WITHIN)
+    while stopwatch.elapsed() < left and not others_wait():
+        stopwatch.pause(min(left - stopwatch.elapsed(), ANY_PLACE_AFTER))
+
+
 def _are_recorded(answers: Sequence[Answered], *, now: datetime) -> bool:
     """Where another process has locked the database they are kept, and recorded with those that come next."""
     try:
@@ -303,12 +331,16 @@ def _are_recorded(answers: Sequence[Answered], *, now: datetime) -> bool:
     return True
 
 
-def _step(situation: Situation, rollout: Rollout, delivery: DeliverySettings, now: datetime) -> tuple[list[Ask], bool]:
-    """Who is to be asked now, claimed; and whether more may be soon, when what is under way has come back."""
+def _step(
+    situation: Situation, rollout: Rollout, delivery: DeliverySettings, least: int, now: datetime
+) -> tuple[list[Ask], bool]:
+    """Who is to be asked now, claimed; and whether more may be soon, when what is under way has come back. Nobody where fewer
+    than `least` places are free.
+    """
     target = target_of(situation)
     if target is None or target.number != rollout.generation_id:
         return [], False
-    if claims.in_flight(target.number) >= delivery.at_once:
+    if delivery.at_once - claims.in_flight(target.number) < least:
         return [], True
     groups = survey(target)
     if waves.stops(groups, Limits(delivery.stop_percent, delivery.stop_among_first)):

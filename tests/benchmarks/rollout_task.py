@@ -11,10 +11,8 @@ from certificates.observing import communication_server
 from certificates.reconciling import reconcile
 from pbxcerts.heartbeat import beat
 from pbxcerts.system import timekeeping
+from terminals import rollout
 from terminals.models import Installation
-from terminals.web import snapshot
-
-LISTENERS_KNOW_WITHIN = snapshot.LONGEST_PAUSE + 1
 
 
 def roll_out(directory):
@@ -24,7 +22,7 @@ def roll_out(directory):
     reconcile(clock, terminals=terminals(), server=communication_server())
     Generation.objects.filter(pk=made.pk).update(restart_now=True)
     # These phones are back before the listeners have read of the new pair, and would take the files of the one before.
-    time.sleep(LISTENERS_KNOW_WITHIN)
+    time.sleep(rollout.LISTENERS_KNOW_WITHIN.total_seconds())
     began = Path(directory) / "began"
     began.with_suffix(".new").write_text(json.dumps({"generation": made.number, "at": time.time()}))
     began.with_suffix(".new").replace(began)

@@ -11,7 +11,7 @@ from terminals.claims import Ask
 from terminals.drivers.base import Reaction
 from terminals.models import DeliverySettings, Installation, Terminal, TerminalType
 from terminals.sip.hop import Hop, Transport
-from tests.support.generations import DAY
+from tests.support.generations import DAY, MINUTE
 from tests.support.sip_phone import a_phone
 
 SOON = timedelta(seconds=5)
@@ -38,6 +38,7 @@ def test_a_phone_is_asked_straight_and_its_answer_stands_in_the_database(world):
         terminal = a_terminal(address=f"127.0.0.1:{port}", way="direct")
         Installation.objects.create(generation_id=1, terminal=terminal, state="confirmed", confirmed_at=world.now)
         world.after(DAY).generate()
+        world.after(MINUTE)
         current = rollout.reconcile(world.situation)
         with SipSender(world.situation, DeliverySettings.load()) as sender:
             rollout.run(world.situation, current, sender)

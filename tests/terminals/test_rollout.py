@@ -7,6 +7,7 @@ import pytest
 from terminals import orders, rollout
 from terminals.drivers.base import Reaction
 from terminals.models import Installation, Methods, Rollout, Terminal
+from terminals.web import snapshot
 from tests.support.fleet import REBOOT, TIMER_F
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND, utc
 
@@ -576,17 +577,29 @@ def test_a_round_that_is_cut_short_for_others_leaves_nobody_asked_twice(fleet, w
     [phone] = fleet.equipped()
     phone.answer = Reaction.ABSENT
     world.after(DAY).generate()
-    asked = []
-
-    def others():
-        asked.append(1)
-        return len(asked) > 1
-
-    began = world.now
-    fleet.beat(others_wait=others)
+    began = world.after(MINUTE).now
+    fleet.beat(others_wait=lambda: bool(phone.notified))
     assert world.now - began < 10 * SECOND
     row = fleet.row(phone)
     assert (row.state, row.next_at - world.now) == ("absent", IN_TIME)
+
+
+def test_nobody_is_asked_before_the_listeners_have_read_of_a_new_pair(fleet, world):
+    [phone] = fleet.equipped()
+    made = world.after(DAY).now
+    world.generate()
+    fleet.beat()
+    [notified] = phone.notified
+    assert timedelta(seconds=snapshot.LONGEST_PAUSE) < notified - made < 10 * SECOND
+
+
+def test_the_worker_does_not_wait_for_the_listeners_where_it_has_something_else_to_do(fleet, world):
+    [phone] = fleet.equipped()
+    made = world.after(DAY).now
+    world.generate()
+    fleet.beat(others_wait=lambda: True)
+    assert not phone.notified
+    assert world.now - made < SECOND
 
 
 def test_a_round_ends_within_a_minute_whoever_is_silent(fleet, world, renew, delivery):
@@ -610,7 +623,7 @@ def test_with_nothing_to_ask_it_ends_at_once(fleet, world):
 def test_nobody_is_waited_for_who_takes_minutes_to_restart(fleet, world, renew):
     fleet.equipped(5)
     world.after(DAY).generate()
-    began = world.now
+    began = world.after(MINUTE).now
     fleet.beat()
     assert world.now - began < 5 * SECOND < REBOOT
 
