@@ -70,7 +70,7 @@ def test_terminals_never_import_the_composition(path):
 @pytest.mark.parametrize("path", files_of("terminals/agent"), ids=named)
 def test_the_agent_runs_where_nothing_else_of_the_product_is(path):
     ours = ["django", "pbxcerts", "certificates", "terminals"]
-    shared = ["terminals.agent", "terminals.sip.message"]
+    shared = ["terminals.agent", *(f"terminals.sip.{name}" for name in ("digest", "hop", "message", "transaction"))]
     foreign = [
         name
         for name in imports_of(path)

@@ -10,5 +10,7 @@ https      requests over connections that the store secures
 round      first trust, fetch, store, hook, report, proof
 schedule   when the next round is; pure
 notify     the SIP NOTIFY that asks for a round
+register   the REGISTERs, and what their answers mean; pure
+registration  the connection to the communication server over which a NOTIFY comes, too
 service    the program that runs
 """

@@ -21,6 +21,13 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{20,200}", re.ASCII)
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _LONGEST_HOOK = 600
+_HOST = r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])"
+_HOST_AND_PORT = re.compile(rf"(?P<host>{_HOST})(?::(?P<port>\d{{1,5}}))?", re.ASCII)
+# RFC 3261 section 25.1; it stands in what is sent as it is, so nothing that could end a line or a bracket is in it.
+_ADDRESS_OF_RECORD = re.compile(
+    rf"(?P<scheme>sips?):(?P<number>[\w.!~*'()&=+$,;?/%-]+)@(?P<domain>{_HOST}(?::\d{{1,5}})?)", re.ASCII
+)
+SIPS_PORT = 5061
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,22 @@ class Sip:
 
 
 @dataclass(frozen=True, slots=True)
+class Registration:
+    """Where a NOTIFY comes over a lasting connection: the communication server, over TLS.
+
+    `address`: of record, "sip:NUMBER@DOMAIN"; `user` and `password` answer its challenges. `expires` in seconds.
+    """
+
+    server: Endpoint
+    address: str
+    number: str
+    registrar: str
+    user: str
+    password: str | None = field(default=None, repr=False)
+    expires: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
 class Hook:
     """Run when the trust store has changed: an argument list, no shell."""
 
@@ -73,6 +96,7 @@ class Config:
     store_is_directory: bool = False
     first_trust: FirstTrust = FirstTrust()
     sip: Sip | None = None
+    registration: Registration | None = None
     hook: Hook | None = None
     firmware: str = ""
     every: float = schedule.EVERY
@@ -142,6 +166,7 @@ class _Reader:
             store_is_directory=is_directory,
             first_trust=self._first_trust(trust),
             sip=self._sip(top.table("sip")),
+            registration=self._registration(top.table("registration")),
             hook=self._hook(top.table("hook")),
             firmware=top.take("firmware", str, f"pbxcerts-agent {metadata.version('pbxcerts')}")[:64],
             every=float(top.take("every", (int, float), schedule.EVERY)),
@@ -155,22 +180,28 @@ class _Reader:
         return self._path.absolute().parent / text
 
     def _token(self) -> str:
-        token = self._top.take("token", str)
-        file = self._top.take("token_file", str)
-        if (token is None) == (file is None):
+        # Whoever reads the token can confirm in the terminal's name what it does not trust.
+        token = self._secret(self._top, "token")
+        if token is None:
             raise ConfigError("either token or token_file is needed")
+        if not _TOKEN.fullmatch(token):
+            raise ConfigError("the token is not one that the server has issued")
+        return token
+
+    def _secret(self, table: _Table, name: str) -> str | None:
+        """From the file itself or from the one that `NAME_file` names; either is nobody else's to read."""
+        secret, file = table.take(name, str), table.take(f"{name}_file", str)
+        if secret is not None and file is not None:
+            raise ConfigError(f"either {name} or {name}_file is needed")
+        if secret is None and file is None:
+            return None
         path = self._path if file is None else self._path_of(file)
         try:
-            # Whoever reads the token can confirm in the terminal's name what it does not trust.
             if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise ConfigError(f"{path} holds the token and can be read by others: give it mode 0600")
-            if file is not None:
-                token = path.read_text().strip()
+                raise ConfigError(f"{path} holds the {name} and can be read by others: give it mode 0600")
+            return str(secret) if file is None else path.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"the token cannot be read: {error}") from error
-        if not _TOKEN.fullmatch(str(token)):
-            raise ConfigError("the token is not one that the server has issued")
-        return str(token)
+            raise ConfigError(f"the {name} cannot be read: {error}") from error
 
     def _store(self, trust: _Table) -> tuple[Path, bool]:
         file, directory = trust.take("file", str), trust.take("directory", str)
@@ -209,6 +240,28 @@ class _Reader:
         sip.finish()
         return Sip(host, port, servers)
 
+    def _registration(self, table: _Table | None) -> Registration | None:
+        if table is None:
+            return None
+        address = _ADDRESS_OF_RECORD.fullmatch(table.take("address", str, required=True))
+        if address is None:
+            raise ConfigError("registration.address is not sip:NUMBER@DOMAIN")
+        registration = Registration(
+            server=_next_hop(table.take("server", str, required=True)),
+            address=address[0],
+            number=address["number"],
+            registrar=f"{address['scheme']}:{address['domain']}",
+            user=table.take("user", str, address["number"]),
+            password=self._secret(table, "password"),
+            expires=table.take("expires", int, 3600),
+        )
+        if not (registration.user.isprintable() and registration.user):
+            raise ConfigError("registration.user is empty or has characters that no name has")
+        if not 60 <= registration.expires <= 86_400:
+            raise ConfigError("registration.expires is not between 60 and 86400 seconds")
+        table.finish()
+        return registration
+
     def _hook(self, hook: _Table | None) -> Hook | None:
         if hook is None:
             return None
@@ -218,6 +271,14 @@ class _Reader:
             raise ConfigError(f"hook.timeout is not between 1 and {_LONGEST_HOOK} seconds")
         hook.finish()
         return Hook(command, timeout)
+
+
+def _next_hop(text: str) -> Endpoint:
+    """HOST[:PORT], IPv6 addresses in brackets. Raises ConfigError."""
+    parts = _HOST_AND_PORT.fullmatch(text)
+    if parts is None or not 0 < int(parts["port"] or SIPS_PORT) < 65_536:
+        raise ConfigError("registration.server is not HOST[:PORT]")
+    return Endpoint(secure=True, host=parts["host"].strip("[]"), port=int(parts["port"] or SIPS_PORT), path="")
 
 
 def endpoint(url: str, name: str, *, secure: bool = True) -> Endpoint:

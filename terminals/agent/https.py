@@ -137,23 +137,16 @@ async def connected(endpoint: Endpoint, trusted: Iterable[x509.Certificate] = ()
 
     Raises Unreached and Untrusted.
     """
-    try:
+    async with reaching(endpoint):
         context = client_context(trusted) if endpoint.secure else None
-        async with asyncio.timeout(CONNECT_WITHIN):
-            reader, writer = await asyncio.open_connection(
-                endpoint.host,
-                endpoint.port,
-                limit=LONGEST_HEAD,
-                ssl=context,
-                server_hostname=endpoint.host if context else None,
-                ssl_shutdown_timeout=1 if context else None,
-            )
-    except TimeoutError:
-        raise Unreached(f"{endpoint.authority} took no connection within {CONNECT_WITHIN:.0f} s") from None
-    except ssl.SSLCertVerificationError as error:
-        raise Untrusted(f"{endpoint.authority} is not trusted: {_reason(error)}") from error
-    except (OSError, UnicodeError, socket.gaierror) as error:
-        raise Unreached(f"{endpoint.authority} cannot be reached: {error}") from error
+        reader, writer = await asyncio.open_connection(
+            endpoint.host,
+            endpoint.port,
+            limit=LONGEST_HEAD,
+            ssl=context,
+            server_hostname=endpoint.host if context else None,
+            ssl_shutdown_timeout=1 if context else None,
+        )
     connection = Connection(endpoint, reader, writer)
     try:
         yield connection
@@ -162,6 +155,20 @@ async def connected(endpoint: Endpoint, trusted: Iterable[x509.Certificate] = ()
         connection.abort()
         raise
     await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def reaching(endpoint: Endpoint) -> AsyncIterator[None]:
+    """What makes a connection, within its time. Raises Unreached and Untrusted."""
+    try:
+        async with asyncio.timeout(CONNECT_WITHIN):
+            yield
+    except TimeoutError:
+        raise Unreached(f"{endpoint.authority} took no connection within {CONNECT_WITHIN:.0f} s") from None
+    except ssl.SSLCertVerificationError as error:
+        raise Untrusted(f"{endpoint.authority} is not trusted: {_reason(error)}") from error
+    except (OSError, UnicodeError, socket.gaierror) as error:
+        raise Unreached(f"{endpoint.authority} cannot be reached: {error}") from error
 
 
 def client_context(trusted: Iterable[x509.Certificate]) -> ssl.SSLContext:

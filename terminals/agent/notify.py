@@ -1,4 +1,4 @@
-"""The SIP NOTIFY that asks for a round: `check-sync;reboot=false` without a subscription, over UDP and TCP.
+"""The SIP NOTIFY that asks for a round: `check-sync;reboot=false` without a subscription; over UDP and TCP it is heard here.
 
 What is no SIP request is ignored; what does not come from a communication server named in the configuration is answered 403.
 """
@@ -10,12 +10,12 @@ import hashlib
 import ipaddress
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from sipmessage import Message, Request
 
-from terminals.agent.config import Sip
+from terminals.agent.config import Network, Sip
 from terminals.agent.errors import ConfigError
 from terminals.sip.message import LONGEST_HEAD, MOST_LINES, Framing, Malformed
 
@@ -44,10 +44,13 @@ class Reply:
 
 
 class Responder:
-    """Requests in, replies out; pure. One and the same request always gets one and the same reply."""
+    """Requests in, replies out; pure. One and the same request always gets one and the same reply.
 
-    def __init__(self, sip: Sip) -> None:
-        self._servers = sip.servers
+    `servers`: from where requests may come.
+    """
+
+    def __init__(self, servers: Sequence[Network]) -> None:
+        self._servers = servers
 
     def reply(self, octets: bytes, source: str, port: int) -> Reply | None:
         """None for what is not answered: garbage, answers, ACK."""
@@ -104,13 +107,18 @@ def _write(request: Request, status: int, source: str, port: int) -> Reply:
     )
 
 
+def without_scope(address: str) -> str:
+    """As it stands in SIP: an IPv6 address without its zone, an IPv4 address as one."""
+    return address.partition("%")[0].removeprefix("::ffff:")
+
+
 class Listener:
     """The sockets. `asked` is called with the address of the server that asks for a round."""
 
     def __init__(self, sip: Sip, asked: Callable[[str], None]) -> None:
         self._sip = sip
         self._asked = asked
-        self._responder = Responder(sip)
+        self._responder = Responder(sip.servers)
         self._datagrams: asyncio.DatagramTransport | None = None
         self._server: asyncio.Server | None = None
         self.streams: set[_Stream] = set()
@@ -140,7 +148,7 @@ class Listener:
             stream.abort()
 
     def take(self, octets: bytes, source: str, port: int) -> Reply | None:
-        source = source.partition("%")[0].removeprefix("::ffff:")
+        source = without_scope(source)
         reply = self._responder.reply(octets, source, port)
         if reply and reply.asked:
             self._asked(source)

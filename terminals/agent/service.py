@@ -11,7 +11,9 @@ from terminals.agent import schedule
 from terminals.agent.config import Config
 from terminals.agent.errors import AgentError
 from terminals.agent.notify import Listener
+from terminals.agent.registration import Registration
 from terminals.agent.round import Exchange
+from terminals.agent.store import TrustStore
 
 logger = logging.getLogger("pbxcerts-agent")
 
@@ -26,6 +28,8 @@ class Agent:
         self._failures = 0
         self._is_well = False
         self.listener = Listener(config.sip, self._ask) if config.sip else None
+        store = TrustStore(config.store, is_directory=config.store_is_directory)
+        self._registration = Registration(config.registration, store, self._ask) if config.registration else None
 
     async def run(self) -> None:
         """Until cancelled. Raises ConfigError where the SIP address cannot be taken."""
@@ -33,6 +37,7 @@ class Agent:
         if self.listener:
             await self.listener.open()
             logger.info("NOTIFY is heard on port %s.", self.listener.port)
+        registered = asyncio.ensure_future(self._registration.run()) if self._registration else None
         not_before = loop.time()
         try:
             while True:
@@ -45,6 +50,9 @@ class Agent:
         finally:
             if self.listener:
                 self.listener.close()
+            if registered:
+                registered.cancel()
+                await asyncio.wait([registered])
 
     async def _round(self) -> float:
         """Seconds from its beginning to the next one."""
@@ -64,6 +72,8 @@ class Agent:
             is_news = done.changed or not self._is_well
             self._failures, self._is_well = 0, True
             logger.log(logging.INFO if is_news else logging.DEBUG, "%d roots reported and proved.", len(done.trusted))
+            if done.changed and self._registration:
+                self._registration.try_now()
         return wait
 
     def _failed(self, chance: float) -> float:

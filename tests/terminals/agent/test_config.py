@@ -13,6 +13,7 @@ from terminals.agent.errors import ConfigError
 TOKEN = "A" * 43
 TOP = f'server = "https://pbx.example.com:8443"\nproof = "https://[2001:db8::1]:8444/x/"\ntoken = "{TOKEN}"\n'
 TRUST = '[trust]\nfile = "trust.pem"\n'
+REGISTRATION = TOP + TRUST + '[registration]\nserver = "pbx.test"\naddress = "sip:120@pbx.test"\n'
 
 
 @pytest.fixture
@@ -52,6 +53,27 @@ def test_a_whole_one(path):
     assert read.sip == Sip("::1", 5070, (ipaddress.ip_network("192.0.2.1/32"), ipaddress.ip_network("2001:db8::/32")))
     assert read.hook == Hook(("true", "x"), 5.0)
     assert (read.every, read.firmware) == (900.0, "Door 1")
+
+
+@pytest.mark.parametrize(
+    ("server", "host", "port"),
+    [("pbx.test", "pbx.test", 5061), ("pbx.test:5070", "pbx.test", 5070), ("[2001:db8::1]:5061", "2001:db8::1", 5061)],
+)
+def test_where_it_registers(path, server, host, port):
+    read = written(path, REGISTRATION.replace('"pbx.test"', f'"{server}"')).registration
+    assert (read.server.host, read.server.port, read.server.secure) == (host, port, True)
+    assert (read.address, read.number, read.registrar) == ("sip:120@pbx.test", "120", "sip:pbx.test")
+    assert (read.user, read.password, read.expires) == ("120", None, 3600)
+
+
+def test_how_it_registers(path):
+    (path.parent / "password").write_text("seven kettles\n")
+    (path.parent / "password").chmod(0o600)
+    text = REGISTRATION.replace("sip:120@pbx.test", "sips:a%20b@[2001:db8::1]:5071")
+    read = written(path, text + 'user = "anna"\npassword_file = "password"\nexpires = 600').registration
+    assert (read.number, read.registrar) == ("a%20b", "sips:[2001:db8::1]:5071")
+    assert (read.user, read.password, read.expires) == ("anna", "seven kettles", 600)
+    assert "kettles" not in repr(read)
 
 
 def test_the_token_may_stand_in_a_file_that_nobody_else_may_read(path):
@@ -101,6 +123,21 @@ def test_a_configuration_with_the_token_in_it_is_nobody_elses_to_read(path):
         (TOP + TRUST + '[sip]\nlisten = "0.0.0.0:5060"\nservers = ["pbx"]', "sip: 'pbx'"),
         (TOP + TRUST + '[sip]\nlisten = "pbx:5060"\nservers = ["192.0.2.1"]', "sip: 'pbx'"),
         (TOP + TRUST + '[sip]\nlisten = "0.0.0.0"\nservers = ["192.0.2.1"]', "no port"),
+        (TOP + TRUST + "[registration]", "registration.address is missing"),
+        (REGISTRATION.replace('server = "pbx.test"', ""), "registration.server is missing"),
+        (REGISTRATION.replace('"pbx.test"', '"sips:pbx.test"'), r"registration.server is not HOST\[:PORT\]"),
+        (REGISTRATION.replace('"pbx.test"', '"me@pbx.test"'), "registration.server is not HOST"),
+        (REGISTRATION.replace('"pbx.test"', '"pbx.test:0"'), "registration.server is not HOST"),
+        (REGISTRATION.replace('"pbx.test"', '"pbx.test:65536"'), "registration.server is not HOST"),
+        (REGISTRATION.replace("sip:120@pbx.test", "120"), "registration.address is not sip:NUMBER@DOMAIN"),
+        (REGISTRATION.replace("sip:120@", "tel:120@"), "registration.address is not sip:NUMBER@DOMAIN"),
+        (REGISTRATION.replace("sip:120@", "sip:12>0@"), "registration.address is not sip:NUMBER@DOMAIN"),
+        (REGISTRATION.replace("sip:120@pbx.test", "sip:120@pbx.test\\r\\nX: y"), "registration.address is not sip"),
+        (REGISTRATION + 'user = "a\\nb"', "registration.user is empty or has characters that no name has"),
+        (REGISTRATION + 'password = "x"\npassword_file = "x"', "either password or password_file"),
+        (REGISTRATION + 'password_file = "nowhere"', "the password cannot be read"),
+        (REGISTRATION + "expires = 5", "registration.expires is not between"),
+        (REGISTRATION + "transport = 1", "unknown: registration.transport"),
         (TOP + TRUST + "[hook]\ncommand = []", "hook.command"),
         (TOP + TRUST + '[hook]\ncommand = "true"', "hook.command has the wrong type"),
         (TOP + TRUST + '[hook]\ncommand = ["true"]\ntimeout = 0', "hook.timeout"),
@@ -119,10 +156,10 @@ def test_one_that_is_not_there_is_said(path):
 def test_the_one_in_the_readme_can_be_used(path):
     readme = (Path(__file__).parents[3] / "README.md").read_text()
     example = re.search(r"^## Agent$.*?^```toml\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)[1]
-    token = path.parent / "token"
-    token.write_text(TOKEN)
-    token.chmod(0o600)
+    for name in ("token", "password"):
+        (path.parent / name).write_text(TOKEN)
+        (path.parent / name).chmod(0o600)
     read = written(path, example.replace("AB:CD:...", ":".join(["AB"] * 32)))
     assert read.token == TOKEN
     assert read.first_trust.source == Endpoint(False, "pbx.example.org", 8080, "/root.pem")
-    assert None not in (read.sip, read.hook)
+    assert None not in (read.sip, read.registration, read.hook)

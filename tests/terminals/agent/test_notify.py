@@ -39,7 +39,7 @@ def request(method="NOTIFY", event=EVENT, *, via="SIP/2.0/UDP 127.0.0.1:5090;bra
 
 
 def reply(octets, source="127.0.0.1", port=5090):
-    return Responder(HERE).reply(octets, source, port)
+    return Responder(SERVERS).reply(octets, source, port)
 
 
 def status(octets, source="127.0.0.1"):
