@@ -66,6 +66,13 @@ def test_the_filter(eventful, viewer_client, query, found):
     ] == found
 
 
+def test_from_a_filtered_history_a_link_leads_to_all_of_it(eventful, viewer_client):
+    link = f'<a class="btn btn-secondary" href="{HISTORY}">Show all</a>'
+
+    assert link in viewer_client.get(f"{HISTORY}?state=active").content.decode()
+    assert link not in viewer_client.get(HISTORY).content.decode()
+
+
 @pytest.mark.parametrize("spelling", ["{}", "AB:CD"], ids=["plain", "with colons"])
 def test_a_fingerprint_is_found_as_a_telephone_shows_it(eventful, viewer_client, spelling):
     sha256 = formats.sha256_fingerprint(eventful.generation(1).host)

@@ -130,6 +130,13 @@ def test_the_filter_finds_by_type_number_and_name(mixed, by_hand, yealink, viewe
     assert str(other) in text(viewer_client.get(PAGE, {"type": "no number"}))
 
 
+def test_from_a_filtered_list_a_link_leads_to_all_of_it(mixed, by_hand, viewer_client):
+    link = f'<a class="btn btn-secondary" href="{PAGE}">Show all</a>'
+
+    assert link in viewer_client.get(PAGE, {"text": "desk"}).content.decode()
+    assert link not in viewer_client.get(PAGE).content.decode()
+
+
 def test_fifty_are_shown_on_a_page(mixed, yealink, viewer_client, text):
     mixed.add(60, yealink)
     rollout.reconcile(mixed.world.situation)
