@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -106,11 +106,11 @@ def read(content: bytes) -> list[Row]:
     ]
 
 
-def write(rows: Iterable[Mapping[str, str]]) -> str:
-    """A file that `read` reads again. No column holds credentials."""
-    table = Dataset(headers=EXPORTED)
+def write(rows: Iterable[Mapping[str, str]], columns: Sequence[str] = EXPORTED) -> str:
+    """With all columns a file that `read` reads again; none of them holds credentials."""
+    table = Dataset(headers=columns)
     for row in rows:
-        table.append([_harmless(column, row[column]) for column in EXPORTED])
+        table.append([_harmless(column, row[column]) for column in columns])
     exported: str = table.export("csv")
     return exported
 

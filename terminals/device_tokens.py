@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 
-from terminals.models import Terminal
+from django.db import transaction
+from django.db.models import QuerySet
+
+from terminals.batches import update_from
+from terminals.models import Methods, Terminal
 
 TOKEN_BYTES = 32
+COLUMNS = ("number", "name", "token")
 
 
 def token_hash(token: str) -> str:
@@ -15,12 +21,42 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Issued:
+    """A token, and whose it is."""
+
+    number: str
+    name: str
+    token: str
+
+
+def without() -> QuerySet[Terminal]:
+    """The IP system phones that have no token yet."""
+    return Terminal.objects.filter(type__method=Methods.IP_SYSTEM, token_sha256="")
+
+
+@transaction.atomic
+def issue_missing() -> list[Issued]:
+    """A token for each of them, in the order of their numbers; only its caller ever sees them."""
+    terminals = list(without().select_for_update(of=("self",)).only("number", "name").order_by("number"))
+    tokens = [_new() for _ in terminals]
+    rows = [{"id": one.pk, "token_sha256": token_hash(token)} for one, token in zip(terminals, tokens, strict=True)]
+    update_from(Terminal, rows, match=["id"])
+    return [Issued(one.number, one.name, token) for one, token in zip(terminals, tokens, strict=True)]
+
+
 def issue(terminal: Terminal) -> str:
     """A new token in place of the one before; only its caller ever sees it."""
-    token = secrets.token_urlsafe(TOKEN_BYTES)
+    token = _new()
     Terminal.objects.filter(pk=terminal.pk).update(token_sha256=token_hash(token))
     return token
 
 
 def revoke(terminal: Terminal) -> None:
     Terminal.objects.filter(pk=terminal.pk).update(token_sha256="")
+
+
+def _new() -> str:
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    # A spreadsheet takes what begins with a minus for a formula.
+    return _new() if token.startswith("-") else token

@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from terminals.views import bootstrap, delivery, imports, links, rollout, terminals, types, work_list
+from terminals.views import bootstrap, delivery, imports, links, rollout, terminals, tokens, types, work_list
 
 app_name = "terminals"
 
@@ -44,8 +44,9 @@ urlpatterns = [
     path("<int:pk>/edit/", terminals.edit, name="edit"),
     path("<int:pk>/enable/", terminals.enable, name="enable"),
     path("<int:pk>/delete/", terminals.delete, name="delete"),
-    path("<int:pk>/token/", terminals.make_token, name="make_token"),
-    path("<int:pk>/token/revoke/", terminals.revoke_token, name="revoke_token"),
+    path("<int:pk>/token/", tokens.make_token, name="make_token"),
+    path("<int:pk>/token/revoke/", tokens.revoke_token, name="revoke_token"),
+    path("tokens/", tokens.make_missing, name="tokens"),
     path("discovered/", terminals.discovered, name="discovered"),
     path("discovered/<int:pk>/", terminals.take_in, name="take_in"),
     path("discovered/<int:pk>/dismiss/", terminals.dismiss, name="dismiss"),

@@ -136,10 +136,13 @@ def give_up(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def export(_request: HttpRequest) -> HttpResponse:
+    return csv_attachment("terminals.csv", csv_files.write(imports.exported()))
+
+
+def csv_attachment(name: str, content: str) -> HttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     # With a byte order mark, without which spreadsheets read another alphabet.
-    content = "\ufeff" + csv_files.write(imports.exported())
-    headers = {"Content-Disposition": 'attachment; filename="terminals.csv"'}
-    return HttpResponse(content, content_type="text/csv; charset=utf-8", headers=headers)
+    return HttpResponse(f"\ufeff{content}", content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def said(plan: Plan) -> str:

@@ -19,7 +19,7 @@ from pbxcerts.system import timekeeping
 from pbxcerts.system.access import needs
 from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Role
-from terminals import changes, device_tokens
+from terminals import changes
 from terminals.forms.terminals import Filter, TerminalForm
 from terminals.listing import Listing, story
 from terminals.models import Discovered, Methods, Terminal, TerminalType
@@ -161,23 +161,6 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         messages.success(request, _("The terminal %(number)s has been deleted.") % {"number": found.number})
         return redirect("terminals:terminals")
     return render(request, "terminals/terminal_delete.html", {"terminal": found})
-
-
-@needs(Role.OPERATE)
-@require_POST
-def make_token(request: HttpRequest, pk: int) -> HttpResponse:
-    """The page that this answers with is the only place where the token ever stands."""
-    found = get_object_or_404(Terminal, pk=pk, type__method=Methods.IP_SYSTEM)
-    return render(request, "terminals/token.html", {"terminal": found, "token": device_tokens.issue(found)})
-
-
-@needs(Role.OPERATE)
-@require_POST
-def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
-    found = get_object_or_404(Terminal, pk=pk)
-    device_tokens.revoke(found)
-    messages.success(request, _("The token of the terminal %(number)s is revoked.") % {"number": found.number})
-    return redirect("terminals:terminal", pk)
 
 
 @require_safe

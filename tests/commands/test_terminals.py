@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from terminals.device_tokens import token_hash
 from terminals.models import Terminal, TerminalType
 from tests.support.known_types import know_types
 
@@ -147,3 +148,18 @@ def test_types_that_there_are_not_are_named(installation, file):
     TerminalType.objects.all().delete()
 
     assert installation.run("terminals", "import", file(TWO)).exit_code == 2
+
+
+def test_missing_tokens_are_written_once(installation, file):
+    imported = installation.run(
+        "terminals", "import", file("number,name,type,address\n101,,pbxcerts-agent,192.0.2.1\n102,,Snom,\n")
+    )
+    assert imported.exit_code == 0
+
+    ran = installation.run("terminals", "tokens")
+
+    head, row = ran.out.split()
+    token = row.removeprefix("101,,")
+    assert (ran.exit_code, head) == (0, "number,name,token")
+    assert Terminal.objects.get(number="101").token_sha256 == token_hash(token)
+    assert installation.run("terminals", "tokens", "--json").json == {"tokens": []}

@@ -1,9 +1,10 @@
-"""`terminals`: import and export as CSV, and the list."""
+"""`terminals`: import and export as CSV, the list, and tokens for those that have none."""
 
 from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from certificates.situation import Situation
 from pbxcerts.system import timekeeping
 from pbxcerts.system.commands import Failed, NotNow, OperatorCommand, Report, WrongUse, aligned, local, utc
 from pbxcerts.system.models import General
-from terminals import csv_files, imports
-from terminals.csv_files import ImportFileError
+from terminals import csv_files, device_tokens, imports
+from terminals.csv_files import EXPORTED, ImportFileError
 from terminals.imports import Overtaken, Plan
 from terminals.listing import Line, Listing
 from terminals.models import TerminalType
@@ -25,11 +26,11 @@ REFUSALS_SHOWN = 50
 
 
 class Command(OperatorCommand):
-    help = "Imports terminals from a CSV file, all of them or none, exports them, or lists them."
+    help = "Imports terminals from a CSV file, all of them or none, exports them, lists them, or makes missing device tokens."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        actions = parser.add_subparsers(dest="action", required=True, metavar="import|export|list")
+        actions = parser.add_subparsers(dest="action", required=True, metavar="import|export|list|tokens")
         importing = actions.add_parser("import", help="add and change terminals from a CSV file")
         importing.add_argument("file", metavar="FILE", help="“-” for standard input")
         importing.add_argument("--dry-run", action="store_true", help="only say what it would do")
@@ -37,7 +38,10 @@ class Command(OperatorCommand):
             "export", help="write all terminals as CSV to standard output, without credentials"
         )
         listing = actions.add_parser("list", help="show all terminals and what they trust")
-        for one in (importing, exporting, listing):
+        tokens = actions.add_parser(
+            "tokens", help="make a token for every IP system phone that has none, and write them as CSV, this once"
+        )
+        for one in (importing, exporting, listing, tokens):
             # Behind the action too, where one types it; a value that stands before it is not lost.
             one.add_argument("--json", action="store_true", dest="json_behind", help="one JSON object on stdout")
 
@@ -47,16 +51,20 @@ class Command(OperatorCommand):
             case "import":
                 return import_file(options["file"], dry_run=options["dry_run"])
             case "export":
-                return self._export(as_json=options["as_json"])
+                return self._written(list(imports.exported()), "terminals", EXPORTED, as_json=options["as_json"])
+            case "tokens":
+                rows = [asdict(one) for one in device_tokens.issue_missing()]
+                return self._written(rows, "tokens", device_tokens.COLUMNS, as_json=options["as_json"])
             case _:
                 return listed(Situation.load(timekeeping.current_clock(general=general)))
 
-    def _export(self, *, as_json: bool) -> Report | None:
-        rows = list(imports.exported())
+    def _written(
+        self, rows: list[dict[str, str]], name: str, columns: Sequence[str], *, as_json: bool
+    ) -> Report | None:
         if as_json:
-            return Report("", {"terminals": rows})
+            return Report("", {name: rows})
         # As it is: what writes a report would add a line.
-        self.stdout.write(csv_files.write(rows), ending="")
+        self.stdout.write(csv_files.write(rows, columns), ending="")
         return None
 
 

@@ -1,6 +1,5 @@
 """The list of terminals, the page of each, and what an operator changes about one."""
 
-import hashlib
 import re
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -310,45 +309,6 @@ def test_its_page_tells_the_story_of_each_generation(fleet, viewer_client, text)
 
 def test_a_terminal_that_there_is_not_is_not_found(viewer_client):
     assert viewer_client.get("/terminals/7/").status_code == 404
-
-
-# -- token -------------------------------------------------------------------------------------------------------------
-
-
-def token_on(response):
-    return re.search(r"<code>([\w-]+)</code>", response.content.decode())[1]
-
-
-def test_a_token_is_shown_once_and_kept_as_a_hash(operator_client, types):
-    one = add("101", types["pbxcerts-agent"])
-    url = f"/terminals/{one.pk}/token/"
-
-    first, second = token_on(operator_client.post(url)), token_on(operator_client.post(url))
-
-    one.refresh_from_db()
-    assert len(second) == 43
-    assert first != second
-    assert one.token_sha256 == hashlib.sha256(second.encode()).hexdigest()
-    assert second not in operator_client.get(f"/terminals/{one.pk}/").content.decode()
-    assert operator_client.get(url).status_code == 405
-
-
-def test_a_token_is_revoked(operator_client, types, text):
-    one = add("101", types["pbxcerts-agent"])
-    operator_client.post(f"/terminals/{one.pk}/token/")
-
-    response = operator_client.post(f"/terminals/{one.pk}/token/revoke/", follow=True)
-
-    one.refresh_from_db()
-    assert one.token_sha256 == ""
-    assert "is revoked" in text(response)
-
-
-def test_only_an_ip_system_phone_has_a_token(operator_client, types):
-    one = add("101", types["Snom"])
-
-    assert operator_client.post(f"/terminals/{one.pk}/token/").status_code == 404
-    assert "Device token" not in operator_client.get(f"/terminals/{one.pk}/").content.decode()
 
 
 # -- discovered --------------------------------------------------------------------------------------------------------
