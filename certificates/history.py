@@ -18,7 +18,7 @@ from pbxcerts.system.clock import ClockState
 
 @dataclass(frozen=True)
 class Attempt:
-    """One line of the history."""
+    """One attempt and how it came about."""
 
     generation: Generation
 
@@ -31,8 +31,9 @@ class Attempt:
         return words.made_because(self.generation)
 
     @property
-    def failure(self) -> str:
-        return words.failure(self.generation.failure)[0] if self.generation.failure else ""
+    def failure(self) -> tuple[str, str] | None:
+        """Why it failed and what to do."""
+        return words.failure(self.generation.failure) if self.generation.failure else None
 
 
 def attempts(chosen: Mapping[str, str]) -> QuerySet[Generation]:
@@ -116,22 +117,8 @@ class Certificate:
 
 
 @dataclass(frozen=True)
-class Details:
+class Details(Attempt):
     """Everything that is known of one attempt."""
-
-    generation: Generation
-
-    @property
-    def made_by(self) -> str:
-        return words.made_by(self.generation)
-
-    @property
-    def made_because(self) -> str:
-        return words.made_because(self.generation)
-
-    @property
-    def failure(self) -> tuple[str, str] | None:
-        return words.failure(self.generation.failure) if self.generation.failure else None
 
     @property
     def clock_state(self) -> str:

@@ -13,6 +13,7 @@ from django.utils.translation import pgettext
 
 from certificates import downloads, words
 from certificates.handover import Readiness, terminals
+from certificates.history import Attempt
 from certificates.lifecycle import Refused, is_at_once, may_discard, roll_back_target
 from certificates.models import Generation, Settings
 from certificates.observing import observe
@@ -44,10 +45,9 @@ class Sighting:
 
 
 @dataclass(frozen=True)
-class PairStatus:
+class PairStatus(Attempt):
     """A pair that is active, prepared or held."""
 
-    generation: Generation
     situation: Situation
     heartbeat: Heartbeat
 
@@ -96,14 +96,6 @@ class PairStatus:
             overdue=self.situation.failures > 0,
         )
         return "serious" if step is not None else ""
-
-    @property
-    def made_by(self) -> str:
-        return words.made_by(self.generation)
-
-    @property
-    def made_because(self) -> str:
-        return words.made_because(self.generation)
 
     @property
     def sightings(self) -> list[Sighting]:
