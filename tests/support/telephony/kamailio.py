@@ -1,5 +1,6 @@
 """Kamailio as the communication server: it reads what was published, as a user of its own."""
 
+import subprocess
 from pathlib import Path
 
 from certificates.presented import look
@@ -12,12 +13,13 @@ CONFIGURATION = Path(__file__).with_name("kamailio.cfg")
 class Kamailio(Program):
     """`stores` are stores as DESIGN 3.5 lays them out; each is served on a port of its own.
 
-    With an `account_password` a NOTIFY is relayed for those alone who know it, in the realm "pbx.test".
+    With an `account_password` a NOTIFY is relayed for those alone who know it, with a `telephone_password` those alone who know
+    it are registered; both in the realm "pbx.test".
     """
 
-    def __init__(self, directory, stores, *, account_password=""):
+    def __init__(self, directory, stores, *, account_password="", telephone_password=""):
         super().__init__(directory, user=SERVER_USER, group=SERVER_GROUP)
-        self.account_password = account_password
+        self.passwords = {"ACCOUNT": account_password, "TELEPHONE": telephone_password}
         self.stores = stores
         self.ports = {store: free_port() for store in stores}
         self.socket = f"unix:{self.directory}/ctl"
@@ -27,8 +29,10 @@ class Kamailio(Program):
     def __enter__(self):
         listeners = "".join(f"listen=tls:127.0.0.1:{port}\n" for port in self.ports.values())
         route = CONFIGURATION.read_text().replace("@DIRECTORY@", str(self.directory)).replace("@GROUP@", self.group)
-        if self.account_password:
-            route = "#!define WITH_ACCOUNT\n" + route.replace("@PASSWORD@", self.account_password)
+        for whose, password in self.passwords.items():
+            if password:
+                defines = f"#!trydef WITH_PASSWORDS\n#!define WITH_{whose}_PASSWORD\n"
+                route = defines + route.replace(f"@{whose}_PASSWORD@", password)
         (self.directory / "kamailio.cfg").write_text(listeners + route)
         sections = {"default": self.stores[0], **{f"127.0.0.1:{port}": store for store, port in self.ports.items()}}
         (self.directory / "tls.cfg").write_text("".join(tls_section(*section) for section in sections.items()))
@@ -48,6 +52,11 @@ class Kamailio(Program):
 
     def __exit__(self, *failure):
         self.stop()
+
+    def control(self, *order):
+        """What kamcmd says to this order."""
+        command = debian13.command("kamcmd", "-s", self.socket, *order, user="nobody", group=self.group)
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
     def _answers(self, port):
         if self.process.poll() is not None:

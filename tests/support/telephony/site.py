@@ -72,6 +72,8 @@ WHERE generation_id = ?
 class Site:
     """`settings` are of the product, as in NAME=VALUE. All of it ends with the office and the product, in which it is set up."""
 
+    telephone_password = ""
+
     def __init__(self, office, directory, *settings):
         self.office = office
         self.store = office.store("store")
@@ -89,7 +91,7 @@ class Site:
         certificates = ["key_type=p256", "time_zone=UTC", f"generation_time={elsewhen:%H:%M}", "ntp_enabled=false"]
         self.product.run(SET_UP, PASSWORD, json.dumps([*general, *certificates]))
         self.product.generate()
-        self.server = self.office.kamailio(self.store)
+        self.server = self.office.kamailio(self.store, telephone_password=self.telephone_password)
         self.product.environment["PBXCERTS_RELOAD_COMMAND"] = shlex.join(self.server.reload_command)
         self.manage("settings", f"tls_addresses=127.0.0.1:{self.server.port}", *settings)
 
