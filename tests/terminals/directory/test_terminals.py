@@ -92,6 +92,21 @@ def test_there_are_fifty_on_a_page_and_the_filter_goes_along(types, viewer_clien
     assert len(listed(viewer_client.get(f"{LIST}?text=desk"))) == 50
 
 
+def pages_offered(response):
+    return {name: number for number, name in re.findall(r'page=(\d+)">(\w+)</a>', response.content.decode())}
+
+
+def test_a_long_list_leads_to_its_first_and_last_page(types, viewer_client):
+    Terminal.objects.bulk_create(Terminal(number=str(n), type=types["Snom"]) for n in range(1000, 1201))
+
+    assert pages_offered(viewer_client.get(LIST)) == {"Next": "2", "Last": "5"}
+    assert pages_offered(viewer_client.get(f"{LIST}?page=3")) == {
+        **{"First": "1", "Previous": "2"},
+        **{"Next": "4", "Last": "5"},
+    }
+    assert pages_offered(viewer_client.get(f"{LIST}?page=4")) == {"First": "1", "Previous": "3", "Next": "5"}
+
+
 def test_it_says_which_roots_a_terminal_trusts_since_when_and_why(fleet, viewer_client, text):
     fleet.equipped(1)
     fleet.during(timedelta(minutes=1))
