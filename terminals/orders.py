@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db.models import QuerySet
@@ -10,8 +10,9 @@ from django.utils.translation import gettext as _
 
 from certificates.situation import Situation
 from terminals import installations
-from terminals.models import Installation, Rollout, Terminal
+from terminals.models import Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import concerned, target_of
+from terminals.trust_file import NoTrustFile, trust_file
 from terminals.waves import State, Wave
 
 Running = Rollout.State
@@ -70,9 +71,21 @@ def confirm(situation: Situation, terminals: QuerySet[Terminal], *, by: str, at:
     target = target_of(situation)
     if target is None:
         raise Refused(_("There is nothing to confirm: no certificates are handed out now."))
-    due = list(terminals.filter(pk__in=concerned(target).values("pk")).values_list("pk", flat=True))
-    installations.confirmed_by_person(due, [pair.number for pair in situation.in_bundle], by=by, at=at)
-    return len(due)
+    due: dict[int, list[int]] = {}
+    for key, type_ in terminals.filter(pk__in=concerned(target).values("pk")).values_list("pk", "type"):
+        due.setdefault(type_, []).append(key)
+    types = TerminalType.objects.in_bulk(due)
+    for type_, keys in due.items():
+        installations.confirmed_by_person(keys, _given(situation, types[type_]), by=by, at=at)
+    return sum(map(len, due.values()))
+
+
+def _given(situation: Situation, type_: TerminalType) -> Sequence[int]:
+    """Whose roots the file for terminals of this type holds; where none is small enough, a person has found another way."""
+    try:
+        return trust_file(situation, type_).generations
+    except NoTrustFile:
+        return [pair.number for pair in situation.in_bundle]
 
 
 def _failed(rollout: Rollout) -> QuerySet[Installation]:
