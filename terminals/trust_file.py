@@ -24,7 +24,7 @@ _VERSION = re.compile(r"([1-9][0-9]{0,9}(?:-[1-9][0-9]{0,9})*)\.[0-9a-f]{8}", re
 class NoTrustFile(Exception):
     """NoTrustFile
     ├── NothingToTrust    no pair has been made, or none that this type can take yet
-    └── TooLarge          even the roots alone are larger than the type allows
+    └── TooLarge          even the roots that it cannot do without are larger than the type allows
     """
 
 
@@ -65,17 +65,19 @@ def trust_file(situation: Situation, terminal_type: TerminalType) -> TrustFile:
     """The file for terminals of this type as things stand. Raises NoTrustFile.
 
     A type that holds only one certificate gets that of the active pair: its predecessor would leave it without calls. A bundle
-    that is larger than the type allows goes without its host certificates.
+    that is larger than the type allows goes without its host certificates, then without the pair served before.
     """
     pairs = _pairs(situation, terminal_type)
     if not pairs:
         raise NothingToTrust
     form = TrustFormats(terminal_type.trust_format)
-    numbers = tuple(pair.number for pair in pairs)
-    for certificates in _choices(pairs, Wants(terminal_type.wants)):
-        content = _encoded(certificates, form)
-        if terminal_type.size_limit is None or len(content) <= terminal_type.size_limit:
-            return TrustFile(content, form, numbers)
+    # Without the pair served before no terminal is out of date (DESIGN 3.4).
+    needed = tuple(pair for pair in pairs if pair in {situation.pending, situation.active})
+    for some in (pairs, needed):
+        for certificates in _choices(some, Wants(terminal_type.wants)):
+            content = _encoded(certificates, form)
+            if terminal_type.size_limit is None or len(content) <= terminal_type.size_limit:
+                return TrustFile(content, form, tuple(pair.number for pair in some))
     raise TooLarge
 
 

@@ -33,7 +33,10 @@ class TypeForm(ParameterForm, forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         min_value=256,
         max_value=10_000_000,
-        help_text=_("Empty: none is known. A bundle that is larger goes without its host certificates."),
+        help_text=_(
+            "Empty: none is known. A bundle that is larger goes without its host certificates, then without those of the pair"
+            " served before."
+        ),
     )
     own_lines = OwnLinesField(
         label=_("own lines of the configuration file"),

@@ -69,6 +69,18 @@ def test_a_bundle_that_is_too_large_goes_without_its_host_certificates(handing_o
         trust_file(handing_over.situation, of_type(size_limit=1000))
 
 
+def test_one_that_is_still_too_large_goes_without_the_pair_served_before(handing_over):
+    handing_over.activate()
+    handing_over.after(DAY).generate()
+    everything = trust_file(handing_over.situation, of_type(wants="root"))
+    assert everything.generations == (3, 2, 1)
+
+    file = trust_file(handing_over.situation, of_type(wants="root", size_limit=len(everything.content) - 1))
+
+    assert set(x509.load_pem_x509_certificates(file.content)) == certificates(handing_over, "r3", "r2")
+    assert file.generations == (3, 2)
+
+
 def test_before_the_first_generation_there_is_nothing(db, tmp_path, key_file):
     with pytest.raises(NothingToTrust):
         trust_file(a_world(tmp_path / "other").situation, of_type())
