@@ -65,7 +65,9 @@ class DeliveryForm(VersionedForm):
         max_length=253,
         help_text=_(
             "Where notifications are sent so that the communication server passes them on. Empty: its name or first address"
-            " from System / General. A telephone on a lasting TLS connection takes them only from there."
+            " from System / General. A telephone on a lasting TLS connection takes them only from there. With TLS and a name"
+            " or address of the communication server, Mitel SIP phones that load their configuration from pbxcerts are told"
+            " to connect there too."
         ),
     )
     proxy_port = _number(

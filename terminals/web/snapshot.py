@@ -182,7 +182,7 @@ def read() -> Snapshot:
         active=situation.active.number if situation.active else None,
         older=pairs,
         own_host=own_host(general),
-        proxy=_proxy(DeliverySettings.load()),
+        proxy=_proxy(DeliverySettings.load(), general),
         types={one.pk: _type(situation, one) for one in TerminalType.objects.all()},
         terminals=tuple(
             KnownTerminal(*row)
@@ -202,8 +202,11 @@ def read() -> Snapshot:
     )
 
 
-def _proxy(delivery: DeliverySettings) -> tuple[str, int]:
-    over_tls = delivery.proxy_host and delivery.proxy_transport == Transports.TLS
+def _proxy(delivery: DeliverySettings, general: General) -> tuple[str, int]:
+    """Only by a name or address of the host certificate: pbxcerts itself may take another way, a phone would refuse it."""
+    server = general.server_identity
+    named = delivery.proxy_host in {*server.dns_names, *map(str, server.addresses)}
+    over_tls = named and delivery.proxy_transport == Transports.TLS
     return (delivery.proxy_host, delivery.proxy_port) if over_tls else ("", 0)
 
 
