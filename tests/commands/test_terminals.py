@@ -1,11 +1,13 @@
 """`terminals`: import, export and list."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from terminals.device_tokens import token_hash
-from terminals.models import Terminal, TerminalType
+from terminals.models import Installation, Terminal, TerminalType
 from tests.support.known_types import know_types
 
 TWO = "number,name,type,mac,sip_password\n101,Reception,Snom,00:08:5d:11:22:33,hunter22\n102,=1+1,Mitel 6930,,\n"
@@ -163,3 +165,17 @@ def test_missing_tokens_are_written_once(installation, file):
     assert (ran.exit_code, head) == (0, "number,name,token")
     assert Terminal.objects.get(number="101").token_sha256 == token_hash(token)
     assert installation.run("terminals", "tokens", "--json").json == {"tokens": []}
+
+
+def test_when_one_that_was_asked_is_given_up_is_no_next_attempt(active, file):
+    active.run("terminals", "import", file(TWO))
+    at = timezone.now() + timedelta(minutes=45)
+    for number, state in (("101", "absent"), ("102", "heard")):
+        terminal = Terminal.objects.get(number=number)
+        Installation.objects.update_or_create(
+            generation_id=1, terminal=terminal, defaults={"state": state, "next_at": at}
+        )
+
+    absent, heard = json.loads(active.run("terminals", "list", "--json").out)["terminals"]
+
+    assert (bool(absent["next_attempt"]), heard["next_attempt"]) == (True, None)

@@ -148,7 +148,7 @@ def _columns(line: Line) -> tuple[str, ...]:
 
 
 def _value(line: Line) -> dict[str, Any]:
-    one, delivery = line.terminal, line.delivery
+    one = line.terminal
     return {
         "number": one.number,
         "name": one.name,
@@ -168,5 +168,5 @@ def _value(line: Line) -> dict[str, Any]:
             for row in line.trusts
         ],
         "last_contact": utc(one.last_contact),
-        "next_attempt": utc(delivery.next_at) if delivery else None,
+        "next_attempt": utc(line.next_attempt),
     }
