@@ -27,6 +27,7 @@ from terminals.claims import NO_WAY, Answered, Ask
 from terminals.credentials import unseal
 from terminals.drivers.base import Reaction
 from terminals.models import DeliverySettings, Terminal, Ways
+from terminals.sip.exchange import Silence
 from terminals.sip.hop import Hop, Transport, bracketed
 from terminals.sip.notify import Answer, Credentials, Notify, send
 
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 # RFC 3261 section 25.1: what a user part holds without being escaped.
 _USER = "-_.!~*'()&=+$,;?/"
+# What tells a person more than that nobody is there.
+TELLING = frozenset({Silence.UNRESOLVED, Silence.UNREACHABLE, Silence.UNTRUSTED})
 PORTS = {Transport.UDP: 5060, Transport.TCP: 5060, Transport.TLS: 5061}
 # Answers come in crowds, and a crowd is written with one statement; those who are asked next are looked for as rarely.
 _CROWD = 0.05
@@ -105,7 +108,10 @@ class SipSender:
     def _take(self, answer: Answer) -> None:
         assert isinstance(answer.key, int)  # noqa: S101 - the key that `notify` has given it
         ask = self._asked.pop(answer.key)
-        self._came.append(Answered(ask, answer.status or 0, answer.reaction, retry_after=answer.retry_after))
+        failure = answer.reason if answer.status is None and answer.reason in TELLING else ""
+        self._came.append(
+            Answered(ask, answer.status or 0, answer.reaction, retry_after=answer.retry_after, failure=failure)
+        )
         self._news.set()
 
 
@@ -123,7 +129,7 @@ class Routes:
         terminal = ask.terminal
         way = terminal.way or terminal.type.way
         hop = self._through_server() if way == Ways.SERVER else straight_to(terminal)
-        domain = self._domain if way == Ways.SERVER else f"{bracketed(hop.host)}:{hop.port}"
+        domain = bracketed(self._domain) if way == Ways.SERVER else f"{bracketed(hop.host)}:{hop.port}"
         sender = self._delivery.account_user or "pbxcerts"
         return Notify(
             key=ask.key,

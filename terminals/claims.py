@@ -57,7 +57,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answered:
-    """What came of an Ask: the final status of the NOTIFY (0: none came) and what it means. `failure`: why it was not sent."""
+    """What came of an Ask: the final status of the NOTIFY (0: none came) and what it means. `failure`: why it did not go out."""
 
     ask: Ask
     status: int
@@ -157,7 +157,12 @@ def _consequence(answer: Answered, now: datetime) -> dict[str, Any]:
             wait = max(back_off(postponed + 1), min(answer.retry_after or timedelta(0), AN_HOUR))
             gone = automatic and answer.reaction is Reaction.ABSENT
             state = State.ABSENT if gone else State.WAITING
-            return change | {"state": state.value, "next_at": now + wait, "postponed": postponed + 1}
+            return change | {
+                "state": state.value,
+                "next_at": now + wait,
+                "postponed": postponed + 1,
+                "failure": answer.failure,
+            }
         case _ if not automatic:
             # It stays on the work list: only a person confirms it.
             return change

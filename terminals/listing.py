@@ -10,8 +10,8 @@ from functools import cached_property
 from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import OrderBy
 from django.utils.functional import Promise
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from certificates.situation import Situation
 from terminals import words
@@ -83,6 +83,8 @@ class Line:
 
     @property
     def state_label(self) -> str:
+        if self.terminal.enabled and self.delivery:
+            return words.state(self.delivery, self.type.method)
         return str(dict(STATES)[self.state])
 
     @property
@@ -162,6 +164,20 @@ class Chapter:
     """What became of one generation on one terminal."""
 
     installation: Installation
+    method: str
+
+    @property
+    def state(self) -> str:
+        return words.state(self.installation, self.method)
+
+    @property
+    def fetched(self) -> str:
+        """What happened at `fetched_at`: only telephones say where they are, and only files have names."""
+        if self.installation.fetched_file:
+            return gettext("fetched %(file)s") % {"file": self.installation.fetched_file}
+        if self.installation.address:
+            return gettext("reported what it trusts")
+        return gettext("its personal link was opened")
 
     @property
     def in_flight(self) -> bool:
@@ -170,7 +186,10 @@ class Chapter:
 
     @property
     def failure(self) -> tuple[str, str] | None:
-        return words.failure(self.installation) if self.installation.failure else None
+        """One that was absent for a reason and has come since has not failed."""
+        row = self.installation
+        told = row.failed_at is not None or row.state == Installation.State.ABSENT
+        return words.failure(row) if row.failure and told else None
 
     @property
     def reaction(self) -> str:
@@ -180,4 +199,4 @@ class Chapter:
 def story(terminal: Terminal) -> list[Chapter]:
     """Every generation of which anything is known, the newest first."""
     rows = Installation.objects.filter(terminal=terminal).select_related("generation").order_by("-generation_id")
-    return [Chapter(row) for row in rows.defer("generation__host_key")]
+    return [Chapter(row, terminal.type.method) for row in rows.defer("generation__host_key")]

@@ -7,7 +7,9 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from terminals.claims import NO_WAY, NOT_BACK, NOT_CONFIRMED
+from terminals.drivers.registry import driver_of
 from terminals.models import Installation, Rollout
+from terminals.sip.exchange import Silence
 from terminals.waves import State
 
 FAILURES: dict[str, tuple[str | Promise, str | Promise]] = {
@@ -39,8 +41,24 @@ FAILURES: dict[str, tuple[str | Promise, str | Promise]] = {
         _("It answered something else."),
         _("The status code stands in the story of this terminal."),
     ),
+    Silence.UNRESOLVED.value: (
+        _("The name of the communication server leads to no address."),
+        _("See whether the outbound proxy under Delivery is right, and whether its name can be looked up here."),
+    ),
+    Silence.UNREACHABLE.value: (
+        _("Where its notification is sent, nothing takes a connection."),
+        _(
+            "See whether address, port and transport are right: of the outbound proxy under Delivery, or of this terminal."
+        ),
+    ),
+    Silence.UNTRUSTED.value: (
+        _("Where its notification is sent, another certificate than ours is presented."),
+        _(
+            "See whether the communication server has loaded the active pair, and is named in it as it is under Delivery."
+        ),
+    ),
 }
-"""Reason and hint of each value of `Installation.failure`."""
+"""Reason and hint of each value of `Installation.failure`; the last three are of absent ones."""
 
 REFUSALS: dict[str, str | Promise] = {
     "400": _("The request can't be read."),
@@ -61,6 +79,13 @@ REFUSALS: dict[str, str | Promise] = {
     "wrong_type": _("A terminal whose type does not report sent a report."),
 }
 """Why a terminals' listener refused a request; other statuses stand for themselves."""
+
+
+def state(installation: Installation, method: str) -> str:
+    """Where the delivery stands; one that has heard restarts only where its method makes it."""
+    if installation.state != State.HEARD:
+        return str(installation.get_state_display())
+    return gettext("restarting") if driver_of(method).capabilities.restarts else gettext("answered")
 
 
 def failure(installation: Installation) -> tuple[str, str]:

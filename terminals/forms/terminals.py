@@ -103,7 +103,10 @@ class TerminalFields(forms.Form):
         help_text=_("It is stored encrypted and never shown or exported. Empty: the stored one stays."),
     )
     enabled = EnabledField(
-        label=_("enabled"), help_text=_("Off: it gets no certificates, and no handover waits for it.")
+        label=_("enabled"),
+        help_text=_(
+            "Off: it is not asked to load certificates, and no handover waits for it. What it loads by itself it still gets."
+        ),
     )
     notes = forms.CharField(label=_("notes"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
 

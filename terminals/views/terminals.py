@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db import IntegrityError
@@ -16,13 +17,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from certificates.host_keys import HostKeyError
 from certificates.situation import Situation
 from pbxcerts.system import timekeeping
-from pbxcerts.system.access import needs
+from pbxcerts.system.access import needs, person
 from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Role
 from terminals import changes
 from terminals.forms.terminals import Filter, TerminalForm
 from terminals.listing import Listing, story
 from terminals.models import Discovered, Methods, Terminal, TerminalType
+from terminals.web.snapshot import own_host
 
 PER_PAGE = 50
 MOST_DISCOVERED = 100
@@ -83,8 +85,17 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
         "has_token": bool(found.token_sha256),
         "takes_token": found.type.method == Methods.IP_SYSTEM,
         "has_password": found.sip_password is not None,
+        "own_address": _own_address(request, found),
     }
     return render(request, "terminals/terminal.html", context)
+
+
+def _own_address(request: HttpRequest, found: Terminal) -> str:
+    """Whoever knows it reads the passwords in a terminal's file: it is shown to those who may write them."""
+    host, https = own_host(general_of(request)), settings.TERMINALS_HTTPS
+    if found.type.method != Methods.MITEL_SIP or not (host and https and person(request).may(Role.OPERATE)):
+        return ""
+    return f"https://{host}:{https.rpartition(':')[2]}/{found.path_secret}/"
 
 
 @needs(Role.OPERATE)

@@ -1,11 +1,12 @@
 """Terminals asked by SIP over real sockets: which way a NOTIFY goes, and what comes back."""
 
+import socket
 from datetime import timedelta
 
 import pytest
 
 from certificates import host_keys
-from terminals import rollout
+from terminals import claims, rollout, words
 from terminals.asking import NoWay, Routes, SipSender, server_context, straight_to
 from terminals.claims import Ask
 from terminals.drivers.base import Reaction
@@ -74,6 +75,27 @@ def test_the_way_through_the_server_goes_to_the_address_of_record(world, db):
     assert notify.target == "sip:101@example.com"
     assert notify.next_hop == Hop("proxy.example.com", 5061, Transport.TLS)
     assert notify.from_uri == "sip:pbxcerts@example.com"
+
+
+def test_an_ipv6_address_of_the_server_stands_in_brackets_in_the_address_of_record(world):
+    notify = routes(world, proxy_host="2001:db8::1").notify(an_ask(a_terminal()))
+    assert notify.target == "sip:101@[2001:db8::1]"
+    assert notify.next_hop.host == "2001:db8::1"
+
+
+def test_where_the_server_takes_no_connection_the_absence_has_a_reason(world, delivery):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    delivery(proxy_host="127.0.0.1", proxy_port=port, proxy_transport="tcp")
+    terminal = a_terminal()
+    Installation.objects.create(generation_id=1, terminal=terminal, state="asked", asked_at=world.now)
+    ask = an_ask(terminal, Installation.objects.get().pk)
+    with SipSender(world.situation, DeliverySettings.load()) as sender:
+        sender.ask([ask])
+        claims.record(sender.answers(SOON), now=world.now)
+    row = Installation.objects.get()
+    assert (row.state, row.failure) == ("absent", "unreachable")
+    assert "nothing takes a connection" in words.failure(row)[0]
 
 
 def test_without_a_proxy_the_communication_server_is_it(world):

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from pbxcerts.system.models import General
 from terminals import credentials
 from terminals.models import Discovered, Installation, Terminal
 
@@ -320,6 +321,57 @@ def test_its_page_tells_the_story_of_each_generation(fleet, viewer_client, text)
         "It refuses the notification.",
     ):
         assert told in page
+
+
+@pytest.mark.parametrize(
+    ("method", "seen", "told"),
+    [
+        ("ip_system", {"evidence": "reported", "address": "192.0.2.7"}, "reported what it trusts from 192.0.2.7"),
+        ("sip_standard", {}, "its personal link was opened"),
+    ],
+)
+def test_its_story_says_how_it_came_without_a_file(fleet, viewer_client, text, method, seen, told):
+    [phone] = fleet.add(of=fleet.type("A type", method))
+    at = fleet.world.now
+    Installation.objects.create(generation_id=1, terminal=phone.terminal, asked_at=at, fetched_at=at, **seen)
+
+    assert told in text(viewer_client.get(f"/terminals/{phone.terminal.pk}/"))
+
+
+@pytest.mark.parametrize(("method", "word"), [("mitel_sip", "restarting"), ("ip_system", "answered")])
+def test_only_one_that_has_to_is_called_restarting(fleet, viewer_client, text, method, word):
+    [phone] = fleet.add(of=fleet.type("A type", method))
+    Installation.objects.create(generation_id=1, terminal=phone.terminal, state="heard")
+
+    for page in (LIST, f"/terminals/{phone.terminal.pk}/"):
+        shown = re.search(r'<span class="pill pill-heard">(.*?)</span>', viewer_client.get(page).content.decode())
+        assert shown[1] == word
+
+
+def test_one_that_was_absent_for_a_reason_says_it_only_while_it_is(fleet, viewer_client, text):
+    [phone] = fleet.add()
+    row = Installation.objects.create(
+        generation_id=1, terminal=phone.terminal, state="absent", reaction="absent", failure="untrusted"
+    )
+    page = f"/terminals/{phone.terminal.pk}/"
+    assert "another certificate than ours is presented" in text(viewer_client.get(page))
+
+    Installation.objects.filter(pk=row.pk).update(state="confirmed", confirmed_at=fleet.world.now)
+
+    assert "another certificate than ours is presented" not in text(viewer_client.get(page))
+
+
+def test_operators_are_shown_the_address_of_its_own_at_which_a_mitel_phone_gets_its_passwords(
+    types, operator_client, viewer_client, settings, text
+):
+    settings.TERMINALS_HTTPS = "192.0.2.10:8443"
+    General.objects.update(own_names=["certs.example.com"])
+    mitel, snom = add("101", types["Mitel 6930"]), add("102", types["Snom"])
+    address = f"https://certs.example.com:8443/{mitel.path_secret}/"
+
+    assert address in text(operator_client.get(f"/terminals/{mitel.pk}/"))
+    assert mitel.path_secret not in viewer_client.get(f"/terminals/{mitel.pk}/").content.decode()
+    assert snom.path_secret not in operator_client.get(f"/terminals/{snom.pk}/").content.decode()
 
 
 def test_a_terminal_that_there_is_not_is_not_found(viewer_client):
