@@ -29,7 +29,9 @@ PONG_WITHIN = 10.0
 SOONEST_REFRESH = 10.0
 """Seconds, however little the server grants."""
 LEAVE_WITHIN = 2.0
-"""Seconds for the farewell when the agent is told to end."""
+"""Seconds to take the registration back when the agent is told to end."""
+FAREWELL = 1.0
+"""Seconds for that of TLS."""
 
 logger = logging.getLogger("pbxcerts-agent")
 
@@ -71,7 +73,7 @@ class Registration:
                 await self._leave(flow)
                 raise
             finally:
-                flow.close()
+                await flow.close()
         except AgentError as error:
             wait = schedule.until_registering(self._failures, chance)
             logger.warning("Not registered: %s. Next attempt in %.0f s.", error, wait)
@@ -92,7 +94,7 @@ class Registration:
                 server.port,
                 ssl=client_context(trusted),
                 server_hostname=server.host,
-                ssl_shutdown_timeout=1,
+                ssl_shutdown_timeout=FAREWELL,
             )
         return flow
 
@@ -180,8 +182,10 @@ class Flow(asyncio.Protocol):
             raise Unreached(f"{self._server} {self._lost.result()}")
         return False
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Return when it is closed."""
         self._transport.close()
+        await asyncio.wait([self._lost], timeout=2 * FAREWELL)
 
     def data_received(self, octets: bytes) -> None:
         if octets.startswith(b"\r\n") and not self._pong.done():

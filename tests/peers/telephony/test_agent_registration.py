@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+import ssl
 from ipaddress import ip_address
 
 import pytest
@@ -13,9 +14,11 @@ from terminals.agent import config
 from terminals.agent.config import Endpoint
 from terminals.agent.registration import Registration
 from terminals.agent.store import TrustStore
+from terminals.sip.notify import Hop, Notify, Transport
 from tests.support.est_server import a_pair_now
+from tests.support.phones import ask
 from tests.support.telephony.agent import AgentHost
-from tests.support.telephony.office import Office
+from tests.support.telephony.office import Office, trust_file
 from tests.support.telephony.programs import eventually
 from tests.support.telephony.site import Site
 
@@ -81,6 +84,34 @@ def office():
         yield office
 
 
+class Agent:
+    """The registration of an agent whose trust store holds what the server's store holds; `asked`: by whom it was."""
+
+    def __init__(self, server, directory, password=None):
+        place = Endpoint(secure=True, host="127.0.0.1", port=server.port, path="")
+        wanted = config.Registration(place, f"sip:{NUMBER}@pbx.test", NUMBER, "sip:pbx.test", NUMBER, password, 600)
+        trusted = TrustStore(directory / "trust.pem")
+        trusted.path.write_bytes(trust_file(server.stores[0]))
+        self.asked = []
+        self._registration = Registration(wanted, trusted, self.asked.append)
+
+    def during(self, work):
+        async def run():
+            running = asyncio.ensure_future(self._registration.run())
+            try:
+                return await asyncio.to_thread(work)
+            finally:
+                running.cancel()
+                await asyncio.wait([running])
+
+        return asyncio.run(run())
+
+
+@pytest.fixture
+def store(office):
+    return office.store_with("store", a_pair_now(7, identity=Identity(("pbx.test",), (ip_address("127.0.0.1"),))))
+
+
 @pytest.mark.parametrize(
     ("password", "outcome"),
     [
@@ -90,22 +121,34 @@ def office():
     ],
     ids=["right", "wrong", "none"],
 )
-def test_kamailio_registers_whoever_knows_the_password(office, tmp_path, caplog, password, outcome):
+def test_kamailio_registers_whoever_knows_the_password(office, store, tmp_path, caplog, password, outcome):
     caplog.set_level(logging.INFO)
-    store = office.store_with("store", a_pair_now(7, identity=Identity(("pbx.test",), (ip_address("127.0.0.1"),))))
-    server = office.kamailio(store, telephone_password=PASSWORD)
-    place = Endpoint(secure=True, host="127.0.0.1", port=server.port, path="")
-    wanted = config.Registration(place, "sip:120@pbx.test", NUMBER, "sip:pbx.test", NUMBER, password, 600)
-    trusted = TrustStore(tmp_path / "trust.pem")
-    trusted.path.write_bytes((store.path / "current" / "root.pem").read_bytes())
+    agent = Agent(office.kamailio(store, telephone_password=PASSWORD), tmp_path, password)
+    agent.during(lambda: eventually(lambda: outcome in caplog.text, what=lambda: caplog.text))
 
-    async def scenario():
-        running = asyncio.ensure_future(Registration(wanted, trusted, print).run())
-        await asyncio.to_thread(eventually, lambda: outcome in caplog.text, what=lambda: caplog.text)
-        running.cancel()
-        await asyncio.wait([running])
 
-    asyncio.run(scenario())
+def test_a_telephone_with_the_same_number_is_called_and_the_agent_hears_the_notify(office, store, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    server = office.kamailio(store)
+    agent = Agent(server, tmp_path)
+    anna, berta = (
+        office.baresip(name, server=f"pbx.test:{server.port}", trust=trust_file(store)) for name in ("110", NUMBER)
+    )
+    assert (anna.refusal(), berta.refusal()) == ("", "")
+    trusted = ssl.create_default_context(cadata=trust_file(store).decode())
+    hop = Hop("127.0.0.1", server.port, Transport.TLS)
+    notify = Notify(0, f"sip:{NUMBER}@pbx.test", "check-sync;reboot=false", hop)
+
+    def work():
+        eventually(lambda: "Registered as" in caplog.text, what=lambda: caplog.text)
+        (answered,) = asyncio.run(ask(notify, tls=trusted))
+        anna.dial(NUMBER)
+        for telephone in (anna, berta):
+            telephone.wait_for_call()
+        return answered
+
+    assert agent.during(work).status == 200
+    assert agent.asked == [f"127.0.0.1:{server.port}"]
 
 
 def test_a_renewal_reaches_it_over_its_connection_which_stays_and_the_next_one_trusts_the_new_root(office, tmp_path):

@@ -285,9 +285,13 @@ class TestKeepAlive:
 
 
 class TestComingBack:
-    def test_a_connection_that_broke_is_made_anew_and_takes_the_place_of_the_old_one(self, running, registrar, soon):
+    def test_a_connection_that_broke_is_made_anew_and_takes_the_place_of_the_old_one(
+        self, running, registrar, caplog, soon
+    ):
+        caplog.set_level(logging.INFO)
+
         def work():
-            registrar.wait_for(lambda: registrar.registers and registrar.open)
+            registrar.wait_for(lambda: "Registered as" in caplog.text)
             registrar.cut()
             registrar.wait_for(lambda: len(registrar.registers) == 2)
 
