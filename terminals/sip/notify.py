@@ -97,6 +97,9 @@ class _Sending:
         self._room = asyncio.Event()
         self._connections = Connections(self, tls=tls, local=local)
         self._attempts: dict[str, _Attempt] = {}
+        """Those whose answer is awaited, by their branch."""
+        self._answered: dict[str, float] = {}
+        """The branches of those that were answered, until their timer K."""
         self._waiting: dict[Hop, list[Exchange | _Attempt]] = {}
         self._opening: set[asyncio.Task[None]] = set()
         self._timers = Timers(self._wake)
@@ -174,7 +177,7 @@ class _Sending:
         attempt = _Attempt(exchange, channel, self._loop.time())
         self._attempts[attempt.branch] = attempt
         if attempt.due is not None:
-            self._timers.watch(attempt, attempt.due)
+            self._timers.watch(attempt.branch, attempt.due)
         self._traffic.sent += 1
         return attempt
 
@@ -188,19 +191,17 @@ class _Sending:
             self.unreadable(error)
             return
         attempt = self._attempts.get(answered.branch)
-        if (
-            attempt is None
-            or answered.call_id != attempt.call_id
-            or answered.cseq != attempt.cseq
-            or answered.method != "NOTIFY"
-        ):
+        if attempt is None:
+            self._traffic.ignored["repeated" if answered.branch in self._answered else "other_call"] += 1
+        elif answered.call_id != attempt.call_id or answered.cseq != attempt.cseq or answered.method != "NOTIFY":
             self._traffic.ignored["other_call"] += 1
-        elif not attempt.is_open:
-            self._traffic.ignored["repeated"] += 1
         elif source != attempt.channel.address:
             self._traffic.ignored["other_address"] += 1
         elif attempt.receive(answered.status, self._loop.time()) is Do.TAKE_ANSWER:
-            channel, exchange = attempt.channel, self._close(attempt)
+            self._close(attempt)
+            if attempt.due is not None:
+                self._answered[attempt.branch] = attempt.due
+            exchange, channel = attempt.exchange, attempt.channel
             if outcome := exchange.judge(answered):
                 self._finish(exchange, outcome)
             elif channel.is_open:
@@ -214,15 +215,21 @@ class _Sending:
     def lost(self, channel: Channel) -> None:
         """Each request on it goes once more over a new connection; as it is the same, who has it already knows it."""
         self._connections.forget(channel)
-        open_ones = [attempt for attempt in self._attempts.values() if attempt.is_open]
-        for attempt in [attempt for attempt in open_ones if attempt.channel is channel]:
+        for attempt in [attempt for attempt in self._attempts.values() if attempt.channel is channel]:
             if attempt.sent_twice:
                 self._fail(attempt, Silence.CONNECTION_LOST)
             else:
                 attempt.sent_twice = True
                 self._send(attempt, channel.hop)
 
-    def _wake(self, attempt: _Attempt, now: float) -> float | None:
+    def _wake(self, branch: str, now: float) -> float | None:
+        attempt = self._attempts.get(branch)
+        if attempt is None:
+            forgotten_at = self._answered.get(branch)
+            if forgotten_at is not None and forgotten_at <= now:
+                del self._answered[branch]
+                return None
+            return forgotten_at
         match attempt.wake(now):
             case Do.SEND_AGAIN:
                 self._traffic.sent_again += 1
@@ -231,9 +238,8 @@ class _Sending:
                 except OSError as error:
                     self._fail(attempt, Silence.UNREACHABLE, error)
             case Do.GIVE_UP:
-                self._finish(self._close(attempt), Outcome.silent(Silence.TIMEOUT))
-        if attempt.due is None:
-            self._attempts.pop(attempt.branch, None)
+                self._close(attempt)
+                self._finish(attempt.exchange, Outcome.silent(Silence.TIMEOUT))
         return attempt.due
 
     # -- the end of an exchange --------------------------------------------------------------------------------------
@@ -243,18 +249,15 @@ class _Sending:
             if not waiting.is_open:
                 return
             waiting.end()
-            waiting = self._close(waiting)
+            self._close(waiting)
+            waiting = waiting.exchange
         logger.debug("%s: %s %s", waiting.notify.target, silence, why)
         self._finish(waiting, Outcome.silent(silence))
 
-    def _close(self, attempt: _Attempt) -> Exchange:
-        """No answer is awaited any more. What is kept until timer K, to know a repetition, holds no more than it must."""
+    def _close(self, attempt: _Attempt) -> None:
+        """No answer is awaited any more."""
+        del self._attempts[attempt.branch]
         self._connections.answered(attempt.channel)
-        if attempt.due is None:
-            self._attempts.pop(attempt.branch, None)
-        exchange, attempt.octets = attempt.exchange, b""
-        del attempt.exchange, attempt.channel
-        return exchange
 
     def _finish(self, exchange: Exchange, outcome: Outcome) -> None:
         self.answers.append(Answer(exchange.notify.key, *outcome[:4], datetime.now(UTC), outcome.realm))

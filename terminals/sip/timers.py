@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import itertools
 from collections.abc import Callable
-from typing import Generic, TypeVar
-
-T = TypeVar("T")
 
 
-class Timers(Generic[T]):
-    """Calls `wake(item, now)` when an item is due; it returns when the item is due next, or None.
+class Timers:
+    """Calls `wake(name, now)` when a transaction is due; it returns when that one is due next, or None.
 
-    A later due time needs no telling: the item is looked at when it was due first, and most are over by then. So one
-    entry in a heap stands for all timers of an item, and none is ever cancelled.
+    A later due time needs no telling: the transaction is looked at when it was due first, and most are over by then. So
+    one entry in a heap stands for all its timers, and none is ever cancelled. It holds the name and not the transaction,
+    which would stay in memory until then, for the garbage collector to look through with thousands of others.
     """
 
-    def __init__(self, wake: Callable[[T, float], float | None]) -> None:
+    def __init__(self, wake: Callable[[str, float], float | None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._wake = wake
-        self._heap: list[tuple[float, int, T]] = []
-        self._numbers = itertools.count()
+        self._heap: list[tuple[float, str]] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
 
-    def watch(self, item: T, due: float) -> None:
-        heapq.heappush(self._heap, (due, next(self._numbers), item))
+    def watch(self, name: str, due: float) -> None:
+        heapq.heappush(self._heap, (due, name))
         if self._alarm is None or due < self._alarm_at:
             self._set_alarm()
 
@@ -47,9 +43,9 @@ class Timers(Generic[T]):
         now = self._loop.time()
         self._alarm = None
         while self._heap and self._heap[0][0] <= now:
-            _, _, item = heapq.heappop(self._heap)
-            due = self._wake(item, now)
+            _, name = heapq.heappop(self._heap)
+            due = self._wake(name, now)
             if due is not None:
-                heapq.heappush(self._heap, (due, next(self._numbers), item))
+                heapq.heappush(self._heap, (due, name))
         if self._heap:
             self._set_alarm()
