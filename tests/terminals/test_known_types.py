@@ -29,6 +29,12 @@ def test_its_guide_says_format_and_restart_in_both_languages_and_claims_no_devic
     assert len(values.get("source", "")) <= 200
 
 
+@pytest.mark.parametrize("name", ["Yealink", "Snom", "Grandstream", "Gigaset", "Linphone", "baresip"])
+def test_the_guide_of_one_that_a_person_equips_says_what_a_notification_would_do(types, name):
+    assert "Notification:" in types[name].guide_en
+    assert "Benachrichtigung:" in types[name].guide_de
+
+
 def test_each_method_has_its_terminals(types):
     of = {method: [one.name for one in types.values() if one.method == method] for method in Methods.values}
 
