@@ -127,3 +127,23 @@ def test_its_page_says_how_it_is_notified(viewer_client, types, text, name, chan
     TerminalType.objects.filter(name=name).update(**changes)
 
     assert notified in text(viewer_client.get(f"{TYPES}{types[name].pk}/"))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "said"),
+    [
+        ("Mitel 6930", {}, "Restart waits until it is idle"),
+        ("Mitel 6930", {"waits_for_idle": False}, "Restart at once, in a call too"),
+        ("Yealink", {"event": "check-sync;reboot=true"}, "Restart at once, in a call too"),
+    ],
+)
+def test_its_page_says_whether_a_restart_waits(viewer_client, types, text, name, changes, said):
+    TerminalType.objects.filter(name=name).update(**changes)
+
+    assert said in text(viewer_client.get(f"{TYPES}{types[name].pk}/"))
+
+
+@pytest.mark.parametrize("name", ["pbxcerts-agent", "Linphone"])
+def test_of_one_that_nothing_restarts_its_page_says_nothing_of_it(viewer_client, types, text, name):
+    assert "Restart waits" not in (page := text(viewer_client.get(f"{TYPES}{types[name].pk}/")))
+    assert "Restart at once" not in page
