@@ -12,10 +12,9 @@ from certificates.models import Counts
 from certificates.situation import Situation
 from pbxcerts.system.events import Notice
 from terminals import words
-from terminals.drivers.base import Method
 from terminals.models import Installation, Rollout, Terminal
 from terminals.progress import preview
-from terminals.rollout import AUTOMATIC, in_force
+from terminals.rollout import AUTOMATIC, RESTARTING, in_force
 from terminals.warnings import warnings
 from terminals.waves import State
 
@@ -70,10 +69,12 @@ class KnownTerminals:
             .annotate(count=Count("pk"), refusing=Count("pk", filter=Q(refuses=True)))
         )
         counts = {row["type__method"]: row["count"] for row in found}
+        restarting = sum(count for method, count in counts.items() if method in RESTARTING)
+        automatic = sum(count for method, count in counts.items() if method in AUTOMATIC)
         return Disturbance(
-            exchanged_in_service=counts.get(Method.IP_SYSTEM.value, 0),
-            restarting=counts.get(Method.MITEL_SIP.value, 0),
-            by_hand=counts.get(Method.SIP_STANDARD.value, 0),
+            exchanged_in_service=automatic - restarting,
+            restarting=restarting,
+            by_hand=sum(counts.values()) - automatic,
             refusing=sum(row["refusing"] for row in found),
         )
 
