@@ -35,22 +35,28 @@ def update_from(
     return sum(_update(model, batch, match, where, also or {}) for batch in in_batches(rows))
 
 
-def insert_missing(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Make a row of each mapping, with the defaults of the model; where a unique constraint knows it already, nothing happens."""
+def insert_missing(
+    model: type[models.Model], rows: Sequence[Mapping[str, Any]], *, known_by: Sequence[str] = ()
+) -> None:
+    """Make a row of each mapping, with the defaults of the model; where a unique constraint knows it already, or there is a row
+    with the same values of all of `known_by`, nothing happens.
+    """
     for batch in in_batches(rows):
-        _insert(model, batch)
+        _insert(model, batch, known_by)
 
 
-def _insert(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> None:
+def _insert(model: type[models.Model], rows: Sequence[Mapping[str, Any]], known_by: Sequence[str]) -> None:
     made = [field for field in model._meta.concrete_fields if not field.primary_key]
     given = [field for field in made if field.name in rows[0]]
     columns = {field.name: connection.ops.quote_name(str(field.column)) for field in made}
     values = [_typed(f"v.{columns[field.name]}" if field in given else "%s", field) for field in made]
     table = connection.ops.quote_name(model._meta.db_table)
     row = f"({', '.join(['%s'] * len(given))})"
+    same = " AND ".join(f"o.{columns[name]} = v.{columns[name]}" for name in known_by)
+    where = f"NOT EXISTS (SELECT 1 FROM {table} AS o WHERE {same})" if known_by else "1 = 1"  # noqa: S608 - names are the model's
     statement = (
         f"WITH v ({', '.join(columns[field.name] for field in given)}) AS (VALUES {', '.join([row] * len(rows))}) "  # noqa: S608 - names are the model's
-        f"INSERT INTO {table} ({', '.join(columns.values())}) SELECT {', '.join(values)} FROM v WHERE 1 = 1 "
+        f"INSERT INTO {table} ({', '.join(columns.values())}) SELECT {', '.join(values)} FROM v WHERE {where} "
         "ON CONFLICT DO NOTHING"
     )
     parameters = _prepared(rows, {field.name: field for field in given})
@@ -87,12 +93,17 @@ def _update(
 def _prepared(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, models.Field[Any, Any]]) -> list[Any]:
     """The values as the database takes them, row by row. Many are the same, and Django takes its time over each."""
     alike: dict[type[models.Field[Any, Any]], dict[Any, Any]] = {type(field): {} for field in fields.values()}
-    known = {name: alike[type(field)] for name, field in fields.items()}
-    for name, field in fields.items():
+    # The values of a JSON field cannot be keys.
+    known = {name: alike[type(field)] for name, field in fields.items() if not isinstance(field, models.JSONField)}
+    for name in known:
         for value in {row[name] for row in rows}.difference(known[name]):
             # Integers, most of them keys that are each another, go as they are.
-            known[name][value] = value if type(value) is int else field.get_db_prep_save(value, connection)
-    return [known[name][row[name]] for row in rows for name in fields]
+            known[name][value] = value if type(value) is int else fields[name].get_db_prep_save(value, connection)
+    return [
+        known[name][row[name]] if name in known else field.get_db_prep_save(row[name], connection)
+        for row in rows
+        for name, field in fields.items()
+    ]
 
 
 def _typed(expression: str, field: models.Field[Any, Any]) -> str:

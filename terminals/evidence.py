@@ -7,7 +7,6 @@ does. What the database does not take waits for the next time; on a clean end th
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,6 @@ from django.db import (
     InterfaceError,
     OperationalError,
     close_old_connections,
-    connection,
     connections,
     transaction,
 )
@@ -30,7 +28,7 @@ from pbxcerts.system.database_lock import let_go_of
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import EventMessage
 from terminals import installations
-from terminals.batches import in_batches, update_from
+from terminals.batches import in_batches, insert_missing, update_from
 from terminals.evidence_journal import Journal
 from terminals.installations import FetchedConfiguration, FetchedTrust, Proved, Reported, Seen
 from terminals.models import Discovered, Terminal
@@ -112,7 +110,9 @@ RECORDS: list[tuple[type[Seen], Callable[[Sequence[Any]], None]]] = [
 def _of_known_terminals(seen: Sequence[Seen]) -> list[Seen]:
     known: set[int] = set()
     for batch in in_batches(sorted({one.terminal for one in seen})):
-        known.update(Terminal.objects.filter(pk__in=batch).values_list("pk", flat=True))
+        found = Terminal.objects.filter(pk__in=batch)
+        # Nearly always all of them; a row for each would give the interpreter away as often.
+        known.update(batch if found.count() == len(batch) else found.values_list("pk", flat=True))
     return [one for one in seen if one.terminal in known]
 
 
@@ -150,24 +150,21 @@ def _discovered(unknown: Sequence[Unknown]) -> None:
 
 def log(logged: Sequence[Logged]) -> None:
     """As event messages that are over as soon as they are sent. Ten thousand phones are as many: too many for `bulk_create`."""
-    table = connection.ops.quote_name(EventMessage._meta.db_table)
-    statement = (
-        f"INSERT INTO {table} (kind, subject, severity, params, with_match, raised_at, cleared_at, confirmed_by) "  # noqa: S608 - the name is the model's
-        "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
-    )
-    for batch in in_batches(logged):
-        known = set(
-            EventMessage.objects.filter(subject__in=[one.notice.key[1] for one in batch]).values_list("kind", "subject")
+    rows = []
+    for one in logged:
+        kind, subject = one.notice.key
+        rows.append(
+            {
+                "kind": kind,
+                "subject": subject,
+                "severity": one.notice.severity.value,
+                "params": one.notice.params,
+                "with_match": False,
+                "raised_at": one.at,
+                "cleared_at": one.at,
+            }
         )
-        rows = []
-        for one in batch:
-            kind, subject = one.notice.key
-            if (kind, subject) not in known:
-                at = connection.ops.adapt_datetimefield_value(one.at)
-                params = json.dumps(one.notice.params)
-                rows.append((kind, subject, one.notice.severity.value, params, False, at, at, ""))
-        with connection.cursor() as cursor:
-            cursor.executemany(statement, rows)
+    insert_missing(EventMessage, rows, known_by=["kind", "subject"])
 
 
 class Evidence:

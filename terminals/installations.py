@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from certificates.models import Generation
 from terminals.batches import in_batches, insert_missing, update_from
@@ -260,11 +260,6 @@ def _numbers(fingerprints: Collection[str]) -> dict[str, int]:
 def _contact(seen: Sequence[Seen]) -> set[int]:
     """Remember that these terminals were there, and from where; returns those whose address is not the one in the list."""
     newest = {one.terminal: one for one in seen}
-    differing: set[int] = set()
-    for batch in in_batches(sorted(newest)):
-        for key, address in Terminal.objects.filter(pk__in=batch).exclude(address="").values_list("pk", "address"):
-            if host_of(address) != newest[key].address:
-                differing.add(key)
     for named in (True, False):
         rows = [
             {"id": one.terminal, "last_contact": one.at, "last_address": one.address}
@@ -273,6 +268,12 @@ def _contact(seen: Sequence[Seen]) -> set[int]:
             if bool(one.firmware) is named
         ]
         update_from(Terminal, rows, match=["id"])
+    differing: set[int] = set()
+    for batch in in_batches(sorted(newest)):
+        elsewhere = Terminal.objects.filter(pk__in=batch).exclude(address="").exclude(address=F("last_address"))
+        for key, address in elsewhere.values_list("pk", "address"):
+            if host_of(address) != newest[key].address:
+                differing.add(key)
     return differing
 
 

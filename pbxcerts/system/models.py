@@ -189,6 +189,7 @@ class EventMessage(models.Model):
     class Meta:
         ordering = ["-raised_at", "-pk"]
         verbose_name = _("event message")
+        indexes = [models.Index(fields=["kind", "subject"], name="messages_of_a_kind_and_subject")]
         constraints = [
             models.UniqueConstraint(
                 fields=["kind", "subject"],

@@ -146,6 +146,30 @@ def test_what_is_logged_is_logged_once_and_needs_no_confirmation():
     assert list(EventMessage.objects.values_list("kind", "cleared_at")) == [("fetched_over_http", NOW)]
 
 
+@pytest.mark.django_db
+def test_a_thousand_phones_are_logged_by_a_few_statements(django_assert_max_num_queries):
+    def logged(*numbers):
+        return [
+            Logged(
+                Notice(FETCHED_IN_CLEAR, subject=f"1 {number} b", params={"number": str(number), "address": "ä"}), NOW
+            )
+            for number in numbers
+        ]
+
+    evidence.write(logged(*range(0, 1000, 2)))
+    with django_assert_max_num_queries(6):
+        evidence.write(logged(*range(1000)))
+
+    messages = EventMessage.objects.all()
+    assert {message.subject: message.params for message in messages} == {
+        one.notice.subject: one.notice.params for one in logged(*range(1000))
+    }
+    assert messages.count() == 1000
+    assert {(message.severity, message.with_match, message.confirmed_by) for message in messages} == {
+        ("normal", False, "")
+    }
+
+
 def test_what_stands_in_the_log_is_not_looked_for_again():
     database = Database()
     logged = Logged(Notice(FETCHED_IN_CLEAR, subject="1 100 192.0.2.1", params={}), NOW)
