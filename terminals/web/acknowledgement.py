@@ -82,8 +82,8 @@ class Acknowledgements:
         """Called before these octets are written."""
         loop = asyncio.get_running_loop()
         if not self._written:
-            # Written at the end of this round of the event loop; on a quick network acknowledged in the next.
-            loop.call_soon(self._look)
+            # On a quick network they are acknowledged by then, and one look serves all that was written meanwhile.
+            loop.call_later(PAUSE, self._look)
         self._written.append(Waiting(Acknowledgement(transport, size), facts, loop.time() + WITHIN))
 
     async def end(self, within: float) -> None:
