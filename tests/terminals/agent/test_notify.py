@@ -6,7 +6,7 @@ import ipaddress
 import socket
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sipmessage import Message
 
@@ -137,11 +137,13 @@ def test_what_is_no_request_is_ignored(octets):
 
 
 @given(st.binary(max_size=600))
+@settings(deadline=None)
 def test_any_octets_are_answered_or_ignored(octets):
     assert reply(octets) is None or octets
 
 
 @given(st.data())
+@settings(deadline=None)
 def test_a_damaged_request_never_makes_a_damaged_answer(data):
     octets = bytearray(request())
     for _ in range(data.draw(st.integers(1, 5))):

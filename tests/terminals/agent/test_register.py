@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sipmessage import Message
 
@@ -198,6 +198,7 @@ VALUES = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["C
 
 
 @given(st.sampled_from([200, 401, 407, 423, 503]), st.dictionaries(LINES, VALUES))
+@settings(deadline=None)
 def test_any_answer_is_judged(status, lines):
     begun = requests()
     with contextlib.suppress(NotWelcome):
