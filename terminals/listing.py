@@ -17,7 +17,7 @@ from certificates.situation import Situation
 from terminals import words
 from terminals.drivers.base import Reaction
 from terminals.drivers.mitel_configuration import mac_of
-from terminals.models import Installation, Terminal, TerminalType
+from terminals.models import Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import target_of
 from terminals.waves import IN_FLIGHT
 
@@ -180,6 +180,12 @@ class Chapter:
         return gettext("its personal link was opened")
 
     @property
+    def next_at(self) -> datetime | None:
+        """None where the rollout has ended: what was set then does not come."""
+        rollout = getattr(self.installation.generation, "rollout", None)
+        return None if rollout is not None and rollout.state == Rollout.State.ENDED else self.installation.next_at
+
+    @property
     def in_flight(self) -> bool:
         """It was asked, and is given up where nothing comes of it; any other is asked at the time that is set."""
         return self.installation.state in IN_FLIGHT
@@ -198,5 +204,7 @@ class Chapter:
 
 def story(terminal: Terminal) -> list[Chapter]:
     """Every generation of which anything is known, the newest first."""
-    rows = Installation.objects.filter(terminal=terminal).select_related("generation").order_by("-generation_id")
+    rows = (
+        Installation.objects.filter(terminal=terminal).select_related("generation__rollout").order_by("-generation_id")
+    )
     return [Chapter(row, terminal.type.method) for row in rows.defer("generation__host_key")]

@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 
 from pbxcerts.system.models import General
 from terminals import credentials
-from terminals.models import Discovered, Installation, Terminal
+from terminals.models import Discovered, Installation, Rollout, Terminal
 
 LIST = "/terminals/"
 ZURICH = ZoneInfo("Europe/Zurich")
@@ -281,6 +281,15 @@ def test_the_time_of_one_that_was_asked_is_no_next_attempt(fleet, viewer_client,
 
     assert (f"next attempt {at}" in listed_on) == bool(in_list)
     assert f"{at} {in_story}" in told_on
+
+
+def test_after_the_end_of_its_rollout_nothing_is_tried_any_more(fleet, viewer_client, text):
+    [phone] = fleet.add()
+    again = fleet.world.now + timedelta(minutes=45)
+    Rollout.objects.create(generation_id=1, started_at=again, state="ended", ended_at=again)
+    Installation.objects.create(generation_id=1, terminal=phone.terminal, state="absent", asked_at=again, next_at=again)
+
+    assert "next attempt" not in text(viewer_client.get(f"/terminals/{phone.terminal.pk}/"))
 
 
 # -- the page of one ---------------------------------------------------------------------------------------------------
