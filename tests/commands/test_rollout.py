@@ -51,6 +51,16 @@ def test_it_says_how_it_stands(rolling, row):
     assert "It refuses the notification." in out
 
 
+def test_of_an_absent_one_it_says_when_it_is_asked_again_and_what_is_known(rolling, row):
+    again = load_situation().clock.best + timedelta(minutes=4)
+    Installation.objects.filter(pk=row("102").pk).update(state="absent", failure="unreachable", next_at=again)
+
+    line = next(line for line in rolling.run("rollout").out.splitlines() if "102 desk 102" in line)
+
+    assert "next attempt " in line
+    assert line.endswith("nothing takes a connection.")
+
+
 def test_json_has_generation_wave_and_states_by_method(rolling, row):
     Installation.objects.filter(pk=row("101").pk).update(state="confirmed", confirmed_at=load_situation().clock.best)
 

@@ -32,7 +32,7 @@ from terminals.models import Rollout, Terminal
 from terminals.orders import Refused
 from terminals.progress import Progress, progress
 from terminals.rollout import in_force, reconcile
-from terminals.rollout_status import RolloutStatus, counts
+from terminals.rollout_status import RolloutStatus, Troubled, counts
 from terminals.status_value import rollout_value
 
 BAR = 30
@@ -234,7 +234,7 @@ def _sections(status: RolloutStatus, found: Progress) -> Iterator[str]:
                 (
                     str(one.installation.terminal),
                     str(one.type),
-                    one.reason or _("next attempt %(at)s") % {"at": local(one.installation.next_at)},
+                    _why(one),
                 )
                 for one in troubled
             ),
@@ -242,6 +242,13 @@ def _sections(status: RolloutStatus, found: Progress) -> Iterator[str]:
         )
         if more:
             yield "  " + _("and %(count)s more") % {"count": more}
+
+
+def _why(one: Troubled) -> str:
+    """Of an absent one when it is asked again, and where more is known than that it is not there, what."""
+    next_at = one.installation.next_at
+    attempt = _("next attempt %(at)s") % {"at": local(next_at)} if next_at else ""
+    return ": ".join(filter(None, [attempt, one.reason]))
 
 
 def _bar(found: Progress) -> str:
