@@ -24,7 +24,6 @@ BRANCH_COOKIE = "z9hG4bK"  # RFC 3261 section 8.1.1.7
 USER_AGENT = "pbxcerts"
 
 _END_OF_HEAD = b"\r\n\r\n"
-_FOLD = re.compile(r"\r\n[ \t]+")
 # RFC 3261 section 7.3.3, and how most write the names that matter: what stands here need not be made lower case.
 _NAMES = {"v": "via", "i": "call-id", "l": "content-length"}
 _NAMES |= {
@@ -111,21 +110,14 @@ def read_answer(octets: bytes) -> Answered:
     if not octets.startswith(b"SIP/2.0 "):
         raise Malformed(Fault.NOT_AN_ANSWER)
     end = octets.find(_END_OF_HEAD)
-    if end > LONGEST_HEAD or len(octets) > LONGEST_HEAD + LONGEST_BODY or octets.count(b"\r\n", 0, end) > MOST_LINES:
+    if end > LONGEST_HEAD or len(octets) > LONGEST_HEAD + LONGEST_BODY:
         raise Malformed(Fault.TOO_LONG)
     if end < 0:
         raise Malformed(Fault.TOO_LONG if len(octets) > LONGEST_HEAD else Fault.CUT)
-    first, *lines = _unfolded(octets[:end])
-    headers: dict[str, list[str]] = {}
-    for line in lines:
-        written, colon, value = line.partition(":")
-        if not colon:
-            raise Malformed(Fault.GARBLED)
-        name = _NAMES.get(written) or _named(written)
-        if name in headers:
-            headers[name].append(value.strip())
-        else:
-            headers[name] = [value.strip()]
+    first, *lines = _decoded(octets[:end]).split("\r\n")
+    if len(lines) > MOST_LINES:
+        raise Malformed(Fault.TOO_LONG)
+    headers = _read_headers(lines)
     try:
         # One that came through somebody else's Via is not for us (RFC 3261 section 8.1.3.3).
         (via,) = headers["via"]
@@ -147,20 +139,35 @@ def read_answer(octets: bytes) -> Answered:
     return answered
 
 
-def _named(written: str) -> str:
-    name = written.rstrip().lower()
-    return _NAMES.get(name, name)
+def _read_headers(lines: list[str]) -> dict[str, list[str]]:
+    """By their names in lower case. A line that begins with a blank continues the value before it."""
+    headers: dict[str, list[str]] = {}
+    values: list[str] = []
+    for line in lines:
+        written, colon, value = line.partition(":")
+        name = _NAMES.get(written)
+        if name is None:
+            if line[:1] in (" ", "\t") and values:
+                values[-1] = f"{values[-1]} {line.strip()}".strip()
+                continue
+            name = written.rstrip().lower()
+            name = _NAMES.get(name, name)
+        if not colon:
+            raise Malformed(Fault.GARBLED)
+        if name in headers:
+            values = headers[name]
+            values.append(value.strip())
+        else:
+            values = headers[name] = [value.strip()]
+    return headers
 
 
-def _unfolded(head: bytes) -> list[str]:
+def _decoded(head: bytes) -> str:
     try:
-        text = head.decode()
+        return head.decode()
     except UnicodeDecodeError:
         # Telephones write a reason phrase in the character set of their maker.
-        text = head.decode("latin-1")
-    if "\r\n " in text or "\r\n\t" in text:
-        text = _FOLD.sub(" ", text)
-    return text.split("\r\n")
+        return head.decode("latin-1")
 
 
 def _printable(phrase: str) -> str:

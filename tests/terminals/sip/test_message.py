@@ -78,12 +78,16 @@ class TestReading:
             OK.replace(b"Via:", b"v:").replace(b"Call-ID:", b"i:").replace(b"Content-Length", b"l"),
             OK.replace(b"Via:", b"VIA \t:").replace(b"CSeq:", b"cseq :"),
             OK.replace(b";branch", b"\r\n\t ;branch").replace(b"1 NOTIFY", b"1\r\n  NOTIFY"),
+            OK.replace(b"Call-ID: call", b"Call-ID:\r\n\tcall\r\n "),
             OK.replace(b"branch=", b" Branch = "),
             b"\r\n\r\n" + OK,
             OK + b"what follows the body",
             OK.replace(b"Content-Length: 0\r\n", b""),
         ],
-        ids=["compact", "space-before-colon", "folded", "spaces", "empty-lines-first", "longer", "no-length"],
+        ids=[
+            *["compact", "space-before-colon", "folded", "folded-at-its-ends", "spaces", "empty-lines-first"],
+            *["longer", "no-length"],
+        ],
     )
     def test_it_takes_every_form_that_rfc_3261_allows(self, octets):
         assert read_answer(octets)[:6] == (200, "OK", "z9hG4bKabc", "call", 1, "NOTIFY")
