@@ -14,15 +14,15 @@ from typing import NamedTuple
 LONGEST_VALUE = 4096
 """Characters of one header field with challenges."""
 
-_TOKEN = r"[!%*+.\w`'~-]+"  # noqa: S105 - RFC 3261 section 25.1
+_TOKEN = r"[!%*+.\w`'~-]++"  # noqa: S105 - RFC 3261 section 25.1
 # Control characters are in no part of it: the nonce is sent back, and a bare line feed in it would begin a header there.
 _PART = re.compile(
-    rf"[\s,]*(?:({_TOKEN})\s*=\s*"
-    r'(?:"([^"\\\x00-\x1f\x7f]*(?:\\[^\x00-\x1f\x7f][^"\\\x00-\x1f\x7f]*)*)"|([^\s,"\x00-\x1f\x7f]+))'
-    rf"|({_TOKEN})\s+(?={_TOKEN}\s*=))",
+    rf"[\s,]*+({_TOKEN})(?:\s*+=\s*+"
+    r'(?:"([^"\\\x00-\x1f\x7f]*+(?:\\[^\x00-\x1f\x7f][^"\\\x00-\x1f\x7f]*+)*+)"|([^\s,"\x00-\x1f\x7f]++))'
+    rf"|\s++(?={_TOKEN}\s*+=))",
     re.ASCII,
 )
-"""A parameter with its value, quoted or not, or the name of a scheme."""
+"""A parameter with its value, quoted or not, or the name of a scheme and neither."""
 _ESCAPED = re.compile(r"\\(.)")
 _TO_ESCAPE = re.compile(r'["\\]')
 
@@ -67,13 +67,14 @@ def read_challenges(value: str) -> Iterator[Challenge]:
     position = 0
     while part := _PART.match(value, position):
         position = part.end()
-        name, quoted, plain, scheme = part.groups()
-        if scheme is None:
-            parameters.setdefault(name.lower(), plain if quoted is None else quoted)
+        name, quoted, plain = part.groups()
+        given = plain if quoted is None else quoted
+        if given is not None:
+            parameters.setdefault(name.lower(), given)
             continue
         if challenge := _challenge(parameters):
             yield challenge
-        parameters = {"": scheme}
+        parameters = {"": name}
     if challenge := _challenge(parameters):
         yield challenge
 
