@@ -48,7 +48,6 @@ class KnownTerminal(NamedTuple):
     token_sha256: str
     address: str
     own_lines: str
-    enabled: bool
 
     @property
     def trust_secret(self) -> str:
@@ -195,7 +194,6 @@ def read() -> Snapshot:
                 "token_sha256",
                 "address",
                 "own_lines",
-                "enabled",
             )
         ),
         windows=_windows(),

@@ -46,7 +46,6 @@ def a_snapshot(*pairs, method="ip_system"):
         token_sha256=token_hash(TOKEN),
         address="",
         own_lines="",
-        enabled=True,
     )
     return Snapshot(
         bundle=pairs,
