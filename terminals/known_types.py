@@ -19,7 +19,9 @@ MITEL_GUIDE_EN = """\
 Automatic: the telephone takes its configuration from pbxcerts, restarts by itself and loads the certificates.
 Configuration server at the telephone: Advanced Settings > Configuration Server, or DHCP option 43 or 66. HTTPS, the name of \
 pbxcerts, port 8443 where no other is set; for own lines with passwords the address on the page of the terminal.
-Parameters that pbxcerts sets: "sips trusted certificates" and "https user certificates", both to the URL of the trust file.
+Parameters that pbxcerts sets: "sips trusted certificates" and "https user certificates", both to the URL of the trust file; \
+"https validate certificates", "… hostname" and "… expires" on, so the telephone needs the right time. Where Delivery names the \
+communication server over TLS also "sip transport protocol", "sips persistent tls", "sip outbound proxy" and its port.
 Format: PEM, several certificates in one file.
 Restart: yes. Both files are read when the telephone starts, and only then.
 By hand: enter the same two parameters in the file <MAC>.cfg of your configuration server and restart the telephone.
@@ -29,7 +31,10 @@ MITEL_GUIDE_DE = """\
 Automatisch: Das Telefon holt seine Konfiguration bei pbxcerts, startet selbst neu und lädt die Zertifikate.
 Konfigurationsserver am Telefon: Erweiterte Einstellungen > Konfigurationsserver, oder DHCP-Option 43 oder 66. HTTPS, der Name \
 von pbxcerts, Port 8443, wenn kein anderer eingestellt ist; für eigene Zeilen mit Passwörtern die Adresse auf der Seite des Endgeräts.
-Parameter, die pbxcerts setzt: „sips trusted certificates“ und „https user certificates“, beide mit der URL der Vertrauensdatei.
+Parameter, die pbxcerts setzt: „sips trusted certificates“ und „https user certificates“, beide mit der URL der \
+Vertrauensdatei; „https validate certificates“, „… hostname“ und „… expires“ ein, das Telefon braucht also die richtige Zeit. Wo unter \
+Zustellung der Kommunikationsserver mit TLS genannt ist, auch „sip transport protocol“, „sips persistent tls“, „sip outbound proxy“ und \
+dessen Port.
 Format: PEM, mehrere Zertifikate in einer Datei.
 Neustart: ja. Beide Dateien werden nur beim Start des Telefons gelesen.
 Von Hand: dieselben zwei Parameter in die Datei <MAC>.cfg Ihres Konfigurationsservers eintragen und das Telefon neu starten.

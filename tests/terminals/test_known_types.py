@@ -2,7 +2,7 @@
 
 import pytest
 
-from terminals.drivers.mitel_configuration import user_agent
+from terminals.drivers.mitel_configuration import Tls, parameters, user_agent
 from terminals.known_types import KNOWN_TYPES
 from terminals.models import Methods, TerminalType
 from tests.support.known_types import know_types
@@ -33,6 +33,14 @@ def test_its_guide_says_format_and_restart_in_both_languages_and_claims_no_devic
 def test_the_guide_of_one_that_a_person_equips_says_what_a_notification_would_do(types, name):
     assert "Notification:" in types[name].guide_en
     assert "Benachrichtigung:" in types[name].guide_de
+
+
+def test_the_guide_of_a_mitel_phone_names_every_parameter_that_its_file_sets(types):
+    lines = parameters(Tls("https://pbx.example.org/trust.pem", proxy_host="pbx.example.org"))
+    for name in (line.lstrip("^").partition(":")[0] for line in lines):
+        last = name.removeprefix("https validate").removesuffix(" port").strip()
+        for guide in (types["Mitel 6930"].guide_en, types["Mitel 6930"].guide_de):
+            assert last in guide
 
 
 def test_each_method_has_its_terminals(types):
