@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -92,7 +91,7 @@ class Product:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/login/", timeout=10):
                     return
-            except (urllib.error.URLError, ConnectionError):
+            except OSError:
                 time.sleep(0.05)
 
     def end(self):
