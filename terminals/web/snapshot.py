@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -52,7 +52,13 @@ class KnownTerminal(NamedTuple):
     @property
     def trust_secret(self) -> str:
         """The random part of the name of its trust file. It tells nothing about the path to its configuration."""
-        return hashlib.sha256(f"trust file:{self.path_secret}".encode()).hexdigest()[:32]
+        return _trust_secret(self.path_secret)
+
+
+@lru_cache(maxsize=32_768)
+def _trust_secret(path_secret: str) -> str:
+    """Asked for with the configuration and with the trust file, by every phone that restarts."""
+    return hashlib.sha256(f"trust file:{path_secret}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,10 @@ class Snapshot:
         return self.types[terminal.type]
 
     def window_for(self, terminal: KnownTerminal, now: datetime) -> Window | None:
-        return next((window for window in self.windows if window.is_open_for(terminal.key, now)), None)
+        for window in self.windows:
+            if window.is_open_for(terminal.key, now):
+                return window
+        return None
 
     def trust_content(self, terminal_type: KnownType, version: str) -> bytes | None:
         """The trust file of this version, the one in force or an older one; None where it is not given out.
