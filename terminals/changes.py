@@ -9,7 +9,7 @@ from django.db import transaction
 
 from terminals import credentials
 from terminals.batches import in_batches
-from terminals.models import Discovered, Installation, Terminal
+from terminals.models import Discovered, Installation, Methods, Terminal, TerminalType
 
 
 @transaction.atomic
@@ -31,6 +31,15 @@ def save(terminal: Terminal, values: Mapping[str, Any], *, password: str = "", f
     terminal.save(update_fields=[*values, "sip_password"])
     if is_another_telephone(before, terminal.mac):
         forget([terminal.pk])
+
+
+def terminal_of(phone: Discovered) -> Terminal:
+    """What a discovered phone said of itself as a new terminal, not saved; without a type where its model is not known."""
+    type_ = TerminalType.objects.filter(method=Methods.MITEL_SIP, model=phone.model).exclude(model="").first()
+    said = Terminal(mac=phone.mac, address=phone.address)
+    if type_ is not None:
+        said.type = type_
+    return said
 
 
 def is_another_telephone(before: str | None, now: str | None) -> bool:

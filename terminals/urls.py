@@ -49,6 +49,7 @@ urlpatterns = [
     path("tokens/", tokens.make_missing, name="tokens"),
     path("discovered/", terminals.discovered, name="discovered"),
     path("discovered/<int:pk>/", terminals.take_in, name="take_in"),
+    path("discovered/<int:pk>/adopt/", terminals.adopt, name="adopt"),
     path("discovered/<int:pk>/dismiss/", terminals.dismiss, name="dismiss"),
     path("import/", imports.upload, name="import"),
     path("import/preview/", imports.preview, name="import_preview"),

@@ -23,7 +23,7 @@ from pbxcerts.system.models import Role
 from terminals import changes
 from terminals.forms.terminals import Filter, TerminalForm
 from terminals.listing import Listing, story
-from terminals.models import Discovered, Methods, Terminal, TerminalType
+from terminals.models import Discovered, Methods, Terminal, TerminalType, Ways
 from terminals.web.snapshot import own_host
 
 PER_PAGE = 50
@@ -118,14 +118,23 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 @shows_then_acts
 def take_in(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a discovered phone a terminal: everything that it said of itself is filled in."""
-    phone = get_object_or_404(Discovered, pk=pk)
-    type_ = TerminalType.objects.filter(method=Methods.MITEL_SIP, model=phone.model).exclude(model="").first()
-    new = (
-        Terminal(mac=phone.mac, address=phone.address, type=type_)
-        if type_
-        else Terminal(mac=phone.mac, address=phone.address)
+    return _edited(request, changes.terminal_of(get_object_or_404(Discovered, pk=pk)), _("Add terminal"))
+
+
+@needs(Role.OPERATE)
+@require_POST
+def adopt(request: HttpRequest, pk: int) -> HttpResponse:
+    """The same by one click. Its number is its MAC until somebody gives it another, so it is asked straight at its address."""
+    found = changes.terminal_of(get_object_or_404(Discovered, pk=pk))
+    if not found.type_id or Terminal.objects.filter(number=found.mac).exists():
+        return redirect("terminals:take_in", pk)
+    changes.save(found, {"number": found.mac, "way": Ways.DIRECT})
+    said = _(
+        "The telephone %(mac)s is in the list. Enter its number and its way there: until then it is asked straight at its"
+        " address."
     )
-    return _edited(request, new, _("Add terminal"))
+    messages.success(request, said % {"mac": found.mac})
+    return redirect("terminals:discovered")
 
 
 def _edited(request: HttpRequest, found: Terminal, heading: str) -> HttpResponse:

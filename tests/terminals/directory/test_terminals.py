@@ -410,10 +410,28 @@ def test_a_discovered_phone_becomes_a_terminal(operator_client, phone, types, te
     assert not Discovered.objects.exists()
 
 
+def test_one_click_makes_a_discovered_phone_a_terminal(operator_client, phone, types, text):
+    page = text(operator_client.post(f"/terminals/discovered/{phone.pk}/adopt/", follow=True))
+
+    found = Terminal.objects.get()
+    assert (found.number, found.mac, found.type) == (phone.mac, phone.mac, types["Mitel 6930"])
+    # No server knows a telephone by its MAC.
+    assert (found.way, found.address) == ("direct", "192.0.2.9")
+    assert "1400E91EDB52 is in the list" in page
+    assert not Discovered.objects.exists()
+
+
 def test_a_discovered_phone_of_an_unknown_model_is_added_all_the_same(operator_client, phone, types):
     Discovered.objects.update(model="")
+    form = f"/terminals/discovered/{phone.pk}/"
 
-    assert operator_client.get(f"/terminals/discovered/{phone.pk}/").status_code == 200
+    assert operator_client.get(form).status_code == 200
+    assert operator_client.post(f"{form}adopt/").url == form, "a person says of what type it is"
+
+
+def test_who_only_looks_takes_no_phone_in(viewer_client, phone, types):
+    assert viewer_client.post(f"/terminals/discovered/{phone.pk}/adopt/").status_code == 403
+    assert not Terminal.objects.exists()
 
 
 def test_a_discovered_phone_is_dismissed(operator_client, phone, text):
