@@ -39,7 +39,7 @@ class Silence(enum.StrEnum):
     """While the answer was awaited, and once more after connecting again."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Notify:
     """A NOTIFY without a subscription. Raises ValueError where target, sender or event are none, or SIPS goes without TLS.
 
@@ -69,7 +69,7 @@ class Answer(NamedTuple):
     """What became of a NOTIFY.
 
     `status`: of the final answer, None where none came. `reason`: its phrase, else a `Silence`. `realm`: with 401 and
-    407 the realm that asks for credentials. `at`: UTC.
+    407 the realm that asks for credentials, else empty. `at`: UTC.
     """
 
     key: Hashable
@@ -77,8 +77,8 @@ class Answer(NamedTuple):
     reaction: Reaction
     retry_after: timedelta | None
     reason: str
+    realm: str
     at: datetime
-    realm: str = ""
 
 
 class Outcome(NamedTuple):
@@ -139,13 +139,13 @@ class Exchange:
                 read_retry_after(answered.headers["retry-after"][0]) if "retry-after" in answered.headers else None
             )
             return Outcome(status, reaction_to(status), retry_after, answered.phrase)
-        values = answered.headers.get(_FIELDS[status][0], [])
-        challenges = [challenge for value in values for challenge in read_challenges(value)]
+        challenges: list[Challenge] = []
+        for value in answered.headers.get(_FIELDS[status][0], ()):
+            challenges += read_challenges(value)
         if self._answer(status, challenges):
             return None
-        return Outcome(
-            status, reaction_to(status), None, answered.phrase, next((challenge.realm for challenge in challenges), "")
-        )
+        realm = challenges[0].realm if challenges else ""
+        return Outcome(status, reaction_to(status), None, answered.phrase, realm)
 
     def _answer(self, status: int, challenges: list[Challenge]) -> bool:
         """Whether there is an answer to these challenges that was not given already."""

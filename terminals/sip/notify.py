@@ -74,14 +74,13 @@ async def send(
 class _Attempt(Transaction):
     """One request of an exchange, which is one transaction."""
 
-    __slots__ = ("branch", "call_id", "channel", "cseq", "exchange", "octets", "sent_twice")
+    __slots__ = ("channel", "exchange", "octets", "sent_twice")
 
     def __init__(self, exchange: Exchange, channel: Channel, now: float) -> None:
         super().__init__(now, reliable=channel.reliable)
         self.exchange = exchange
         self.channel = channel
         self.octets = exchange.request(channel.sender())
-        self.branch, self.call_id, self.cseq = exchange.branch, exchange.call_id, exchange.cseq
         self.sent_twice = False
 
 
@@ -175,9 +174,9 @@ class _Sending:
     def _begin(self, exchange: Exchange, channel: Channel) -> _Attempt:
         """Raises OSError."""
         attempt = _Attempt(exchange, channel, self._loop.time())
-        self._attempts[attempt.branch] = attempt
+        self._attempts[exchange.branch] = attempt
         if attempt.due is not None:
-            self._timers.watch(attempt.branch, attempt.due)
+            self._timers.watch(exchange.branch, attempt.due)
         self._traffic.sent += 1
         return attempt
 
@@ -193,15 +192,16 @@ class _Sending:
         attempt = self._attempts.get(answered.branch)
         if attempt is None:
             self._traffic.ignored["repeated" if answered.branch in self._answered else "other_call"] += 1
-        elif answered.call_id != attempt.call_id or answered.cseq != attempt.cseq or answered.method != "NOTIFY":
+            return
+        exchange, channel = attempt.exchange, attempt.channel
+        if answered.call_id != exchange.call_id or answered.cseq != exchange.cseq or answered.method != "NOTIFY":
             self._traffic.ignored["other_call"] += 1
-        elif source != attempt.channel.address:
+        elif source != channel.address:
             self._traffic.ignored["other_address"] += 1
         elif attempt.receive(answered.status, self._loop.time()) is Do.TAKE_ANSWER:
             self._close(attempt)
             if attempt.due is not None:
-                self._answered[attempt.branch] = attempt.due
-            exchange, channel = attempt.exchange, attempt.channel
+                self._answered[exchange.branch] = attempt.due
             if outcome := exchange.judge(answered):
                 self._finish(exchange, outcome)
             elif channel.is_open:
@@ -256,11 +256,11 @@ class _Sending:
 
     def _close(self, attempt: _Attempt) -> None:
         """No answer is awaited any more."""
-        del self._attempts[attempt.branch]
+        del self._attempts[attempt.exchange.branch]
         self._connections.answered(attempt.channel)
 
     def _finish(self, exchange: Exchange, outcome: Outcome) -> None:
-        self.answers.append(Answer(exchange.notify.key, *outcome[:4], datetime.now(UTC), outcome.realm))
+        self.answers.append(Answer(exchange.notify.key, *outcome, datetime.now(UTC)))
         self.under_way -= 1
         self._room.set()
         self.news.set()

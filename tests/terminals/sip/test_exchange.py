@@ -125,6 +125,14 @@ def test_server_and_telephone_are_both_answered_on_the_way_through():
     assert talk.hear(200).reaction is Reaction.HEARD
 
 
+def test_of_two_that_know_one_realm_the_last_answers_alone():
+    talk = Talk(PHONE, Credentials("pbxcerts", "two kettles", "phone"))
+    assert talk.challenged('realm="phone", nonce="1"') is None
+
+    assert [given["username"] for given in talk.given()] == ["pbxcerts"]
+    assert talk.challenged('realm="phone", nonce="2"').reaction is Reaction.CREDENTIALS
+
+
 def test_an_overloaded_server_says_when_to_come_back():
     outcome = Talk().hear(503, "Retry-After: 30 (maintenance)")
     assert (outcome.reaction, outcome.retry_after.total_seconds()) == (Reaction.OVERLOADED, 30)
