@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -59,10 +59,11 @@ class Challenge(NamedTuple):
         return self.algorithm.upper().startswith("SHA-256")
 
 
-def read_challenges(value: str) -> Iterator[Challenge]:
+def read_challenges(value: str) -> list[Challenge]:
     """The Digest challenges of a WWW-Authenticate or Proxy-Authenticate field, one or several; the rest is left out."""
+    challenges: list[Challenge] = []
     if len(value) > LONGEST_VALUE:
-        return
+        return challenges
     parameters: dict[str, str] = {}
     position = 0
     while part := _PART.match(value, position):
@@ -73,23 +74,24 @@ def read_challenges(value: str) -> Iterator[Challenge]:
             parameters.setdefault(name.lower(), given)
             continue
         if challenge := _challenge(parameters):
-            yield challenge
+            challenges.append(challenge)
         parameters = {"": name}
     if challenge := _challenge(parameters):
-        yield challenge
+        challenges.append(challenge)
+    return challenges
 
 
 def _challenge(parameters: dict[str, str]) -> Challenge | None:
     if parameters.get("", "").lower() != "digest" or "realm" not in parameters or "nonce" not in parameters:
         return None
     return Challenge(
-        realm=_unescaped(parameters["realm"]),
-        nonce=parameters["nonce"],
-        algorithm=parameters.get("algorithm", "MD5"),
-        qops=frozenset(parameters.get("qop", "").lower().replace(",", " ").split()),
-        opaque=parameters.get("opaque"),
-        stale=parameters.get("stale", "").lower() == "true",
-        raw_realm=parameters["realm"],
+        _unescaped(parameters["realm"]),
+        parameters["nonce"],
+        parameters.get("algorithm", "MD5"),
+        frozenset(parameters.get("qop", "").lower().replace(",", " ").split()),
+        parameters.get("opaque"),
+        parameters.get("stale", "").lower() == "true",
+        parameters["realm"],
     )
 
 
