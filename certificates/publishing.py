@@ -146,21 +146,14 @@ class Store:
 
         Raises StoreError; then `current` still shows what it showed before, unless only what comes after it failed.
         """
-        with _refusals(self.path):
-            for name in ("", "generations", "trust"):
-                self._make_directory(self.path / name)
-            self._clear_leftovers()
-            try:
-                changed = {place for pair in wanted.pairs for place in self._put(pair)}
-                if wanted.bundle:
-                    changed |= self._mend(self.path / wanted.links["trust.pem"], wanted.trust_pem)
-                self._point(wanted.links, changed)
-            except (OSError, StoreError):
-                # A full disk gets back what was half written, and no key lies about while it is tried again.
-                with suppress(OSError):
-                    self._clear_leftovers()
-                raise
+        with self._whole():
+            self._point(wanted.links, changed=self._put_all(wanted))
             self._forget_keys(keep={*wanted.lost, *(pair.number for pair in wanted.pairs if pair.host_key is not None)})
+
+    def stage(self, wanted: Publication) -> None:
+        """Everything of `publish` but the links. Raises StoreError."""
+        with self._whole():
+            _flush_directories(self._put_all(wanted))
 
     def differences(self, wanted: Publication) -> list[str]:
         """The paths under the store that are not as wanted; empty when all is well. Raises StoreError."""
@@ -191,6 +184,20 @@ class Store:
         number = self.target("current").removeprefix("generations/")
         return int(number) if number.isdecimal() else None
 
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """A full disk gets back what was half written, and no key lies about while it is tried again."""
+        with _refusals(self.path):
+            for name in ("", "generations", "trust"):
+                self._make_directory(self.path / name)
+            self._clear_leftovers()
+            try:
+                yield
+            except (OSError, StoreError):
+                with suppress(OSError):
+                    self._clear_leftovers()
+                raise
+
     def _clear_leftovers(self) -> None:
         """What a crash left half written, keys among it, under a name that nobody reads."""
         for place in (self.path, self.path / "generations", self.path / "trust"):
@@ -199,6 +206,13 @@ class Store:
                     shutil.rmtree(leftover)
                 else:
                     os.unlink(leftover)  # noqa: PTH108 - an entry, no path
+
+    def _put_all(self, wanted: Publication) -> set[Path]:
+        """Returns the directories that are to be flushed."""
+        changed = {place for pair in wanted.pairs for place in self._put(pair)}
+        if wanted.bundle:
+            changed |= self._mend(self.path / wanted.links["trust.pem"], wanted.trust_pem)
+        return changed
 
     def _put(self, pair: PublishedPair) -> set[Path]:
         """A directory appears whole, by one rename. One that is there is mended file by file, each by a rename.
@@ -217,7 +231,7 @@ class Store:
             # All are written before the first is flushed: the file system then has less to do for each.
             for name, content in files.items():
                 flushes.enter_context(self._written(staged / name, content, _file_mode(place / name)))
-        _flush_directory(staged)
+        _flush_directories({staged})
         staged.rename(place)
         return {place.parent}
 
@@ -261,8 +275,7 @@ class Store:
         lost = [target for target in links.values() if not (self.path / target).exists()]
         moved = {name: target for name, target in links.items() if target not in {*lost, self.target(name)}}
         # Also what a process that was killed had renamed and not yet flushed: no link may outlive what it points to.
-        for place in changed | {(self.path / target).parent for target in moved.values()}:
-            _flush_directory(place)
+        _flush_directories(changed | {(self.path / target).parent for target in moved.values()})
         for name, target in moved.items():
             staged = self.path / f".new-{name}"
             staged.symlink_to(target)
@@ -270,7 +283,7 @@ class Store:
         if dropped := "next" not in links and bool(self.target("next")):
             (self.path / "next").unlink()
         if moved or dropped:
-            _flush_directory(self.path)
+            _flush_directories({self.path})
         if lost:
             raise StoreError(f"{self.path / lost[0]}: not there, and its host key cannot be decrypted")
 
@@ -288,7 +301,7 @@ class Store:
         if not place.is_dir():
             place.mkdir(mode=DIRECTORY_MODE, parents=True)
             self._give(place, DIRECTORY_MODE)
-            _flush_directory(place.parent)
+            _flush_directories({place.parent})
         elif self._gid is not None and stat.S_IMODE(place.stat().st_mode) == DIRECTORY_MODE:
             self._give(place, DIRECTORY_MODE)
 
@@ -318,12 +331,13 @@ def _file_mode(place: Path) -> int:
     return KEY_MODE if place.name in KEY_FILES else CERTIFICATE_MODE
 
 
-def _flush_directory(place: Path) -> None:
-    descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _flush_directories(places: set[Path]) -> None:
+    for place in places:
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -94,12 +94,13 @@ def carry_out(switch: Switch, situation: Situation, server: Server) -> Outcome:
         if refusal := _refusal(switch, situation, publication):
             return _finish(switch, Outcome.REFUSED, now(), reload_failure=refusal)
         # Everything but the links is on the disk before the database changes its mind.
-        server.store.publish(publication)
+        server.store.stage(publication)
         switch.before = {a: seen.sha256 for a, seen in look_at_all(situation.general.tls_addresses).items()}
         if switch.before:
             server.alive()
         _commit(switch, situation)
-        situation = Situation.load(situation.clock, settings=situation.settings)
+        # Its rows are up to date; what follows from their states is worked out anew.
+        situation = replace(situation)
     server.store.publish(situation.publication())
     if switch.outcome == Outcome.WENT_BACK:
         server.reload()
