@@ -134,8 +134,13 @@ class Serving:
         proxies: list[str],
         idle: int,
         protocol: Any = PatientProtocol,
+        a_round: int = 1,
     ) -> None:
-        """Serve until the end. What `proxies` say about a client is believed; `idle`: seconds between two requests."""
+        """Serve until the end. What `proxies` say about a client is believed; `idle`: seconds between two requests.
+
+        `a_round`: how many connections one round of the event loop accepts. By itself libuv accepts one, and where thousands
+        come at once much of what each costs is its round.
+        """
         server = Listener(
             uvicorn.Config(
                 app,
@@ -157,7 +162,7 @@ class Serving:
         self._listeners.append(server)
         if self.ending.is_set():
             server.end()
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[listener] * a_round)
 
     async def pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -39,6 +39,7 @@ ENDS_WITHIN = STOPS_WITHIN + 5
 IDLE = 75
 """Seconds that a connection of a browser may wait for the next request."""
 IDLE_TERMINAL = 15
+ACCEPTED_A_ROUND = 8
 ACKNOWLEDGED_WITHIN = 3
 """Seconds that the last files may take to arrive when the process is told to stop."""
 SWITCH_INTERVAL = 0.0005
@@ -137,6 +138,7 @@ class Terminals:
                     protocol=TerminalConnection,
                     proxies=settings.TRUSTED_PROXIES,
                     idle=IDLE_TERMINAL,
+                    a_round=ACCEPTED_A_ROUND,
                 )
                 return
             await serving.pause(1)
