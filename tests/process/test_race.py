@@ -66,7 +66,10 @@ def test_eight_heartbeats_carry_out_one_switch(racers):
     assert reloads(racers) == before + 1
     moves = "[[row.from_state, row.to_state] for row in Transition.objects.filter(generation=2)]"
     assert racers.ask(moves) == [["", "making"], ["making", "prepared"], ["prepared", "active"]]
-    assert racers.ask("crashes.open_messages()") == {}, "what is on its way is no difference"
+    # One that looked just before the switch may have had the last word; the next heartbeat knows better.
+    assert set(racers.ask("crashes.open_messages()")) <= {"handover_waits_alone"}, "what is on its way is no difference"
+    racers.ask(BEAT)
+    assert racers.ask("crashes.open_messages()") == {}
 
 
 def test_of_several_that_activate_at_once_one_is_heard(racers):
