@@ -2,7 +2,7 @@
 
     Malformed      octets that are no answer that can be taken, and why (a `Fault`); a ValueError
 
-Written and read by hand, because 10,000 telephones answer within a second: sipmessage takes twice as long for an
+Written and read by hand, because 10,000 telephones answer within a second: sipmessage takes four times as long for an
 answer and twenty times for a request. It also unfolds no lines, refuses a phrase in Latin-1, splits `qop="auth,auth-int"` at
 the comma, and needs exponential time for a hostile challenge. What it is good for is to read what is written here: the tests do.
 """
