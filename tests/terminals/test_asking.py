@@ -4,6 +4,7 @@ import socket
 from datetime import timedelta
 
 import pytest
+from django.utils import translation
 
 from certificates import host_keys
 from terminals import claims, rollout, words
@@ -95,7 +96,8 @@ def test_where_the_server_takes_no_connection_the_absence_has_a_reason(world, de
         claims.record(sender.answers(SOON), now=world.now)
     row = Installation.objects.get()
     assert (row.state, row.failure) == ("absent", "unreachable")
-    assert "nothing takes a connection" in words.failure(row)[0]
+    with translation.override("en"):
+        assert "nothing takes a connection" in words.failure(row)[0]
 
 
 def test_without_a_proxy_the_communication_server_is_it(world):
