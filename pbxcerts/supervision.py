@@ -31,6 +31,10 @@ from pbxcerts import lifeline, process_state, pulse
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 WATCHED = {*ENDING, signal.SIGCHLD}
 
+# <malloc.h>
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+LARGE = 16 * 1024
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -221,7 +225,12 @@ def _share_memory() -> None:
     """Processes that are forked share what is loaded as long as none of them writes to it."""
     gc.collect()
     gc.freeze()
-    ctypes.CDLL(None).malloc_trim(0)
+    libc = ctypes.CDLL(None)
+    libc.malloc_trim(0)
+    # A TLS connection has buffers of 16 KiB (OpenSSL) and one of 256 KiB (uvloop), of which it uses a few pages. By default glibc
+    # raises these limits by itself and keeps such buffers; so they go back to the system with their connection (mallopt(3)).
+    libc.mallopt(M_MMAP_THRESHOLD, LARGE)
+    libc.mallopt(M_TRIM_THRESHOLD, LARGE)
 
 
 def say(sentence: str) -> None:
