@@ -103,7 +103,7 @@ def test_a_list_that_is_gone_is_told_and_no_new_one_hides_it(running, key_file):
     assert running.states == {1: "active", 2: "failed", 3: "prepared"}
 
 
-@pytest.mark.parametrize("content", ["", "\n", "too-short", "x" * 44, f"{Fernet.generate_key().decode()}\nrubbish"])
+@pytest.mark.parametrize("content", ["", "\n", "too-short", "x" * 44, f"{'A' * 43}=\nrubbish"])
 def test_a_list_with_a_line_that_is_no_key_is_told(key_file, content):
     key_file.write_text(content)
     with pytest.raises(HostKeyError, match="holds a line that is no Fernet key, or none"):
