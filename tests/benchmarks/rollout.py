@@ -70,11 +70,10 @@ from terminals.web.mitel import trust_path
 known = snapshot.read()
 files = {}
 for one in known.terminals:
-    if one.enabled:
-        path = trust_path(one, known.type_of(one))
-        tls = Tls(trust_url=f"https://localhost:8443{path}")
-        files[f"/{one.mac}.cfg"] = mitel_configuration.configuration(tls, own_lines=["sip line1 user name: 100"])
-        files[path] = known.type_of(one).trust.content.decode()
+    path = trust_path(one, known.type_of(one))
+    tls = Tls(trust_url=f"https://localhost:8443{path}")
+    files[f"/{one.mac}.cfg"] = mitel_configuration.configuration(tls, own_lines=["sip line1 user name: 100"])
+    files[path] = known.type_of(one).trust.content.decode()
 print(json.dumps(files))
 """
 LEFT = """
