@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,8 +38,6 @@ PAUSE_PER_WRITING = 5
 """While very many phones fetch, no more than a sixth of the time goes into writing: larger batches cost less a phone."""
 LONGEST_PAUSE = 0.3
 """Seconds; a batch of so long keeps no other writer waiting for long."""
-TOGETHER = 250
-"""Facts in one transaction. After it the database is free for as long, for whoever else wants to write."""
 PAUSES_FOR_OTHERS = 10
 AGAIN_AFTER = 1.0
 LIMIT = 200_000
@@ -283,18 +280,8 @@ class Evidence:
         self._logged.update(subject for subject, fact in taken.items() if isinstance(fact, Logged))
 
     def _take(self, facts: list[Fact]) -> list[Fact]:
-        """In the thread: write them, some at a time; returns what the database could not take now."""
+        """In the thread: write them; returns what the database could not take now."""
         close_old_connections()
-        took = 0.0
-        for start in range(0, len(facts), TOGETHER):
-            time.sleep(min(took, LONGEST_PAUSE))
-            began = time.monotonic()
-            if rest := self._take_together(facts[start : start + TOGETHER]):
-                return rest + facts[start + TOGETHER :]
-            took = time.monotonic() - began
-        return []
-
-    def _take_together(self, facts: list[Fact]) -> list[Fact]:
         try:
             self._write(facts)
         except (OperationalError, InterfaceError) as error:
@@ -307,5 +294,5 @@ class Evidence:
                 return []
             # One of them is not to be written; the others are.
             middle = len(facts) // 2
-            return self._take_together(facts[:middle]) + self._take_together(facts[middle:])
+            return self._take(facts[:middle]) + self._take(facts[middle:])
         return []
