@@ -245,7 +245,7 @@ def worst_first(notices: Iterable[Notice]) -> list[Notice]:
 
 
 def clock_warnings(clock: Clock) -> Iterator[Notice]:
-    seconds = f"{(clock.corrected - clock.now).total_seconds():+.1f}"
+    seconds = (clock.corrected - clock.now).total_seconds()
     match clock.state:
         case ClockState.OFF:
             yield Notice(CLOCK_OFF)
@@ -260,7 +260,7 @@ def clock_warnings(clock: Clock) -> Iterator[Notice]:
     if clock.warns and clock.measurement is not None and clock.measurement.disagreed:
         yield Notice(CLOCK_DISAGREE)
     if clock.jumped is not None:
-        yield Notice(CLOCK_JUMPED, params={"seconds": f"{clock.jumped.total_seconds():+.0f}"})
+        yield Notice(CLOCK_JUMPED, params={"seconds": clock.jumped.total_seconds()})
 
 
 def heartbeat_warning(last_run: datetime | None, clock: Clock) -> Iterator[Notice]:

@@ -39,9 +39,9 @@ OUTCOMES: dict[str, Promise] = {
 }
 
 
-def signed_seconds(offset: timedelta) -> str:
-    """An offset in seconds with its sign, to the millisecond where it is short, as the reader's language writes numbers."""
+def signed_seconds(offset: timedelta, *, decimals: int = 3) -> str:
+    """An offset in seconds with its sign, as the reader's language writes numbers; with `decimals` where it is below a minute."""
     value = offset.total_seconds()
-    digits = 3 if abs(value) < 60 else 0
+    digits = decimals if abs(value) < 60 else 0
     sign = "\N{MINUS SIGN}" if round(value, digits) < 0 else "+"
     return sign + number_format(abs(value), digits)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.db import IntegrityError, transaction
 from django.utils import formats, timezone
 from django.utils.functional import Promise
 
+from pbxcerts.system.clock_words import signed_seconds
 from pbxcerts.system.models import EventMessage, Severity
 
 
@@ -88,8 +89,14 @@ def hint_of(message: EventMessage) -> str:
 
 
 def _shown(params: dict[str, Any]) -> dict[str, Any]:
-    """Instants are kept as ISO 8601 and shown in the reader's zone and language."""
-    return {name: _local(value) if isinstance(value, str) else value for name, value in params.items()}
+    """Instants are kept as ISO 8601 and offsets as seconds (float); both are shown in the reader's zone and language."""
+    return {name: _in_words(value) for name, value in params.items()}
+
+
+def _in_words(value: Any) -> Any:
+    if isinstance(value, float):
+        return signed_seconds(timedelta(seconds=value), decimals=1)
+    return _local(value) if isinstance(value, str) else value
 
 
 def _kept(message: EventMessage) -> defaultdict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.utils import translation
 
 from certificates import lifecycle, making, warnings
 from certificates.handover import Readiness
@@ -429,3 +430,23 @@ def test_a_heartbeat_that_comes_back_says_that_it_was_missing(scene):
     beat_at(START + HOUR + MINUTE)
     message.refresh_from_db()
     assert message.cleared_at == START + HOUR + MINUTE
+
+
+@pytest.mark.parametrize(
+    ("known", "kind", "german", "english"),
+    [
+        ({"offset": 7 * SECOND}, warnings.CLOCK_WRONG, "+7,0 s", "+7.0 s"),
+        ({"offset": -2.5 * SECOND}, warnings.CLOCK_INEXACT, "\N{MINUS SIGN}2,5 s", "\N{MINUS SIGN}2.5 s"),
+        ({"offset": 13 * HOUR}, warnings.CLOCK_FAR_OFF, "+46800 s", "+46800 s"),
+        ({"jumped": 2 * HOUR}, warnings.CLOCK_JUMPED, "+7200 s", "+7200 s"),
+    ],
+)
+def test_how_far_the_clock_is_off_is_a_number_of_the_readers_language(scene, known, kind, german, english):
+    scene.clock(**known)
+    scene.tell()
+    message = scene.messages(kind).get()
+    for language, expected in (("de", german), ("en", english)):
+        with translation.override(language):
+            (notice,) = (notice for notice in scene.true if notice.id == kind.id)
+            for text in (notice.text, events.text_of(message)):
+                assert expected in text.replace("\N{NO-BREAK SPACE}", " ")
