@@ -13,6 +13,7 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
+from terminals.evidence_journal import Journal
 from tests.support.product import free_port
 from tests.support.running import MANAGE, Tree
 from tests.support.telephony import kamailio
@@ -195,6 +196,13 @@ def test_the_layout_is_what_an_installation_leaves(installed):
     listed = {f"{path}/{name}" for path, names in documented.items() if isinstance(names, set) for name in names}
     above = {str(parent) for path in documented for parent in Path(path).parents}
     assert {path: what for path, what in found.items() if path not in listed | above} == _with_pointers(documented)
+
+
+def test_the_files_that_are_there_only_for_moments_are_told(tmp_path):
+    Journal(tmp_path).write([])
+    (file,) = tmp_path.iterdir()
+
+    assert f"`DATA/run/{file.name}`" in section("On disk")
 
 
 def _with_pointers(documented):
