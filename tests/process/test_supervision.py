@@ -2,11 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from pbxcerts import process_state
 from pbxcerts.supervision import Patience
+from tests.support import returned_buffers
+from tests.support.product import ROOT
 from tests.support.running import Tree, wait_for
 
 
@@ -35,6 +39,14 @@ def test_a_deployments_patience_lets_the_next_heartbeat_come_within_four_minutes
     patience = Patience()
 
     assert patience.silence + patience.look + patience.first_delay + 30 <= 4 * 60
+
+
+def test_its_processes_give_the_large_buffers_of_connections_back_to_the_system():
+    def is_returned(*options):
+        program = [sys.executable, "-m", returned_buffers.__name__, *options]
+        return subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+    assert (is_returned("alone"), is_returned()) == ("0", "1")
 
 
 def test_a_heartbeat_comes_with_the_start_and_nothing_is_told_where_all_is_well(tree):
