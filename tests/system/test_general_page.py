@@ -139,6 +139,18 @@ def test_ntp_without_a_server_is_refused(administrator_client):
     assert sentences(administrator_client.post(URL, typed(ntp_enabled="on")), "ntp_servers")
 
 
+def test_what_somebody_else_has_stored_is_shown_in_the_readers_words(administrator_client, general):
+    mine = typed(site_name="South", language="en", on_this_machine=None)
+    administrator_client.post(URL, typed(system_id="4711"))
+    administrator_client.cookies["django_language"] = "de"
+
+    html = administrator_client.post(URL, mine).content.decode()
+    assert "Jetzt gespeichert: Deutsch" in html
+    assert "Jetzt gespeichert: de" not in html
+    assert "Jetzt gespeichert: ein" in html
+    assert "Jetzt gespeichert: leer" in html
+
+
 def test_a_loopback_address_is_allowed_with_a_warning(administrator_client, general):
     response = administrator_client.post(URL, typed(ip_addresses="127.0.0.1"), follow=True)
     assert "message-warning" in response.content.decode()
