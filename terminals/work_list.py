@@ -55,6 +55,11 @@ class WorkList:
         return target_of(self.situation)
 
     @property
+    def begins_soon(self) -> bool:
+        """There is somebody to get it, and the heartbeat has not taken it up yet."""
+        return self.target is not None and self.rollout is None and concerned(self.target).exists()
+
+    @property
     def due(self) -> datetime | None:
         """When the server switches at the latest; None where it has switched, and the work is due at once."""
         return self.target.deadline if self.target is not None and self.target.pending else None

@@ -56,6 +56,32 @@ def test_after_the_switch_it_is_due_now(mixed, viewer_client, text):
     assert "Due now: the communication server presents the new certificate already." in text(viewer_client.get(PAGE))
 
 
+def test_without_a_rollout_it_says_why(fleet, yealink, viewer_client, text):
+    nobody = "There is no terminal that could be given the certificates."
+    soon = "The rollout begins with the next heartbeat, within a minute."
+    page = text(viewer_client.get(PAGE))
+    assert nobody in page
+    assert soon not in page
+
+    fleet.add(1, yealink)
+    page = text(viewer_client.get(PAGE))
+    assert soon in page
+    assert nobody not in page
+
+    rollout.reconcile(fleet.world.situation)
+    page = text(viewer_client.get(PAGE))
+    assert soon not in page
+    assert "1 terminal needs generation 1 by hand" in page
+
+
+def test_before_the_first_generation_nobody_is_said_to_have_its_certificates(db, viewer_client, text):
+    viewer_client.cookies["django_language"] = "en"
+    page = text(viewer_client.get(PAGE))
+
+    assert "No certificates have been generated yet." in page
+    assert "has its certificates" not in page
+
+
 def test_who_holds_only_one_certificate_comes_with_the_switch(fleet, viewer_client, text):
     fleet.add(2, fleet.type("Only one", Methods.SIP_STANDARD, holds_only_one=True))
     fleet.world.generate()
