@@ -253,13 +253,17 @@ class RolloutStatus:
         """There is somebody whom only a restart helps, and the night is not there yet."""
         if self.progress is None or self.progress.restarts_allowed:
             return False
-        return any(
-            wave.row.states[state]
-            for method in self.methods
-            if method.method in RESTARTING
-            for wave in method.waves
-            for state in (State.WAITING, State.ABSENT, State.FAILED)
-        )
+        return self.to_restart > 0 or self._restarting(State.FAILED) > 0
+
+    @property
+    def to_restart(self) -> int:
+        """How many are left that are restarted as soon as they may be, or are there."""
+        return self._restarting(State.WAITING) + self._restarting(State.ABSENT)
+
+    def _restarting(self, state: State) -> int:
+        """How many of those that have to restart are in this state."""
+        rows = self.progress.rows if self.progress else ()
+        return sum(row.states[state] for row in rows if row.method in RESTARTING)
 
     @property
     def busy(self) -> bool:

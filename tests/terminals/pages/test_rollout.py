@@ -263,6 +263,18 @@ def test_restarting_outside_the_window_is_confirmed_first(mixed, operator_client
     assert "Restart outside the window" not in page
 
 
+def test_before_terminals_restart_it_says_how_many(mixed, put, operator_client, text):
+    assert "12 terminals restart, from now on at any hour." in text(operator_client.get(RESTART))
+
+    put("mitel_sip", 1, state="absent")
+    put("mitel_sip", 10, state="confirmed", confirmed_at=mixed.world.now)
+    assert "2 terminals restart" in text(operator_client.get(RESTART))
+    put("mitel_sip", 1, state="skipped")
+    assert "1 terminal restarts, from now on at any hour." in text(operator_client.get(RESTART))
+    Installation.objects.filter(state="absent").update(state="failed")
+    assert "No terminal waits for a restart now" in text(operator_client.get(RESTART))
+
+
 def test_a_skipped_terminal_is_left_out_after_being_told_what_that_means(mixed, put, operator_client, text):
     [failed] = put("mitel_sip", 1, state="failed", failure="refused")
     url = f"/terminals/rollout/2/skip/{failed.terminal_id}/"
