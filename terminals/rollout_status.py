@@ -1,12 +1,14 @@
-"""What the page of the rollout shows: one reading, at most ten queries, whatever the number of terminals."""
+"""What the page of the rollout shows: one reading, at most eleven queries, whatever the number of terminals."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from django.db.models import Count, Max, Q
 from django.utils.translation import gettext as _
 
 from certificates import words as certificate_words
@@ -47,6 +49,8 @@ class WaveProgress:
     row: Row
     is_open: bool
     """Whether its terminals may be asked now: not while nobody may, nor before the night where they have to restart."""
+    opens_by: datetime | None = None
+    """When the last of the wave before, all of which have been asked, is given up; None where nothing is so certain."""
 
     @property
     def label(self) -> str:
@@ -156,9 +160,34 @@ class RolloutStatus:
             return []
         rows = self.progress.rows
         return [
-            MethodProgress(method, tuple(WaveProgress(row, self._is_open(row)) for row in rows if row.method == method))
+            MethodProgress(method, tuple(self._waves([row for row in rows if row.method == method])))
             for method in dict.fromkeys(row.method for row in rows)
         ]
+
+    def _waves(self, rows: list[Row]) -> Iterator[WaveProgress]:
+        """Of one method. The first wave that waits for the open one has a time; those after it wait for more than that."""
+        opens_by = next((self._given_up_by.get((row.method, row.wave)) for row in rows if row.is_open), None)
+        for row in rows:
+            waits = not row.is_open and row.wave != Wave.BY_HAND and row.states[State.WAITING] > 0
+            yield WaveProgress(row, self._is_open(row), opens_by if waits else None)
+            if waits:
+                opens_by = None
+
+    @cached_property
+    def _given_up_by(self) -> dict[tuple[str, int], datetime]:
+        """By method and wave where everybody that the next wave waits for has been asked: when the last is given up."""
+        if not self.is_running or not self.busy:
+            return {}
+        rows = (
+            Installation.objects.filter(
+                generation=self.generation, terminal__enabled=True, state__in=waves.UNDER_WAY, postponed=0
+            )
+            .exclude(wave=Wave.BY_HAND)
+            .order_by()
+            .values_list("terminal__type__method", "wave")
+            .annotate(unasked=Count("pk", filter=Q(state=State.WAITING.value)), last=Max("next_at"))
+        )
+        return {(method, wave): last for method, wave, unasked, last in rows if last is not None and not unasked}
 
     def _is_open(self, row: Row) -> bool:
         if self.progress is None or not self.is_running or row.wave == Wave.BY_HAND:

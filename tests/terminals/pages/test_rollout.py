@@ -9,6 +9,7 @@ from django_q.models import OrmQ
 
 from terminals import rollout
 from terminals.models import Installation, Rollout, Terminal
+from terminals.waves import Wave
 from tests.support.generations import HOUR, MINUTE
 
 PAGE = "/terminals/rollout/"
@@ -116,6 +117,40 @@ def test_it_says_how_many_are_under_way(mixed, put, viewer_client, text):
     turn = "Their turn: IP system phone (first ones), Mitel SIP phone (first ones)."
     assert f"{under_way} {turn}" in text(viewer_client.get(PAGE))
     assert "3 under way" in page
+
+
+def test_a_wave_that_waits_says_until_when_at_the_latest(mixed, viewer_client, text):
+    mitel = Installation.objects.filter(generation=2, terminal__type__method="mitel_sip")
+    first, second = mitel.get(wave=Wave.FIRST), mitel.get(wave=Wave.SECOND)
+    given_up = mixed.world.now + 45 * MINUTE
+    latest = "waits for the wave before, at the latest until"
+
+    assert latest not in text(viewer_client.get(PAGE))
+
+    mitel.filter(pk=first.pk).update(state="heard", next_at=given_up)
+    page = text(viewer_client.get(PAGE))
+    assert page.count(latest) == 1
+    assert f"Second wave 0 / 1 1 waiting {latest} {given_up.day} {given_up:%b %Y, %H:%M}" in page
+
+    mitel.filter(pk=first.pk).update(state="confirmed", confirmed_at=mixed.world.now, next_at=None)
+    mitel.filter(pk=second.pk).update(state="fetched", next_at=given_up)
+    page = text(viewer_client.get(PAGE))
+    assert page.count(latest) == 1
+    assert f"Third wave 0 / 3 3 waiting {latest}" in page
+
+    # One of the wave is not asked yet: nobody knows when it will be.
+    mitel.filter(wave=Wave.THIRD).update(wave=Wave.SECOND)
+    assert latest not in text(viewer_client.get(PAGE))
+
+
+def test_while_it_is_held_up_no_wave_is_promised_a_time(mixed, viewer_client, text):
+    mitel = Installation.objects.filter(generation=2, terminal__type__method="mitel_sip")
+    mitel.filter(wave=Wave.FIRST).update(state="heard", next_at=mixed.world.now + 45 * MINUTE)
+    assert "at the latest until" in text(viewer_client.get(STATUS))
+
+    Rollout.objects.filter(generation=2).update(state="paused")
+
+    assert "waits for the wave before" not in text(viewer_client.get(STATUS))
 
 
 def test_while_it_is_held_up_nobodys_turn_has_come(mixed, put, viewer_client, text):
