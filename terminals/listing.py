@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, FilteredRelation, Q, QuerySet, Value, When
 from django.db.models.expressions import OrderBy
 from django.utils.functional import Promise
 from django.utils.translation import gettext, pgettext_lazy
@@ -30,6 +30,21 @@ STATES: list[tuple[str, str | Promise]] = [
 ]
 """Where the delivery of the newest generation to a terminal may stand."""
 
+BY_NEED = [
+    Installation.State.FAILED.value,
+    Installation.State.ABSENT.value,
+    NOT_YET,
+    Installation.State.WAITING.value,
+    Installation.State.DOWNLOADED.value,
+    Installation.State.ASKED.value,
+    Installation.State.HEARD.value,
+    Installation.State.FETCHED.value,
+    Installation.State.SKIPPED.value,
+    Installation.State.CONFIRMED.value,
+    DISABLED,
+]
+"""The states in their order: first those that may want a person."""
+
 ORDERS: Mapping[str, tuple[str | OrderBy, ...]] = {
     "number": ("number",),
     "-number": ("-number",),
@@ -39,6 +54,11 @@ ORDERS: Mapping[str, tuple[str | OrderBy, ...]] = {
     "-type": ("-type__name", "-number"),
     "mac": (F("mac").asc(nulls_first=True), "number"),
     "-mac": (F("mac").desc(nulls_last=True), "-number"),
+    # As text: no database orders addresses of both versions, with and without a port, at the price of a page.
+    "address": ("address", "number"),
+    "-address": ("-address", "-number"),
+    "state": ("need", "number"),
+    "-state": ("-need", "-number"),
     "contact": (F("last_contact").asc(nulls_first=True), "number"),
     "-contact": (F("last_contact").desc(nulls_last=True), "-number"),
 }
@@ -118,7 +138,9 @@ class Listing:
         return target.number if target else None
 
     def terminals(self, chosen: Mapping[str, str]) -> QuerySet[Terminal]:
-        found = Terminal.objects.order_by(*ORDERS[chosen.get("order") or "number"])
+        order = chosen.get("order") or "number"
+        found = self._with_need() if order in {"state", "-state"} else Terminal.objects.all()
+        found = found.order_by(*ORDERS[order])
         if text := chosen.get("text"):
             found = found.filter(_matching(text))
         if type_ := chosen.get("type"):
@@ -131,6 +153,18 @@ class Listing:
             elif state != DISABLED:
                 found = found.filter(pk__in=rows.filter(state=state).values("terminal"))
         return found.defer("notes", "own_lines", "sip_password")
+
+    def _with_need(self) -> QuerySet[Terminal]:
+        """`need`: the place of each one's state in BY_NEED."""
+        delivery = FilteredRelation("installations", condition=Q(installations__generation=self.target))
+        delivered = [
+            When(delivery__state=state, then=Value(place))
+            for place, state in enumerate(BY_NEED)
+            if state not in {NOT_YET, DISABLED}
+        ]
+        disabled = When(enabled=False, then=Value(BY_NEED.index(DISABLED)))
+        need = Case(disabled, *delivered, default=Value(BY_NEED.index(NOT_YET)))
+        return Terminal.objects.alias(delivery=delivery).alias(need=need)
 
     def lines(self, terminals: list[Terminal]) -> list[Line]:
         """One query for what they trust."""

@@ -56,21 +56,22 @@ def terminals(request: HttpRequest) -> HttpResponse:
 
 
 def _columns(wanted: dict[str, str]) -> list[dict[str, str]]:
-    """The heads of the list: where one orders it, the link that does and how it is ordered now."""
+    """The heads of the list: the link that orders it by this one, and how it is ordered now."""
     heads = {
         "number": _("Number"),
         "name": _("Name"),
         "type": _("Type"),
         "mac": _("MAC"),
-        "": _("State"),
+        "address": _("Address"),
+        "state": _("State"),
         "contact": _("Last contact"),
     }
     now = wanted.get("order") or "number"
     return [
         {
             "label": label,
-            "query": name and urlencode(wanted | {"order": f"-{name}" if now == name else name}),
-            "sorted": {name: "ascending", f"-{name}": "descending"}.get(now, "") if name else "",
+            "query": urlencode(wanted | {"order": f"-{name}" if now == name else name}),
+            "sorted": {name: "ascending", f"-{name}": "descending"}.get(now, ""),
         }
         for name, label in heads.items()
     ]

@@ -1,0 +1,64 @@
+"""The list of terminals while a generation is rolled out."""
+
+import re
+
+import pytest
+
+from terminals.listing import BY_NEED, NOT_YET, STATES
+from terminals.models import Installation, Terminal
+
+LIST = "/terminals/"
+
+
+def listed(response):
+    """The numbers in the list, in its order."""
+    return re.findall(r'<th scope="row">\s*<a href="[^"]+">([^<]+)</a>', response.content.decode())
+
+
+@pytest.fixture
+def one_of_each(mixed, put):
+    """A terminal in each state; of two generations, because it is the newest one's that counts. By state its number."""
+    everybody = list(Terminal.objects.filter(type__method="mitel_sip").order_by("number"))
+    Terminal.objects.exclude(pk__in=[one.pk for one in everybody[:11]]).delete()
+    numbers = {}
+    for terminal, (state, _label) in zip(everybody, STATES, strict=False):
+        numbers[state] = terminal.number
+        rows = Installation.objects.filter(terminal=terminal, generation=2)
+        if state == NOT_YET:
+            rows.delete()
+        elif state == "disabled":
+            Terminal.objects.filter(pk=terminal.pk).update(enabled=False)
+        else:
+            rows.update(state=state, confirmed_at=mixed.world.now)
+        Installation.objects.create(terminal=terminal, generation_id=1, state="waiting")
+    return numbers
+
+
+def test_by_state_those_that_may_want_a_person_come_first(one_of_each, viewer_client):
+    wanted = [one_of_each[state] for state in BY_NEED]
+
+    assert sorted(BY_NEED) == sorted(state for state, _label in STATES)
+    assert listed(viewer_client.get(LIST, {"order": "state"})) == wanted
+    assert listed(viewer_client.get(LIST, {"order": "-state"})) == wanted[::-1]
+
+
+def test_in_the_same_state_they_stand_by_number(mixed, put, viewer_client):
+    put("mitel_sip", 3, state="failed", failure="refused")
+    failed = sorted(Terminal.objects.filter(installations__state="failed").values_list("number", flat=True))
+
+    assert listed(viewer_client.get(LIST, {"order": "state"}))[:3] == failed
+
+
+def test_each_head_orders_the_list_and_says_how_it_is_ordered(mixed, viewer_client):
+    page = viewer_client.get(LIST, {"order": "state"}).content.decode()
+
+    heads = re.findall(r"<th scope=\"col\"\s*(.*?)>\s*<a class=\"sorter\" href=\"\?(.*?)\">(.*?)</a>", page)
+    assert heads == [
+        ("", "order=number", "Number"),
+        ("", "order=name", "Name"),
+        ("", "order=type", "Type"),
+        ("", "order=mac", "MAC"),
+        ("", "order=address", "Address"),
+        ('aria-sort="ascending"', "order=-state", "State"),
+        ("", "order=contact", "Last contact"),
+    ]
