@@ -18,6 +18,7 @@ from certificates.situation import Situation
 from terminals import installations
 from terminals.device_tokens import token_hash
 from terminals.models import Installation, Link, Terminal
+from terminals.served_first import served_first
 from terminals.trust_file import NoTrustFile, TrustFile, trust_file
 
 TOKEN_BYTES = 16
@@ -60,11 +61,16 @@ class Opened:
 @transaction.atomic
 def make(situation: Situation, terminal: Terminal, *, by: str) -> str:
     """A new link in place of those before; returns its token, which only its caller ever sees. Raises NoTrustFile."""
-    now, pair = situation.clock.best, trust_file(situation, terminal.type).generations[0]
+    lacks_active = served_first(situation).filter(pk=terminal.pk).exists()
+    now, file = situation.clock.best, trust_file(situation, terminal.type, lacks_active=lacks_active)
     revoke(terminal, at=now)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     Link.objects.create(
-        terminal=terminal, generation_id=pair, token_sha256=token_hash(token), made_at=now, made_by=by[:150]
+        terminal=terminal,
+        generation_id=file.generations[0],
+        token_sha256=token_hash(token),
+        made_at=now,
+        made_by=by[:150],
     )
     return token
 
@@ -89,7 +95,8 @@ def open_link(situation: Situation, token: str, *, address: str) -> Opened:
     if not link.terminal.enabled or link.generation not in situation.in_bundle or situation.has_ended(link.generation):
         raise Over(_("The certificates that this link was made for are no longer handed out. Ask for a new link."))
     try:
-        return Opened(link, trust_file(situation, link.terminal.type))
+        file = trust_file(situation, link.terminal.type, lacks_active=link.generation == situation.active)
+        return Opened(link, file)
     except NoTrustFile as error:
         raise Over(_("There is no file for this type of terminal now. Ask your administrator.")) from error
 

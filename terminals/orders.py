@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from certificates.situation import Situation
 from terminals import installations
 from terminals.models import Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import concerned, target_of
+from terminals.served_first import served_first
 from terminals.trust_file import NoTrustFile, trust_file
 from terminals.waves import State, Wave
 
@@ -67,23 +68,28 @@ def notify(rollout: Rollout, terminals: Collection[int], *, by: str, at: datetim
 
 
 def confirm(situation: Situation, terminals: QuerySet[Terminal], *, by: str, at: datetime) -> int:
-    """A person says that these terminals trust what is handed out now; returns how many. Raises Refused."""
+    """A person says that these terminals trust what they are to get now; returns how many. Raises Refused."""
     target = target_of(situation)
     if target is None:
         raise Refused(_("There is nothing to confirm: no certificates are handed out now."))
-    due: dict[int, list[int]] = {}
-    for key, type_ in terminals.filter(pk__in=concerned(target).values("pk")).values_list("pk", "type"):
-        due.setdefault(type_, []).append(key)
-    types = TerminalType.objects.in_bulk(due)
-    for type_, keys in due.items():
-        installations.confirmed_by_person(keys, _given(situation, types[type_]), by=by, at=at)
+    first = served_first(situation).values("pk")
+    wanted = terminals.filter(Q(pk__in=concerned(target).values("pk")) | Q(pk__in=first))
+    due: dict[tuple[int, bool], list[int]] = {}
+    for key, type_, lacks_active in wanted.annotate(lacks_active=Q(pk__in=first)).values_list(
+        "pk", "type", "lacks_active"
+    ):
+        due.setdefault((type_, lacks_active), []).append(key)
+    types = TerminalType.objects.in_bulk({type_ for type_, _lacks_active in due})
+    for (type_, lacks_active), keys in due.items():
+        given = _given(situation, types[type_], lacks_active=lacks_active)
+        installations.confirmed_by_person(keys, given, by=by, at=at)
     return sum(map(len, due.values()))
 
 
-def _given(situation: Situation, type_: TerminalType) -> Sequence[int]:
-    """Whose roots the file for terminals of this type holds; where none is small enough, a person has found another way."""
+def _given(situation: Situation, type_: TerminalType, *, lacks_active: bool) -> Sequence[int]:
+    """Whose roots the file for such terminals holds; where none is small enough, a person has found another way."""
     try:
-        return trust_file(situation, type_).generations
+        return trust_file(situation, type_, lacks_active=lacks_active).generations
     except NoTrustFile:
         return [pair.number for pair in situation.in_bundle]
 

@@ -17,7 +17,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from certificates.models import Generation, Switch
 from certificates.situation import Situation
-from terminals import claims, waves
+from terminals import claims, served_first, waves
 from terminals.batches import insert_missing
 from terminals.claims import Answered, Ask, ClaimLost
 from terminals.drivers.registry import drivers
@@ -135,6 +135,7 @@ def reconcile(situation: Situation) -> Rollout | None:
             _end(rollout, now)
     if target is None:
         return None
+    served_first.take_in(situation)
     if current is None:
         if not concerned(target).exists():
             return None

@@ -61,13 +61,15 @@ def generations_of(version: str) -> frozenset[int]:
     return frozenset(int(number) for number in match[1].split("-")) if match else frozenset()
 
 
-def trust_file(situation: Situation, terminal_type: TerminalType) -> TrustFile:
+def trust_file(situation: Situation, terminal_type: TerminalType, *, lacks_active: bool = False) -> TrustFile:
     """The file for terminals of this type as things stand. Raises NoTrustFile.
 
-    A type that holds only one certificate gets that of the active pair: its predecessor would leave it without calls. A bundle
-    that is larger than the type allows goes without its host certificates, then without the pair served before.
+    A type that holds only one certificate gets that of the active pair: its predecessor would leave it without calls. A file
+    that holds one is that of the pair that is handed out; for those that have no calls because they lack the active one, that
+    of the active one (`lacks_active`). A bundle that is larger than the type allows goes without its host certificates, then
+    without the pair served before.
     """
-    pairs = _pairs(situation, terminal_type)
+    pairs = _pairs(situation, terminal_type, lacks_active=lacks_active)
     if not pairs:
         raise NothingToTrust
     form = TrustFormats(terminal_type.trust_format)
@@ -81,11 +83,12 @@ def trust_file(situation: Situation, terminal_type: TerminalType) -> TrustFile:
     raise TooLarge
 
 
-def _pairs(situation: Situation, terminal_type: TerminalType) -> tuple[Generation, ...]:
-    if terminal_type.holds_only_one:
+def _pairs(situation: Situation, terminal_type: TerminalType, *, lacks_active: bool) -> tuple[Generation, ...]:
+    one_in_a_file = terminal_type.trust_format == TrustFormats.DER
+    if terminal_type.holds_only_one or (one_in_a_file and lacks_active):
         return (situation.active,) if situation.active else ()
-    if terminal_type.trust_format == TrustFormats.DER:
-        # DER is one certificate; a terminal that holds several has got the other one with the file before.
+    if one_in_a_file:
+        # A terminal that holds several has got the other one with the file before.
         return situation.in_bundle[:1]
     return situation.in_bundle
 

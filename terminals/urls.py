@@ -26,6 +26,8 @@ work_list_patterns = [
     path("tick/", work_list.tick, name="tick"),
     path("types/<int:pk>/", work_list.confirm_type, name="type"),
     path("types/<int:pk>/download/", work_list.download, name="download"),
+    path("types/<int:pk>/first/", work_list.confirm_type, {"first": True}, name="first_type"),
+    path("types/<int:pk>/first/download/", work_list.download, {"first": True}, name="first_download"),
     path("<int:terminal>/link/", links.personal_link, name="link"),
     path("<int:terminal>/link/revoke/", links.revoke, name="revoke"),
 ]

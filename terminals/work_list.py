@@ -14,6 +14,7 @@ from certificates.models import Generation
 from certificates.situation import Situation
 from terminals.models import Installation, Methods, Rollout, Terminal, TerminalType
 from terminals.rollout import concerned, in_force, target_of
+from terminals.served_first import served_first
 from terminals.trust_file import NothingToTrust, NoTrustFile, TrustFile, trust_file
 from terminals.waves import State, Wave
 
@@ -22,9 +23,14 @@ SETTLED = [State.CONFIRMED.value, State.SKIPPED.value]
 
 @dataclass(frozen=True)
 class OfType:
-    """One type on the list: what its terminals get, and how many are left."""
+    """One type on the list: what its terminals get, and how many are left.
+
+    `first`: they lack the certificate that the server presents now, and get that of this generation before the next one.
+    """
 
     type: TerminalType
+    generation: int
+    first: bool
     left: int
     total: int
     file: TrustFile | None
@@ -66,11 +72,13 @@ class WorkList:
 
     @property
     def all(self) -> QuerySet[Installation]:
+        """One row for each terminal: of the generation that it is to get now."""
         if self.target is None:
             return Installation.objects.none()
-        return Installation.objects.filter(
-            generation=self.target, wave=Wave.BY_HAND, terminal__in=concerned(self.target)
-        )
+        first = served_first(self.situation)
+        now = Q(generation=self.situation.active, terminal__in=first)
+        later = Q(generation=self.target, terminal__in=concerned(self.target)) & ~Q(terminal__in=first)
+        return Installation.objects.filter(now | later, wave=Wave.BY_HAND)
 
     @property
     def left(self) -> QuerySet[Installation]:
@@ -79,19 +87,25 @@ class WorkList:
 
     @cached_property
     def types(self) -> list[OfType]:
-        """Those of which somebody is left."""
+        """Those of which somebody is left; before the others those that have no calls."""
         rows = (
             self.all.order_by()
-            .values_list("terminal__type")
+            .values_list("terminal__type", "generation")
             .annotate(total=Count("pk"), left=Count("pk", filter=~Q(state__in=SETTLED)))
         )
-        counted = {key: (left, total) for key, total, left in rows if left}
-        types = TerminalType.objects.filter(pk__in=counted)
-        return [self._of_type(one, *counted[one.pk]) for one in types]
+        counted = [(generation, key, left, total) for key, generation, total, left in rows if left]
+        types = TerminalType.objects.in_bulk({key for _generation, key, _left, _total in counted})
+        found = [self._of_type(types[key], generation, left, total) for generation, key, left, total in counted]
+        return sorted(found, key=lambda one: (not one.first, one.type.name))
 
     @property
     def left_count(self) -> int:
-        return sum(one.left for one in self.types)
+        return sum(one.left for one in self.types if not one.first)
+
+    @property
+    def first_count(self) -> int:
+        """How many lack the certificate that the server presents now."""
+        return sum(one.left for one in self.types if one.first)
 
     @cached_property
     def due_at_switch(self) -> int:
@@ -102,15 +116,16 @@ class WorkList:
             enabled=True, type__method=Methods.SIP_STANDARD, type__holds_only_one=True
         ).count()
 
-    def _of_type(self, type_: TerminalType, left: int, total: int) -> OfType:
+    def _of_type(self, type_: TerminalType, generation: int, left: int, total: int) -> OfType:
+        first = self.target is not None and generation != self.target.number
         file, too_large = None, False
         try:
-            file = trust_file(self.situation, type_)
+            file = trust_file(self.situation, type_, lacks_active=first)
         except NothingToTrust:
             pass
         except NoTrustFile:
             too_large = True
-        return OfType(type_, left, total, file, too_large)
+        return OfType(type_, generation, first, left, total, file, too_large)
 
 
 def guide(type_: TerminalType) -> str:

@@ -62,7 +62,10 @@ class TypeForm(ParameterForm, forms.ModelForm):  # type: ignore[type-arg]
             "way": _("A telephone with a lasting TLS connection takes it only through the communication server."),
             "waits_for_idle": _("Off: a restart ends a call."),
             "wants": _("Most telephones want the root certificate."),
-            "trust_format": _("DER holds one certificate: that of the pair that is being handed out."),
+            "trust_format": _(
+                "DER holds one certificate: that of the pair that is being handed out. A terminal that lacks the one that the"
+                " server presents now gets that first."
+            ),
             "holds_only_one": _(
                 "On: it is due at the switch, not before, and has a gap then. No handover waits for it."
             ),

@@ -154,7 +154,7 @@ def link(request: HttpRequest, situation: Situation, opened: Opened) -> HttpResp
 def link_file(request: HttpRequest, situation: Situation, opened: Opened) -> HttpResponse:
     if request.method == "GET":
         links.downloaded(opened, at=situation.clock.best)
-    return trust_file_response(situation, opened.terminal.type)
+    return trust_file_response(situation, opened.terminal.type, opened.file)
 
 
 def _language(request: HttpRequest) -> str:

@@ -24,7 +24,7 @@ from terminals import orders
 from terminals.forms.work_list import Filter
 from terminals.models import Terminal, TerminalType
 from terminals.orders import Refused
-from terminals.trust_file import NoTrustFile, trust_file
+from terminals.trust_file import NoTrustFile, TrustFile, trust_file
 from terminals.work_list import WorkList, file_name
 
 PER_PAGE = 50
@@ -33,7 +33,7 @@ PER_PAGE = 50
 @require_safe
 def work_list(request: HttpRequest) -> HttpResponse:
     listed = WorkList.load(load_situation())
-    chosen = Filter(request.GET, types=[one.type for one in listed.types])
+    chosen = Filter(request.GET, types=list(dict.fromkeys(one.type for one in listed.types)))
     wanted = chosen.chosen
     rows = listed.left
     if type_ := wanted.get("type"):
@@ -41,29 +41,29 @@ def work_list(request: HttpRequest) -> HttpResponse:
     if text := wanted.get("text"):
         rows = rows.filter(Q(terminal__number__icontains=text) | Q(terminal__name__icontains=text))
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    types = {one.type.pk: one for one in listed.types}
+    types = {(one.type.pk, one.generation): one for one in listed.types}
     context = {
         "list": listed,
         "filter": chosen,
         "page": page,
-        "lines": [(row, types[row.terminal.type_id]) for row in page if row.terminal.type_id in types],
+        "lines": [(row, types[kind]) for row in page if (kind := (row.terminal.type_id, row.generation_id)) in types],
         "query": urlencode(wanted),
     }
     return render(request, "terminals/work_list.html", context)
 
 
 @require_safe
-def download(request: HttpRequest, pk: int) -> HttpResponse:
-    """The file for terminals of this type."""
-    situation = load_situation()
-    return trust_file_response(situation, get_object_or_404(TerminalType, pk=pk))
-
-
-def trust_file_response(situation: Situation, type_: TerminalType) -> HttpResponse:
+def download(request: HttpRequest, pk: int, *, first: bool = False) -> HttpResponse:
+    """The file for terminals of this type; `first`: for those that lack the certificate that the server presents now."""
+    situation, type_ = load_situation(), get_object_or_404(TerminalType, pk=pk)
     try:
-        file = trust_file(situation, type_)
+        file = trust_file(situation, type_, lacks_active=first)
     except NoTrustFile as error:
         raise Http404 from error
+    return trust_file_response(situation, type_, file)
+
+
+def trust_file_response(situation: Situation, type_: TerminalType, file: TrustFile) -> HttpResponse:
     disposition = content_disposition_header(as_attachment=True, filename=file_name(situation, type_, file))
     return HttpResponse(
         file.content,
@@ -94,16 +94,16 @@ def tick(request: HttpRequest) -> HttpResponse:
 
 @needs(Role.OPERATE)
 @require_http_methods(["GET", "HEAD", "POST"])
-def confirm_type(request: HttpRequest, pk: int) -> HttpResponse:
-    """Tick all of a type, after being told how many these are."""
+def confirm_type(request: HttpRequest, pk: int, *, first: bool = False) -> HttpResponse:
+    """Tick all of a type, after being told how many these are; `first` as in `download`."""
     listed = WorkList.load(load_situation())
-    of_type = next((one for one in listed.types if one.type.pk == pk), None)
+    of_type = next((one for one in listed.types if one.type.pk == pk and one.first == first), None)
     if of_type is None:
         messages.info(request, _("Nobody of this type is left on the work list."))
         return redirect("terminals:work_list:list")
     if request.method != "POST":
         return render(request, "terminals/work_list_type.html", {"list": listed, "of_type": of_type})
-    rows = listed.left.filter(terminal__type=pk)
+    rows = listed.left.filter(terminal__type=pk, generation=of_type.generation)
     _confirm(request, listed, Terminal.objects.filter(pk__in=rows.values("terminal")))
     return redirect("terminals:work_list:list")
 

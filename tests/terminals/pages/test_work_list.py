@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from certificates.models import Generation
-from terminals import rollout
+from terminals import orders, rollout
 from terminals.models import Installation, Methods, Terminal, TerminalType
 from tests.support.generations import HOUR
 
@@ -84,6 +84,7 @@ def test_before_the_first_generation_nobody_is_said_to_have_its_certificates(db,
 
 def test_who_holds_only_one_certificate_comes_with_the_switch(fleet, viewer_client, text):
     fleet.add(2, fleet.type("Only one", Methods.SIP_STANDARD, holds_only_one=True))
+    orders.confirm(fleet.world.situation, Terminal.objects.all(), by="otto", at=fleet.world.now)
     fleet.world.generate()
     rollout.reconcile(fleet.world.situation)
     page = text(viewer_client.get(PAGE))
@@ -95,6 +96,47 @@ def test_who_holds_only_one_certificate_comes_with_the_switch(fleet, viewer_clie
     page = text(viewer_client.get(PAGE))
     assert "2 terminals need generation 2 by hand" in page
     assert "hold only one certificate" not in page
+
+
+def test_one_that_was_added_meanwhile_gets_the_certificate_that_is_served_first(mixed, operator_client, text, left):
+    [phone] = mixed.add(1, mixed.type("B Snom", Methods.SIP_STANDARD, wants="root", trust_format="der"))
+    rollout.reconcile(mixed.world.situation)
+    page = operator_client.get(PAGE)
+    words = text(page)
+    first = f"/terminals/work-list/types/{phone.terminal.type_id}/first/"
+
+    assert "1 terminal needs generation 1 by hand Due now: the communication server presents this certificate" in words
+    assert "3 terminals need generation 2 by hand" in words
+    assert "B Snom 1 of 1 left generation 1, due now" in words
+    assert words.index("B Snom 1 of 1 left") < words.index("A Yealink 3 of 3 left")
+    assert f'href="{first}download/"' in page.content.decode()
+    served = x509.load_der_x509_certificate(operator_client.get(f"{first}download/").content)
+    assert served.serial_number == Generation.objects.get(number=1).root.serial_number
+    assert "1 terminal is taken to have the certificates of generation 1" in text(operator_client.get(first))
+
+    operator_client.post(first)
+
+    page = operator_client.get(PAGE)
+    assert "4 terminals need generation 2 by hand" in text(page)
+    assert "generation 1" not in text(page)
+    assert first not in page.content.decode()
+    assert phone.terminal.number in left()
+
+
+def test_where_that_is_all_the_list_says_nothing_else(fleet, operator_client, text):
+    fleet.world.generate()
+    [phone] = fleet.add(1, fleet.type("Only one", Methods.SIP_STANDARD, holds_only_one=True))
+    rollout.reconcile(fleet.world.situation)
+    words = text(operator_client.get(PAGE))
+
+    assert "1 terminal needs generation 1 by hand" in words
+    assert "1 terminal holds only one certificate: it appears here when the server is switched" in words
+    assert "Nothing to be done by hand" not in words
+    assert "No rollout" not in words
+
+    page = text(operator_client.post(TICK, {"confirm": "", "terminal": [phone.terminal.pk]}, follow=True))
+    assert "1 terminal is confirmed." in page
+    assert "Nothing to be done by hand" in page
 
 
 def test_automatic_terminals_are_not_on_it(mixed, put, viewer_client, text):
