@@ -313,7 +313,8 @@ class RolloutStatus:
             text = _("Terminals that are being asked, restart or fetch: %(count)s.") % {"count": progress.in_flight}
             if not self._open_waves:
                 return text
-            return f"{text} {_('Their turn: %(waves)s.') % {'waves': ', '.join(self._open_waves)}}"
+            turn = _("Their turn: %(waves)s.") % {"waves": ", ".join(self._open_waves)}
+            return f"{text} {turn}"
         if self.is_held_up:
             return _("Nobody is asked.")
         if progress.next_at is not None:

@@ -1,5 +1,6 @@
 """German is complete, and the compiled catalogue is the one that the text gives."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -23,6 +24,21 @@ def test_every_text_is_translated(catalogue):
     assert [entry.msgid for entry in catalogue if not entry.obsolete and not entry.translated()] == []
     assert [entry.msgid for entry in catalogue.fuzzy_entries()] == []
     assert catalogue.obsolete_entries() == []
+
+
+def test_no_text_stands_where_xgettext_does_not_look():
+    """It takes what is in the braces of an f-string for a part of the string."""
+    calls = {"_", "gettext", "ngettext", "pgettext", "npgettext", "gettext_lazy", "ngettext_lazy", "pgettext_lazy"}
+    found = [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for app in ("pbxcerts", "certificates", "terminals")
+        for path in (ROOT / app).rglob("*.py")
+        for string in ast.walk(ast.parse(path.read_text()))
+        if isinstance(string, ast.JoinedStr)
+        for call in ast.walk(string)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in calls
+    ]
+    assert found == []
 
 
 def test_placeholders_are_the_same_in_both_languages(catalogue):
