@@ -55,25 +55,27 @@ def terminals(request: HttpRequest) -> HttpResponse:
     return render(request, "terminals/terminals.html", context)
 
 
-def _columns(wanted: dict[str, str]) -> list[dict[str, str]]:
-    """The heads of the list: the link that orders it by this one, and how it is ordered now."""
-    heads = {
-        "number": _("Number"),
-        "name": _("Name"),
-        "type": _("Type"),
-        "mac": _("MAC"),
-        "address": _("Address"),
-        "state": _("State"),
-        "contact": _("Last contact"),
-    }
+def _columns(wanted: dict[str, str]) -> list[list[dict[str, str]]]:
+    """The heads of the list. In each, by what the list is ordered there: the link that does it, and how it is ordered now."""
+    heads = [
+        {"number": _("Number")},
+        {"name": _("Name")},
+        {"type": _("Type")},
+        {"mac": _("MAC"), "address": _("Address")},
+        {"state": _("State")},
+        {"contact": _("Last contact")},
+    ]
     now = wanted.get("order") or "number"
     return [
-        {
-            "label": label,
-            "query": urlencode(wanted | {"order": f"-{name}" if now == name else name}),
-            "sorted": {name: "ascending", f"-{name}": "descending"}.get(now, ""),
-        }
-        for name, label in heads.items()
+        [
+            {
+                "label": label,
+                "query": urlencode(wanted | {"order": f"-{name}" if now == name else name}),
+                "sorted": {name: "ascending", f"-{name}": "descending"}.get(now, ""),
+            }
+            for name, label in head.items()
+        ]
+        for head in heads
     ]
 
 
