@@ -1,14 +1,19 @@
-"""Many rows changed or made by one statement with VALUES, 500 rows at a time.
+"""Many rows changed or made by one statement, 500 rows at a time.
 
-One by one, or by Django's `bulk_update`, ten thousand rows take one to two seconds, during which another writer waits.
+One by one, or by Django's `bulk_update`, ten thousand rows take one to two seconds, during which another writer waits. To put a
+statement together takes as long as to execute it, so it is done before anything is locked.
+
+The rows go as one parameter, an array of arrays in JSON. As a parameter for each value they would be as fast; but then each
+number of rows is a statement of its own, of which sqlite3 keeps 128, and with 500 rows one has half a megabyte.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
-from django.db import connection, models
+from django.db import connection, models, transaction
 
 SIZE = 500
 
@@ -19,50 +24,60 @@ def in_batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     return (rows[start : start + SIZE] for start in range(0, len(rows), SIZE))
 
 
-def update_from(
+class Statement(NamedTuple):
+    """Ready to be executed. Nothing in `sql` is a person's."""
+
+    sql: str
+    parameters: Sequence[Any]
+
+
+def execute(statements: Iterable[Statement]) -> None:
+    """In one transaction."""
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(*statement)
+
+
+def updates(
     model: type[models.Model],
     rows: Sequence[Mapping[str, Any]],
     *,
     match: Sequence[str],
     where: str = "",
     also: Mapping[str, str] | None = None,
-) -> int:
-    """Give each matching row the values of its mapping, all of which have the same names; returns how many were changed.
+) -> list[Statement]:
+    """Give each matching row the values of its mapping, all of which have the same names.
 
     `match` names what a row is found by. `where` and the values of `also` are SQL of our own, never a person's; in both `t`
     is the row as it was and `v` its new values.
     """
-    return sum(_update(model, batch, match, where, also or {}) for batch in in_batches(rows))
+    return [_update(model, batch, match, where, also or {}) for batch in in_batches(rows)]
 
 
-def insert_missing(
+def inserts(
     model: type[models.Model], rows: Sequence[Mapping[str, Any]], *, known_by: Sequence[str] = ()
-) -> None:
+) -> list[Statement]:
     """Make a row of each mapping, with the defaults of the model; where a unique constraint knows it already, or there is a row
     with the same values of all of `known_by`, nothing happens.
     """
-    for batch in in_batches(rows):
-        _insert(model, batch, known_by)
+    return [_insert(model, batch, known_by) for batch in in_batches(rows)]
 
 
-def _insert(model: type[models.Model], rows: Sequence[Mapping[str, Any]], known_by: Sequence[str]) -> None:
+def _insert(model: type[models.Model], rows: Sequence[Mapping[str, Any]], known_by: Sequence[str]) -> Statement:
     made = [field for field in model._meta.concrete_fields if not field.primary_key]
     given = [field for field in made if field.name in rows[0]]
     columns = {field.name: connection.ops.quote_name(str(field.column)) for field in made}
-    values = [_typed(f"v.{columns[field.name]}" if field in given else "%s", field) for field in made]
+    values = [f"v.{columns[field.name]}" if field in given else "%s" for field in made]
     table = connection.ops.quote_name(model._meta.db_table)
-    row = f"({', '.join(['%s'] * len(given))})"
     same = " AND ".join(f"o.{columns[name]} = v.{columns[name]}" for name in known_by)
     where = f"NOT EXISTS (SELECT 1 FROM {table} AS o WHERE {same})" if known_by else "1 = 1"  # noqa: S608 - names are the model's
     statement = (
-        f"WITH v ({', '.join(columns[field.name] for field in given)}) AS (VALUES {', '.join([row] * len(rows))}) "  # noqa: S608 - names are the model's
+        f"WITH v AS ({_select(given)}) "  # noqa: S608 - names are the model's
         f"INSERT INTO {table} ({', '.join(columns.values())}) SELECT {', '.join(values)} FROM v WHERE {where} "
         "ON CONFLICT DO NOTHING"
     )
-    parameters = _prepared(rows, {field.name: field for field in given})
     defaults = [field.get_db_prep_save(field.get_default(), connection) for field in made if field not in given]
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters + defaults)
+    return Statement(statement, [_values(rows, given), *defaults])
 
 
 def _update(
@@ -71,43 +86,44 @@ def _update(
     match: Sequence[str],
     where: str,
     also: Mapping[str, str],
-) -> int:
-    fields: list[models.Field[Any, Any]] = [model._meta.get_field(name) for name in rows[0]]  # type: ignore[misc]
-    names = {name: connection.ops.quote_name(str(field.column)) for name, field in zip(rows[0], fields, strict=True)}
-    values = {name: _typed(f"v.{names[name]}", field) for name, field in zip(rows[0], fields, strict=True)}
-    changes = [f"{names[name]} = {values[name]}" for name in names if name not in match]
+) -> Statement:
+    given: list[models.Field[Any, Any]] = [model._meta.get_field(name) for name in rows[0]]  # type: ignore[misc]
+    columns = {name: connection.ops.quote_name(str(field.column)) for name, field in zip(rows[0], given, strict=True)}
+    changes = [f"{column} = v.{column}" for name, column in columns.items() if name not in match]
     changes += [f"{connection.ops.quote_name(name)} = {expression}" for name, expression in also.items()]
-    found = [f"t.{names[name]} = {values[name]}" for name in match]
-    row = f"({', '.join(['%s'] * len(fields))})"
+    found = [f"t.{columns[name]} = v.{columns[name]}" for name in match]
     table = connection.ops.quote_name(model._meta.db_table)
     statement = (
-        f"WITH v ({', '.join(names.values())}) AS (VALUES {', '.join([row] * len(rows))}) "  # noqa: S608 - names are the model's
+        f"WITH v AS ({_select(given)}) "  # noqa: S608 - names are the model's
         f"UPDATE {table} AS t SET {', '.join(changes)} FROM v WHERE {' AND '.join([*found, *filter(None, [where])])}"
     )
-    parameters = _prepared(rows, dict(zip(rows[0], fields, strict=True)))
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return int(cursor.rowcount)
+    return Statement(statement, [_values(rows, given)])
 
 
-def _prepared(rows: Sequence[Mapping[str, Any]], fields: Mapping[str, models.Field[Any, Any]]) -> list[Any]:
-    """The values as the database takes them, row by row. Many are the same, and Django takes its time over each."""
-    alike: dict[type[models.Field[Any, Any]], dict[Any, Any]] = {type(field): {} for field in fields.values()}
-    # The values of a JSON field cannot be keys.
-    known = {name: alike[type(field)] for name, field in fields.items() if not isinstance(field, models.JSONField)}
-    for name in known:
-        for value in {row[name] for row in rows}.difference(known[name]):
-            # Integers, most of them keys that are each another, go as they are.
-            known[name][value] = value if type(value) is int else fields[name].get_db_prep_save(value, connection)
-    return [
-        known[name][row[name]] if name in known else field.get_db_prep_save(row[name], connection)
-        for row in rows
-        for name, field in fields.items()
-    ]
+def _select(given: Sequence[models.Field[Any, Any]]) -> str:
+    """The rows of the parameter. PostgreSQL takes out of JSON what it takes for text; SQLite takes what it is."""
+    if connection.vendor == "postgresql":
+        values = [f"CAST(value ->> {place} AS {field.db_type(connection)})" for place, field in enumerate(given)]
+        source = "jsonb_array_elements(CAST(%s AS jsonb)) AS rows (value)"
+    else:
+        values = [f"value ->> {place}" for place in range(len(given))]
+        source = "json_each(%s)"
+    names = [connection.ops.quote_name(str(field.column)) for field in given]
+    columns = ", ".join(f"{value} AS {name}" for value, name in zip(values, names, strict=True))
+    return f"SELECT {columns} FROM {source}"  # noqa: S608 - names are the model's
 
 
-def _typed(expression: str, field: models.Field[Any, Any]) -> str:
-    """PostgreSQL takes a parameter in VALUES for text; SQLite keeps what it is given."""
-    if connection.vendor != "postgresql":
-        return expression
-    return f"CAST({expression} AS {field.db_type(connection)})"
+def _values(rows: Sequence[Mapping[str, Any]], given: Sequence[models.Field[Any, Any]]) -> str:
+    """In JSON, each as the database takes it. Many are the same, and Django takes its time over each."""
+    columns = [_prepared([row[field.name] for row in rows], field) for field in given]
+    return json.dumps(list(zip(*columns, strict=True)), ensure_ascii=False, default=str)
+
+
+def _prepared(values: list[Any], field: models.Field[Any, Any]) -> list[Any]:
+    if isinstance(field, models.JSONField):
+        return [json.dumps(value, cls=field.encoder) for value in values]
+    known: dict[Any, Any] = {}
+    for value in set(values):
+        # Integers, most of them keys that are each another, go as they are.
+        known[value] = value if type(value) is int else field.get_db_prep_save(value, connection)
+    return [known[value] for value in values]

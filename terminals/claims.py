@@ -14,7 +14,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from terminals.batches import in_batches, update_from
+from terminals.batches import execute, in_batches, updates
 from terminals.drivers.base import Reaction
 from terminals.drivers.registry import driver_of
 from terminals.models import Installation, Rollout, Terminal
@@ -118,27 +118,24 @@ def record(answers: Sequence[Answered], *, now: datetime) -> None:
     if not answers:
         return
     there = [answer for answer in answers if answer.status and answer.reaction is not Reaction.ABSENT]
-    with transaction.atomic():
-        update_from(
-            Installation,
-            [
-                {
-                    "id": answer.ask.key,
-                    "answered_at": now if answer.status else None,
-                    "status_code": answer.status or None,
-                    "reaction": answer.reaction.value,
-                }
-                for answer in answers
-            ],
-            match=["id"],
-        )
-        update_from(
-            Installation,
-            [{"id": answer.ask.key, **_consequence(answer, now)} for answer in answers],
-            match=["id"],
-            where="t.state = 'asked'",
-        )
-        update_from(Terminal, [{"id": a.ask.terminal.pk, "last_contact": now} for a in there], match=["id"])
+    answered = [
+        {
+            "id": answer.ask.key,
+            "answered_at": now if answer.status else None,
+            "status_code": answer.status or None,
+            "reaction": answer.reaction.value,
+        }
+        for answer in answers
+    ]
+    consequences = [{"id": answer.ask.key, **_consequence(answer, now)} for answer in answers]
+    contacts = [{"id": answer.ask.terminal.pk, "last_contact": now} for answer in there]
+    execute(
+        [
+            *updates(Installation, answered, match=["id"]),
+            *updates(Installation, consequences, match=["id"], where="t.state = 'asked'"),
+            *updates(Terminal, contacts, match=["id"]),
+        ]
+    )
 
 
 def _consequence(answer: Answered, now: datetime) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import QuerySet
 
-from terminals.batches import update_from
+from terminals.batches import execute, updates
 from terminals.models import Methods, Terminal
 
 TOKEN_BYTES = 32
@@ -41,7 +41,7 @@ def issue_missing() -> list[Issued]:
     terminals = list(without().select_for_update(of=("self",)).only("number", "name").order_by("number"))
     tokens = [_new() for _ in terminals]
     rows = [{"id": one.pk, "token_sha256": token_hash(token)} for one, token in zip(terminals, tokens, strict=True)]
-    update_from(Terminal, rows, match=["id"])
+    execute(updates(Terminal, rows, match=["id"]))
     return [Issued(one.number, one.name, token) for one, token in zip(terminals, tokens, strict=True)]
 
 

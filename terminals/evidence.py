@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,24 +22,25 @@ from django.db import (
     OperationalError,
     close_old_connections,
     connections,
-    transaction,
 )
 
 from pbxcerts.system.database_lock import let_go_of
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import EventMessage
 from terminals import installations
-from terminals.batches import in_batches, insert_missing, update_from
+from terminals.batches import execute, inserts, updates
 from terminals.evidence_journal import Journal
 from terminals.installations import FetchedConfiguration, FetchedTrust, Proved, Reported, Seen
-from terminals.models import Discovered, Terminal
+from terminals.models import Discovered
 
-EVERY = 0.1
-PAUSE_PER_WRITING = 5
-"""While very many phones fetch, no more than a sixth of the time goes into writing: larger batches cost less a phone."""
+QUIET = 0.03
+"""Seconds in which nothing has come: the crowd that came is answered, and now is the time to write."""
+LONGEST_WAIT = 2.0
+"""Seconds that evidence waits while phones keep coming: they are answered first."""
+TOGETHER = 500
+"""Facts in one transaction. After it the database is free for as long, for whoever else wants to write."""
 LONGEST_PAUSE = 0.3
-"""Seconds; a batch of so long keeps no other writer waiting for long."""
-PAUSES_FOR_OTHERS = 10
+PAUSE_FOR_OTHERS, PAUSES_FOR_OTHERS = 0.1, 10
 AGAIN_AFTER = 1.0
 LIMIT = 200_000
 """Facts that may wait while the database takes none. Above it what comes is dropped: that phone is asked again."""
@@ -88,18 +90,13 @@ def subject_of(fact: Fact) -> Hashable:
 
 
 def write(facts: Collection[Fact]) -> None:
-    """All in one transaction. A terminal that was deleted meanwhile is left out."""
-    with transaction.atomic():
-        _discovered([fact for fact in facts if isinstance(fact, Unknown)])
-        seen = _of_known_terminals([fact for fact in facts if not isinstance(fact, Unknown | Logged)])
-        took_both = {fact.terminal for fact in seen if isinstance(fact, FetchedTrust)}
-        # Of a phone that has taken its trust file too, the configuration says nothing more.
-        seen = [fact for fact in seen if not (isinstance(fact, FetchedConfiguration) and fact.terminal in took_both)]
-        for kind, record in RECORDS:
-            chosen = [fact for fact in seen if isinstance(fact, kind)]
-            if chosen:
-                record(chosen)
-        log([fact for fact in facts if isinstance(fact, Logged)])
+    """One kind after the other, each in a transaction of its own; to write a fact twice changes nothing."""
+    for kind, record in RECORDS:
+        if seen := [fact for fact in facts if isinstance(fact, kind)]:
+            record(seen)
+    log([fact for fact in facts if isinstance(fact, Logged)])
+    # The last, because it counts.
+    _discovered([fact for fact in facts if isinstance(fact, Unknown)])
 
 
 # In the order in which a phone does these things.
@@ -111,15 +108,6 @@ RECORDS: list[tuple[type[Seen], Callable[[Sequence[Any]], None]]] = [
 ]
 
 
-def _of_known_terminals(seen: Sequence[Seen]) -> list[Seen]:
-    known: set[int] = set()
-    for batch in in_batches(sorted({one.terminal for one in seen})):
-        found = Terminal.objects.filter(pk__in=batch)
-        # Nearly always all of them; a row for each would give the interpreter away as often.
-        known.update(batch if found.count() == len(batch) else found.values_list("pk", flat=True))
-    return [one for one in seen if one.terminal in known]
-
-
 def _discovered(unknown: Sequence[Unknown]) -> None:
     """At most a thousand rows in all and twenty new ones at a time: a MAC is easily made up."""
     if not unknown:
@@ -128,12 +116,8 @@ def _discovered(unknown: Sequence[Unknown]) -> None:
     known = set(Discovered.objects.filter(mac__in=by_mac).values_list("mac", flat=True))
     again = [one for one in by_mac.values() if one.mac in known]
     if again:
-        update_from(
-            Discovered,
-            [{"mac": one.mac, "address": one.address, "last_seen": one.at} for one in again],
-            match=["mac"],
-            also={"requests": "t.requests + 1"},
-        )
+        rows = [{"mac": one.mac, "address": one.address, "last_seen": one.at} for one in again]
+        execute(updates(Discovered, rows, match=["mac"], also={"requests": "t.requests + 1"}))
     free = min(DISCOVERED_PER_BATCH, DISCOVERED_AT_MOST - Discovered.objects.count())
     new = [one for one in by_mac.values() if one.mac not in known][: max(free, 0)]
     Discovered.objects.bulk_create(
@@ -168,14 +152,15 @@ def log(logged: Sequence[Logged]) -> None:
                 "cleared_at": one.at,
             }
         )
-    insert_missing(EventMessage, rows, known_by=["kind", "subject"])
+    execute(inserts(EventMessage, rows, known_by=["kind", "subject"]))
 
 
 class Evidence:
     """The queue. `add` is called in the event loop; `run` is a task there until `close` has written the rest.
 
-    While `others_first` is true it waits a little longer: a large batch holds the interpreter that a page needs too. What waits
-    stands in the `journal` as well; what that still holds of a process before is written first.
+    While `others_first` is true it waits a little longer: a large batch holds the interpreter that a page needs too. `afterwards`
+    is called, in the thread, when a crowd is written. What waits stands in the `journal` as well; what that still holds of a
+    process before is written first.
     """
 
     def __init__(
@@ -183,10 +168,12 @@ class Evidence:
         write: Callable[[Collection[Fact]], None] = write,
         *,
         others_first: Callable[[], bool] = lambda: False,
+        afterwards: Callable[[], None] = lambda: None,
         journal: Journal | None = None,
     ) -> None:
         self._write = write
         self._others_first = others_first
+        self._afterwards = afterwards
         self._waiting: dict[Hashable, Fact] = {}
         self._logged: set[Hashable] = set()
         self._arrived = asyncio.Event()
@@ -194,6 +181,7 @@ class Evidence:
         self._thread = ThreadPoolExecutor(1, "evidence")
         self._journal = journal
         self._to_journal: list[Seen] = []
+        self._came = 0
         self.dropped = 0
         for fact in journal.left() if journal is not None else ():
             self._waiting[subject_of(fact)] = fact
@@ -209,6 +197,10 @@ class Evidence:
         # The newest last: the order is that in which things happened.
         self._waiting.pop(subject, None)
         self._waiting[subject] = fact
+        if isinstance(fact, FetchedTrust):
+            # Of a phone that has taken its trust file too, the configuration says nothing more.
+            self._waiting.pop((FetchedConfiguration, fact.terminal), None)
+        self._came += 1
         self._arrived.set()
         if self._journal is not None and not isinstance(fact, Unknown | Logged):
             if not self._to_journal:
@@ -222,25 +214,29 @@ class Evidence:
             self._to_journal = []
 
     async def run(self) -> None:
-        """Write what arrives, every tenth of a second or less often while something does; the rest when `close` is called."""
-        loop = asyncio.get_running_loop()
-        pause = EVERY
+        """Write what arrives when nothing more does for a moment; the rest when `close` is called."""
         try:
             while not self._ending.is_set():
                 await self._arrived.wait()
-                await self._pause(pause)
+                await self._until_quiet()
                 for _ in range(PAUSES_FOR_OTHERS):
                     if self._others_first():
-                        await self._pause(EVERY)
-                began = loop.time()
+                        await self._pause(PAUSE_FOR_OTHERS)
                 if not await self._flush():
                     await self._pause(AGAIN_AFTER)
-                pause = max(EVERY, min(PAUSE_PER_WRITING * (loop.time() - began), LONGEST_PAUSE))
             while self._waiting and not await self._flush():
-                await asyncio.sleep(EVERY)
+                await asyncio.sleep(AGAIN_AFTER)
         finally:
             self._thread.submit(connections.close_all)
             self._thread.shutdown(wait=False)
+
+    async def _until_quiet(self) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + LONGEST_WAIT
+        came = -1
+        while came != self._came and loop.time() < until:
+            came = self._came
+            await self._pause(QUIET)
 
     def close(self) -> None:
         """Write what waits and end; called when no request is being answered any more."""
@@ -280,8 +276,19 @@ class Evidence:
         self._logged.update(subject for subject, fact in taken.items() if isinstance(fact, Logged))
 
     def _take(self, facts: list[Fact]) -> list[Fact]:
-        """In the thread: write them; returns what the database could not take now."""
+        """In the thread: write them, some at a time; returns what the database could not take now."""
         close_old_connections()
+        took = 0.0
+        for start in range(0, len(facts), TOGETHER):
+            time.sleep(min(took, LONGEST_PAUSE))
+            began = time.monotonic()
+            if rest := self._take_together(facts[start : start + TOGETHER]):
+                return rest + facts[start + TOGETHER :]
+            took = time.monotonic() - began
+        self._afterwards()
+        return []
+
+    def _take_together(self, facts: list[Fact]) -> list[Fact]:
         try:
             self._write(facts)
         except (OperationalError, InterfaceError) as error:
@@ -294,5 +301,5 @@ class Evidence:
                 return []
             # One of them is not to be written; the others are.
             middle = len(facts) // 2
-            return self._take(facts[:middle]) + self._take(facts[middle:])
+            return self._take_together(facts[:middle]) + self._take_together(facts[middle:])
         return []

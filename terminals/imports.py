@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 
 from pbxcerts.system.models import User
 from terminals import changes, credentials
-from terminals.batches import in_batches, update_from
+from terminals.batches import execute, in_batches, updates
 from terminals.csv_files import COLUMNS, Row
 from terminals.forms.terminals import RowForm
 from terminals.models import ImportFile, Terminal, TerminalType
@@ -236,9 +236,11 @@ def _change(entries: Sequence[Entry], sealed: Mapping[int, bytes]) -> None:
     for some in in_batches(moved):
         # Two terminals may exchange their MACs, and no two may have the same at any moment.
         Terminal.objects.filter(pk__in=some).update(mac=None)
-    update_from(Terminal, [{"id": entry.key, **entry.values} for entry in entries], match=["id"])
-    passwords = [{"id": entry.key, "sip_password": sealed[entry.row]} for entry in entries if entry.password]
-    update_from(Terminal, passwords, match=["id"])
+    values = [{"id": entry.key, **entry.values} for entry in entries]
+    execute(updates(Terminal, values, match=["id"]))
+    for entry in entries:
+        if entry.key and entry.password:
+            Terminal.objects.filter(pk=entry.key).update(sip_password=sealed[entry.row])
     changes.forget(
         [
             entry.key

@@ -18,7 +18,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from certificates.models import Generation, Switch
 from certificates.situation import Situation
 from terminals import claims, served_first, waves
-from terminals.batches import insert_missing
+from terminals.batches import execute, inserts
 from terminals.claims import Answered, Ask, ClaimLost
 from terminals.drivers.registry import drivers
 from terminals.models import DeliverySettings, Installation, Rollout, Terminal
@@ -35,7 +35,7 @@ ANSWERS_FOR = timedelta(seconds=35)
 HURRIED_ANSWERS_FOR = timedelta(seconds=5)
 # Terminals that are exchanged in service are back in moments; for those that restart the next heartbeat is soon enough.
 SHORTEST_PAUSE = timedelta(milliseconds=50)
-LONGEST_PAUSE = timedelta(seconds=2)
+LONGEST_PAUSE = timedelta(seconds=1.5)
 # Who is next costs a look at all terminals: a fifth of the places is worth it, and a single one after a second.
 WORTH_A_CLAIM = 5
 ANY_PLACE_AFTER = timedelta(seconds=1)
@@ -190,10 +190,10 @@ def _reopen(rollout: Rollout) -> None:
 def _take_in(target: Generation, groups: Sequence[Group]) -> None:
     """A place for every terminal that has none yet."""
     known = Installation.objects.filter(generation=target, terminal=OuterRef("pk"))
-    rows = concerned(target).exclude(Exists(known)).order_by("pk")
+    without = concerned(target).exclude(Exists(known)).order_by("pk")
     newcomers = [
         Newcomer(key, model, automatic=method in AUTOMATIC, seen=seen)
-        for key, model, method, seen in rows.values_list("pk", "type", "type__method", "last_contact")
+        for key, model, method, seen in without.values_list("pk", "type", "type__method", "last_contact")
     ]
     if not newcomers:
         return
@@ -204,10 +204,8 @@ def _take_in(target: Generation, groups: Sequence[Group]) -> None:
         known={group.model for group in groups if group.wave == Wave.FIRST},
         seed=target.number,
     )
-    insert_missing(
-        Installation,
-        [{"generation": target.number, "terminal": key, "wave": wave.value} for key, wave in assigned.items()],
-    )
+    rows = [{"generation": target.number, "terminal": key, "wave": wave.value} for key, wave in assigned.items()]
+    execute(inserts(Installation, rows))
 
 
 def _follow_moves(target: Generation, groups: Sequence[Group]) -> None:
@@ -287,7 +285,7 @@ def run(
             claimed_at = stopwatch.elapsed()
             asked.update((ask.key, ask) for ask in asks)
             sender.ask(asks)
-        pause = SHORTEST_PAUSE if asks else min(pause * 2, LONGEST_PAUSE)
+        pause = SHORTEST_PAUSE if asks else min(pause * 3 / 2, LONGEST_PAUSE)
         if asked:
             came += sender.answers(pause)
             if came and _are_recorded(came, now=start + stopwatch.elapsed()):

@@ -39,14 +39,14 @@ import sys
 from datetime import UTC, datetime, time
 from certificates.models import Settings
 from pbxcerts.system.models import General
-from terminals.batches import update_from
+from terminals.batches import execute, updates
 from terminals.credentials import seal
 from terminals.models import DeliverySettings, Terminal
 from tests.benchmarks.sip_fleet import PASSWORD, REALM, USER, address_of
 
 keys = Terminal.objects.order_by("pk").values_list("pk", flat=True)
 addresses = [f"{address_of(number)}:{sys.argv[1]}" for number in range(len(keys))]
-update_from(Terminal, [{"id": key, "address": one} for key, one in zip(keys, addresses)], match=["id"])
+execute(updates(Terminal, [{"id": key, "address": one} for key, one in zip(keys, addresses)], match=["id"]))
 Terminal.objects.update(way="direct", sip_user=USER, sip_realm=REALM, sip_password=seal(PASSWORD))
 DeliverySettings.load()
 DeliverySettings.objects.update(waves=False, at_once=int(sys.argv[2]))

@@ -56,12 +56,56 @@ def run(database, *facts, pause=0.0):
     return asyncio.run(main())
 
 
-def test_what_arrives_together_is_written_together():
+def test_what_arrives_together_is_written_together_some_hundred_at_a_time():
     database = Database()
     run(database, *(fetched(number) for number in range(1000)))
 
-    assert len(database.batches) == 1
-    assert len(database.taken) == 1000
+    assert [len(batch) for batch in database.batches] == [500, 500]
+    assert len({fact.terminal for fact in database.taken}) == 1000
+
+
+def meanwhile(database, *, seconds, every=0.005):
+    """What is written while phones keep coming, and what after they have stopped."""
+
+    async def main():
+        queue = Evidence(database.write)
+        task = asyncio.create_task(queue.run())
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        number = 0
+        while loop.time() < until:
+            queue.add(fetched(number := number + 1))
+            await asyncio.sleep(every)
+        during = len(database.taken)
+        while len(database.taken) < number:
+            await asyncio.sleep(0.01)
+        queue.close()
+        await task
+        return during
+
+    return asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_phones_that_keep_coming_are_answered_first_and_written_when_they_stop(monkeypatch):
+    monkeypatch.setattr(evidence, "QUIET", 0.2)
+    monkeypatch.setattr(evidence, "LONGEST_WAIT", 60)
+
+    assert meanwhile(Database(), seconds=0.5) == 0
+
+
+def test_what_has_waited_for_long_is_written_although_they_keep_coming(monkeypatch):
+    monkeypatch.setattr(evidence, "QUIET", 0.2)
+    monkeypatch.setattr(evidence, "LONGEST_WAIT", 0.1)
+
+    assert meanwhile(Database(), seconds=1) > 0
+
+
+def test_a_phone_that_has_taken_its_trust_file_is_written_once():
+    database = Database()
+    configuration = FetchedConfiguration(1, "00085D000001.cfg", "Mitel6930", "192.0.2.1", NOW)
+    run(database, configuration, fetched(1))
+
+    assert database.taken == [fetched(1)]
 
 
 def test_nothing_is_lost_on_a_clean_end():
@@ -180,7 +224,7 @@ def test_what_stands_in_the_log_is_not_looked_for_again():
 
 
 def test_a_page_goes_first_but_not_for_ever(monkeypatch):
-    monkeypatch.setattr(evidence, "EVERY", 0.01)
+    monkeypatch.setattr(evidence, "PAUSE_FOR_OTHERS", 0.01)
     waited = []
     database = Database()
 

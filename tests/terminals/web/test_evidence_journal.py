@@ -101,9 +101,9 @@ def process(directory, *facts, write):
 
 def test_what_is_in_the_database_is_in_no_file_any_more(tmp_path):
     taken = []
-    process(tmp_path, *FACTS, write=taken.extend)
+    process(tmp_path, *reversed(FACTS), write=taken.extend)
 
-    assert taken == FACTS
+    assert taken == [*reversed(FACTS)]
     assert files(tmp_path) == []
 
 

@@ -1,0 +1,68 @@
+"""Many rows by one statement."""
+
+import pytest
+from django.db import IntegrityError
+
+from terminals.batches import execute, inserts, updates
+from terminals.models import Terminal
+
+
+def numbered(*numbers):
+    return [{"id": number, "name": f"desk {number}"} for number in numbers]
+
+
+def test_however_many_rows_it_is_the_same_statement():
+    (one,), (many,) = (updates(Terminal, numbered(*range(count)), match=["id"]) for count in (1, 400))
+
+    assert one.sql == many.sql
+
+
+def test_five_hundred_rows_are_one_statement():
+    assert [len(updates(Terminal, numbered(*range(count)), match=["id"])) for count in (0, 500, 501)] == [0, 1, 2]
+
+
+def test_only_the_rows_that_are_named_are_changed_and_one_that_is_gone_is_left_out(fleet):
+    ours = [phone.terminal for phone in fleet.add(3)]
+    rows = numbered(*(terminal.pk for terminal in ours[:2]), 999_999)
+    execute(updates(Terminal, rows, match=["id"]))
+
+    assert set(Terminal.objects.values_list("name", flat=True)) == {*(row["name"] for row in rows[:2]), ours[2].name}
+
+
+@pytest.mark.parametrize("text", ["", "ä 日本", 'it\'s 100 % "quoted"', "\\u0041 \\", "null", "a\nb\tc"])
+def test_a_text_arrives_as_it_is(fleet, text):
+    (phone,) = fleet.add(1)
+    execute(updates(Terminal, [{"id": phone.terminal.pk, "name": text, "notes": text}], match=["id"]))
+
+    phone.terminal.refresh_from_db()
+    assert (phone.terminal.name, phone.terminal.notes) == (text, text)
+
+
+def test_what_is_null_true_or_a_moment_arrives_as_such(fleet):
+    (phone,) = fleet.add(1)
+    moment = fleet.world.now
+    row = {"id": phone.terminal.pk, "mac": None, "enabled": False, "last_contact": moment}
+    execute(updates(Terminal, [row], match=["id"]))
+
+    phone.terminal.refresh_from_db()
+    assert (phone.terminal.mac, phone.terminal.enabled, phone.terminal.last_contact) == (None, False, moment)
+
+
+def test_all_of_it_happens_or_nothing(transactional_db, fleet):
+    (phone,) = fleet.add(1)
+    good = updates(Terminal, numbered(phone.terminal.pk), match=["id"])
+    bad = updates(Terminal, [{"id": phone.terminal.pk, "number": None}], match=["id"])
+    with pytest.raises(IntegrityError):
+        execute(good + bad)
+
+    assert not Terminal.objects.filter(name=f"desk {phone.terminal.pk}").exists()
+
+
+def test_what_is_there_is_not_made_again(fleet):
+    (phone,) = fleet.add(1)
+    before = Terminal.objects.count()
+    row = {"number": phone.terminal.number, "name": "again", "type": phone.terminal.type_id, "path_secret": "x" * 43}
+    execute(inserts(Terminal, [row]))
+
+    assert Terminal.objects.count() == before
+    assert not Terminal.objects.filter(name="again").exists()
