@@ -13,8 +13,6 @@ itself, and start at once.
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import os
 import signal
 import sys
@@ -26,14 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from pbxcerts import lifeline, process_state, pulse
+from pbxcerts import lifeline, memory, process_state, pulse
 
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 WATCHED = {*ENDING, signal.SIGCHLD}
-
-# <malloc.h>
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-LARGE = 16 * 1024
 
 
 @dataclass(frozen=True)
@@ -147,7 +141,7 @@ class Supervisor:
     def run(self) -> None:
         """Until a signal ends it; then nothing of the tree is left."""
         signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
-        _share_memory()
+        memory.share()
         process_state.write(self._state, {})
         while True:
             now = time.monotonic()
@@ -219,18 +213,6 @@ class Supervisor:
         for child in running:
             child.clear()
         process_state.write(self._state, {})
-
-
-def _share_memory() -> None:
-    """Processes that are forked share what is loaded as long as none of them writes to it."""
-    gc.collect()
-    gc.freeze()
-    libc = ctypes.CDLL(None)
-    libc.malloc_trim(0)
-    # A TLS connection has buffers of 16 KiB (OpenSSL) and one of 256 KiB (uvloop), of which it uses a few pages. By default glibc
-    # raises these limits by itself and keeps such buffers; so they go back to the system with their connection (mallopt(3)).
-    libc.mallopt(M_MMAP_THRESHOLD, LARGE)
-    libc.mallopt(M_TRIM_THRESHOLD, LARGE)
 
 
 def say(sentence: str) -> None:

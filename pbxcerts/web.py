@@ -21,7 +21,7 @@ import uvloop
 from a2wsgi import WSGIMiddleware
 from django.conf import settings
 
-from pbxcerts import installation, lifeline, listeners
+from pbxcerts import installation, lifeline, listeners, memory
 from pbxcerts.precedence import Precedence
 from pbxcerts.requests import WholeRequests
 from pbxcerts.serving import STOPS_WITHIN, ServedPair, Serving
@@ -87,7 +87,11 @@ class Terminals:
     """The terminals' listeners: each opens when its port is ours, with TLS when there is a pair; none waits for another."""
 
     def __init__(self, precedence: Precedence) -> None:
-        self._evidence = Evidence(others_first=lambda: precedence.is_taken, journal=Journal(settings.DATA / "run"))
+        self._evidence = Evidence(
+            others_first=lambda: precedence.is_taken,
+            afterwards=memory.give_back,
+            journal=Journal(settings.DATA / "run"),
+        )
         self._snapshots = Snapshots()
         self._addresses = {
             Name.HTTPS: settings.TERMINALS_HTTPS,
