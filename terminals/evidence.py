@@ -35,7 +35,7 @@ from terminals.models import Discovered
 
 QUIET = 0.03
 """Seconds in which nothing has come: the crowd that came is answered, and now is the time to write."""
-LONGEST_WAIT = 2.0
+LONGEST_WAIT = 5.0
 """Seconds that evidence waits while phones keep coming: they are answered first."""
 TOGETHER = 500
 """Facts in one transaction. After it the database is free for as long, for whoever else wants to write."""

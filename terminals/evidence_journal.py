@@ -36,7 +36,7 @@ class Journal:
         return [fact for file in self._before for fact in _facts(file)]
 
     def write(self, facts: Sequence[Seen]) -> None:
-        line = json.dumps([[type(fact).__name__, vars(fact)] for fact in facts], default=_plain)
+        line = _in_json([[type(fact).__name__, vars(fact)] for fact in facts])
         try:
             if self._descriptor is None:
                 file = self._directory / f"evidence-{self._next}"
@@ -71,6 +71,10 @@ def _number(file: Path) -> int:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else sorted(value)
+
+
+_in_json = json.JSONEncoder(default=_plain, check_circular=False).encode
+"""Made once: `json.dumps` makes one each time."""
 
 
 def _facts(file: Path) -> Iterator[Seen]:
