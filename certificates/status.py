@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from certificates import downloads, words
-from certificates.handover import Readiness, terminals
+from certificates.handover import Readiness, Terminals, terminals
 from certificates.history import Attempt
 from certificates.lifecycle import Refused, is_at_once, may_discard, roll_back_target
 from certificates.models import Generation, Settings
@@ -147,13 +147,17 @@ class Status:
         return self.situation.settings
 
     @cached_property
+    def _terminals(self) -> Terminals:
+        return terminals()
+
+    @cached_property
     def readiness(self) -> Readiness:
-        return readiness(self.situation, terminals())
+        return readiness(self.situation, self._terminals)
 
     @cached_property
     def warnings(self) -> list[Notice]:
         of_certificates = warnings(self.situation, observe(self.situation, self.heartbeat, ready=self.readiness))
-        return worst_first([*of_certificates, *terminals().warnings(self.situation)])
+        return worst_first([*of_certificates, *self._terminals.warnings(self.situation)])
 
     @property
     def zone(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
@@ -24,11 +25,15 @@ HELD_UP = [Rollout.State.PAUSED, Rollout.State.STOPPED]
 
 
 class KnownTerminals:
-    """Five queries at most, whatever the number of terminals."""
+    """Five queries at most, whatever the number of terminals. One of these answers for one page, or for one round."""
+
+    @cached_property
+    def _are_any(self) -> bool:
+        return Terminal.objects.exists()
 
     def readiness(self, *, root_sha256: str, counts: str, now: datetime) -> Readiness:
         # To put the question together takes ten times as long as to see that there is nobody to ask.
-        if counts == Counts.NOBODY or not Terminal.objects.exists():
+        if counts == Counts.NOBODY or not self._are_any:
             return Readiness()
         ours = Installation.objects.filter(terminal=OuterRef("pk"), generation__root_sha256=root_sha256)
         confirmed = Exists(ours.filter(confirmed_at__isnull=False))
@@ -83,7 +88,7 @@ class KnownTerminals:
         return Forecast(restarts_at=expected.restarts_at, ends_at=expected.ends_at, gap=expected.gap)
 
     def warnings(self, situation: Situation) -> list[Notice]:
-        return warnings(situation, in_force(situation))
+        return warnings(situation, in_force(situation)) if self._are_any else []
 
 
 def _named(missing: QuerySet[Terminal], root_sha256: str) -> tuple[Missing, ...]:
