@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import connection, models, transaction
@@ -32,7 +33,10 @@ class Statement(NamedTuple):
 
 
 def execute(statements: Iterable[Statement]) -> None:
-    """In one transaction."""
+    """In one transaction; none is begun, and nothing locked, where there is nothing to do."""
+    statements = list(statements)
+    if not statements:
+        return
     with transaction.atomic(savepoint=False), connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(*statement)
@@ -101,29 +105,51 @@ def _update(
 
 
 def _select(given: Sequence[models.Field[Any, Any]]) -> str:
-    """The rows of the parameter. PostgreSQL takes out of JSON what it takes for text; SQLite takes what it is."""
+    """The rows of the parameter."""
+    taken = _taken_by_postgresql if connection.vendor == "postgresql" else _taken_by_sqlite
+    source = "json_each(%s)"
     if connection.vendor == "postgresql":
-        values = [f"CAST(value ->> {place} AS {field.db_type(connection)})" for place, field in enumerate(given)]
         source = "jsonb_array_elements(CAST(%s AS jsonb)) AS rows (value)"
-    else:
-        values = [f"value ->> {place}" for place in range(len(given))]
-        source = "json_each(%s)"
     names = [connection.ops.quote_name(str(field.column)) for field in given]
-    columns = ", ".join(f"{value} AS {name}" for value, name in zip(values, names, strict=True))
+    columns = ", ".join(f"{taken(place, field)} AS {names[place]}" for place, field in enumerate(given))
     return f"SELECT {columns} FROM {source}"  # noqa: S608 - names are the model's
+
+
+def _taken_by_sqlite(place: int, field: models.Field[Any, Any]) -> str:
+    """As what it is. The operator ->> would need SQLite 3.38."""
+    value = f"json_extract(value, '$[{place}]')"
+    return f"CAST({value} AS BLOB)" if isinstance(field, models.BinaryField) else value
+
+
+def _taken_by_postgresql(place: int, field: models.Field[Any, Any]) -> str:
+    """It takes all for text."""
+    value = f"value ->> {place}"
+    if isinstance(field, models.BinaryField):
+        return f"convert_to({value}, 'UTF8')"
+    return f"CAST({value} AS {field.db_type(connection)})"
 
 
 def _values(rows: Sequence[Mapping[str, Any]], given: Sequence[models.Field[Any, Any]]) -> str:
     """In JSON, each as the database takes it. Many are the same, and Django takes its time over each."""
     columns = [_prepared([row[field.name] for row in rows], field) for field in given]
-    return json.dumps(list(zip(*columns, strict=True)), ensure_ascii=False, default=str)
+    return json.dumps(list(zip(*columns, strict=True)), ensure_ascii=False, default=_plain)
 
 
 def _prepared(values: list[Any], field: models.Field[Any, Any]) -> list[Any]:
+    """Octets are those of text: what is encrypted is ASCII (Fernet). Raises UnicodeDecodeError for others."""
     if isinstance(field, models.JSONField):
         return [json.dumps(value, cls=field.encoder) for value in values]
+    if isinstance(field, models.BinaryField):
+        return [None if value is None else bytes(value).decode("ascii") for value in values]
     known: dict[Any, Any] = {}
     for value in set(values):
         # Integers, most of them keys that are each another, go as they are.
         known[value] = value if type(value) is int else field.get_db_prep_save(value, connection)
     return [known[value] for value in values]
+
+
+def _plain(value: object) -> str:
+    """PostgreSQL takes moments as they are."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is nothing that these statements can hold")

@@ -22,6 +22,7 @@ from django.db import (
     OperationalError,
     close_old_connections,
     connections,
+    transaction,
 )
 
 from pbxcerts.system.database_lock import let_go_of
@@ -35,8 +36,10 @@ from terminals.models import Discovered
 
 QUIET = 0.03
 """Seconds in which nothing has come: the crowd that came is answered, and now is the time to write."""
-LONGEST_WAIT = 5.0
-"""Seconds that evidence waits while phones keep coming: they are answered first."""
+LONGEST_WAIT = 2.5
+"""Seconds that evidence waits while phones keep coming: they are answered first. With the pauses for others it is less than a
+rollout waits for free places (`terminals.rollout`).
+"""
 TOGETHER = 500
 """Facts in one transaction. After it the database is free for as long, for whoever else wants to write."""
 LONGEST_PAUSE = 0.3
@@ -95,8 +98,9 @@ def write(facts: Collection[Fact]) -> None:
         if seen := [fact for fact in facts if isinstance(fact, kind)]:
             record(seen)
     log([fact for fact in facts if isinstance(fact, Logged)])
-    # The last, because it counts.
-    _discovered([fact for fact in facts if isinstance(fact, Unknown)])
+    # The last, because it counts: where one of the others fails, all of them come again.
+    if unknown := [fact for fact in facts if isinstance(fact, Unknown)]:
+        _discovered(unknown)
 
 
 # In the order in which a phone does these things.
@@ -108,10 +112,9 @@ RECORDS: list[tuple[type[Seen], Callable[[Sequence[Any]], None]]] = [
 ]
 
 
+@transaction.atomic
 def _discovered(unknown: Sequence[Unknown]) -> None:
     """At most a thousand rows in all and twenty new ones at a time: a MAC is easily made up."""
-    if not unknown:
-        return
     by_mac = {one.mac: one for one in unknown}
     known = set(Discovered.objects.filter(mac__in=by_mac).values_list("mac", flat=True))
     again = [one for one in by_mac.values() if one.mac in known]
@@ -159,7 +162,7 @@ class Evidence:
     """The queue. `add` is called in the event loop; `run` is a task there until `close` has written the rest.
 
     While `others_first` is true it waits a little longer: a large batch holds the interpreter that a page needs too. `afterwards`
-    is called, in the thread, when a crowd is written. What waits stands in the `journal` as well; what that still holds of a
+    is called, in the thread, when some hundred are written. What waits stands in the `journal` as well; what that still holds of a
     process before is written first.
     """
 
@@ -181,7 +184,7 @@ class Evidence:
         self._thread = ThreadPoolExecutor(1, "evidence")
         self._journal = journal
         self._to_journal: list[Seen] = []
-        self._came = 0
+        self._came = self._written = 0
         self.dropped = 0
         for fact in journal.left() if journal is not None else ():
             self._waiting[subject_of(fact)] = fact
@@ -194,8 +197,9 @@ class Evidence:
         if len(self._waiting) >= LIMIT and subject not in self._waiting:
             self.dropped += 1
             return
-        # The newest last: the order is that in which things happened.
-        self._waiting.pop(subject, None)
+        if not isinstance(fact, Reported):
+            # The newest last: the order is that in which things happened. Only a report goes before its proof.
+            self._waiting.pop(subject, None)
         self._waiting[subject] = fact
         if isinstance(fact, FetchedTrust):
             # Of a phone that has taken its trust file too, the configuration says nothing more.
@@ -285,7 +289,10 @@ class Evidence:
             if rest := self._take_together(facts[start : start + TOGETHER]):
                 return rest + facts[start + TOGETHER :]
             took = time.monotonic() - began
-        self._afterwards()
+        self._written += len(facts)
+        if self._written >= TOGETHER:
+            self._written = 0
+            self._afterwards()
         return []
 
     def _take_together(self, facts: list[Fact]) -> list[Fact]:

@@ -237,10 +237,8 @@ def _change(entries: Sequence[Entry], sealed: Mapping[int, bytes]) -> None:
         # Two terminals may exchange their MACs, and no two may have the same at any moment.
         Terminal.objects.filter(pk__in=some).update(mac=None)
     values = [{"id": entry.key, **entry.values} for entry in entries]
-    execute(updates(Terminal, values, match=["id"]))
-    for entry in entries:
-        if entry.key and entry.password:
-            Terminal.objects.filter(pk=entry.key).update(sip_password=sealed[entry.row])
+    passwords = [{"id": entry.key, "sip_password": sealed[entry.row]} for entry in entries if entry.password]
+    execute([*updates(Terminal, values, match=["id"]), *updates(Terminal, passwords, match=["id"])])
     changes.forget(
         [
             entry.key

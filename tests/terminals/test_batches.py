@@ -66,3 +66,25 @@ def test_what_is_there_is_not_made_again(fleet):
 
     assert Terminal.objects.count() == before
     assert not Terminal.objects.filter(name="again").exists()
+
+
+def test_octets_of_text_arrive_as_octets(fleet):
+    (phone,) = fleet.add(1)
+    execute(updates(Terminal, [{"id": phone.terminal.pk, "sip_password": b"gAAAA-_="}], match=["id"]))
+    phone.terminal.refresh_from_db()
+    assert bytes(phone.terminal.sip_password) == b"gAAAA-_="
+
+    execute(updates(Terminal, [{"id": phone.terminal.pk, "sip_password": None}], match=["id"]))
+    phone.terminal.refresh_from_db()
+    assert phone.terminal.sip_password is None
+
+
+def test_what_it_cannot_hold_is_refused_instead_of_stored_as_something_else(fleet):
+    (phone,) = fleet.add(1)
+    with pytest.raises(UnicodeDecodeError):
+        updates(Terminal, [{"id": phone.terminal.pk, "sip_password": b"\xff"}], match=["id"])
+
+
+def test_where_there_is_nothing_to_do_nothing_is_locked(django_assert_num_queries, db):
+    with django_assert_num_queries(0):
+        execute([])

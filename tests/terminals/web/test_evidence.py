@@ -10,7 +10,7 @@ from pbxcerts.system.events import Notice
 from pbxcerts.system.models import EventMessage
 from terminals import evidence
 from terminals.evidence import Evidence, Logged, Unknown
-from terminals.installations import FetchedConfiguration, FetchedTrust
+from terminals.installations import FetchedConfiguration, FetchedTrust, Proved, Reported
 from terminals.models import Discovered, Installation
 from terminals.web.mitel import FETCHED_IN_CLEAR
 
@@ -61,7 +61,46 @@ def test_what_arrives_together_is_written_together_some_hundred_at_a_time():
     run(database, *(fetched(number) for number in range(1000)))
 
     assert [len(batch) for batch in database.batches] == [500, 500]
-    assert len({fact.terminal for fact in database.taken}) == 1000
+    assert [fact.terminal for fact in database.taken] == list(range(1000))
+
+
+def test_where_the_database_is_locked_in_the_middle_the_rest_is_written_later_and_nothing_twice(monkeypatch):
+    monkeypatch.setattr(evidence, "AGAIN_AFTER", 0.01)
+    answers = iter([None, OperationalError("database is locked")])
+    database = Database(lambda _facts: next(answers, None))
+    run(database, *(fetched(number) for number in range(1500)))
+
+    assert [fact.terminal for fact in database.taken] == list(range(1500))
+
+
+def test_memory_is_given_back_after_some_hundred_and_not_after_each(monkeypatch):
+    given_back = []
+
+    async def main():
+        queue = Evidence(Database().write, afterwards=lambda: given_back.append("now"))
+        task = asyncio.create_task(queue.run())
+        for count in (100, 399, 1, 10):
+            for number in range(count):
+                queue.add(fetched(number))
+            while queue._waiting:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            given_back.append(count)
+        queue.close()
+        await task
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    assert given_back == [100, 399, "now", 1, 10]
+
+
+def test_a_report_that_comes_again_stays_before_its_proof():
+    database = Database()
+    report = Reported(1, frozenset({"ab"}), "agent", "192.0.2.1", NOW)
+    others = [fetched(number) for number in range(2, 800)]
+    run(database, report, Proved(1, 1, "agent", "192.0.2.1", NOW), *others, report)
+
+    kinds = [type(fact) for fact in database.taken if fact.terminal == 1]
+    assert kinds == [Reported, Proved]
 
 
 def meanwhile(database, *, seconds, every=0.005):
