@@ -19,7 +19,7 @@ from terminals import installations
 from terminals.device_tokens import token_hash
 from terminals.models import Installation, Link, Terminal
 from terminals.served_first import served_first
-from terminals.trust_file import NoTrustFile, TrustFile, trust_file
+from terminals.trust_file import NoTrustFile, TrustFile, generations_of, trust_file
 
 TOKEN_BYTES = 16
 WRONG_ONES = 20
@@ -105,6 +105,11 @@ def downloaded(opened: Opened, *, at: datetime) -> None:
     """It was opened at the desk: that is *downloaded*, never *confirmed*."""
     Link.objects.filter(pk=opened.link.pk, opened_at=None).update(opened_at=at)
     installations.downloaded(opened.terminal.pk, opened.file.generations, at=at)
+
+
+def holds(opened: Opened, version: str) -> bool:
+    """Whether the file of this version held all that a confirmation would stand for now."""
+    return generations_of(version).issuperset(opened.file.generations)
 
 
 def confirm(opened: Opened, *, name: str, at: datetime) -> None:

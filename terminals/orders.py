@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from certificates.situation import Situation
@@ -67,23 +67,41 @@ def notify(rollout: Rollout, terminals: Collection[int], *, by: str, at: datetim
     return rows.update(state=State.WAITING.value, next_at=at)
 
 
-def confirm(situation: Situation, terminals: QuerySet[Terminal], *, by: str, at: datetime) -> int:
-    """A person says that these terminals trust what they are to get now; returns how many. Raises Refused."""
+def confirm(situation: Situation, terminals: QuerySet[Terminal], *, generation: int, by: str, at: datetime) -> int:
+    """A person says that these terminals trust what they were to get for this generation; returns how many. Raises Refused.
+
+    Said twice it is said once: a terminal whose turn is another generation is left out.
+    """
     target = target_of(situation)
     if target is None:
         raise Refused(_("There is nothing to confirm: no certificates are handed out now."))
     first = served_first(situation).values("pk")
-    wanted = terminals.filter(Q(pk__in=concerned(target).values("pk")) | Q(pk__in=first))
-    due: dict[tuple[int, bool], list[int]] = {}
-    for key, type_, lacks_active in wanted.annotate(lacks_active=Q(pk__in=first)).values_list(
-        "pk", "type", "lacks_active"
-    ):
-        due.setdefault((type_, lacks_active), []).append(key)
-    types = TerminalType.objects.in_bulk({type_ for type_, _lacks_active in due})
-    for (type_, lacks_active), keys in due.items():
+    lacks_active = generation != target.number
+    if not lacks_active:
+        wanted = terminals.filter(pk__in=concerned(target).values("pk")).exclude(pk__in=first)
+    elif situation.active is not None and generation == situation.active.number:
+        wanted = terminals.filter(pk__in=first)
+    else:
+        return 0
+    due: dict[int, list[int]] = {}
+    for key, type_ in wanted.values_list("pk", "type"):
+        due.setdefault(type_, []).append(key)
+    types = TerminalType.objects.in_bulk(due)
+    for type_, keys in due.items():
         given = _given(situation, types[type_], lacks_active=lacks_active)
         installations.confirmed_by_person(keys, given, by=by, at=at)
     return sum(map(len, due.values()))
+
+
+def due(situation: Situation, terminal: Terminal) -> list[int]:
+    """The generations that this terminal is to get, the next one first, whether or not it has confirmed the last."""
+    target, active = target_of(situation), situation.active
+    found = []
+    if active is not None and served_first(situation).filter(pk=terminal.pk).exists():
+        found.append(active.number)
+    if target is not None and concerned(target).filter(pk=terminal.pk).exists():
+        found.append(target.number)
+    return found
 
 
 def _given(situation: Situation, type_: TerminalType, *, lacks_active: bool) -> Sequence[int]:

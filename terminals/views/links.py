@@ -132,7 +132,8 @@ def link(request: HttpRequest, situation: Situation, opened: Opened) -> HttpResp
     form = DeskForm(request.POST if request.method == "POST" else None)
     if request.method == "GET":
         links.downloaded(opened, at=now)
-    if form.is_valid():
+    changed = form.is_bound and not links.holds(opened, form.data.get("version", ""))
+    if form.is_valid() and not changed:
         links.confirm(opened, name=form.cleaned_data["name"], at=now)
         poke()
         return render(request, "terminals/link_done.html", {"terminal": opened.terminal})
@@ -141,6 +142,7 @@ def link(request: HttpRequest, situation: Situation, opened: Opened) -> HttpResp
         "terminal": opened.terminal,
         "guide": guide(opened.terminal.type),
         "form": form,
+        "changed": changed,
         "file": opened.file,
         "fingerprints": [formats.sha256_fingerprint(pair.root) for pair in pairs],
         "until": opened.link.generation.not_after,

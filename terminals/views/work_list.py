@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -28,6 +30,7 @@ from terminals.trust_file import NoTrustFile, TrustFile, trust_file
 from terminals.work_list import WorkList, file_name
 
 PER_PAGE = 50
+_TICK = re.compile(r"([0-9]{1,15}):([0-9]{1,9})", re.ASCII)
 
 
 @require_safe
@@ -77,18 +80,17 @@ def trust_file_response(situation: Situation, type_: TerminalType, file: TrustFi
 def tick(request: HttpRequest) -> HttpResponse:
     """Confirm the terminals that were ticked, or have them notified."""
     listed = WorkList.load(load_situation())
-    keys = [int(key) for key in request.POST.getlist("terminal") if key.isascii() and key.isdecimal()]
-    ticked = Terminal.objects.filter(pk__in=listed.left.filter(terminal__in=keys[:PER_PAGE]).values("terminal"))
+    ticked = _ticked(request, listed)
     back = reverse("terminals:work_list:list")
     if query := request.POST.get("query"):
         back = f"{back}?{query}"
-    if not ticked.exists():
+    if not ticked:
         messages.info(request, _("Tick at least one terminal. Those that have been confirmed meanwhile are gone."))
         return redirect(back)
     if "notify" in request.POST:
-        _notify(request, listed, [terminal.pk for terminal in ticked])
+        _notify(request, listed, [key for keys in ticked.values() for key in keys])
     else:
-        _confirm(request, listed, ticked)
+        _confirm(request, listed, {one: Terminal.objects.filter(pk__in=keys) for one, keys in ticked.items()})
     return redirect(back)
 
 
@@ -101,17 +103,37 @@ def confirm_type(request: HttpRequest, pk: int, *, first: bool = False) -> HttpR
     if of_type is None:
         messages.info(request, _("Nobody of this type is left on the work list."))
         return redirect("terminals:work_list:list")
+    told = f"{of_type.generation}:{of_type.left}"
+    if request.method == "POST" and request.POST.get("told") != told:
+        messages.info(request, _("The work list has changed meanwhile. Nothing has been confirmed."))
+        return redirect(request.path)
     if request.method != "POST":
-        return render(request, "terminals/work_list_type.html", {"list": listed, "of_type": of_type})
+        return render(request, "terminals/work_list_type.html", {"list": listed, "of_type": of_type, "told": told})
     rows = listed.left.filter(terminal__type=pk, generation=of_type.generation)
-    _confirm(request, listed, Terminal.objects.filter(pk__in=rows.values("terminal")))
+    _confirm(request, listed, {of_type.generation: Terminal.objects.filter(pk__in=rows.values("terminal"))})
     return redirect("terminals:work_list:list")
 
 
-def _confirm(request: HttpRequest, listed: WorkList, ticked: QuerySet[Terminal]) -> None:
+def _ticked(request: HttpRequest, listed: WorkList) -> dict[int, list[int]]:
+    """By generation the terminals that are still listed with the one that they were shown with: not with its successor."""
+    shown = [
+        tuple(map(int, found.groups())) for one in request.POST.getlist("terminal") if (found := _TICK.fullmatch(one))
+    ]
+    shown = shown[:PER_PAGE]
+    rows = listed.left.filter(terminal__in=[terminal for terminal, _generation in shown])
+    ticked: dict[int, list[int]] = {}
+    for terminal, generation in rows.values_list("terminal", "generation"):
+        if (terminal, generation) in shown:
+            ticked.setdefault(generation, []).append(terminal)
+    return ticked
+
+
+def _confirm(request: HttpRequest, listed: WorkList, ticked: Mapping[int, QuerySet[Terminal]]) -> None:
+    """`ticked`: by generation."""
     situation = listed.situation
+    by, at = person(request).get_username(), situation.clock.best
     try:
-        count = orders.confirm(situation, ticked, by=person(request).get_username(), at=situation.clock.best)
+        count = sum(orders.confirm(situation, who, generation=one, by=by, at=at) for one, who in ticked.items())
     except Refused as refusal:
         messages.warning(request, str(refusal))
         return

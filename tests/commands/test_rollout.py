@@ -128,6 +128,29 @@ def test_skip_and_confirm_one_terminal(rolling, row):
     assert "(command line)" in row("201").confirmed_by
 
 
+def test_it_says_which_generation_was_confirmed(rolling):
+    assert rolling.run("rollout", "confirm", "201").out == "Terminal 201 gate is confirmed for generation 2.\n"
+
+
+def test_where_two_generations_are_due_one_has_to_be_named_and_a_repeat_confirms_no_other(rolling, row):
+    kind = TerminalType.objects.create(name="DER", method=Methods.SIP_STANDARD, trust_format="der", wants="root")
+    Terminal.objects.create(number="202", name="door", type=kind)
+    rollout.reconcile(load_situation())
+
+    unnamed = rolling.run("rollout", "confirm", "202")
+    assert unnamed.exit_code == 2
+    assert "Two generations are due on terminal 202 door: 1, then 2." in str(unnamed.error)
+    assert rolling.run("rollout", "confirm", "202", "--generation", "2").exit_code == 3
+
+    ran = rolling.run("rollout", "confirm", "202", "--generation", "1")
+    assert ran.out == "Terminal 202 door is confirmed for generation 1. Generation 2 is due now.\n"
+    assert rolling.run("rollout", "confirm", "202", "--generation", "1").exit_code == 3
+    assert row("202").state == "waiting"
+
+    rolling.run("rollout", "confirm", "202")
+    assert row("202").state == "confirmed"
+
+
 def test_what_has_confirmed_is_not_skipped(rolling):
     rolling.run("rollout", "confirm", "201")
 
@@ -143,7 +166,7 @@ def test_a_disabled_terminal_is_not_confirmed(rolling, row):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["skip"], ["confirm"], ["pause", "102"], ["skip", "999"], ["pause", "--watch"]],
+    [["skip"], ["confirm"], ["pause", "102"], ["skip", "999"], ["pause", "--watch"], ["pause", "--generation", "2"]],
     ids=" ".join,
 )
 def test_a_wrong_use_is_code_2_and_changes_nothing(rolling, arguments):

@@ -79,7 +79,7 @@ def test_its_200_confirms_nothing_however_often_it_is_heard(world, desks):
     world.beat()
     assert world.states == {1: "active", 2: "prepared"}, "the server waits for a person"
 
-    orders.confirm(world.situation, Terminal.objects.all(), by="otto", at=world.now)
+    orders.confirm(world.situation, Terminal.objects.all(), generation=2, by="otto", at=world.now)
     assert (row(terminal).state, row(terminal).evidence) == ("confirmed", "person")
     world.beat()
     assert world.states == {1: "superseded", 2: "active"}

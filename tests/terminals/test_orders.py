@@ -22,7 +22,7 @@ def test_a_person_confirms_what_the_file_of_the_type_holds(fleet, world, holds, 
     world.activate()
     reconcile(world.situation)
 
-    assert orders.confirm(world.situation, Terminal.objects.all(), by="otto", at=world.now) == 1
+    assert orders.confirm(world.situation, Terminal.objects.all(), generation=2, by="otto", at=world.now) == 1
 
     confirmed = Installation.objects.filter(terminal=desk.terminal, confirmed_at__isnull=False)
     assert set(confirmed.values_list("generation", flat=True)) == trusted
@@ -32,5 +32,5 @@ def test_where_no_file_is_small_enough_a_person_has_found_another_way(fleet, wor
     fleet.add(of=fleet.type("Tiny", Methods.SIP_STANDARD, size_limit=300))
     reconcile(world.situation)
 
-    assert orders.confirm(world.situation, Terminal.objects.all(), by="otto", at=world.now) == 1
+    assert orders.confirm(world.situation, Terminal.objects.all(), generation=1, by="otto", at=world.now) == 1
     assert Installation.objects.get().state == "confirmed"

@@ -72,7 +72,7 @@ def test_a_manual_terminal_waits_on_the_work_list_until_a_person_confirms_it(fle
     assert (fleet.row(desk).state, fleet.row(desk).wave, desk.notified) == ("waiting", 0, [])
 
     terminals = Terminal.objects.filter(pk=desk.terminal.pk)
-    assert orders.confirm(world.situation, terminals, by="otto", at=world.now) == 1
+    assert orders.confirm(world.situation, terminals, generation=2, by="otto", at=world.now) == 1
 
     row = fleet.row(desk)
     assert (row.state, row.evidence, row.confirmed_by) == ("confirmed", "person", "otto")

@@ -21,7 +21,9 @@ def handing_over(fleet):
     """The terminals that were there trust the active pair; another one is prepared."""
     for kind, values in KINDS.items():
         fleet.add(2, fleet.type(kind, Methods.SIP_STANDARD, **values))
-    assert orders.confirm(fleet.world.situation, Terminal.objects.all(), by="otto", at=fleet.world.now) == 6
+    assert (
+        orders.confirm(fleet.world.situation, Terminal.objects.all(), generation=1, by="otto", at=fleet.world.now) == 6
+    )
     fleet.world.after(DAY).generate()
     assert fleet.world.states == {1: "active", 2: "prepared"}
     rollout.reconcile(fleet.world.situation)
@@ -51,7 +53,14 @@ def to_do(world, terminal):
 
 
 def confirm(world, terminal):
-    return orders.confirm(world.situation, Terminal.objects.filter(pk=terminal.pk), by="otto", at=world.now)
+    """Confirm what is due on it now, if anything is."""
+    [generation] = to_do(world, terminal)[0] or [2]
+    return said(world, terminal, generation)
+
+
+def said(world, terminal, generation):
+    who = Terminal.objects.filter(pk=terminal.pk)
+    return orders.confirm(world.situation, who, generation=generation, by="otto", at=world.now)
 
 
 def trusts(terminal):
@@ -102,10 +111,21 @@ def test_who_has_the_served_one_is_not_asked_for_it(handing_over, kind):
 
 def test_those_that_were_there_go_on_with_the_next_one_meanwhile(handing_over, add):
     world, added = handing_over.world, add("der")
-    [there, other] = Terminal.objects.filter(type__name="der").exclude(pk=added.pk)
+    all_of_them = Terminal.objects.filter(type__name="der")
+    [there, other] = all_of_them.exclude(pk=added.pk)
 
-    assert orders.confirm(world.situation, Terminal.objects.filter(type__name="der"), by="otto", at=world.now) == 3
-    assert (trusts(there), trusts(other), trusts(added)) == ({1, 2}, {1, 2}, {1})
+    assert orders.confirm(world.situation, all_of_them, generation=2, by="otto", at=world.now) == 2
+    assert (trusts(there), trusts(other), trusts(added)) == ({1, 2}, {1, 2}, set())
+
+
+def test_what_is_said_twice_is_no_word_for_the_next_generation(handing_over, add):
+    world, terminal = handing_over.world, add("der")
+
+    assert orders.due(world.situation, terminal) == [1, 2]
+    assert [said(world, terminal, 2), said(world, terminal, 1), said(world, terminal, 1)] == [0, 1, 0]
+    assert trusts(terminal) == {1}
+    assert orders.due(world.situation, terminal) == [2]
+    assert [said(world, terminal, 3), said(world, terminal, 2)] == [0, 1]
 
 
 def test_after_the_switch_nothing_of_before_is_due(handing_over, add):

@@ -81,7 +81,8 @@ def test_manual_ones_left_with_a_reminder_as_the_day_comes_near(fleet, world, sa
     for days in (13, 6, 2):
         world.at(world.pending.deadline - days * DAY)
         assert said() == {"manual_left", "manual_due"}
-    orders.confirm(world.situation, Terminal.objects.filter(pk=desk.terminal.pk), by="otto", at=world.now)
+    desk_alone = Terminal.objects.filter(pk=desk.terminal.pk)
+    orders.confirm(world.situation, desk_alone, generation=2, by="otto", at=world.now)
     assert said() == set()
 
 

@@ -55,27 +55,32 @@ class Command(OperatorCommand):
             help="what is ordered; without it how the rollout stands",
         )
         parser.add_argument("number", nargs="?", help="of the terminal that is skipped or confirmed")
+        parser.add_argument(
+            "--generation", type=int, metavar="N", help="the one that is confirmed, where two are due on a terminal"
+        )
 
     def act(self, general: General, options: dict[str, Any]) -> Report | None:
         order, number = options["order"], options["number"]
         if (order in OF_ONE) != (number is not None):
             raise WrongUse(_("A terminal's number belongs to “skip” and “confirm”, and to nothing else."), code="usage")
+        if order != "confirm" and options["generation"] is not None:
+            raise WrongUse(_("A generation belongs to “confirm”, and to nothing else."), code="usage")
         if order is not None and options["watch"]:
             raise WrongUse(
                 _("What is ordered can't be watched in one go: run “rollout --watch” after it."), code="usage"
             )
         if order is not None:
-            return self._ordered(order, number)
+            return self._ordered(order, number, options["generation"])
         return self._watched(options) if options["watch"] else _report(load_situation())
 
     # -- orders ------------------------------------------------------------------------------------------------------
 
-    def _ordered(self, order: str, number: str | None) -> Report:
+    def _ordered(self, order: str, number: str | None, generation: int | None) -> Report:
         situation = load_situation()
         by, at = person(), situation.clock.best
         with _refusals():
             if order == "confirm":
-                text = _confirm(situation, _terminal(number))
+                text = _confirm(situation, _terminal(number), generation)
             else:
                 # A pair that has just been made has no rollout before the next heartbeat: this is the heartbeat's step, now.
                 current = reconcile(situation)
@@ -160,15 +165,33 @@ def _skip(current: Rollout, terminal: Terminal, by: str, at: datetime) -> str:
     return _("Terminal %(terminal)s is skipped.") % {"terminal": terminal}
 
 
-def _confirm(situation: Situation, terminal: Terminal) -> str:
+def _confirm(situation: Situation, terminal: Terminal, generation: int | None) -> str:
+    """Raises NotNow, and WrongUse where two generations are due: one order, given twice, must not confirm both."""
+    due = orders.due(situation, terminal)
+    if generation is None and len(due) > 1:
+        raise WrongUse(
+            _(
+                "Two generations are due on terminal %(terminal)s: %(first)s, then %(second)s. Name one with --generation."
+            )
+            % {"terminal": terminal, "first": due[0], "second": due[1]},
+            code="usage",
+        )
+    number = generation if generation is not None else due[0] if due else None
     found = Terminal.objects.filter(pk=terminal.pk)
-    if not orders.confirm(situation, found, by=person(), at=situation.clock.best):
+    if number is None or not orders.confirm(situation, found, generation=number, by=person(), at=situation.clock.best):
         raise NotNow(
-            _("Terminal %(terminal)s is not to get these certificates now: it is disabled, or its turn is the switch.")
+            _(
+                "Terminal %(terminal)s is not to get these certificates now: it is disabled, its turn is the switch, or "
+                "another generation comes first."
+            )
             % {"terminal": terminal},
             code="state",
         )
-    return _("Terminal %(terminal)s is confirmed.") % {"terminal": terminal}
+    said = {"terminal": terminal, "number": number}
+    if later := [one for one in due if one != number]:
+        said["next"] = later[0]
+        return _("Terminal %(terminal)s is confirmed for generation %(number)s. Generation %(next)s is due now.") % said
+    return _("Terminal %(terminal)s is confirmed for generation %(number)s.") % said
 
 
 def _terminal(number: str | None) -> Terminal:

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from django.core.cache import cache
 from django.test import Client
 
-from terminals import rollout
-from terminals.models import Installation, Link, Terminal, TerminalType
+from terminals import links, rollout
+from terminals.models import Installation, Link, Methods, Terminal, TerminalType
 from tests.support.generations import DAY
 
 
@@ -38,6 +38,17 @@ def make(terminal, operator_client):
         return re.search(r'href="http://testserver(/terminals/link/[^"]+/)"', content)[1]
 
     return made
+
+
+@pytest.fixture
+def say(desk):
+    """Open the page, then say on it that it is installed."""
+
+    def said(path, **values):
+        version = re.search(r'name="version" value="([^"]+)"', desk.get(path).content.decode())[1]
+        return desk.post(path, {"name": "Petra Muster", "version": version, **values})
+
+    return said
 
 
 @pytest.fixture
@@ -99,18 +110,37 @@ def test_the_page_names_the_fingerprints_of_the_roots(make, desk, mixed, text):
         assert pair.root.fingerprint(SHA256()).hex(":").upper() in page
 
 
-def test_the_button_confirms_with_name_and_time(make, desk, row, text):
-    path = make()
-
-    assert "Thank you" in text(desk.post(path, {"name": "Petra Muster"}))
+def test_the_button_confirms_with_name_and_time(make, say, row, text):
+    assert "Thank you" in text(say(make()))
 
     assert (row().state, row().evidence, row().confirmed_by) == ("confirmed", "person", "Petra Muster (personal link)")
     assert row().confirmed_at is not None
 
 
-def test_without_a_name_nothing_is_confirmed(make, desk, row, text):
-    assert "Enter your name" in text(desk.post(make(), {"name": "  "}))
+def test_without_a_name_nothing_is_confirmed(make, say, row, text):
+    page = text(say(make(), name="  "))
+
+    assert "Enter your name" in page
+    assert "have changed" not in page
     assert row().confirmed_at is None
+
+
+@pytest.mark.parametrize("kind", [{}, {"trust_format": "der", "wants": "root"}, {"holds_only_one": True}], ids=str)
+def test_a_page_that_was_opened_before_confirms_no_certificate_that_came_since(fleet, desk, say, text, kind):
+    [phone] = fleet.add(1, fleet.type("At hand", Methods.SIP_STANDARD, **kind))
+    rollout.reconcile(fleet.world.situation)
+    path = f"/terminals/link/{links.make(fleet.world.situation, phone.terminal, by='otto')}/"
+    opened = re.search(r'name="version" value="([^"]+)"', desk.get(path).content.decode())[1]
+    fleet.world.generate()
+    fleet.world.activate()
+    rollout.reconcile(fleet.world.situation)
+
+    page = text(desk.post(path, {"name": "Petra", "version": opened}))
+
+    assert "The certificates have changed since this page was opened, and nothing has been confirmed." in page
+    assert not Installation.objects.filter(confirmed_at__isnull=False).exists()
+    assert "Thank you" in text(say(path))
+    assert Installation.objects.filter(generation=2, confirmed_at__isnull=False).exists()
 
 
 def test_a_get_never_confirms(make, desk, row):
@@ -119,9 +149,9 @@ def test_a_get_never_confirms(make, desk, row):
     assert row().confirmed_at is None
 
 
-def test_it_works_until_the_terminal_is_confirmed(make, desk):
+def test_it_works_until_the_terminal_is_confirmed(make, desk, say):
     path = make()
-    desk.post(path, {"name": "Petra"})
+    say(path)
 
     for over in (desk.get(path), desk.post(path, {"name": "Petra"}), desk.get(f"{path}file/")):
         assert over.status_code == 410
@@ -220,8 +250,8 @@ def test_whoever_guesses_is_kept_out_for_a_while(make, desk):
     assert desk.get(path, REMOTE_ADDR="192.0.2.77").status_code == 200
 
 
-def test_the_handover_counts_what_is_confirmed_at_the_desk(make, desk, mixed, terminal):
-    desk.post(make(), {"name": "Petra"})
+def test_the_handover_counts_what_is_confirmed_at_the_desk(make, say, mixed, terminal):
+    say(make())
 
     missing = mixed.world.telephones.readiness(
         root_sha256=mixed.world.pending.root_sha256, counts="all", now=mixed.world.now
@@ -230,8 +260,6 @@ def test_the_handover_counts_what_is_confirmed_at_the_desk(make, desk, mixed, te
 
 
 def test_after_the_pair_has_ended_it_gives_nothing(make, mixed, terminal):
-    from terminals import links
-
     token = make().rstrip("/").rpartition("/")[2]
     end = mixed.world.situation.pending.end
     mixed.world.at(end + DAY)

@@ -84,7 +84,7 @@ def test_before_the_first_generation_nobody_is_said_to_have_its_certificates(db,
 
 def test_who_holds_only_one_certificate_comes_with_the_switch(fleet, viewer_client, text):
     fleet.add(2, fleet.type("Only one", Methods.SIP_STANDARD, holds_only_one=True))
-    orders.confirm(fleet.world.situation, Terminal.objects.all(), by="otto", at=fleet.world.now)
+    orders.confirm(fleet.world.situation, Terminal.objects.all(), generation=1, by="otto", at=fleet.world.now)
     fleet.world.generate()
     rollout.reconcile(fleet.world.situation)
     page = text(viewer_client.get(PAGE))
@@ -114,13 +114,30 @@ def test_one_that_was_added_meanwhile_gets_the_certificate_that_is_served_first(
     assert served.serial_number == Generation.objects.get(number=1).root.serial_number
     assert "1 terminal is taken to have the certificates of generation 1" in text(operator_client.get(first))
 
-    operator_client.post(first)
+    operator_client.post(first, {"told": "1:1"})
 
     page = operator_client.get(PAGE)
     assert "4 terminals need generation 2 by hand" in text(page)
     assert "generation 1" not in text(page)
     assert first not in page.content.decode()
     assert phone.terminal.number in left()
+
+
+def test_the_same_form_sent_twice_confirms_no_generation_that_nobody_installed(mixed, operator_client, text, left):
+    [phone] = mixed.add(1, mixed.type("B Snom", Methods.SIP_STANDARD, wants="root", trust_format="der"))
+    rollout.reconcile(mixed.world.situation)
+    ticked = f"{phone.terminal.pk}:1"
+    assert f'value="{ticked}"' in operator_client.get(PAGE).content.decode()
+
+    first = text(operator_client.post(TICK, {"confirm": "", "terminal": [ticked]}, follow=True))
+    again = text(operator_client.post(TICK, {"confirm": "", "terminal": [ticked]}, follow=True))
+
+    assert "1 terminal is confirmed." in first
+    assert "Tick at least one terminal." in again
+    assert phone.terminal.number in left()
+
+    operator_client.post(TICK, {"confirm": "", "terminal": [f"{phone.terminal.pk}:2"]})
+    assert phone.terminal.number not in left()
 
 
 def test_where_that_is_all_the_list_says_nothing_else(fleet, operator_client, text):
@@ -134,7 +151,7 @@ def test_where_that_is_all_the_list_says_nothing_else(fleet, operator_client, te
     assert "Nothing to be done by hand" not in words
     assert "No rollout" not in words
 
-    page = text(operator_client.post(TICK, {"confirm": "", "terminal": [phone.terminal.pk]}, follow=True))
+    page = text(operator_client.post(TICK, {"confirm": "", "terminal": [f"{phone.terminal.pk}:1"]}, follow=True))
     assert "1 terminal is confirmed." in page
     assert "Nothing to be done by hand" in page
 
@@ -148,7 +165,9 @@ def test_automatic_terminals_are_not_on_it(mixed, put, viewer_client, text):
 def test_what_is_ticked_is_confirmed_with_the_persons_name(mixed, by_hand, operator_client, text, left):
     first, second, third = by_hand
 
-    page = text(operator_client.post(TICK, {"confirm": "", "terminal": [first.pk, second.pk]}, follow=True))
+    page = text(
+        operator_client.post(TICK, {"confirm": "", "terminal": [f"{first.pk}:2", f"{second.pk}:2"]}, follow=True)
+    )
 
     assert "2 terminals are confirmed." in page
     assert left() == {third.number}
@@ -160,14 +179,18 @@ def test_what_is_ticked_is_confirmed_with_the_persons_name(mixed, by_hand, opera
 def test_a_tick_confirms_no_terminal_that_is_not_on_the_list(mixed, operator_client, text):
     automatic = Terminal.objects.filter(type__method="mitel_sip").first()
 
-    page = text(operator_client.post(TICK, {"confirm": "", "terminal": [automatic.pk, "x", "٣"]}, follow=True))
+    page = text(
+        operator_client.post(
+            TICK, {"confirm": "", "terminal": [f"{automatic.pk}:2", "x", "٣:٢", f"{automatic.pk}"]}, follow=True
+        )
+    )
 
     assert "Tick at least one terminal." in page
     assert not Installation.objects.filter(generation=2, confirmed_at__isnull=False).exists()
 
 
 def test_after_ticking_the_person_is_where_they_were(mixed, by_hand, operator_client):
-    sent = {"confirm": "", "terminal": [by_hand[0].pk], "query": "text=desk&page=1"}
+    sent = {"confirm": "", "terminal": [f"{by_hand[0].pk}:2"], "query": "text=desk&page=1"}
 
     assert operator_client.post(TICK, sent)["Location"] == "/terminals/work-list/?text=desk&page=1"
 
@@ -181,9 +204,24 @@ def test_all_of_a_type_are_ticked_after_being_told_how_many(mixed, yealink, oper
         operator_client.get(url)
     )
     assert len(left()) == 5
-    assert "3 terminals are confirmed." in text(operator_client.post(url, follow=True))
+    told = {"told": "2:3"}
+    assert 'name="told" value="2:3"' in operator_client.get(url).content.decode()
+    assert "3 terminals are confirmed." in text(operator_client.post(url, told, follow=True))
     assert len(left()) == 2
-    assert "Nobody of this type is left" in text(operator_client.post(url, follow=True))
+    assert "Nobody of this type is left" in text(operator_client.post(url, told, follow=True))
+
+
+@pytest.mark.parametrize("told", ["1:3", "2:2", ""], ids=["another generation", "another number", "nothing"])
+def test_all_of_a_type_are_not_ticked_on_a_word_that_was_given_for_others(
+    yealink, mixed, operator_client, text, left, told
+):
+    url = f"/terminals/work-list/types/{yealink.pk}/"
+
+    page = text(operator_client.post(url, {"told": told}, follow=True))
+
+    assert "The work list has changed meanwhile. Nothing has been confirmed." in page
+    assert "3 terminals are taken to have the certificates of generation 2" in page
+    assert len(left()) == 3
 
 
 def test_the_filter_finds_by_type_number_and_name(mixed, by_hand, yealink, viewer_client, text):
@@ -236,7 +274,7 @@ def test_a_type_with_an_event_string_can_be_notified(mixed, by_hand, yealink, op
     rows = Installation.objects.filter(generation=2, terminal__in=by_hand)
     rows.update(attempts=1, state="downloaded")
 
-    page = text(operator_client.post(TICK, {"notify": "", "terminal": [by_hand[0].pk]}, follow=True))
+    page = text(operator_client.post(TICK, {"notify": "", "terminal": [f"{by_hand[0].pk}:2"]}, follow=True))
 
     assert "1 terminal is notified, as soon as terminals may restart." in page
     assert rows.get(terminal=by_hand[0]).state == "waiting"
@@ -247,7 +285,7 @@ def test_a_type_with_an_event_string_can_be_notified(mixed, by_hand, yealink, op
 
 
 def test_without_an_event_string_nobody_is_notified(mixed, by_hand, operator_client, text):
-    page = text(operator_client.post(TICK, {"notify": "", "terminal": [by_hand[0].pk]}, follow=True))
+    page = text(operator_client.post(TICK, {"notify": "", "terminal": [f"{by_hand[0].pk}:2"]}, follow=True))
 
     assert "have no event string" in page
 
