@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from certificates.situation import Situation
-from terminals import installations
+from terminals import installations, orders
 from terminals.device_tokens import token_hash
 from terminals.models import Installation, Link, Terminal
 from terminals.served_first import served_first
@@ -115,7 +115,7 @@ def holds(opened: Opened, version: str) -> bool:
 def confirm(opened: Opened, *, name: str, at: datetime) -> None:
     """The person at the desk, who gave this name, says that the terminal holds the file."""
     by = _("%(name)s (personal link)") % {"name": name}
-    installations.confirmed_by_person([opened.terminal.pk], opened.file.generations, by=by, at=at)
+    orders.installed(opened.terminal.type, [opened.terminal.pk], opened.file.generations, by=by, at=at)
 
 
 def _wrong_ones(address: str) -> int:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from certificates.situation import Situation
 from terminals import installations
+from terminals.batches import in_batches
 from terminals.models import Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import concerned, target_of
 from terminals.served_first import served_first
@@ -89,8 +90,21 @@ def confirm(situation: Situation, terminals: QuerySet[Terminal], *, generation: 
     types = TerminalType.objects.in_bulk(due)
     for type_, keys in due.items():
         given = _given(situation, types[type_], lacks_active=lacks_active)
-        installations.confirmed_by_person(keys, given, by=by, at=at)
+        installed(types[type_], keys, given, by=by, at=at)
     return sum(map(len, due.values()))
+
+
+def installed(
+    type_: TerminalType, terminals: Sequence[int], generations: Sequence[int], *, by: str, at: datetime
+) -> None:
+    """A person says that terminals of this type trust these generations; where it holds only one, they trust no other now."""
+    if type_.holds_only_one:
+        for batch in in_batches(terminals):
+            rows = Installation.objects.filter(terminal__in=batch, confirmed_at__isnull=False)
+            rows.exclude(generation__in=generations).update(
+                state=State.WAITING.value, confirmed_at=None, confirmed_by="", evidence="", next_at=None
+            )
+    installations.confirmed_by_person(terminals, generations, by=by, at=at)
 
 
 def due(situation: Situation, terminal: Terminal) -> list[int]:

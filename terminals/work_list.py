@@ -76,9 +76,10 @@ class WorkList:
         if self.target is None:
             return Installation.objects.none()
         first = served_first(self.situation)
+        # Whatever it was when its row was made, `served_first` are of the work list now.
         now = Q(generation=self.situation.active, terminal__in=first)
         later = Q(generation=self.target, terminal__in=concerned(self.target)) & ~Q(terminal__in=first)
-        return Installation.objects.filter(now | later, wave=Wave.BY_HAND)
+        return Installation.objects.filter(now | (later & Q(wave=Wave.BY_HAND)))
 
     @property
     def left(self) -> QuerySet[Installation]:

@@ -6,6 +6,7 @@ from terminals import links, orders, rollout
 from terminals.models import Installation, Methods, Terminal
 from terminals.served_first import served_first
 from terminals.trust_file import trust_file
+from terminals.waves import Wave
 from terminals.work_list import WorkList
 from tests.support.generations import DAY
 
@@ -156,6 +157,48 @@ def test_the_personal_link_gives_what_is_due(handing_over, add):
 
     then = links.make(world.situation, terminal, by="otto")
     assert links.open_link(world.situation, then, address="192.0.2.1").file.generations == (2,)
+
+
+def test_one_that_was_automatic_when_it_failed_does_not_get_lost(handing_over):
+    world = handing_over.world
+    [phone] = handing_over.add(1)
+    Installation.objects.create(terminal=phone.terminal, generation_id=1, wave=Wave.FIRST, state="failed")
+    rollout.reconcile(world.situation)
+
+    Terminal.objects.filter(pk=phone.terminal.pk).update(type=handing_over.type("der"))
+    rollout.reconcile(world.situation)
+
+    assert to_do(world, Terminal.objects.get(pk=phone.terminal.pk)) == ([1], [(1,)])
+
+
+@pytest.mark.parametrize("how", ["work list", "personal link"])
+def test_a_type_that_holds_only_one_has_lost_the_one_before_when_it_has_the_next(handing_over, add, how):
+    """There and back: what was confirmed once is no longer what the terminal holds."""
+    world, terminal = handing_over.world, add("only_one")
+
+    def installed():
+        if how == "work list":
+            return confirm(world, terminal)
+        opened = links.open_link(world.situation, links.make(world.situation, terminal, by="otto"), address="192.0.2.1")
+        return links.confirm(opened, name="Tina", at=world.now)
+
+    installed()
+    assert trusts(terminal) == {1}
+    world.activate()
+    rollout.reconcile(world.situation)
+    installed()
+    assert trusts(terminal) == {2}
+
+    world.roll_back()
+    rollout.reconcile(world.situation)
+    assert to_do(world, terminal) == ([1], [(1,)])
+    installed()
+    assert trusts(terminal) == {1}
+    assert to_do(world, terminal) == ([], [])
+
+    world.activate()
+    rollout.reconcile(world.situation)
+    assert to_do(world, terminal) == ([2], [(2,)])
 
 
 def test_the_heartbeat_takes_it_in_once(handing_over, add):
