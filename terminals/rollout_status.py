@@ -25,6 +25,11 @@ NAMED_AT_MOST = 20
 EARLIER_AT_MOST = 5
 RunState = Rollout.State
 
+# The moment when these are given up is not there yet, or moves with their answer or their report.
+_MOVES = Q(state__in=[State.WAITING.value, State.ASKED.value]) | Q(
+    state=State.HEARD.value, terminal__type__method=Methods.IP_SYSTEM
+)
+
 
 @dataclass(frozen=True)
 class Troubled:
@@ -50,7 +55,7 @@ class WaveProgress:
     is_open: bool
     """Whether its terminals may be asked now: not while nobody may, nor before the night where they have to restart."""
     opens_by: datetime | None = None
-    """When the last of the wave before, all of which have been asked, is given up; None where nothing is so certain."""
+    """When the last of the wave before, all of which have answered, is given up; None where nothing is so certain."""
 
     @property
     def label(self) -> str:
@@ -175,19 +180,22 @@ class RolloutStatus:
 
     @cached_property
     def _given_up_by(self) -> dict[tuple[str, int], datetime]:
-        """By method and wave where everybody that the next wave waits for has been asked: when the last is given up."""
+        """By method and wave where everybody that the next wave waits for has answered: when the last is given up.
+
+        Not of the first ones: where these are given up the rollout stops, and no wave opens.
+        """
         if not self.is_running or not self.busy:
             return {}
         rows = (
             Installation.objects.filter(
                 generation=self.generation, terminal__enabled=True, state__in=waves.UNDER_WAY, postponed=0
             )
-            .exclude(wave=Wave.BY_HAND)
+            .exclude(wave__in=[Wave.BY_HAND, Wave.FIRST])
             .order_by()
             .values_list("terminal__type__method", "wave")
-            .annotate(unasked=Count("pk", filter=Q(state=State.WAITING.value)), last=Max("next_at"))
+            .annotate(open=Count("pk", filter=_MOVES), last=Max("next_at"))
         )
-        return {(method, wave): last for method, wave, unasked, last in rows if last is not None and not unasked}
+        return {(method, wave): last for method, wave, open_, last in rows if last is not None and not open_}
 
     def _is_open(self, row: Row) -> bool:
         if self.progress is None or not self.is_running or row.wave == Wave.BY_HAND:

@@ -119,34 +119,63 @@ def test_it_says_how_many_are_under_way(mixed, put, viewer_client, text):
     assert "3 under way" in page
 
 
-def test_a_wave_that_waits_says_until_when_at_the_latest(mixed, viewer_client, text):
+LATEST = "waits for the wave before; whoever has not confirmed is given up by"
+
+
+@pytest.fixture
+def second_wave(mixed):
+    """The first wave of the Mitel phones is confirmed; the one phone of the second is asked now."""
     mitel = Installation.objects.filter(generation=2, terminal__type__method="mitel_sip")
-    first, second = mitel.get(wave=Wave.FIRST), mitel.get(wave=Wave.SECOND)
+    mitel.filter(wave=Wave.FIRST).update(state="confirmed", confirmed_at=mixed.world.now)
+    return mitel.filter(pk=mitel.get(wave=Wave.SECOND).pk)
+
+
+def test_a_wave_that_waits_says_until_when_at_the_latest(mixed, second_wave, viewer_client, text):
+    mitel = Installation.objects.filter(generation=2, terminal__type__method="mitel_sip")
     given_up = mixed.world.now + 45 * MINUTE
-    latest = "waits for the wave before, at the latest until"
+    latest = LATEST
 
     assert latest not in text(viewer_client.get(PAGE))
 
-    mitel.filter(pk=first.pk).update(state="heard", next_at=given_up)
-    page = text(viewer_client.get(PAGE))
-    assert page.count(latest) == 1
-    assert f"Second wave 0 / 1 1 waiting {latest} {given_up.day} {given_up:%b %Y, %H:%M}" in page
+    for state in ("heard", "fetched"):
+        second_wave.update(state=state, next_at=given_up)
+        page = text(viewer_client.get(PAGE))
+        assert page.count(latest) == 1
+        assert f"Third wave 0 / 3 3 waiting {latest} {given_up.day} {given_up:%b %Y, %H:%M}" in page
 
-    mitel.filter(pk=first.pk).update(state="confirmed", confirmed_at=mixed.world.now, next_at=None)
-    mitel.filter(pk=second.pk).update(state="fetched", next_at=given_up)
-    page = text(viewer_client.get(PAGE))
-    assert page.count(latest) == 1
-    assert f"Third wave 0 / 3 3 waiting {latest}" in page
+    # What it answers moves the time: nothing is certain before.
+    second_wave.update(state="asked")
+    assert latest not in text(viewer_client.get(PAGE))
+    second_wave.update(state="heard")
 
     # One of the wave is not asked yet: nobody knows when it will be.
     mitel.filter(wave=Wave.THIRD).update(wave=Wave.SECOND)
     assert latest not in text(viewer_client.get(PAGE))
 
 
-def test_while_it_is_held_up_no_wave_is_promised_a_time(mixed, viewer_client, text):
+def test_when_the_first_ones_are_given_up_the_rollout_stops_and_no_wave_opens(mixed, viewer_client, text):
     mitel = Installation.objects.filter(generation=2, terminal__type__method="mitel_sip")
     mitel.filter(wave=Wave.FIRST).update(state="heard", next_at=mixed.world.now + 45 * MINUTE)
-    assert "at the latest until" in text(viewer_client.get(STATUS))
+
+    assert LATEST not in text(viewer_client.get(PAGE))
+
+
+def test_a_report_moves_the_time_of_what_was_only_heard(mixed, viewer_client, text):
+    agents = Installation.objects.filter(generation=2, terminal__type__method="ip_system")
+    agents.filter(wave=Wave.FIRST).update(state="confirmed", confirmed_at=mixed.world.now)
+    second = agents.filter(pk=agents.filter(wave=Wave.THIRD).first().pk)
+    second.update(wave=Wave.SECOND)
+
+    second.update(state="heard", next_at=mixed.world.now + 10 * MINUTE)
+    assert LATEST not in text(viewer_client.get(PAGE))
+
+    second.update(state="fetched")
+    assert LATEST in text(viewer_client.get(PAGE))
+
+
+def test_while_it_is_held_up_no_wave_is_promised_a_time(mixed, second_wave, viewer_client, text):
+    second_wave.update(state="heard", next_at=mixed.world.now + 45 * MINUTE)
+    assert LATEST in text(viewer_client.get(STATUS))
 
     Rollout.objects.filter(generation=2).update(state="paused")
 
@@ -296,6 +325,17 @@ def test_restarting_outside_the_window_is_confirmed_first(mixed, operator_client
     assert current().restart_now
     assert "Restarts allowed now, outside the window too" in page
     assert "Restart outside the window" not in page
+
+
+@pytest.mark.parametrize("state", ["paused", "stopped"])
+def test_while_it_is_held_up_nobody_is_said_to_restart_from_now_on(mixed, put, operator_client, text, state):
+    Rollout.objects.filter(generation=2).update(state=state)
+    page = text(operator_client.get(RESTART))
+    assert "12 terminals restart at any hour, when the rollout goes on." in page
+    assert "from now on" not in page
+
+    put("mitel_sip", 11, state="confirmed", confirmed_at=mixed.world.now)
+    assert "1 terminal restarts at any hour, when the rollout goes on." in text(operator_client.get(RESTART))
 
 
 def test_before_terminals_restart_it_says_how_many(mixed, put, operator_client, text):
