@@ -152,7 +152,11 @@ def _notify(request: HttpRequest, listed: WorkList, terminals: list[int]) -> Non
         messages.warning(request, str(refusal))
         return
     if not count:
-        messages.info(request, _("The types of these terminals have no event string: they can't be notified."))
+        if Terminal.objects.filter(pk__in=terminals).exclude(type__event="").exists():
+            text = _("These terminals can't be notified: this rollout does not ask them now.")
+        else:
+            text = _("The types of these terminals have no event string: they can't be notified.")
+        messages.info(request, text)
         return
     poke()
     text = ngettext(

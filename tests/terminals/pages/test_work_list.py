@@ -290,6 +290,18 @@ def test_without_an_event_string_nobody_is_notified(mixed, by_hand, operator_cli
     assert "have no event string" in page
 
 
+def test_who_is_not_asked_in_this_rollout_is_not_said_to_have_no_event_string(fleet, operator_client, text):
+    fleet.add(1, fleet.type("A Yealink", Methods.SIP_STANDARD))
+    fleet.world.generate()
+    [phone] = fleet.add(1, fleet.type("One", Methods.SIP_STANDARD, holds_only_one=True, event="check-sync"))
+    rollout.reconcile(fleet.world.situation)
+
+    page = text(operator_client.post(TICK, {"notify": "", "terminal": [f"{phone.terminal.pk}:1"]}, follow=True))
+
+    assert "this rollout does not ask them now" in page
+    assert "event string: they" not in page
+
+
 @pytest.mark.parametrize("url", [TICK, "/terminals/work-list/types/1/", "/terminals/work-list/1/link/"])
 def test_a_viewer_can_change_nothing(mixed, viewer_client, url):
     assert viewer_client.post(url, {"confirm": "", "terminal": [1]}).status_code == 403
