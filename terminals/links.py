@@ -20,6 +20,7 @@ from terminals.device_tokens import token_hash
 from terminals.models import Installation, Link, Terminal
 from terminals.served_first import served_first
 from terminals.trust_file import NoTrustFile, TrustFile, generations_of, trust_file
+from terminals.work_list import SETTLED
 
 TOKEN_BYTES = 16
 WRONG_ONES = 20
@@ -91,6 +92,8 @@ def open_link(situation: Situation, token: str, *, address: str) -> Opened:
         raise Unknown
     row = Installation.objects.filter(generation=link.generation, terminal=link.terminal).first()
     if row is not None and row.confirmed_at is not None:
+        if _is_left(situation, link.terminal):
+            raise Over(_("That was confirmed. Another certificate is due on this terminal now: ask for a new link."))
         raise Over(_("This terminal has its certificates: that was confirmed. Nothing is left to do."))
     if not link.terminal.enabled or link.generation not in situation.in_bundle or situation.has_ended(link.generation):
         raise Over(_("The certificates that this link was made for are no longer handed out. Ask for a new link."))
@@ -99,6 +102,11 @@ def open_link(situation: Situation, token: str, *, address: str) -> Opened:
         return Opened(link, file)
     except NoTrustFile as error:
         raise Over(_("There is no file for this type of terminal now. Ask your administrator.")) from error
+
+
+def _is_left(situation: Situation, terminal: Terminal) -> bool:
+    due = orders.due(situation, terminal)
+    return Installation.objects.filter(terminal=terminal, generation__in=due, state__in=SETTLED).count() < len(due)
 
 
 def downloaded(opened: Opened, *, at: datetime) -> None:

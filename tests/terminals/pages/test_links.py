@@ -158,6 +158,25 @@ def test_it_works_until_the_terminal_is_confirmed(make, desk, say):
         assert "that was confirmed" in over.content.decode()
 
 
+def test_after_the_served_one_the_next_one_is_left_to_do(fleet, desk, say):
+    fleet.world.generate()
+    [phone] = fleet.add(1, fleet.type("DER", Methods.SIP_STANDARD, trust_format="der", wants="root"))
+    rollout.reconcile(fleet.world.situation)
+
+    def made():
+        return f"/terminals/link/{links.make(fleet.world.situation, phone.terminal, by='otto')}/"
+
+    path = made()
+    say(path)
+    page = desk.get(path).content.decode()
+    assert "Another certificate is due on this terminal now: ask for a new link." in page
+    assert "Nothing is left to do" not in page
+
+    path = made()
+    say(path)
+    assert "Nothing is left to do" in desk.get(path).content.decode()
+
+
 def test_a_revoked_link_is_not_known(make, desk, terminal, operator_client, row):
     path = make()
     operator_client.post(f"/terminals/work-list/{terminal.pk}/link/revoke/")
