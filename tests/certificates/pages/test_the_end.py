@@ -57,7 +57,8 @@ def test_before_the_interval_is_changed(running, minutes, administrator_client, 
 
 @pytest.mark.parametrize(("left", "said"), [(3 * DAY, "certificates end on"), (-DAY, "certificates ended on")])
 def test_in_the_warnings(running, minutes, viewer_client, text, left, said):
-    end = (running.now + left + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
+    # At a minute that nothing else on the page is at.
+    end = (running.now + left + timedelta(hours=1)).replace(minute=17, second=0, microsecond=0)
     Generation.objects.update(end=end)
     page = text(viewer_client.get("/certificates/"))
     last, after = minutes(running.active)
