@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from terminals.drivers.base import Reaction
@@ -39,6 +40,19 @@ class Silence(enum.StrEnum):
     """While the answer was awaited, and once more after connecting again."""
 
 
+def _check_uri(uri: str) -> None:
+    if not _URI.fullmatch(uri):
+        raise ValueError(f"not a SIP URI: {uri!r}")
+
+
+@lru_cache(maxsize=64)
+def _check_sender_and_event(sender: str, event: str) -> None:
+    """The same for thousands of telephones."""
+    _check_uri(sender)
+    if not _EVENT.fullmatch(event):
+        raise ValueError(f"not an event: {event!r}")
+
+
 @dataclass(slots=True)
 class Notify:
     """A NOTIFY without a subscription. Raises ValueError where target, sender or event are none, or SIPS goes without TLS.
@@ -56,11 +70,8 @@ class Notify:
     from_uri: str = "sip:pbxcerts@localhost"
 
     def __post_init__(self) -> None:
-        for uri in (self.target, self.from_uri):
-            if not _URI.fullmatch(uri):
-                raise ValueError(f"not a SIP URI: {uri!r}")
-        if not _EVENT.fullmatch(self.event):
-            raise ValueError(f"not an event: {self.event!r}")
+        _check_uri(self.target)
+        _check_sender_and_event(self.from_uri, self.event)
         if self.target.startswith("sips:") and self.next_hop.transport is not Transport.TLS:
             raise ValueError("a SIPS URI is reached over TLS alone (RFC 3261 section 26.2.2)")
 

@@ -24,13 +24,14 @@ BRANCH_COOKIE = "z9hG4bK"  # RFC 3261 section 8.1.1.7
 USER_AGENT = "pbxcerts"
 
 _END_OF_HEAD = b"\r\n\r\n"
-# RFC 3261 section 7.3.3, and how most write the names that matter: what stands here need not be made lower case.
+_WANTED = {"via", "call-id", "cseq", "content-length", "www-authenticate", "proxy-authenticate", "retry-after"}
+# RFC 3261 section 7.3.3, and how most write them: what stands here need not be made lower case.
 _NAMES = {"v": "via", "i": "call-id", "l": "content-length"}
 _NAMES |= {
     name: name.lower() for name in ("Via", "From", "To", "Call-ID", "CSeq", "Content-Length", "WWW-Authenticate")
 }
 _CONTENT_LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
-_BRANCH = re.compile(r";\s*branch\s*=\s*([^\s;,]+)", re.IGNORECASE)
+_BRANCH = re.compile(r";\s*[Bb][Rr][Aa][Nn][Cc][Hh]\s*=\s*([^\s;,]+)")
 
 
 class Fault(enum.StrEnum):
@@ -49,7 +50,9 @@ class Malformed(ValueError):
 
 
 class Answered(NamedTuple):
-    """The parts of a response that identify its request, and its headers: all values by the name in lower case."""
+    """The parts of a response that identify its request, and its headers that matter here (`_WANTED`): all values by the name in
+    lower case.
+    """
 
     status: int
     phrase: str
@@ -126,9 +129,10 @@ def read_answer(octets: bytes) -> Answered:
         length = int(headers["content-length"][0]) if "content-length" in headers else 0
         _, status, phrase = f"{first} ".split(" ", 2)
         branch = _BRANCH.search(via)
-        if len(status) != 3 or not 100 <= int(status) <= 699 or branch is None or "," in via:
+        code = int(status)
+        if len(status) != 3 or not 100 <= code <= 699 or branch is None or "," in via:
             raise Malformed(Fault.GARBLED)
-        answered = Answered(int(status), _printable(phrase[:-1]), branch[1], call_id, int(sequence), method, headers)
+        answered = Answered(code, _printable(phrase[:-1]), branch[1], call_id, int(sequence), method, headers)
     except Malformed:
         raise
     except (ValueError, KeyError):
@@ -154,7 +158,9 @@ def _read_headers(lines: list[str]) -> dict[str, list[str]]:
             name = _NAMES.get(name, name)
         if not colon:
             raise Malformed(Fault.GARBLED)
-        if name in headers:
+        if name not in _WANTED:
+            values = [""]
+        elif name in headers:
             values = headers[name]
             values.append(value.strip())
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import deque
 from collections.abc import Callable
 
 
@@ -11,41 +12,51 @@ class Timers:
     """Calls `wake(name, now)` when a transaction is due; it returns when that one is due next, or None.
 
     A later due time needs no telling: the transaction is looked at when it was due first, and most are over by then. So
-    one entry in a heap stands for all its timers, and none is ever cancelled. It holds the name and not the transaction,
+    one entry stands for all its timers, and none is ever cancelled. It holds the name and not the transaction,
     which would stay in memory until then, for the garbage collector to look through with thousands of others.
     """
 
     def __init__(self, wake: Callable[[str, float], float | None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._wake = wake
+        self._line: deque[tuple[float, str]] = deque()
+        """Those that are due in the order in which they came: nearly all, because the first timer is as long for each."""
         self._heap: list[tuple[float, str]] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
 
     def watch(self, name: str, due: float) -> None:
-        heapq.heappush(self._heap, (due, name))
+        if self._line and due < self._line[-1][0]:
+            heapq.heappush(self._heap, (due, name))
+        else:
+            self._line.append((due, name))
         if self._alarm is None or due < self._alarm_at:
-            self._set_alarm()
+            self._set_alarm(due)
 
     def close(self) -> None:
         if self._alarm:
             self._alarm.cancel()
         self._alarm = None
+        self._line.clear()
         self._heap.clear()
 
-    def _set_alarm(self) -> None:
+    def _set_alarm(self, at: float) -> None:
         if self._alarm:
             self._alarm.cancel()
-        self._alarm_at = self._heap[0][0]
-        self._alarm = self._loop.call_at(self._alarm_at, self._ring)
+        self._alarm_at = at
+        self._alarm = self._loop.call_at(at, self._ring)
 
     def _ring(self) -> None:
         now = self._loop.time()
         self._alarm = None
+        while self._line and self._line[0][0] <= now:
+            self._wake_one(self._line.popleft()[1], now)
         while self._heap and self._heap[0][0] <= now:
-            _, name = heapq.heappop(self._heap)
-            due = self._wake(name, now)
-            if due is not None:
-                heapq.heappush(self._heap, (due, name))
-        if self._heap:
-            self._set_alarm()
+            self._wake_one(heapq.heappop(self._heap)[1], now)
+        if first := [queue[0][0] for queue in (self._line, self._heap) if queue]:
+            self._set_alarm(min(first))
+
+    def _wake_one(self, name: str, now: float) -> None:
+        due = self._wake(name, now)
+        if due is not None:
+            heapq.heappush(self._heap, (due, name))
