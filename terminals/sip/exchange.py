@@ -147,12 +147,10 @@ class Exchange:
         status = answered.status
         if status not in _FIELDS:
             retry_after = (
-                read_retry_after(answered.headers["retry-after"][0]) if "retry-after" in answered.headers else None
+                read_retry_after(answered.headers["retry-after"]) if "retry-after" in answered.headers else None
             )
             return Outcome(status, reaction_to(status), retry_after, answered.phrase)
-        challenges: list[Challenge] = []
-        for value in answered.headers.get(_FIELDS[status][0], ()):
-            challenges += read_challenges(value)
+        challenges = read_challenges(answered.headers.get(_FIELDS[status][0], ""))
         if self._answer(status, challenges):
             return None
         realm = challenges[0].realm if challenges else ""

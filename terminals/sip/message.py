@@ -50,9 +50,7 @@ class Malformed(ValueError):
 
 
 class Answered(NamedTuple):
-    """The parts of a response that identify its request, and its headers that matter here (`_WANTED`): all values by the name in
-    lower case.
-    """
+    """The parts of a response that identify its request, and those of its headers that matter here (`_WANTED`)."""
 
     status: int
     phrase: str
@@ -60,7 +58,7 @@ class Answered(NamedTuple):
     call_id: str
     cseq: int
     method: str
-    headers: dict[str, list[str]]
+    headers: dict[str, str]
 
 
 class Sender(NamedTuple):
@@ -123,10 +121,10 @@ def read_answer(octets: bytes) -> Answered:
     headers = _read_headers(lines)
     try:
         # One that came through somebody else's Via is not for us (RFC 3261 section 8.1.3.3).
-        (via,) = headers["via"]
-        sequence, method = headers["cseq"][0].split()
-        call_id = headers["call-id"][0]
-        length = int(headers["content-length"][0]) if "content-length" in headers else 0
+        via = headers["via"]
+        sequence, method = headers["cseq"].split()
+        call_id = headers["call-id"]
+        length = int(headers.get("content-length", 0))
         _, status, phrase = f"{first} ".split(" ", 2)
         branch = _BRANCH.search(via)
         code = int(status)
@@ -143,28 +141,28 @@ def read_answer(octets: bytes) -> Answered:
     return answered
 
 
-def _read_headers(lines: list[str]) -> dict[str, list[str]]:
-    """By their names in lower case. A line that begins with a blank continues the value before it."""
-    headers: dict[str, list[str]] = {}
-    values: list[str] = []
+def _read_headers(lines: list[str]) -> dict[str, str]:
+    """By their names in lower case; one that stands there several times as one list (RFC 3261 section 7.3.1).
+
+    A line that begins with a blank continues the value before it.
+    """
+    headers: dict[str, str] = {}
+    before: str | None = None
     for line in lines:
         written, colon, value = line.partition(":")
         name = _NAMES.get(written)
         if name is None:
-            if line[:1] in (" ", "\t") and values:
-                values[-1] = f"{values[-1]} {line.strip()}".strip()
+            if line[:1] in (" ", "\t") and before is not None:
+                if before in headers:
+                    headers[before] = f"{headers[before]} {line.strip()}".strip()
                 continue
             name = written.rstrip().lower()
             name = _NAMES.get(name, name)
         if not colon:
             raise Malformed(Fault.GARBLED)
-        if name not in _WANTED:
-            values = [""]
-        elif name in headers:
-            values = headers[name]
-            values.append(value.strip())
-        else:
-            values = headers[name] = [value.strip()]
+        before = name
+        if name in _WANTED:
+            headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
     return headers
 
 
