@@ -110,8 +110,8 @@ class Requests:
 
     def _takes_challenge(self, answered: Answered) -> bool:
         """Once, and once more where the nonce alone was too old."""
-        values = answered.headers.get(_FIELDS[answered.status][0], [])
-        found = [one for value in values for one in read_challenges(value) if one.can_be_answered]
+        value = answered.headers.get(_FIELDS[answered.status][0], "")
+        found = [one for one in read_challenges(value) if one.can_be_answered]
         if not found or self._wanted.password is None:
             return False
         chosen = max(found, key=lambda one: one.is_strong)
@@ -129,10 +129,9 @@ class Requests:
 
     def _granted(self, answered: Answered) -> int:
         """RFC 3261 section 10.2.4."""
-        contacts = ", ".join(answered.headers.get("contact", []) + answered.headers.get("m", []))
         granted = {
             uri.lower(): int(seconds[1])
-            for uri, parameters in _CONTACT.findall(contacts)
+            for uri, parameters in _CONTACT.findall(answered.headers.get("contact", ""))
             if (seconds := _EXPIRES.search(parameters))
         }
         # A server may write another address there, the one that it sees: then which one is ours cannot be told.
@@ -141,5 +140,5 @@ class Requests:
 
 
 def _seconds(answered: Answered, name: str, otherwise: int) -> int:
-    value = answered.headers.get(name, [""])[0]
+    value = answered.headers.get(name, "")
     return int(value) if _SECONDS.fullmatch(value) else otherwise

@@ -60,10 +60,12 @@ class Challenge(NamedTuple):
 
 
 def read_challenges(value: str) -> list[Challenge]:
-    """The Digest challenges of a WWW-Authenticate or Proxy-Authenticate field, one or several; the rest is left out."""
+    """The Digest challenges of WWW-Authenticate or Proxy-Authenticate, where each line is one field; the rest is left out."""
+    return [challenge for line in value.split("\n") if len(line) <= LONGEST_VALUE for challenge in _read_line(line)]
+
+
+def _read_line(value: str) -> list[Challenge]:
     challenges: list[Challenge] = []
-    if len(value) > LONGEST_VALUE:
-        return challenges
     parameters: dict[str, str] = {}
     position = 0
     while part := _PART.match(value, position):

@@ -25,8 +25,9 @@ USER_AGENT = "pbxcerts"
 
 _END_OF_HEAD = b"\r\n\r\n"
 _WANTED = {"via", "call-id", "cseq", "content-length", "www-authenticate", "proxy-authenticate", "retry-after"}
+_WANTED |= {"contact", "expires", "min-expires", "flow-timer"}  # what a registrar answers
 # RFC 3261 section 7.3.3, and how most write them: what stands here need not be made lower case.
-_NAMES = {"v": "via", "i": "call-id", "l": "content-length"}
+_NAMES = {"v": "via", "i": "call-id", "l": "content-length", "m": "contact"}
 _NAMES |= {
     name: name.lower() for name in ("Via", "From", "To", "Call-ID", "CSeq", "Content-Length", "WWW-Authenticate")
 }
@@ -128,7 +129,7 @@ def read_answer(octets: bytes) -> Answered:
         _, status, phrase = f"{first} ".split(" ", 2)
         branch = _BRANCH.search(via)
         code = int(status)
-        if len(status) != 3 or not 100 <= code <= 699 or branch is None or "," in via:
+        if len(status) != 3 or not 100 <= code <= 699 or branch is None or "," in via or "\n" in via:
             raise Malformed(Fault.GARBLED)
         answered = Answered(code, _printable(phrase[:-1]), branch[1], call_id, int(sequence), method, headers)
     except Malformed:
@@ -142,7 +143,7 @@ def read_answer(octets: bytes) -> Answered:
 
 
 def _read_headers(lines: list[str]) -> dict[str, str]:
-    """By their names in lower case; one that stands there several times as one list (RFC 3261 section 7.3.1).
+    """By their names in lower case; one that stands there several times has a line of its value for each.
 
     A line that begins with a blank continues the value before it.
     """
@@ -162,7 +163,7 @@ def _read_headers(lines: list[str]) -> dict[str, str]:
             raise Malformed(Fault.GARBLED)
         before = name
         if name in _WANTED:
-            headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
+            headers[name] = f"{headers[name]}\n{value.strip()}" if name in headers else value.strip()
     return headers
 
 

@@ -85,6 +85,11 @@ class TestReading:
             ("c", "2", "MD5", True),
         ]
 
+    def test_a_broken_field_takes_nothing_from_the_next(self):
+        found = read_challenges('Negotiate, Digest realm="a\nDigest realm="b", nonce="1"\n' + "x" * 5000)
+
+        assert [item.realm for item in found] == ["b"]
+
     def test_a_realm_with_quotation_marks_and_commas(self):
         found = challenge(r'Digest realm="the \"phones\", all", nonce="n"')
 
