@@ -36,3 +36,8 @@ class Browser:
 def links(page, part):
     """The addresses in a page that hold this part, in the order of the page."""
     return [address for address in re.findall(r'href="([^"]+)"', page) if part in address]
+
+
+def hidden_fields(page):
+    """What its form sends along without anybody typing it."""
+    return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page))

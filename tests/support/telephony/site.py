@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
-from tests.support.panel import Browser, links
+from tests.support.panel import Browser, hidden_fields, links
 from tests.support.provisioning import Provisioning
 from tests.support.telephony.agent import AgentHost
 from tests.support.telephony.calls import Calls
@@ -184,9 +184,11 @@ class Technician:
         (order,) = links(otto.page("/terminals/work-list/"), "/link/")
         (self.link,) = set(links(otto.post(order), "/terminals/link/"))
         self.browser = Browser(self.site.panel)
-        (file,) = links(self.browser.page(self.link), "/file/")
+        page = self.browser.page(self.link)
+        self.shown = hidden_fields(page)
+        (file,) = links(page, "/file/")
         return self.browser.get(file)
 
     def __exit__(self, *failure):
         if failure == (None, None, None):
-            self.browser.post(self.link, name="Tess")
+            self.browser.post(self.link, **self.shown, name="Tess")
