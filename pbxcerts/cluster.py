@@ -7,7 +7,6 @@ started ends with it, and a heartbeat is asked for at once.
 
 import gc
 import os
-import select
 import signal
 import threading
 import uuid
@@ -17,26 +16,10 @@ from django_q.brokers import get_broker
 from django_q.cluster import Sentinel
 from django_q.tasks import async_task
 
-from pbxcerts import installation, lifeline, tasks
+from pbxcerts import installation, lifeline, stopping, tasks
 
 STOPS_WITHIN = 75
 """Seconds for the task that is running when the cluster is told to stop; a service manager commonly waits 90."""
-
-
-class ToldToStop:
-    """What the sentinel asks. An Event would not do: one that a signal handler sets while its own thread waits for it hangs."""
-
-    def __init__(self) -> None:
-        self._reader, self._writer = os.pipe()
-
-    def set(self) -> None:
-        os.write(self._writer, b".")
-
-    def is_set(self) -> bool:
-        return self.wait(0)
-
-    def wait(self, seconds: float) -> bool:
-        return bool(select.select([self._reader], [], [], seconds)[0])
 
 
 def run(*, stops_within: int = STOPS_WITHIN) -> int:
@@ -47,7 +30,7 @@ def run(*, stops_within: int = STOPS_WITHIN) -> int:
     async_task(tasks.HEARTBEAT)
     connections.close_all()
 
-    told = ToldToStop()
+    told = stopping.expected()
     sentinel = Sentinel(told, threading.Event(), uuid.uuid4(), start=False)
 
     def stop(_signal: int, _frame: object) -> None:

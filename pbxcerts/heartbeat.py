@@ -19,7 +19,7 @@ from certificates.publishing import Store
 from certificates.reconciling import Outcome, readiness, reconcile
 from certificates.situation import Situation
 from certificates.switching import Server
-from pbxcerts import process_warnings
+from pbxcerts import process_warnings, stopping
 from pbxcerts.system import events, ntp, timekeeping
 from pbxcerts.system.clock import Clock
 from pbxcerts.system.events import Notice
@@ -63,7 +63,7 @@ def beat(*, server: Server | None = None, ask: Ask = ntp.ask) -> Outcome:
 
 
 def _ask_terminals(situation: Situation, rollout: Rollout) -> None:
-    """The last of a round, because it takes up to a minute; what a person orders meanwhile cuts it short."""
+    """The last of a round, because it takes up to a minute; what a person orders meanwhile, or the end of `up`, cuts it short."""
     try:
         with SipSender(situation, DeliverySettings.load()) as sender:
             rollouts.run(situation, rollout, sender, others_wait=_something_is_ordered)
@@ -73,7 +73,9 @@ def _ask_terminals(situation: Situation, rollout: Rollout) -> None:
 
 
 def _something_is_ordered() -> bool:
-    """A generation or a switch waits for this worker."""
+    """A generation or a switch waits for this worker, or somebody for its end."""
+    if stopping.is_ordered():
+        return True
     ordered = Generation.objects.filter(state=Generation.State.MAKING, started_at=None)
     return ordered.exists() or Switch.objects.filter(running=True).exists()
 

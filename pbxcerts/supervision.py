@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from django.utils.translation import gettext as _
+
 from pbxcerts import lifeline, memory, process_state, pulse
 
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -46,6 +48,8 @@ class Patience:
     longest_delay: float = 60
     tells_from: int = 3
     """So many failures in a row are told on the pages."""
+    tells_after: float = 2
+    """When told to end, and what runs takes longer than that."""
     stop: int = 80
     """For the whole tree to end when told to; a little more than the cluster takes for its running task."""
 
@@ -114,7 +118,10 @@ class Child:
         doublings = min(self.failures - 1, 16)
         delay = min(self._patience.first_delay * 2**doublings, self._patience.longest_delay)
         self.starts_at = now + delay
-        say(f"The {self.name} process ended ({self.last_end}). It is started again in {delay:g} s.")
+        say(
+            _("The %(name)s process ended (%(end)s). It is started again in %(seconds)g s.")
+            % {"name": self.name, "end": self.last_end, "seconds": delay}
+        )
 
     def has_proved_itself(self, now: float) -> bool:
         return self.pid is not None and now - self.started_at >= self._patience.proof
@@ -205,14 +212,23 @@ class Supervisor:
         running = [child for child in self._children if child.pid is not None]
         for child in running:
             os.kill(child.pid or 0, signal.SIGTERM)
-        deadline = time.monotonic() + self._patience.stop
-        while not all(child.is_over() for child in running):
-            received = signal.sigtimedwait(self._watched, max(0.0, deadline - time.monotonic()))
-            if received is None or received.si_signo in self._ending:
-                break
+        if not self._is_over(running, within=self._patience.tells_after):
+            say(_("What the worker is doing is brought to an end first. Ctrl-C again ends everything at once."))
+            self._is_over(running, within=self._patience.stop)
         for child in running:
             child.clear()
         process_state.write(self._state, {})
+
+    def _is_over(self, children: Collection[Child], *, within: float) -> bool:
+        """Whether so many seconds see the end of all of them, or somebody does not want to wait for it."""
+        deadline = time.monotonic() + within
+        while not all(child.is_over() for child in children):
+            received = signal.sigtimedwait(self._watched, max(0.0, deadline - time.monotonic()))
+            if received is None:
+                return False
+            if received.si_signo in self._ending:
+                return True
+        return True
 
 
 def say(sentence: str) -> None:

@@ -255,7 +255,7 @@ def run(
 ) -> None:
     """Ask, as long as there is somebody to ask, for less than a minute; then wait for the answers.
 
-    `others_wait`: whether the worker has something else to do; asked before each batch.
+    `others_wait`: whether the worker has something else to do; asked again and again, also while answers are awaited.
     """
     stopwatch = stopwatch or Monotonic()
     delivery = DeliverySettings.load()
@@ -264,14 +264,17 @@ def run(
     came: list[Answered] = []
     pause = SHORTEST_PAUSE
     until: timedelta | None = None
+    hurried = False
     claimed_at: timedelta | None = None
     _wait_for_the_listeners(situation, rollout, delivery, stopwatch, others_wait)
     while True:
         now = start + stopwatch.elapsed()
-        if until is None:
-            hurried = others_wait()
-            if hurried or stopwatch.elapsed() >= CLAIMS_FOR:
-                until = stopwatch.elapsed() + (HURRIED_ANSWERS_FOR if hurried else ANSWERS_FOR)
+        if not hurried and others_wait():
+            hurried = True
+            soon = stopwatch.elapsed() + HURRIED_ANSWERS_FOR
+            until = soon if until is None else min(until, soon)
+        elif until is None and stopwatch.elapsed() >= CLAIMS_FOR:
+            until = stopwatch.elapsed() + ANSWERS_FOR
         patient = claimed_at is not None and stopwatch.elapsed() < claimed_at + ANY_PLACE_AFTER
         least = max(delivery.at_once // WORTH_A_CLAIM, 1) if patient else 1
         try:

@@ -107,5 +107,7 @@ class TypeNameField(forms.CharField):
             return self.types[text.lower()]
         except KeyError:
             raise ValidationError(
-                _("There is no terminal type “%(value)s”."), code="type", params={"value": text}
+                _("There is no terminal type “%(value)s”; their names stand under “Terminal types”."),
+                code="type",
+                params={"value": text},
             ) from None

@@ -66,9 +66,14 @@ def test_one_bad_row_imports_nothing(installation, file, option):
     ran = installation.run("terminals", "import", file(TWO + "103,,Fax,,\n"), *option)
 
     assert (ran.exit_code, ran.error.code) == (2, "value")
-    assert "Row 4, type: There is no terminal type “Fax”." in str(ran.error)
+    assert "Row 4, type: There is no terminal type “Fax”; their names stand under “Terminal types”." in str(ran.error)
     assert ran.error.value["refused"] == [
-        {"row": 4, "number": "103", "column": "type", "reason": "There is no terminal type “Fax”."}
+        {
+            "row": 4,
+            "number": "103",
+            "column": "type",
+            "reason": "There is no terminal type “Fax”; their names stand under “Terminal types”.",
+        }
     ]
     assert numbers() == []
 

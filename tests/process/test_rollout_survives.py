@@ -122,3 +122,19 @@ def test_a_rollout_whose_database_is_locked_in_the_middle_goes_on_by_itself(site
             assert sum(site.asked) == asked < NUMBER, "nobody is asked whose claim is not written"
 
         site.assert_all_went_well()
+
+
+def test_its_end_is_not_held_up_by_phones_that_do_not_answer_and_they_are_asked_again_later(site):
+    for phone in site.phones:
+        phone.may_answer.clear()
+    site.begin()
+    with site.asking_for_heartbeats():
+        wait_for(lambda: ("asked",) in site.installations("state"), what="a phone that is asked")
+
+        assert site.end() == 0
+
+    assert {state for state, attempts in site.installations("state, attempts") if attempts} == {"absent"}
+    # What is waited for to the end is that nobody is there.
+    assert set(site.installations("reaction")) == {("",)}
+    for phone in site.phones:
+        phone.may_answer.set()

@@ -13,6 +13,8 @@ from tests.support import returned_buffers
 from tests.support.product import ROOT
 from tests.support.running import Tree, wait_for
 
+IT_TAKES_LONGER = "Erneutes Strg-C beendet alles sofort"
+
 
 @pytest.fixture
 def tree(tmp_path):
@@ -135,6 +137,7 @@ def test_ctrl_c_lets_the_running_task_end(tree):
     assert tree.task_ended_properly
     assert tree.processes() == []
     assert "Traceback" not in tree.log.read_text()
+    assert IT_TAKES_LONGER not in tree.log.read_text()
 
 
 def test_a_task_that_takes_too_long_does_not_hold_up_the_end(tree):
@@ -144,6 +147,7 @@ def test_a_task_that_takes_too_long_does_not_hold_up_the_end(tree):
         assert tree.process.wait(timeout=30) == 0
     assert not tree.task_ended_properly
     assert tree.processes() == []
+    assert IT_TAKES_LONGER in tree.log.read_text()
 
 
 def test_a_second_ctrl_c_ends_it_at_once(tree):

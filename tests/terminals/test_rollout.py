@@ -584,6 +584,18 @@ def test_a_round_that_is_cut_short_for_others_leaves_nobody_asked_twice(fleet, w
     assert (row.state, row.next_at - world.now) == ("absent", IN_TIME)
 
 
+def test_it_is_cut_short_too_while_it_waits_for_the_last_answers(fleet, world, delivery, renew):
+    phones = fleet.equipped(2)
+    for phone in phones:
+        phone.answer = Reaction.ABSENT
+    world.after(DAY).generate()
+    began = world.after(MINUTE).now
+    late = began + rollout.CLAIMS_FOR + SECOND
+    fleet.beat(others_wait=lambda: world.now >= late)
+    assert late <= world.now < late + 10 * SECOND
+    assert {fleet.row(phone).state for phone in phones if phone.notified} == {"absent"}
+
+
 def test_nobody_is_asked_before_the_listeners_have_read_of_a_new_pair(fleet, world):
     [phone] = fleet.equipped()
     made = world.after(DAY).now

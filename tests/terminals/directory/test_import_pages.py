@@ -51,7 +51,7 @@ def test_what_is_refused_is_named_with_row_and_column_and_nothing_can_be_importe
     page = text(preview)
 
     assert "1 row is refused" in page
-    assert "3 102 type There is no terminal type “Fax”." in page
+    assert "3 102 type There is no terminal type “Fax”; their names stand under “Terminal types”." in page
     assert "Import all" not in page
     apply(operator_client, preview)
     assert numbers() == []
