@@ -21,6 +21,7 @@ from tests.support.generations import MINUTE, SECOND, World
 
 REBOOT = 2 * MINUTE
 TIMER_F = 32 * SECOND
+IN_TIME = 45 * MINUTE
 ROUND_TRIP = SECOND / 10
 
 
