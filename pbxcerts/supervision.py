@@ -212,16 +212,16 @@ class Supervisor:
         running = [child for child in self._children if child.pid is not None]
         for child in running:
             os.kill(child.pid or 0, signal.SIGTERM)
-        if not self._is_over(running, within=self._patience.tells_after):
+        deadline = time.monotonic() + self._patience.stop
+        if not self._wait_for_the_end(running, time.monotonic() + self._patience.tells_after):
             say(_("What the worker is doing is brought to an end first. Ctrl-C again ends everything at once."))
-            self._is_over(running, within=self._patience.stop)
+            self._wait_for_the_end(running, deadline)
         for child in running:
             child.clear()
         process_state.write(self._state, {})
 
-    def _is_over(self, children: Collection[Child], *, within: float) -> bool:
-        """Whether so many seconds see the end of all of them, or somebody does not want to wait for it."""
-        deadline = time.monotonic() + within
+    def _wait_for_the_end(self, children: Collection[Child], deadline: float) -> bool:
+        """Whether all of them have ended by then, or somebody does not want to wait for it."""
         while not all(child.is_over() for child in children):
             received = signal.sigtimedwait(self._watched, max(0.0, deadline - time.monotonic()))
             if received is None:

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import sys
+from abc import ABC, abstractmethod
 from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -63,7 +64,7 @@ class Report:
     value: dict[str, Any] = field(default_factory=dict)
 
 
-class OperatorCommand(BaseCommand):
+class OperatorCommand(BaseCommand, ABC):
     """A command for an administrator or a script; subclasses do it in `act`.
 
     Exit code 0: done, or nothing to do; otherwise as `Unsuccessful` says. An error is one sentence on stderr; with
@@ -75,10 +76,9 @@ class OperatorCommand(BaseCommand):
     # What root writes among the files of a service that runs as another user, that service can't renew any more.
     writes = True
 
+    @abstractmethod
     def act(self, general: General, options: dict[str, Any]) -> Report | None:
         """Do it. None where the output has been written already. Raises Unsuccessful."""
-        # As Django's own `handle`: the base is never run, every command says what it does.
-        raise NotImplementedError
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON object on stdout")

@@ -24,8 +24,8 @@ BRANCH_COOKIE = "z9hG4bK"  # RFC 3261 section 8.1.1.7
 USER_AGENT = "pbxcerts"
 
 _END_OF_HEAD = b"\r\n\r\n"
-_WANTED = {"via", "call-id", "cseq", "content-length", "www-authenticate", "proxy-authenticate", "retry-after"}
-_WANTED |= {"contact", "expires", "min-expires", "flow-timer"}  # what a registrar answers
+_TO_A_NOTIFY = {"via", "call-id", "cseq", "content-length", "www-authenticate", "proxy-authenticate", "retry-after"}
+_WANTED = _TO_A_NOTIFY | {"contact", "expires", "min-expires", "flow-timer"}  # the latter of a registrar
 # RFC 3261 section 7.3.3, and how most write them: what stands here need not be made lower case.
 _NAMES = {"v": "via", "i": "call-id", "l": "content-length", "m": "contact"}
 _NAMES |= {

@@ -125,7 +125,9 @@ def test_a_server_that_the_command_started_is_neither_waited_for_nor_ended(tmp_p
 
 
 def test_it_reads_nothing_from_us(tmp_path):
-    reload_server(script(tmp_path / "read", "#!/bin/sh\n! read -r line\n"), timeout=5)
+    read = tmp_path / "is-read"
+    reload_server(script(tmp_path / "read", f"#!/bin/sh\ncat > {read}\n"), timeout=5)
+    assert read.read_bytes() == b""
 
 
 def test_it_inherits_no_open_file(tmp_path):

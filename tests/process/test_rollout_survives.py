@@ -136,5 +136,3 @@ def test_its_end_is_not_held_up_by_phones_that_do_not_answer_and_they_are_asked_
     assert {state for state, attempts in site.installations("state, attempts") if attempts} == {"absent"}
     # What is waited for to the end is that nobody is there.
     assert set(site.installations("reaction")) == {("",)}
-    for phone in site.phones:
-        phone.may_answer.set()

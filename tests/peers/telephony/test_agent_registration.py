@@ -125,6 +125,7 @@ def test_kamailio_registers_whoever_knows_the_password(office, store, tmp_path, 
     caplog.set_level(logging.INFO)
     agent = Agent(office.kamailio(store, telephone_password=PASSWORD), tmp_path, password)
     agent.during(lambda: eventually(lambda: outcome in caplog.text, what=lambda: caplog.text))
+    assert ("Registered as" in caplog.text) is (password == PASSWORD)
 
 
 def test_a_telephone_with_the_same_number_is_called_and_the_agent_hears_the_notify(office, store, tmp_path, caplog):

@@ -127,6 +127,7 @@ class TestTrust:
 
         def work():
             registrar.wait_for(lambda: "nothing is trusted yet" in caplog.text)
+            assert not registrar.registers
             agent.trusts(old)
             running.try_now()
             registrar.wait_for(lambda: registrar.registers)
