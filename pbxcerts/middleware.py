@@ -37,6 +37,20 @@ def content_security_policy(get_response: Responder) -> Responder:
     return respond
 
 
+def no_hsts_of_our_own(get_response: Responder) -> Responder:
+    """Our root changes with every generation: after HSTS (RFC 6797) no browser would let an administrator past the next one. It
+    is kept where a declared proxy, which has a certificate of its own, says how the reader came.
+    """
+
+    def respond(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if not (settings.TRUSTED_PROXIES and "X-Forwarded-Proto" in request.headers):
+            response.headers.pop("Strict-Transport-Security", None)
+        return response
+
+    return respond
+
+
 def installation(get_response: Responder) -> Responder:
     """Read the row of System / General once (`request.general`) and answer in its time zone and in the reader's language.
 

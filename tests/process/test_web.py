@@ -198,6 +198,17 @@ def test_what_a_client_says_about_its_connection_is_not_believed(panel):
     connection.close()
 
 
+def test_our_own_https_asks_for_no_hsts_as_its_root_changes(panel):
+    panel.wait_until_it_presents(panel.serve())
+    connection = http.client.HTTPSConnection("127.0.0.1", panel.https, timeout=30, context=trusting_nobody())
+    connection.request("GET", "/login/")
+    answer = connection.getresponse()
+
+    assert answer.status == 200
+    assert "Strict-Transport-Security" not in answer.headers
+    connection.close()
+
+
 def test_what_a_declared_proxy_says_is_believed(tmp_path):
     with Tree(tmp_path) as tree:
         tree.start(PBXCERTS_TRUSTED_PROXIES="127.0.0.1", PBXCERTS_HSTS_SECONDS="60")
