@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 IDENTITY_ERRORS: "dict[IdentityCode, LazyText]" = {
     IdentityCode.DNS_EMPTY: _("Enter a name."),
-    IdentityCode.DNS_SPACE: _("“%(value)s” contains a space. Write each name on a line of its own."),
+    IdentityCode.DNS_SPACE: _("“%(value)s” contains a space, which no host name may have."),
     IdentityCode.DNS_UNDERSCORE: _("“%(value)s” contains an underscore, which no host name may have."),
     IdentityCode.DNS_WILDCARD: _("“%(value)s” is a wildcard. Telephones compare the whole name: enter each name."),
     IdentityCode.DNS_CHARACTER: _("“%(value)s” contains a character other than letters, digits, hyphens and dots."),
