@@ -1,14 +1,39 @@
 """The environment variables that name a database and a broker."""
 
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
 from pbxcerts import env
 
 FILE = Path("pbxcerts.sqlite3")
+
+
+def test_the_queue_repeats_and_catches_up_on_nothing():
+    """A task that runs is not started twice, and one that was missed is not made up for: the next heartbeat is due anyway."""
+    queue = settings.Q_CLUSTER
+    assert (queue["catch_up"], queue["max_attempts"], queue["save_limit"]) == (False, 1, -1)
+    assert queue["retry"] > queue["timeout"]
+    assert queue["poll"] <= 1
+
+
+def test_sqlite_waits_for_its_turn_and_takes_the_lock_before_it_reads(monkeypatch):
+    monkeypatch.delenv("PBXCERTS_DATABASE", raising=False)
+    read = env.database("DATABASE", FILE)
+    assert read["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert read["OPTIONS"]["timeout"] >= 10
+    assert "journal_mode=WAL" in read["OPTIONS"]["init_command"]
+    assert read["CONN_MAX_AGE"] is None
+
+
+def test_it_is_installed_as_a_command_of_its_own():
+    scripts = {entry.name: entry.value for entry in entry_points(group="console_scripts")}
+    assert scripts["pbxcerts"] == "pbxcerts.__main__:main"
+    assert scripts["pbxcerts-agent"] == "terminals.agent.__main__:main"
 
 
 @pytest.mark.parametrize(

@@ -313,6 +313,26 @@ def test_the_deadline_is_moved_to_a_local_time(prepared):
     assert Generation.objects.get(number=2).deadline == wanted
 
 
+def test_the_new_deadline_is_told_to_a_script(prepared):
+    at = (datetime.now(UTC) + timedelta(days=5)).replace(second=0, microsecond=0)
+
+    ran = prepared.run("deadline", f"{at:%Y-%m-%dT%H:%M}Z", "--json")
+
+    assert ran.exit_code == 0
+    assert datetime.fromisoformat(ran.json["generation"]["deadline"]) == at
+
+
+def test_a_script_is_told_who_is_served_after_a_roll_back(prepared):
+    prepared.run("activate")
+
+    ran = prepared.run("rollback", "--reason", "refused calls", "--json")
+
+    assert ran.exit_code == 0
+    assert (ran.json["switch"]["away_from"], ran.json["switch"]["to"]) == (2, 1)
+    status = prepared.run("status", "--json").json
+    assert {pair["number"]: pair["state"] for pair in status["generations"]} == {1: "active", 2: "held"}
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [

@@ -61,7 +61,7 @@ def test_the_active_pair_and_its_successor(active):
     row = Generation.objects.get()
     assert pair["number"] == 1
     assert pair["state"] == "active"
-    assert pair["trigger"] == "command"
+    assert (pair["trigger"], pair["reason"]) == ("command", row.reason)
     assert pair["not_before"] == f"{row.host.not_valid_before_utc:%Y-%m-%dT%H:%M:%SZ}"
     assert pair["not_after"] == f"{row.host.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
     assert (pair["root_sha256"], pair["host_sha256"]) == (row.root_sha256, row.host_sha256)
@@ -72,6 +72,7 @@ def test_the_active_pair_and_its_successor(active):
     assert value["clock"]["state"] == "right"
     assert value["clock"]["server"] == active.ntp.server
     assert value["clock"]["stratum"] == 2
+    assert abs(value["clock"]["offset"]) < 1
     assert value["clock"]["checked_at"] is not None
     assert value["warnings"] == []
 

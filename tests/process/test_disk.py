@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.peers import missing
 from tests.support.published import leftovers, served
 from tests.support.racing import Processes
 
@@ -96,7 +97,7 @@ def on_a_disk_of(size, directory, place):
     mount = f"mount -t tmpfs -o {size},mode=0700,uid={NOBODY.pw_uid},gid={NOBODY.pw_gid} tmpfs {place}"
     in_a_namespace = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
     if not works(*in_a_namespace, mount):
-        pytest.skip("nothing can be mounted here")
+        missing("nothing can be mounted here")
     with Processes(directory, before=[*in_a_namespace, f'{mount} && exec "$@"', "sh", *AS_NOBODY]) as processes:
         assert processes.ask(f"__import__('os').path.ismount('{place}')")
         yield SmallDisk(processes, place)

@@ -85,6 +85,6 @@ def test_what_it_cannot_hold_is_refused_instead_of_stored_as_something_else(flee
         updates(Terminal, [{"id": phone.terminal.pk, "sip_password": b"\xff"}], match=["id"])
 
 
-def test_where_there_is_nothing_to_do_nothing_is_locked(django_assert_num_queries, db):
+def test_where_there_is_nothing_to_do_nothing_is_locked(django_assert_num_queries, transactional_db):
     with django_assert_num_queries(0):
         execute([])

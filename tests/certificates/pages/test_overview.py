@@ -297,4 +297,6 @@ def test_the_page_is_right_in_german_too(handing_over, administrator_client, tex
 
     page = text(administrator_client.get(OVERVIEW))
     assert "Zertifikate automatisch neu generieren nach (Tagen)" in page
+    for word in ("Selbstsignierte Zertifikate", "Zertifikate generieren um (Zeit)", "Übernehmen", "Abbrechen"):
+        assert word in page
     assert "Zertifikate generieren um (Zeit)" in page

@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from django.db import IntegrityError, OperationalError
+from django.db import DatabaseError, IntegrityError, OperationalError, connection
 
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import EventMessage
@@ -278,3 +278,20 @@ def test_a_page_goes_first_but_not_for_ever(monkeypatch):
 
     asyncio.run(main())
     assert waited[:10] == [0] * 10
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the trigger is written for SQLite")
+def test_where_new_phones_cannot_be_remembered_the_known_ones_are_not_counted_twice(transactional_db):
+    evidence.write([unknown(1)])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON terminals_discovered BEGIN SELECT RAISE(ROLLBACK, 'disk is full'); END"
+        )
+    with pytest.raises(DatabaseError, match="disk is full"):
+        evidence.write([unknown(1), unknown(2)])
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER full")
+
+    evidence.write([unknown(1), unknown(2)])
+
+    assert dict(Discovered.objects.values_list("mac", "requests")) == {"00085D000001": 2, "00085D000002": 1}

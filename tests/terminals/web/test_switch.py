@@ -120,12 +120,39 @@ def test_the_listeners_open_with_their_first_pair_and_a_port_in_use_stops_nothin
         )
         told = "from pbxcerts import listeners\nprint(*sorted(listeners.failing()))"
         wait_for(lambda: product.run(told).split() == ["http"], seconds=15, what="a message")
+        assert product.run(MESSAGES).split() == ["critical"]
         squatter.close()
         wait_for(lambda: product.run(told).split() == [], seconds=15, what="the listener")
         with pytest.raises(ConnectionRefusedError):
             fetch(https, "/", context=trusting_nothing())
         assert fetch(taken, "/root.pem").status == 404
         assert product.answers()
+
+        product.run(NAMED)
+        product.generate()
+        wait_for(lambda: opens(https) and opens(plain), seconds=15, what="the listeners with their first pair")
+
+
+NAMED = """
+from pbxcerts.system.models import General
+General.load()
+General.objects.update(fqdn="pbx.example.com", on_this_machine=False)
+"""
+MESSAGES = """
+from pbxcerts import process_warnings
+from pbxcerts.heartbeat import beat
+from pbxcerts.system.models import EventMessage
+beat()
+print(*EventMessage.objects.filter(kind="terminals_listener_fails", cleared_at=None).values_list("severity", flat=True))
+"""
+
+
+def opens(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            return True
+    except ConnectionRefusedError:
+        return False
 
 
 def trusting_nothing():
