@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import time, timedelta
 from functools import cached_property
 from ipaddress import ip_address
+from typing import Self, TypeVar
 
 from cryptography import x509
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -13,8 +14,9 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.identity import Identity
-from certificates.pki.schedule import Schedule
+from certificates.pki.schedule import PairPlan, Schedule
 from pbxcerts.system.models import General
+from pbxcerts.system.sealing import SealedField
 from pbxcerts.system.versioned import VersionedSettings
 
 
@@ -24,8 +26,8 @@ class KeyTypes(models.TextChoices):
     P256 = "p256", _("EC P-256")
 
 
-class Counts(models.TextChoices):
-    """Whose confirmation the switch waits for (DESIGN 3.4)."""
+class WhoCounts(models.TextChoices):
+    """Whose confirmation the switch waits for (rule who-counts)."""
 
     ALL = "all", _("All terminals")
     AUTOMATIC = "automatic", _("Automatic terminals only")
@@ -44,11 +46,11 @@ class Settings(VersionedSettings):
     generation_time = models.TimeField(_("Generate certificates at (time)"), default=time(2, 0))
     overlap_days = models.PositiveSmallIntegerField(_("Overlap (days)"), default=30, validators=[MaxValueValidator(90)])
     handover_counts = models.CharField(
-        _("Who counts for the handover"), max_length=9, choices=Counts, default=Counts.ALL
+        _("Who counts for the handover"), max_length=9, choices=WhoCounts, default=WhoCounts.ALL
     )
     key_type = models.CharField(_("Key type"), max_length=7, choices=KeyTypes, default=KeyTypes.RSA2048)
     addresses_as_dns = models.BooleanField(_("Addresses also as DNS names (expert)"), default=False)
-    # When N, T, V or the zone last changed: what was due before waits for the next T (DESIGN 3.1).
+    # When interval, T, overlap or zone last changed (rule due-after-change).
     schedule_saved_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
@@ -60,7 +62,7 @@ class Settings(VersionedSettings):
                 condition=Q(overlap_days__lte=models.F("interval_days")), name="overlap_within_interval"
             ),
             models.CheckConstraint(condition=Q(key_type__in=KeyTypes.values), name="key_type_is_known"),
-            models.CheckConstraint(condition=Q(handover_counts__in=Counts.values), name="handover_counts_is_known"),
+            models.CheckConstraint(condition=Q(handover_counts__in=WhoCounts.values), name="handover_counts_is_known"),
         ]
 
     def __str__(self) -> str:
@@ -68,7 +70,8 @@ class Settings(VersionedSettings):
 
     @classmethod
     def load(cls) -> Settings:
-        row = cls.objects.select_related("general").first()
+        # There is one row at most, and none needs to be sorted.
+        row = next(iter(cls.objects.select_related("general")), None)
         return row or cls.objects.get_or_create(general=General.load())[0]
 
     @property
@@ -81,11 +84,41 @@ class Settings(VersionedSettings):
         )
 
 
+class GenerationQuerySet(models.QuerySet["Generation"]):
+    """Generations by what stands in the database. What depends on the clock is asked of the `Situation`."""
+
+    def being_made(self) -> Self:
+        return self.filter(state=Generation.State.MAKING)
+
+    def waiting(self) -> Self:
+        """The attempts that are ordered and that nobody has taken up yet."""
+        return self.being_made().filter(started_at=None)
+
+    def made(self) -> Self:
+        """The attempts of which a pair came, whatever became of it."""
+        return self.exclude(state__in=Generation.UNMADE)
+
+    def active(self) -> Self:
+        """The active pair: at most one."""
+        return self.filter(state=Generation.State.ACTIVE)
+
+    def active_or_pending(self) -> Self:
+        return self.filter(state__in=[Generation.State.ACTIVE, *Generation.PENDING])
+
+    def without_key(self) -> Self:
+        """For reading one generation: its key stays in the database."""
+        return self.defer("host_key")
+
+    def without_files(self) -> Self:
+        """For reading many generations: their keys, certificates and signatures stay in the database."""
+        return self.defer("host_key", "root_pem", "host_pem", "succession")
+
+
 class Generation(models.Model):
     """One attempt to make a pair, and the pair that came of it. Its number is also its directory's name.
 
-    `replaces` and `instead_of` are the slot: the pair to be replaced (0 for the first) and the prepared or held one whose
-    place a manual generation takes (0 for none). At most one attempt fills a slot, whatever the number of workers.
+    `replaces` and `instead_of` are the slot (rule one-per-slot): the pair to be replaced (0 for the first) and the prepared
+    or held one whose place a manual generation takes (0 for none).
     """
 
     class State(models.TextChoices):
@@ -98,11 +131,15 @@ class Generation(models.Model):
         DISCARDED = "discarded", _("discarded")
         WITHDRAWN = "withdrawn", _("withdrawn")
 
+    UNMADE = (State.MAKING, State.FAILED)
+    PENDING = (State.PREPARED, State.HELD)
+
     class Trigger(models.TextChoices):
         SCHEDULE = "schedule", _("schedule")
         PAGE = "page", _("page")
         COMMAND = "command", _("command line")
         WITHDRAWAL = "withdrawal", _("withdrawal of a pair")
+        ADOPTED = "adopted", _("found on the file system")
 
     class Held(models.TextChoices):
         SWITCH_FAILED = "switch_failed", _("the switch to it failed")
@@ -138,9 +175,11 @@ class Generation(models.Model):
 
     root_pem = models.TextField(blank=True)
     host_pem = models.TextField(blank=True)
-    host_key = models.BinaryField(null=True)  # encrypted; see certificates.host_keys
+    host_key = SealedField(null=True)
     root_sha256 = models.CharField(max_length=64, blank=True)
     host_sha256 = models.CharField(max_length=64, blank=True)
+    # What its host key has signed last of the pair that is served; it stays when the key goes (rule signed-succession).
+    succession = models.TextField(blank=True, editable=False)
 
     clock_state = models.CharField(_("clock"), max_length=10, blank=True)
     clock_offset = models.DurationField(_("offset"), null=True)
@@ -158,9 +197,13 @@ class Generation(models.Model):
     held_because = models.CharField(max_length=13, choices=Held, blank=True)
     discarded_at = models.DateTimeField(null=True)
     withdrawn_at = models.DateTimeField(_("withdrawn at"), null=True)
+    # Why its replacement is made by a clock that one server alone calls far off, as the person said who withdrew it.
+    replacement_override = models.CharField(max_length=500, blank=True)
     switch_failures = models.PositiveSmallIntegerField(default=0)
     switch_failed_at = models.DateTimeField(null=True)
     key_deleted_at = models.DateTimeField(null=True)
+
+    objects = GenerationQuerySet.as_manager()
 
     class Meta:
         ordering = ["-number"]
@@ -210,23 +253,25 @@ class Generation(models.Model):
 
     @property
     def is_pair(self) -> bool:
-        return bool(self.host_pem)
+        """Whether a pair came of the attempt: it has its times then (constraint a_pair_has_its_times)."""
+        return self.end is not None
+
+    @property
+    def plan(self) -> PairPlan:
+        """The dates of the pair. Raises ValueError for an attempt of which no pair came."""
+        if self.made_at is None or self.not_before is None or self.planned is None or self.end is None:
+            raise ValueError(f"generation {self.number} is no pair")
+        return PairPlan(made_at=self.made_at, not_before=self.not_before, planned=self.planned, end=self.end)
 
     @property
     def pending(self) -> bool:
         """Prepared or held: made, on the file system, not yet served."""
-        return self.state in {self.State.PREPARED, self.State.HELD}
+        return self.state in self.PENDING
 
     @property
     def overlap(self) -> timedelta:
-        """The V that this pair was made with."""
+        """The overlap that was set when the pair was made."""
         return timedelta(days=self.overlap_days)
-
-    @property
-    def not_after(self) -> datetime:
-        """What stands in the certificates: the last second of the pair (RFC 5280 4.1.2.5, inclusive)."""
-        assert self.end is not None  # noqa: S101 - the constraint a_pair_has_its_times
-        return self.end - timedelta(seconds=1)
 
     @property
     def identity(self) -> Identity:
@@ -243,6 +288,37 @@ class Generation(models.Model):
         return x509.load_pem_x509_certificate(self.host_pem.encode())
 
 
+M = TypeVar("M", bound=models.Model, covariant=True)
+
+
+class AppendedQuerySet(models.QuerySet[M]):
+    """Rows that are appended and never deleted."""
+
+    def newest_pk(self) -> int:
+        """The primary key of the newest row; 0 where there is none yet."""
+        return self.aggregate(newest=models.Max("pk"))["newest"] or 0
+
+    def since(self, pk: int) -> Self:
+        """What was appended after the row with this key, the oldest first."""
+        return self.filter(pk__gt=pk).order_by("pk")
+
+
+class TransitionQuerySet(AppendedQuerySet["Transition"]):
+    pass
+
+
+class SwitchQuerySet(AppendedQuerySet["Switch"]):
+    def running(self) -> Self:
+        """The switch that is not over yet: at most one."""
+        return self.filter(running=True)
+
+    def over(self) -> Self:
+        return self.filter(running=None)
+
+    def failed(self) -> Self:
+        return self.filter(outcome__in=Switch.FAILED)
+
+
 class Transition(models.Model):
     """One change of a generation's state: appended by `states.move`, never edited, never deleted."""
 
@@ -254,6 +330,8 @@ class Transition(models.Model):
     why = models.CharField(max_length=32, blank=True)
     reason = models.CharField(_("reason"), max_length=500, blank=True)
 
+    objects = TransitionQuerySet.as_manager()
+
     class Meta:
         ordering = ["pk"]
         verbose_name = _("change of state")
@@ -263,7 +341,7 @@ class Transition(models.Model):
 
 
 class Switch(models.Model):
-    """One switch of the communication server to a pair: ordered, carried out, looked at (DESIGN 3.4 step 4).
+    """One switch of the communication server to a pair: ordered, carried out, looked at (rule switch).
 
     `running` is True until it is over and then None: the unique index lets at most one run. `before` and `after` hold what
     each TLS address presented: {address: SHA-256 of the certificate, or ""}.
@@ -288,6 +366,8 @@ class Switch(models.Model):
         STAYS = "stays", _("failed; there is no pair to go back to")
         REFUSED = "refused", _("not carried out")
 
+    FAILED = (Outcome.WENT_BACK, Outcome.STAYS)
+
     to = models.ForeignKey(Generation, on_delete=models.PROTECT, related_name="switches")
     away_from = models.ForeignKey(Generation, on_delete=models.PROTECT, null=True, related_name="+")
     why = models.CharField(max_length=10, choices=Why)
@@ -299,8 +379,12 @@ class Switch(models.Model):
     running = models.BooleanField(null=True, default=True, unique=True)
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
+    # How often the reload command was begun for the pair that is to be served now.
+    reloads = models.PositiveSmallIntegerField(default=0)
     reload_failure = models.CharField(max_length=500, blank=True)
     outcome = models.CharField(max_length=12, choices=Outcome, blank=True)
+
+    objects = SwitchQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]
@@ -315,3 +399,34 @@ class Switch(models.Model):
 
     def __str__(self) -> str:
         return f"to {self.to_id}: {self.outcome or 'running'}"
+
+
+class StoreDecision(models.Model):
+    """What a person has decided about a store that this database does not know (rule what-is-served-stays): one order, which
+    the next round carries out and deletes. `installation` and `change` are those of the mark that the person saw, "" and 0
+    where there was none: another one is another matter. `by` is "" where nobody has decided in time.
+    """
+
+    class Decision(models.TextChoices):
+        ADOPT = "adopt", _("adopt what is served")
+        FROM_DATABASE = "database", _("publish from the database")
+
+    singleton = models.BooleanField(primary_key=True, default=True, editable=False)
+    decision = models.CharField(max_length=8, choices=Decision)
+    installation = models.CharField(max_length=64, blank=True)
+    change = models.PositiveBigIntegerField(default=0)
+    by = models.CharField(_("person"), max_length=150, blank=True)
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+    ordered_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("decision about the store")
+        constraints = [
+            models.CheckConstraint(condition=Q(singleton=True), name="one_decision_about_the_store"),
+            models.CheckConstraint(
+                condition=Q(decision__in=["adopt", "database"]), name="decision_about_the_store_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.decision} by {self.by}"

@@ -1,7 +1,5 @@
 """Changing the settings of renewal: what a change would mean, and saving it."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,33 +10,33 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from certificates import words
 from certificates.forms.settings import SettingsForm
-from certificates.handover import Terminals
 from certificates.models import Settings
-from certificates.reconciling import readiness, switch_because
-from certificates.situation import Situation
+from certificates.renewal.handover import Terminals
+from certificates.renewal.rounds import readiness_of_pending, switch_because
+from certificates.renewal.situation import Situation
+from pbxcerts.system import time_words
 
 SCHEDULE = {"interval_days", "generation_time", "overlap_days"}
 
 
 def apply_settings(changes: Mapping[str, str], *, expected_version: int, now: datetime) -> frozenset[str]:
-    """As `save_settings`, with parameters as they are typed. Raises Invalid as well."""
+    """Save settings from texts as they are typed. Raises InvalidValues or SettingsOvertaken."""
     return save_settings(SettingsForm.read(changes, Settings.load()), expected_version=expected_version, now=now)
 
 
 @transaction.atomic
 def save_settings(values: Mapping[str, Any], *, expected_version: int, now: datetime) -> frozenset[str]:
-    """Save validated values; returns the names of those that changed. Raises Overtaken."""
+    """Save validated values; returns the names of those that changed. Raises SettingsOvertaken."""
     changed = Settings.store(values, expected_version=expected_version)
     if changed & SCHEDULE:
-        # What was due by the old schedule waits for the next time of generation (DESIGN 3.1).
+        # What was due by the old schedule waits for the next time of generation (rule due-after-change).
         Settings.objects.update(schedule_saved_at=now)
     return changed
 
 
 @dataclass(frozen=True)
-class Change:
+class SettingsChange:
     """What would follow if `values` were saved now. Nothing is saved by asking."""
 
     before: Situation
@@ -55,7 +53,7 @@ class Change:
         for name in self.changed:
             setattr(settings, name, self.values[name])
         if self.changed & SCHEDULE:
-            settings.schedule_saved_at = self.before.clock.now
+            settings.schedule_saved_at = self.before.clock.best
         return replace(self.before, settings=settings)
 
     @property
@@ -71,16 +69,16 @@ class Change:
 
     @cached_property
     def switches_now(self) -> bool:
-        """The prepared pair waits by the settings as they are and would no longer wait."""
-        if "handover_counts" not in self.changed or self.before.pending is None:
-            return False
-        return not self._switches(self.before) and self._switches(self.after)
+        """Whether the server, which still waits by the settings as they are, would be switched to the prepared pair
+        now.
+        """
+        return "handover_counts" in self.changed and not self._switches(self.before) and self._switches(self.after)
 
     def _switches(self, situation: Situation) -> bool:
-        return switch_because(situation, readiness(situation, self.terminals)) is not None
+        return switch_because(situation, readiness_of_pending(situation, self.terminals)) is not None
 
     def consequences(self) -> list[str]:
-        """What will happen and when, in sentences."""
+        """What the change will bring about and when, in sentences."""
         return list(self._consequences())
 
     def _consequences(self) -> Iterator[str]:
@@ -91,16 +89,19 @@ class Change:
                 "Generation %(number)s is prepared and would no longer be waited for: the communication server is switched"
                 " to it within a minute. Terminals that do not have its root certificate yet can't make calls then."
             ) % {"number": self.before.pending.number}
-        if active is not None and active.end is not None:
+        if active is not None:
             if after.interval_days > before.interval_days:
                 yield _(
                     "The active pair was made for an interval of %(made_with)s and ends on %(end)s: that does not change."
                     " The longer interval holds from the next generation on. If it is to hold now, generate manually."
-                ) % {"made_with": words.days(active.interval_days), "end": words.moment(active.not_after)}
+                ) % {
+                    "made_with": time_words.days(active.interval_days),
+                    "end": time_words.moment(active.plan.not_after),
+                }
             elif after.interval_days < before.interval_days:
                 yield _(
                     "The shorter interval also holds for the pair that is active now; it stays valid until %(end)s."
-                ) % {"end": words.moment(active.not_after)}
+                ) % {"end": time_words.moment(active.plan.not_after)}
         yield from self._next_generation()
         if "overlap_days" in self.changed and after.overlap_days == 0:
             yield _(
@@ -125,9 +126,11 @@ class Change:
             yield _("A handover is under way. It keeps its deadline; the new values hold from the next generation on.")
         elif self.before.next_at is not None and self.after.next_at is not None:
             if self.before.next_at == self.after.next_at:
-                yield _("The next automatic generation stays on %(at)s.") % {"at": words.moment(self.after.next_at)}
+                yield _("The next automatic generation stays on %(at)s.") % {
+                    "at": time_words.moment(self.after.next_at)
+                }
             else:
                 yield _("The next automatic generation will be on %(after)s instead of %(before)s.") % {
-                    "after": words.moment(self.after.next_at),
-                    "before": words.moment(self.before.next_at),
+                    "after": time_words.moment(self.after.next_at),
+                    "before": time_words.moment(self.before.next_at),
                 }

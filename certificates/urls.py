@@ -1,45 +1,46 @@
 from django.urls import path, register_converter
 
-from certificates.downloads import Format, Kind
-from certificates.views import downloads, history, orders, overview
+from certificates.downloads import DownloadFormat, DownloadKind
+from certificates.views import downloads, history, orders, overview, store
 
 
-class KindConverter:
-    regex = "|".join(Kind)
+class DownloadKindConverter:
+    regex = "|".join(DownloadKind)
 
-    def to_python(self, value: str) -> Kind:
-        return Kind(value)
-
-    def to_url(self, value: str) -> str:
-        return value
-
-
-class FormatConverter:
-    regex = "|".join(Format)
-
-    def to_python(self, value: str) -> Format:
-        return Format(value)
+    def to_python(self, value: str) -> DownloadKind:
+        return DownloadKind(value)
 
     def to_url(self, value: str) -> str:
         return value
 
 
-register_converter(KindConverter, "kind")
-register_converter(FormatConverter, "format")
+class DownloadFormatConverter:
+    regex = "|".join(DownloadFormat)
+
+    def to_python(self, value: str) -> DownloadFormat:
+        return DownloadFormat(value)
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(DownloadKindConverter, "kind")
+register_converter(DownloadFormatConverter, "format")
 
 app_name = "certificates"
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("status/", overview.status, name="status"),
+    path("store/", store.decide, name="store"),
     path("generate/", orders.generate, name="generate"),
     path("download/<kind:kind>.<format:form>", downloads.of_situation, name="download"),
     path("history/", history.history, name="history"),
-    path("history/<int:number>/", history.generation, name="generation"),
-    path("history/<int:number>/<kind:kind>.<format:form>", downloads.of_generation, name="download_generation"),
-    path("<int:number>/activate/", orders.activate, name="activate"),
-    path("<int:number>/deadline/", orders.deadline, name="deadline"),
-    path("<int:number>/discard/", orders.discard, name="discard"),
-    path("<int:number>/roll-back/", orders.roll_back, name="roll_back"),
-    path("<int:number>/withdraw/", orders.withdraw, name="withdraw"),
+    path("history/<number:number>/", history.generation, name="generation"),
+    path("history/<number:number>/<kind:kind>.<format:form>", downloads.of_generation, name="download_generation"),
+    path("<number:number>/activate/", orders.activate, name="activate"),
+    path("<number:number>/deadline/", orders.deadline, name="deadline"),
+    path("<number:number>/discard/", orders.discard, name="discard"),
+    path("<number:number>/roll-back/", orders.roll_back, name="roll_back"),
+    path("<number:number>/withdraw/", orders.withdraw, name="withdraw"),
 ]

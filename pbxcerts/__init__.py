@@ -1,3 +1,3 @@
 """pbxcerts: the certificates of a communication server and its telephones."""
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

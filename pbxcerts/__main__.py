@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from django.conf import settings
@@ -11,6 +12,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import ManagementUtility, get_commands
 from django.core.management.base import BaseCommand
 from django.utils.translation import gettext as _
+
+from pbxcerts import __version__, env
+from pbxcerts.backup import exchange
+from pbxcerts.system import data_owner, own_process
 
 
 class Commands(ManagementUtility):
@@ -25,15 +30,32 @@ class Commands(ManagementUtility):
 
 
 def main() -> None:
+    own_process.begin()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pbxcerts.settings")
-    if sys.argv[1:2] == ["up"]:
+    if sys.argv[1:2] in (["up"], ["unit"], ["backup"], ["restore"]):
         _take_data_directory(sys.argv[2:])
     try:
-        Commands(sys.argv).execute()
+        _carry_out(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read it has gone (`| head`). Python would complain once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except ImproperlyConfigured as error:
         _end(str(error), code="configuration", status=1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _carry_out(arguments: list[str]) -> None:
+    if arguments in (["--version"], ["version"]):
+        # Before anything is read that could be missing.
+        sys.stdout.write(f"{__version__}\n")
+        return
+    # The agent's unit is not about the data directory, and its configuration may be for root alone to read.
+    if not (arguments[:1] == ["unit"] and any(word.partition("=")[0] == "--agent" for word in arguments)):
+        _go_on_as_owner_of_data()
+    Commands(sys.argv).execute()
 
 
 def _end(text: str, *, code: str, status: int) -> NoReturn:
@@ -50,7 +72,18 @@ def _take_data_directory(arguments: list[str]) -> None:
     parser.add_argument("--data")
     known, _others = parser.parse_known_args(arguments)
     if known.data:
-        os.environ["PBXCERTS_DATA"] = known.data
+        os.environ[f"{env.PREFIX}DATA"] = known.data
+
+
+def _go_on_as_owner_of_data() -> None:
+    """Before the settings, which read secrets there."""
+    product = Path(__file__).resolve().parent.parent
+    data = env.data_directory("DATA", product)
+    data_owner.go_on_as_owner(data, product)
+    if data_owner.is_another_than_the_caller():
+        # By itself it would be the one of that user.
+        os.environ[f"{env.PREFIX}DATA"] = str(data)
+    exchange.finish_interrupted(data)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,102 @@
 """The environment, read in one place: every deployment fact is a variable here, and its name and bad value are told when it is wrong."""
 
-import fcntl
 import os
+import re
 import secrets
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from pbxcerts.system import data_owner
+from pbxcerts.system.endpoint import Endpoint, EndpointError
+
 PREFIX = "PBXCERTS_"
+SECRETS = ("DATABASE", "BROKER", "SECRET_KEY", "METRICS_TOKEN")
+"""Variables that may hold a password or a key: each can also be given as NAME_FILE."""
+
+
+PATHS = (
+    *("DATA", "STORE", "KEY_FILE", "SECRET_KEY_FILE", "DATABASE_FILE", "BROKER_FILE", "METRICS_TOKEN_FILE"),
+    *("CONFIGURATION_FOLDER", "BACKUPS"),
+)
+"""Variables that name a file or a directory."""
+OURS = ("PBXCERTS_", "DJANGO_")
+"""What the names of our own variables begin with; DJANGO_SUPERUSER_PASSWORD is one."""
+OF_THE_SERVICE_MANAGER = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+"""What `up` alone may tell the service manager by (sd_notify(3))."""
+# Not `os.environ`: Django writes its time zone there, and Python a locale where the caller has none (PEP 538). Read at once: a
+# process that leaves no core dump may not read it any more.
+_STARTED_WITH = Path("/proc/self/environ").read_bytes()
+
+
+def of_the_caller() -> dict[str, str]:
+    """The variables that this process was started with, our own and those of the service manager left out."""
+    variables = (entry.partition("=") for entry in os.fsdecode(_STARTED_WITH).split("\0") if "=" in entry)
+    callers = {
+        name: value
+        for name, _is, value in variables
+        if not name.startswith(OURS) and name not in OF_THE_SERVICE_MANAGER
+    }
+    if data_owner.is_another_than_the_caller():
+        callers |= {name: os.environ[name] for name in data_owner.OF_A_USER}
+    return callers
 
 
 def text(name: str, default: str = "") -> str:
     return os.environ.get(PREFIX + name, default).strip()
+
+
+def secret_text(name: str) -> str:
+    """The value of a variable that may hold a secret: from NAME, or from the file that NAME_FILE names, as service managers and
+    containers hand secrets over. "" where neither is set.
+    """
+    assert name in SECRETS  # noqa: S101 - or NAME_FILE would be refused
+    value, file = text(name), optional_path(f"{name}_FILE")
+    if file is None:
+        return value
+    if value:
+        raise ImproperlyConfigured(f"Both {PREFIX}{name} and {PREFIX}{name}_FILE are set: only one of them may be.")
+    value = _content(file)
+    if not value or "\n" in value:
+        raise ImproperlyConfigured(f"{file}, which {PREFIX}{name}_FILE names, must hold one line.")
+    return value
+
+
+def all_given() -> dict[str, str]:
+    """Every variable of ours that is set, by its name behind the prefix. A path is as it is meant from here."""
+    given = {name.removeprefix(PREFIX): value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    return given | {name: str(place) for name in PATHS if (place := optional_path(name)) is not None}
+
+
+def refuse_other_files() -> None:
+    """Refuse PBXCERTS_…_FILE for what is no secret: it would be overlooked, and a default be used in its place."""
+    known = {f"{PREFIX}{name}_FILE" for name in SECRETS} | {f"{PREFIX}KEY_FILE"}
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name.endswith("_FILE") and name not in known:
+            raise ImproperlyConfigured(
+                f"There is no variable {name}: a file may be named for {', '.join(sorted(known))} only, because they hold secrets."
+            )
+
+
+def _content(file: Path) -> str:
+    try:
+        # An editor of Windows puts a byte order mark before it.
+        return file.read_text(encoding="utf-8-sig").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The secret in {file} cannot be read: {error.strerror}. PBXCERTS_DATA or --data names another data directory."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ImproperlyConfigured(f"The secret in {file} is no text in UTF-8.") from error
+
+
+def is_weak(secret_key: str) -> bool:
+    """By the measure of Django's own check (security.W009): too short, of too few characters, or made for trying out."""
+    return len(secret_key) < 50 or len(set(secret_key)) < 5 or secret_key.startswith("django-insecure-")
 
 
 def words(name: str, default: str = "") -> list[str]:
@@ -29,6 +111,13 @@ def flag(name: str, *, default: bool) -> bool:
     return value == "true"
 
 
+def choice(name: str, default: str, values: Sequence[str]) -> str:
+    value = text(name, default).lower()
+    if value not in values:
+        raise ImproperlyConfigured(f"{PREFIX}{name} must be {' or '.join(values)}, not {value!r}.")
+    return value
+
+
 def number(name: str, default: int, *, least: int, most: int) -> int:
     value = text(name, str(default))
     if not value.isdecimal() or not least <= int(value) <= most:
@@ -36,13 +125,13 @@ def number(name: str, default: int, *, least: int, most: int) -> int:
     return int(value)
 
 
-def address(name: str, default: str) -> str:
-    """`host:port` or `[IPv6]:port`; "" where it is set and empty."""
+def endpoint(name: str, default: str) -> Endpoint | None:
+    """`host:port` or `[IPv6]:port`; None where it is set and empty."""
     value = text(name, default)
-    host, _colon, port = value.rpartition(":")
-    if value and not (host and port.isdecimal() and 0 < int(port) <= 65535):
-        raise ImproperlyConfigured(f"{PREFIX}{name} must be host:port, as in {default}, not {value!r}.")
-    return value
+    try:
+        return Endpoint.parse(value) if value else None
+    except EndpointError as error:
+        raise ImproperlyConfigured(f"{PREFIX}{name} must be host:port, as in {default}, not {value!r}.") from error
 
 
 def path(name: str, default: Path) -> Path:
@@ -52,6 +141,37 @@ def path(name: str, default: Path) -> Path:
 def optional_path(name: str) -> Path | None:
     value = text(name)
     return Path(value).expanduser().absolute() if value else None
+
+
+def data_directory(name: str, product: Path) -> Path:
+    return optional_path(name) or place_for_state(product)
+
+
+def place_for_state(product: Path) -> Path:
+    """Where data is kept unless PBXCERTS_DATA or --data says otherwise: in a checkout beside manage.py; where pbxcerts is
+    installed, root's in /var/lib (Filesystem Hierarchy Standard 5.8), a user's where the XDG Base Directory Specification
+    wants it. `product` is the folder that the packages lie in.
+    """
+    if (product / "manage.py").exists():
+        return product / "data"
+    if os.geteuid() == 0:
+        return Path("/var/lib/pbxcerts")
+    try:
+        # A path that is not absolute is invalid, says that specification.
+        named = Path(os.environ.get("XDG_STATE_HOME", ""))
+        return (named if named.is_absolute() else Path.home() / ".local" / "state") / "pbxcerts"
+    except RuntimeError as error:
+        raise ImproperlyConfigured(
+            "This user has no home directory. PBXCERTS_DATA or --data must name the data directory."
+        ) from error
+
+
+def url_path(name: str) -> str:
+    """A path of a URL without its last slash, as in /pbxcerts; "" for the root of a host."""
+    value = text(name)
+    if value and not re.fullmatch(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?", value):
+        raise ImproperlyConfigured(f"{PREFIX}{name} must be a path as in /pbxcerts, not {value!r}.")
+    return value.rstrip("/")
 
 
 def command(name: str) -> list[str]:
@@ -66,51 +186,19 @@ def secret(file: Path) -> str:
     """What stands in `file`. Where there is none yet, a secret that this process alone knows: reading makes no file."""
     if not os.access(file.parent, os.X_OK) or not file.exists():
         return secrets.token_urlsafe(48)
-    try:
-        value = file.read_text().strip()
-    except OSError as error:
-        raise ImproperlyConfigured(
-            f"The secret in {file} cannot be read: {error.strerror}. PBXCERTS_DATA or --data names another data directory."
-        ) from error
+    value = _content(file)
     if not value:
         raise ImproperlyConfigured(f"{file} is empty. Restore it, or remove it: then a new secret is made.")
     return value
-
-
-def write_secret(file: Path, value: str) -> None:
-    """Create `file` with mode 0600, whole or not at all; a file that somebody else made meanwhile is left as it is."""
-    make_directory(file.parent)
-    directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
-        if file.exists():
-            return
-        staged = file.with_name(f".new-{file.name}")
-        staged.unlink(missing_ok=True)
-        with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-            handle.write(value + "\n")
-            handle.flush()
-            # What is encrypted with a secret must not outlive it when the power fails.
-            os.fsync(handle.fileno())
-        staged.rename(file)
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def make_directory(directory: Path) -> None:
-    """Create `directory`, and what is missing above it, with mode 0700."""
-    for missing in [*reversed(directory.parents), directory]:
-        missing.mkdir(exist_ok=True, mode=0o700)
 
 
 def database(name: str, default_file: Path) -> dict[str, Any]:
     """`postgresql://user:password@host:port/name?option=value`, or SQLite in `default_file`.
 
     The options are libpq's: `sslmode=verify-full`, or `host=/run/postgresql` for a socket. libpq reads the same URL in
-    `pbxcerts.pulse`, so it must mean the same here.
+    `pbxcerts.processes.pulse`, so it must mean the same here.
     """
-    url = text(name)
+    url = secret_text(name)
     if not url:
         return {
             "ENGINE": "django.db.backends.sqlite3",
@@ -143,14 +231,14 @@ def database(name: str, default_file: Path) -> dict[str, Any]:
 
 def broker(name: str) -> str:
     """`redis://:password@host:port/0`, or "" for the database."""
-    url = text(name)
+    url = secret_text(name)
     if url and (urlsplit(url).scheme not in {"redis", "rediss", "unix"} or not _port_is_known(url)):
         raise ImproperlyConfigured(f"{PREFIX}{name} must be redis://:password@host:port/0.")
     return url
 
 
 def _port_is_known(url: str) -> bool:
-    """Whether the port is none, or a number that is one."""
+    """Whether a URL names no port, or one that there is."""
     try:
         urlsplit(url).port  # noqa: B018 - asking raises
     except ValueError:

@@ -1,9 +1,7 @@
-"""The heartbeat: one round of "is anything due?" over clock, generation, handover and warnings (DESIGN 3.6).
+"""The heartbeat: one round of "is anything due?" over clock, generation, handover, rollout and warnings (rule reconcile).
 
-It may run twice, on several machines and after any crash. With nothing due it costs seven queries.
+With nothing due it costs nine queries, in the first round of an hour ten, and with destinations one more.
 """
-
-from __future__ import annotations
 
 import logging
 from dataclasses import replace
@@ -11,52 +9,55 @@ from dataclasses import replace
 from django.conf import settings as django_settings
 from django.db.models import F
 
-from certificates import warnings
-from certificates.handover import AskedOnce, Terminals, terminals
+from certificates.communication_server.store import Store
 from certificates.models import Generation, Settings, Switch
-from certificates.observing import communication_server, look_if_due, observe
-from certificates.publishing import Store
-from certificates.reconciling import Outcome, readiness, reconcile
-from certificates.situation import Situation
-from certificates.switching import Server
-from pbxcerts import process_warnings, stopping
-from pbxcerts.system import events, ntp, timekeeping
-from pbxcerts.system.clock import Clock
+from certificates.renewal.handover import AskedOnce, Terminals, known_terminals
+from certificates.renewal.rounds import RoundOutcome, readiness_of_pending, reconcile
+from certificates.renewal.situation import Situation
+from certificates.renewal.switching import CommunicationServer
+from certificates.status import warnings
+from certificates.status.observing import communication_server, look_if_due, observe
+from pbxcerts.backup import restored
+from pbxcerts.backup.warnings import backup_warnings
+from pbxcerts.panel import process_warnings
+from pbxcerts.panel.what_comes import what_comes
+from pbxcerts.processes import stopping
+from pbxcerts.system import events, ntp, sessions, timekeeping
+from pbxcerts.system.clock import Clock, MachineReading
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import Heartbeat
-from pbxcerts.system.timekeeping import Ask
-from terminals import configuration_folder
-from terminals import rollout as rollouts
-from terminals import warnings as terminal_warnings
-from terminals.asking import SipSender
+from pbxcerts.system.notifications import queue, watchdog
+from pbxcerts.system.notifications.models import Destination, Watchdog
+from pbxcerts.system.notifications.warnings import notification_warnings
+from pbxcerts.system.timekeeping import AskServers
 from terminals.models import DeliverySettings, Rollout
-from terminals.web import snapshot
+from terminals.rollout import warnings as terminal_warnings
+from terminals.rollout.rounds import RolloutRound, reconcile_rollouts
+from terminals.rollout.sip_sender import SipSender
+from terminals.web import configuration_folder, snapshot
 
 logger = logging.getLogger(__name__)
 
 
-def beat(*, server: Server | None = None, ask: Ask = ntp.ask) -> Outcome:
+def beat(*, server: CommunicationServer | None = None, ask: AskServers = ntp.ask) -> RoundOutcome:
     """One round. `ask` asks the NTP servers."""
+    began = timekeeping.read_machine()
     settings = Settings.load()
     heartbeat = Heartbeat.load()
     timekeeping.check_if_due(general=settings.general, heartbeat=heartbeat, ask=ask)
     clock = timekeeping.current_clock(general=settings.general, heartbeat=heartbeat)
+    sessions.clear_ended_hourly(last=heartbeat.last_run, now=clock.machine)
 
     def ask_clock() -> Clock:
         timekeeping.check_clock(general=settings.general, heartbeat=heartbeat, ask=ask)
         return timekeeping.current_clock(general=settings.general, heartbeat=heartbeat)
 
     server = replace(server or communication_server(), alive=_show_life)
-    answers = AskedOnce(terminals())
-    outcome = reconcile(
-        clock,
-        terminals=answers,
-        server=server,
-        ask_clock=ask_clock,
-        settings=settings,
-    )
-    rollout = rollouts.reconcile(outcome.situation)
-    _remember(outcome, rollout, heartbeat, server.store, answers)
+    answers = AskedOnce(known_terminals())
+    outcome = reconcile(clock, terminals=answers, server=server, ask_clock=ask_clock, settings=settings)
+    restored.tell_once(outcome.situation)
+    rollout = reconcile_rollouts(outcome.situation)
+    _remember(outcome, rollout, heartbeat, server.store, answers, began)
     if rollout is not None and rollout.state == Rollout.State.RUNNING:
         _ask_terminals(outcome.situation, rollout)
     return outcome
@@ -66,18 +67,18 @@ def _ask_terminals(situation: Situation, rollout: Rollout) -> None:
     """The last of a round, because it takes up to a minute; what a person orders meanwhile, or the end of `up`, cuts it short."""
     try:
         with SipSender(situation, DeliverySettings.load()) as sender:
-            rollouts.run(situation, rollout, sender, others_wait=_something_is_ordered)
+            RolloutRound(situation, rollout, sender, others_wait=_something_is_ordered).run()
     except Exception:
         # The next round goes on; what was claimed in this one is not asked again before it could have confirmed.
-        logger.exception("the rollout of generation %s was interrupted", rollout.generation_id)
+        number = rollout.generation_id
+        logger.exception("the rollout of generation %s was interrupted", number, extra={"generation": number})
 
 
 def _something_is_ordered() -> bool:
     """A generation or a switch waits for this worker, or somebody for its end."""
     if stopping.is_ordered():
         return True
-    ordered = Generation.objects.filter(state=Generation.State.MAKING, started_at=None)
-    return ordered.exists() or Switch.objects.filter(running=True).exists()
+    return Generation.objects.waiting().exists() or Switch.objects.running().exists()
 
 
 def _show_life() -> None:
@@ -85,39 +86,48 @@ def _show_life() -> None:
 
 
 def _keep_configuration_folder() -> list[Notice]:
-    """Where a site has a configuration server of its own."""
+    """Keep the blocks in the folder of another configuration server, where the site has one. Returns what to tell."""
     folder, https = django_settings.CONFIGURATION_FOLDER, django_settings.TERMINALS_HTTPS
-    if folder is None or not https:
+    if folder is None or https is None:
         return []
-    return configuration_folder.keep(snapshot.read(), folder, port=int(https.rpartition(":")[2]))
+    return configuration_folder.keep(snapshot.read_snapshot(), folder, port=https.port)
 
 
 def _remember(
-    outcome: Outcome, rollout: Rollout | None, heartbeat: Heartbeat, store: Store, answers: Terminals
+    outcome: RoundOutcome,
+    rollout: Rollout | None,
+    heartbeat: Heartbeat,
+    store: Store,
+    answers: Terminals,
+    began: MachineReading,
 ) -> None:
-    """What was seen, for the pages and as event messages; the beat itself last, as the proof that all went through."""
+    """Store what was seen, send event messages, and count the beat last, as the proof that the round went through. `began`:
+    the machine at the beginning of the round.
+    """
     situation = outcome.situation
     heartbeat.presented = look_if_due(situation, heartbeat.presented, did=outcome.did)
     # After a failure it is no surprise that files differ.
     mended = () if heartbeat.publish_failure else outcome.mended
     if not outcome.was_busy:
         heartbeat.publish_failure = outcome.publish_failure
-    # With the beat before this one: a heartbeat that was missing can only say so when it is back.
+    # `heartbeat` still holds the beat before: that one was missing is told only by the next that comes.
     # What another process is just publishing is no difference, so a busy round does not look.
-    in_order = not outcome.publish_failure
-    seen = observe(
-        situation,
-        heartbeat,
-        ready=readiness(situation, answers),
-        published=store,
-        in_order=in_order,
-        mended=mended,
-    )
-    true_now = warnings.warnings(situation, seen)
-    of_terminals = [*terminal_warnings.warnings(situation, rollout), *_keep_configuration_folder()]
-    events.reconcile([*true_now, *of_terminals, *process_warnings.warnings()], now=situation.clock.now)
+    ready, in_order = readiness_of_pending(situation, answers), not outcome.publish_failure
+    seen = observe(situation, heartbeat, ready=ready, published=store, in_order=in_order, mended=mended, reading=began)
+    true_now = warnings.certificate_warnings(situation, seen)
+    of_terminals = [*terminal_warnings.rollout_warnings(situation, rollout), *_keep_configuration_folder()]
+    destinations, outside = list(Destination.objects.in_use().without_credentials()), Watchdog.load()
+    watchdog.remember(outside)
+    of_telling = notification_warnings(destinations, outside)
+    of_backups = backup_warnings(situation.general, situation.clock.machine)
+    all_true = [*true_now, *of_terminals, *process_warnings.warnings(), *of_telling, *of_backups]
+    events.send_and_clear(all_true, now=situation.clock.machine)
+    if destinations:
+        queue.note(destinations, situation.general, situation.clock.best, began, what_comes(situation, answers))
     Heartbeat.objects.update(
-        last_run=situation.clock.now,
+        last_run=situation.clock.machine,
+        ran_boottime=began.boottime,
+        ran_boot_id=began.boot_id,
         beats=F("beats") + 1,
         presented=heartbeat.presented,
         publish_failure=heartbeat.publish_failure,

@@ -1,5 +1,6 @@
-"""Django's settings: composition and deployment facts. What an operator decides is a row that a page edits, never a variable here."""
+"""Django's settings: composition and deployment facts (rule environment)."""
 
+from hashlib import sha256
 from pathlib import Path
 
 from django.utils.translation import gettext_lazy as _
@@ -8,32 +9,39 @@ from pbxcerts import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-DATA = env.path("DATA", BASE_DIR / "data")
-# None where the variable holds the key itself; else it is made when pbxcerts is installed (pbxcerts.installation).
+env.refuse_other_files()
+DATA = env.data_directory("DATA", BASE_DIR)
+# None where the variable holds the key itself; else it is made when pbxcerts is installed (pbxcerts.processes.startup).
 SECRET_KEY_FILE = None if env.text("SECRET_KEY") else env.path("SECRET_KEY_FILE", DATA / "secrets" / "django.key")
-SECRET_KEY = env.text("SECRET_KEY") if SECRET_KEY_FILE is None else env.secret(SECRET_KEY_FILE)
+SECRET_KEY = env.secret_text("SECRET_KEY") if SECRET_KEY_FILE is None else env.secret(SECRET_KEY_FILE)
 DEBUG = False
 
-# The store of DESIGN 3.5: what the communication server reads.
+# The store: what the communication server reads (rule store-layout).
 STORE = env.path("STORE", DATA / "store")
 STORE_GROUP = env.text("STORE_GROUP")
-# Fernet keys, one a line: the first encrypts host keys at rest, all decrypt.
+# The key list (rule sealed): Fernet keys, one a line.
 KEY_FILE = env.path("KEY_FILE", DATA / "secrets" / "host-keys.key")
 RELOAD_COMMAND = env.command("RELOAD_COMMAND")
+RELOAD_ENVIRONMENT = env.of_the_caller() | {"PBXCERTS_STORE": str(STORE)}
 RELOAD_TIMEOUT = env.number("RELOAD_TIMEOUT", 30, least=1, most=60)
 
-# Who answers the handover's questions about telephones (certificates.handover.Terminals).
-TERMINALS = "terminals.readiness.KnownTerminals"
+# Who answers the handover's questions about telephones (certificates.renewal.handover.Terminals).
+TERMINALS = "terminals.rollout.handover.KnownTerminals"
 
 # Where terminals reach us; empty turns a listener off. On loopback until a deployment says otherwise.
-TERMINALS_HTTPS = env.address("TERMINALS_HTTPS", "127.0.0.1:8443")
-TERMINALS_HTTP = env.address("TERMINALS_HTTP", "127.0.0.1:8080")
-TERMINALS_PROOF = env.address("TERMINALS_PROOF", "127.0.0.1:8444")
+TERMINALS_HTTPS = env.endpoint("TERMINALS_HTTPS", "127.0.0.1:8443")
+TERMINALS_HTTP = env.endpoint("TERMINALS_HTTP", "127.0.0.1:8080")
+TERMINALS_PROOF = env.endpoint("TERMINALS_PROOF", "127.0.0.1:8444")
 # A folder of configuration files that another server serves, and in which a block of ours is kept.
 CONFIGURATION_FOLDER = env.optional_path("CONFIGURATION_FOLDER")
+# Where the scheduled backups go; best on another machine's disk.
+BACKUPS = env.optional_path("BACKUPS")
 
 ALLOWED_HOSTS = env.words("HOSTS", "localhost,127.0.0.1,[::1]")
 TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
+# The path below which a proxy serves the panel, "" for none (pbxcerts.wsgi).
+URL_PATH = env.url_path("URL_PATH")
+FORCE_SCRIPT_NAME = URL_PATH or None
 PLAIN_HTTP = env.flag("PLAIN_HTTP", default=False)
 SECURE_COOKIES = env.flag("SECURE_COOKIES", default=False)
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
@@ -44,20 +52,24 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "axes",
     "crispy_forms",
     "crispy_bootstrap5",
     "bootstrap",
     "django_htmx",
-    "django_q",
+    "pbxcerts.processes.django_q_app.DjangoQ",
+    "pbxcerts",
     "pbxcerts.system",
+    "pbxcerts.system.notifications",
+    "pbxcerts.backup",
     "certificates",
     "terminals",
 ]
 
 MIDDLEWARE = [
-    "pbxcerts.middleware.content_security_policy",
-    "pbxcerts.middleware.no_hsts_of_our_own",
+    "pbxcerts.health.requests.name_the_route",
+    "pbxcerts.panel.middleware.content_security_policy",
+    "pbxcerts.panel.middleware.no_hsts_of_our_own",
+    "pbxcerts.panel.cookies.secure_cookies_over_https",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -65,22 +77,21 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "pbxcerts.middleware.installation",
-    "pbxcerts.middleware.page_where_a_method_is_not_allowed",
-    "pbxcerts.redirect.redirect_to_https",
+    "pbxcerts.panel.middleware.language_and_time_zone",
+    "pbxcerts.panel.middleware.page_where_a_method_is_not_allowed",
+    "pbxcerts.panel.middleware.too_many_passwords",
+    "pbxcerts.panel.redirect.redirect_to_https",
+    "pbxcerts.system.sessions.limited_sessions",
     "pbxcerts.system.access.LoginRequired",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "pbxcerts.urls"
-WSGI_APPLICATION = "pbxcerts.wsgi.application"
 
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -88,7 +99,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "pbxcerts.system.frame.frame",
-                "pbxcerts.process_warnings.of_every_page",
+                "pbxcerts.panel.process_warnings.of_every_page",
             ],
         },
     },
@@ -102,7 +113,7 @@ BROKER = env.broker("BROKER")
 Q_CLUSTER = {
     "name": "pbxcerts",
     "workers": 1,
-    # A switch may take two reload commands and a minute of looking (DESIGN 3.4); a task is never started twice within that.
+    # A switch may take two reload commands and a minute of looking (rule switch); no task is started twice within that.
     "timeout": 240,
     "retry": 300,
     "max_attempts": 1,
@@ -111,27 +122,33 @@ Q_CLUSTER = {
     "save_limit": -1,
     "poll": 1,
     "guard_cycle": 5,
-    "label": "django-q2",
     **({"redis": BROKER} if BROKER else {"orm": "default"}),
 }
 
 AUTH_USER_MODEL = "system.User"
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = ["pbxcerts.system.hashing.TurnsAtHashing"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+# The installation's own: a cookie knows no port, and on one host there may be two (rule cookies).
+COOKIES = f"pbxcerts-{sha256(f'cookies {SECRET_KEY}'.encode()).hexdigest()[:8]}"
+SESSION_COOKIE_NAME = f"{COOKIES}-session"
+CSRF_COOKIE_NAME = f"{COOKIES}-csrf"
+LANGUAGE_COOKIE_NAME = f"{COOKIES}-language"
+KNOWN_BROWSER_COOKIE_NAME = f"{COOKIES}-browser"
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = f"{URL_PATH}/"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+# Over HTTPS they are Secure whatever stands here (pbxcerts.panel.cookies).
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
-AXES_FAILURE_LIMIT = 10
-AXES_COOLOFF_TIME = 0.25
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_RESET_ON_SUCCESS = True
-AXES_VERBOSE = False
-AXES_LOCKOUT_CALLABLE = "pbxcerts.error_pages.locked_out"
 
 LANGUAGE_CODE = "de"
 LANGUAGES = [("de", _("German")), ("en", _("English"))]
@@ -140,7 +157,7 @@ LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_SECURE = SECURE_COOKIES
-LOCALE_PATHS = [BASE_DIR / "pbxcerts" / "locale"]
+LOCALE_PATHS = [Path(__file__).resolve().parent / "locale"]
 FORMAT_MODULE_PATH = ["pbxcerts.formats"]
 USE_I18N = True
 USE_TZ = True
@@ -151,12 +168,8 @@ STATIC_URL = "static/"
 STATIC_ROOT = None
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
-STATICFILES_DIRS = [BASE_DIR / "static"]
 
 SECURE_REFERRER_POLICY = "same-origin"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_COOKIES
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 # Whether a request came over HTTPS is told by the web process, which believes X-Forwarded-Proto from TRUSTED_PROXIES alone;
 # SECURE_PROXY_SSL_HEADER would believe everybody.
@@ -165,11 +178,21 @@ X_FRAME_OPTIONS = "DENY"
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 0, least=0, most=63072000)
 
+# (rule json-lines)
+LOG = env.choice("LOG", "text", ("text", "json"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "text": {
+            "()": "pbxcerts.system.log_lines.WithoutSecrets",
+            "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        },
+        "json": {"()": "pbxcerts.system.log_lines.JsonLines"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"django-q": {"level": "WARNING"}, "axes": {"level": "WARNING"}, "uvicorn": {"level": "WARNING"}},
+    "loggers": {"django-q": {"level": "WARNING"}, "uvicorn": {"level": "WARNING"}},
 }
+# What /metrics wants to be asked with; "" turns it off.
+METRICS_TOKEN = env.secret_text("METRICS_TOKEN")

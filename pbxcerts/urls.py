@@ -1,20 +1,51 @@
 """The panel's URLs."""
 
 from django.contrib.auth.views import LogoutView
-from django.urls import include, path
+from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from pbxcerts.system.views import account
+from pbxcerts.panel import backups, general
+from pbxcerts.system.notifications import views as destinations
+from pbxcerts.system.url_numbers import NumberConverter
+from pbxcerts.system.views import account, events, users
 
-handler400 = "pbxcerts.error_pages.bad_request"
-handler403 = "pbxcerts.error_pages.forbidden"
-handler500 = "pbxcerts.error_pages.server_error"
+handler400 = "pbxcerts.panel.error_pages.bad_request"
+handler403 = "pbxcerts.panel.error_pages.forbidden"
+handler500 = "pbxcerts.panel.error_pages.server_error"
+
+# Also for the URLs that are included below.
+register_converter(NumberConverter, "number")
+
+# The part of a name before "_" is the entry of the navigation that is shown as open (pbxcerts.system.frame).
+SYSTEM = [
+    path("general/", general.general, name="general"),
+    path("general/clock/", general.check, name="general_check"),
+    path("general/clock/accept/", general.accept_clock, name="general_accept_clock"),
+    path("general/backup/", backups.backup_now, name="general_backup"),
+    path("users/", users.users, name="users"),
+    path("users/add/", users.add, name="users_add"),
+    path("users/<number:pk>/", users.edit, name="users_edit"),
+    path("users/<number:pk>/password/", users.password, name="users_password"),
+    path("events/", events.events, name="events"),
+    path("events/<number:pk>/confirm/", events.confirm, name="events_confirm"),
+    path("events/destinations/", destinations.destinations, name="events_destinations"),
+    path("events/destinations/add/<slug:kind>/", destinations.add, name="events_destination_add"),
+    path("events/destinations/<number:pk>/", destinations.destination, name="events_destination"),
+    path("events/destinations/<number:pk>/state/", destinations.state, name="events_destination_state"),
+    path("events/destinations/<number:pk>/edit/", destinations.edit, name="events_destination_edit"),
+    path("events/destinations/<number:pk>/test/", destinations.test, name="events_destination_test"),
+    path("events/destinations/<number:pk>/remove/", destinations.remove, name="events_destination_remove"),
+    path("events/destinations/<number:pk>/secret/", destinations.secret, name="events_destination_secret"),
+    path("events/watchdog/", destinations.watchdog_page, name="events_watchdog"),
+    path("events/watchdog/call/", destinations.watchdog_call, name="events_watchdog_call"),
+    path("events/watchdog/remove/", destinations.watchdog_remove, name="events_watchdog_remove"),
+]
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="certificates:overview"), name="home"),
     path("certificates/", include("certificates.urls")),
     path("terminals/", include("terminals.urls")),
-    path("system/", include("pbxcerts.system.urls")),
+    path("system/", include((SYSTEM, "system"))),
     path("login/", account.LogIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("password/", account.ChangePassword.as_view(), name="password_change"),

@@ -1,7 +1,6 @@
-"""Many rows changed or made by one statement, 500 rows at a time.
+"""Many rows changed or made by one statement, 500 rows at a time (rule many-rows).
 
-One by one, or by Django's `bulk_update`, ten thousand rows take one to two seconds, during which another writer waits. To put a
-statement together takes as long as to execute it, so it is done before anything is locked.
+To put a statement together takes as long as to execute it, so it is done before anything is locked.
 
 The rows go as one parameter, an array of arrays in JSON. As a parameter for each value they would be as fast; but then each
 number of rows is a statement of its own, of which sqlite3 keeps 128, and with 500 rows one has half a megabyte.
@@ -9,8 +8,10 @@ number of rows is a statement of its own, of which sqlite3 keeps 128, and with 5
 
 from __future__ import annotations
 
+import enum
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -32,12 +33,28 @@ class Statement(NamedTuple):
     parameters: Sequence[Any]
 
 
+_WRITERS_OF_TERMINALS = 0x7062_7863_6572_7473
+"""The key of PostgreSQL's advisory lock, which is of one database."""
+
+
+@contextmanager
+def one_writer(*, savepoint: bool = True) -> Iterator[None]:
+    """A transaction in which nobody else writes about many terminals (rule one-writer). It comes before any other lock of its
+    transaction. SQLite has one writer anyway. `savepoint`: as `transaction.atomic` has it.
+    """
+    with transaction.atomic(savepoint=savepoint):
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_WRITERS_OF_TERMINALS])
+        yield
+
+
 def execute(statements: Iterable[Statement]) -> None:
     """In one transaction; none is begun, and nothing locked, where there is nothing to do."""
     statements = list(statements)
     if not statements:
         return
-    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+    with one_writer(savepoint=False), connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(*statement)
 
@@ -56,6 +73,14 @@ def updates(
     is the row as it was and `v` its new values.
     """
     return [_update(model, batch, match, where, also or {}) for batch in in_batches(rows)]
+
+
+def is_one_of(name: str, values: Iterable[enum.StrEnum]) -> str:
+    """For the `where` of `updates`: the row as it was has one of these values. They are members of an enumeration, so that
+    none can be written that does not exist.
+    """
+    listed = ", ".join(sorted(f"'{value.value}'" for value in values))
+    return f"t.{connection.ops.quote_name(name)} IN ({listed})"
 
 
 def inserts(

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
 from certificates.models import Generation
+from pbxcerts.system.clock import STILL_NOW
+from pbxcerts.system.sealing import SealedField, SealedTextField
 from pbxcerts.system.versioned import VersionedSettings
-from terminals.waves import State, Wave
+from terminals.batches import one_writer
+from terminals.drivers.base import DeliveryDriver, TrustFormat
+from terminals.drivers.registry import driver_of, drivers
+from terminals.states import SETTLED, DeliveryState, Wave
 
 
-class Methods(models.TextChoices):
-    """The values of `terminals.drivers.base.Method`, in words."""
-
-    IP_SYSTEM = "ip_system", _("IP system phone")
-    MITEL_SIP = "mitel_sip", _("Mitel SIP phone")
-    SIP_STANDARD = "sip_standard", _("SIP standard terminal")
+def delivery_methods() -> list[tuple[str, Promise]]:
+    """The names of all drivers with their words: a callable, so that one more driver needs no migration."""
+    return [(name, _(driver.label)) for name, driver in drivers().items()]
 
 
-class Ways(models.TextChoices):
-    """Which way a NOTIFY goes (DESIGN 3.7)."""
+class NotifyWays(models.TextChoices):
+    """Which way a NOTIFY goes (rule notify-way)."""
 
     SERVER = "server", _("through the communication server")
     DIRECT = "direct", _("straight to the terminal")
@@ -37,12 +43,14 @@ class Transports(models.TextChoices):
 
 
 class TrustFormats(models.TextChoices):
-    PEM = "pem", "PEM"
-    DER = "der", "DER"
-    P7B = "p7b", "PKCS#7"
+    """The values of `terminals.drivers.base.TrustFormat`, in words."""
+
+    PEM = TrustFormat.PEM.value, "PEM"
+    DER = TrustFormat.DER.value, "DER"
+    P7B = TrustFormat.P7B.value, "PKCS#7"
 
 
-class Wants(models.TextChoices):
+class TrustContents(models.TextChoices):
     """What a terminal of a type is to trust."""
 
     BUNDLE = "bundle", _("trust bundle (old and new certificates)")
@@ -59,7 +67,7 @@ class DeliverySettings(VersionedSettings):
     proxy_transport = models.CharField(_("transport"), max_length=3, choices=Transports, default=Transports.TLS)
     sip_domain = models.CharField(_("SIP domain"), max_length=253, blank=True)
     account_user = models.CharField(_("account"), max_length=128, blank=True)
-    account_password = models.BinaryField(null=True)  # encrypted
+    account_password = SealedField(null=True)
     window_hours = models.PositiveSmallIntegerField(_("restarts from the time of generation for (hours)"), default=4)
     waves = models.BooleanField(_("waves"), default=True)
     at_once = models.PositiveSmallIntegerField(_("at most at once"), default=20)
@@ -67,6 +75,7 @@ class DeliverySettings(VersionedSettings):
     third_wave_percent = models.PositiveSmallIntegerField(_("third wave (%)"), default=25)
     stop_percent = models.PositiveSmallIntegerField(_("stop above failures of a wave (%)"), default=5)
     stop_among_first = models.PositiveSmallIntegerField(_("stop at failures among the first"), default=2)
+    telephone_networks = models.JSONField(_("networks of the telephones"), default=list, blank=True)
 
     class Meta:
         verbose_name = _("Delivery")
@@ -91,19 +100,19 @@ OTHER = "Other"
 
 
 class TerminalType(models.Model):
-    """A kind of telephone, all of it data that an administrator can change (DESIGN 3.7)."""
+    """A kind of telephone, all of it data that an administrator can change (rule types-are-data)."""
 
     name = models.CharField(_("name"), max_length=64, unique=True)
     manufacturer = models.CharField(_("manufacturer"), max_length=64, blank=True)
-    method = models.CharField(_("delivery"), max_length=12, choices=Methods)
+    method = models.CharField(_("delivery"), max_length=32, choices=delivery_methods)
     model = models.CharField(_("model as the User-Agent names it"), max_length=32, blank=True)
     event = models.CharField(_("event string of the NOTIFY"), max_length=64, blank=True)
-    way = models.CharField(_("way of the NOTIFY"), max_length=6, choices=Ways, default=Ways.SERVER)
-    wants = models.CharField(_("wants"), max_length=6, choices=Wants, default=Wants.BUNDLE)
+    way = models.CharField(_("way of the NOTIFY"), max_length=6, choices=NotifyWays, default=NotifyWays.SERVER)
+    answers_without_qop = models.BooleanField(_("answer old challenges"), default=False)
+    wants = models.CharField(_("wants"), max_length=6, choices=TrustContents, default=TrustContents.BUNDLE)
     trust_format = models.CharField(_("format"), max_length=3, choices=TrustFormats, default=TrustFormats.PEM)
     size_limit = models.PositiveIntegerField(_("largest file (bytes)"), null=True, blank=True)
     holds_only_one = models.BooleanField(_("holds only one certificate"), default=False)
-    waits_for_idle = models.BooleanField(_("waits until idle before a restart"), default=True)
     verified = models.BooleanField(_("guide verified on a device"), default=False)
     guide_de = models.TextField(_("guide (German)"), blank=True)
     guide_en = models.TextField(_("guide (English)"), blank=True)
@@ -114,13 +123,17 @@ class TerminalType(models.Model):
         ordering = ["name"]
         verbose_name = _("terminal type")
         constraints = [
-            models.CheckConstraint(condition=Q(method__in=Methods.values), name="method_is_known"),
-            models.CheckConstraint(condition=Q(way__in=Ways.values), name="way_is_known"),
+            models.CheckConstraint(condition=Q(method__regex=r"^[a-z][a-z0-9_]*$"), name="method_is_a_name"),
+            models.CheckConstraint(condition=Q(way__in=NotifyWays.values), name="way_is_known"),
         ]
 
     def __str__(self) -> str:
         """Its name; that of the catch-all in the reader's language, as long as nobody has given it another one."""
         return pgettext("terminal type", "Other") if self.name == OTHER else self.name
+
+    @property
+    def driver(self) -> DeliveryDriver:
+        return driver_of(self.method)
 
 
 def new_path_secret() -> str:
@@ -128,11 +141,41 @@ def new_path_secret() -> str:
     return secrets.token_urlsafe(32)
 
 
+class TerminalQuerySet(models.QuerySet["Terminal"]):
+    def enabled(self) -> Self:
+        return self.filter(enabled=True)
+
+    def of_methods(self, methods: Collection[str]) -> Self:
+        return self.filter(type__method__in=methods)
+
+    def concerned_by(self, generation: Generation) -> Self:
+        """The terminals that are to get this generation (rule holds-only-one)."""
+        return self.enabled().filter(type__holds_only_one=False) if generation.pending else self.enabled()
+
+    def counting(self, root_sha256: str) -> Self:
+        """The terminals that a handover to the generation with this root waits for until they confirm (rule who-counts)."""
+        skipped = (
+            Installation.objects.with_roots([root_sha256]).in_state(DeliveryState.SKIPPED).filter(confirmed_at=None)
+        )
+        return self.enabled().filter(type__holds_only_one=False).without(skipped)
+
+    def cut_off_by(self, active: Generation) -> Self:
+        """The terminals that trust a pair which was served some day, and not the active one (rule cut-off)."""
+        trusted = Installation.objects.trusted()
+        served = trusted.filter(generation__activated_at__isnull=False).exclude(generation=active)
+        return self.enabled().without(trusted.of(active)).filter(served.of_the_terminal())
+
+    def without(self, installations: InstallationQuerySet) -> Self:
+        """The terminals that have none of these installations."""
+        return self.exclude(installations.of_the_terminal())
+
+
 class Terminal(models.Model):
     """One telephone. Its number is its address of record at the communication server.
 
     `path_secret` is the random part of its own path to its configuration files; `token_sha256` the hash of the token with
-    which an IP system phone reports; `sip_password` is encrypted as host keys are.
+    which an IP system phone reports; `sip_password` and `own_lines` are encrypted as host keys are. `replaced_at`, by the machine's clock: what
+    was seen before that was another telephone (rule another-telephone).
     """
 
     number = models.CharField(_("number"), max_length=64, unique=True)
@@ -141,18 +184,21 @@ class Terminal(models.Model):
     mac = models.CharField(_("MAC"), max_length=12, null=True, blank=True, unique=True)
     address = models.CharField(_("address"), max_length=64, blank=True)
     transport = models.CharField(_("transport"), max_length=3, choices=Transports, default=Transports.UDP)
-    way = models.CharField(_("way"), max_length=6, choices=Ways, blank=True)
+    way = models.CharField(_("way"), max_length=6, choices=NotifyWays, blank=True)
     sip_user = models.CharField(_("SIP user"), max_length=128, blank=True)
     sip_realm = models.CharField(_("realm of the SIP user"), max_length=253, blank=True)
-    sip_password = models.BinaryField(null=True)
+    sip_password = SealedField(null=True)
     enabled = models.BooleanField(_("enabled"), default=True)
     notes = models.TextField(_("notes"), blank=True)
-    own_lines = models.TextField(_("own lines of the configuration file"), blank=True)
+    own_lines = SealedTextField(_("own lines of the configuration file"), blank=True)
     path_secret = models.CharField(max_length=43, unique=True, default=new_path_secret, editable=False)
     token_sha256 = models.CharField(max_length=64, blank=True)
     firmware = models.CharField(_("firmware"), max_length=64, blank=True)
     last_contact = models.DateTimeField(_("last contact"), null=True)
     last_address = models.CharField(max_length=64, blank=True)
+    replaced_at = models.DateTimeField(null=True, editable=False)
+
+    objects = TerminalQuerySet.as_manager()
 
     class Meta:
         ordering = ["number"]
@@ -162,7 +208,7 @@ class Terminal(models.Model):
                 fields=["token_sha256"], condition=~Q(token_sha256=""), name="one_terminal_per_token"
             ),
             models.CheckConstraint(condition=Q(transport__in=Transports.values), name="transport_is_known"),
-            models.CheckConstraint(condition=Q(way__in=["", *Ways.values]), name="way_of_terminal_is_known"),
+            models.CheckConstraint(condition=Q(way__in=["", *NotifyWays.values]), name="way_of_terminal_is_known"),
             models.CheckConstraint(
                 condition=Q(mac=None) | Q(mac__regex=r"^[0-9A-F]{12}$"), name="mac_is_12_hex_digits"
             ),
@@ -179,11 +225,16 @@ class Terminal(models.Model):
 
 
 class Discovered(models.Model):
-    """A phone that asked for its configuration and is not in the list; one click makes it a terminal."""
+    """A phone that asked for its configuration and is not in the list; one click makes it a terminal.
 
-    mac = models.CharField("MAC", max_length=12, unique=True)
+    Anybody may ask in the name of a MAC: each of the addresses that did has a row of its own (rule discovered). `source` is what
+    counts as one address, as with `Requester`; `address` is the last one of it.
+    """
+
+    mac = models.CharField("MAC", max_length=12)
     model = models.CharField(_("model"), max_length=32, blank=True)
     firmware = models.CharField(_("firmware"), max_length=64, blank=True)
+    source = models.CharField(max_length=64)
     address = models.CharField(_("address"), max_length=64, blank=True)
     first_seen = models.DateTimeField(_("first seen"))
     last_seen = models.DateTimeField(_("last seen"))
@@ -192,9 +243,15 @@ class Discovered(models.Model):
     class Meta:
         ordering = ["-last_seen"]
         verbose_name = _("discovered phone")
+        constraints = [models.UniqueConstraint("mac", "source", name="discovered_once_at_each_address")]
 
     def __str__(self) -> str:
         return f"{self.model} {self.mac}".strip()
+
+
+class RolloutQuerySet(models.QuerySet["Rollout"]):
+    def in_state(self, *states: Rollout.State) -> Self:
+        return self.filter(state__in=states)
 
 
 class Rollout(models.Model):
@@ -210,6 +267,10 @@ class Rollout(models.Model):
         STOPPED = "stopped", _("stopped: too many failures")
         ENDED = "ended", _("ended")
 
+    HELD_UP = (State.PAUSED, State.STOPPED)
+    """Nobody is asked until a person goes on."""
+    OPEN = (State.RUNNING, *HELD_UP)
+
     class Ended(models.TextChoices):
         REPLACED = "replaced", _("a newer generation took its place")
         DISCARDED = "discarded", _("the generation was discarded")
@@ -224,6 +285,8 @@ class Rollout(models.Model):
     changed_by = models.CharField(max_length=150, blank=True)
     changed_at = models.DateTimeField(null=True)
     restart_now = models.BooleanField(_("restart outside the window"), default=False)
+
+    objects = RolloutQuerySet.as_manager()
 
     class Meta:
         ordering = ["-generation_id"]
@@ -241,30 +304,119 @@ class Rollout(models.Model):
     def __str__(self) -> str:
         return f"{self.generation_id}: {self.state}"
 
+    @property
+    def is_held_up(self) -> bool:
+        return self.state in self.HELD_UP
+
+
+class InstallationQuerySet(models.QuerySet["Installation"]):
+    def update(self, **values: Any) -> int:
+        """As Django has it, by one writer at a time (rule one-writer)."""
+        with one_writer(savepoint=False):
+            return super().update(**values)
+
+    def of(self, generation: Generation | int | None) -> Self:
+        return self.filter(generation=generation)
+
+    def with_roots(self, roots: Collection[str]) -> Self:
+        """Those of the generations with these roots (SHA-256)."""
+        return self.filter(generation__root_sha256__in=roots)
+
+    def of_enabled_terminals(self) -> Self:
+        return self.filter(terminal__enabled=True)
+
+    def of_methods(self, methods: Collection[str]) -> Self:
+        return self.filter(terminal__type__method__in=methods)
+
+    def by_hand(self) -> Self:
+        """Those of the work list."""
+        return self.filter(wave=Wave.BY_HAND)
+
+    def in_waves(self) -> Self:
+        return self.exclude(wave=Wave.BY_HAND)
+
+    def in_state(self, *states: DeliveryState) -> Self:
+        return self.filter(state__in=states)
+
+    def unsettled(self) -> Self:
+        """Those where something is left to do at the terminal."""
+        return self.exclude(state__in=SETTLED)
+
+    def trusted(self) -> Self:
+        """Those whose terminal trusts the root of the generation, also while it is asked anew (rule ledger)."""
+        return self.filter(confirmed_at__isnull=False)
+
+    def beyond_doubt(self, now: datetime, *, within: timedelta) -> Self:
+        """Those that are trusted, and no other address can take back any more (rule proved-by-answer). A `doubt_until` further
+        ahead than `within` was written by a wrong clock.
+        """
+        return self.trusted().filter(
+            Q(doubt_until=None) | Q(doubt_until__lte=now) | Q(doubt_until__gt=now + within + STILL_NOW)
+        )
+
+    def unproved(self) -> Self:
+        """Those whose trust file was fetched by nobody knows whom, in whatever state they are meanwhile (rule unproved)."""
+        return self.filter(evidence=Installation.Evidence.UNPROVED, confirmed_at=None)
+
+    def due(self, now: datetime, *, at_most: timedelta) -> Self:
+        """Those whose `next_at` is not set, or has come, or is further ahead than `at_most`, as nothing sets it: that one is
+        from before a clock was set back.
+        """
+        return self.filter(Q(next_at=None) | Q(next_at__lte=now) | Q(next_at__gt=now + at_most + STILL_NOW))
+
+    def overdue(self, now: datetime) -> Self:
+        """Those whose `next_at` has come."""
+        return self.filter(next_at__lte=now)
+
+    def too_far_ahead(self, now: datetime, *, at_most: timedelta) -> Self:
+        return self.filter(next_at__gt=now + at_most + STILL_NOW)
+
+    def of_the_terminal(self, key: str = "pk") -> Exists:
+        """Whether a terminal of the query around this one has one of these; `key` is what that query calls it."""
+        return Exists(self.filter(terminal=OuterRef(key)))
+
+    def take_back(self) -> int:
+        """Say that the terminals no longer trust what they had confirmed, and are to be asked again."""
+        return self.update(
+            state=DeliveryState.WAITING,
+            confirmed_at=None,
+            confirmed_by="",
+            evidence="",
+            proof="",
+            doubt_until=None,
+            next_at=None,
+        )
+
 
 class Installation(models.Model):
-    """One generation to one terminal: the whole story, and the ledger of what the terminal trusts.
+    """One generation to one terminal: the whole story, and the ledger of what the terminal trusts (rule ledger).
 
-    A terminal trusts the root of the generation where `confirmed_at` is set. `state` says where the delivery stands
-    (`terminals.waves.State`). `next_at`: while waiting or absent when it is asked again, while in flight when it is given up.
-    `postponed`: how often in a row it was not there or had no time. `excused`: a person went on in spite of this failure.
+    A terminal trusts the root of the generation where `confirmed_at` is set. `next_at`: while waiting or absent when it
+    is asked again, while in flight when it is given up. `postponed`: how often in a row it was not there or had no time.
+    `excused`: a person went on in spite of this failure. `challenge_realm` asked for a user and a password and was not satisfied;
+    `challenge_proved`: it asked through the communication server over TLS.
+
+    `notified_at` is `asked_at` by the machine's own clock, by which the listeners see requests. `several_addresses`: since then
+    more than one address has asked for the terminal's files. `doubt_until`: until then another address takes the confirmation
+    back (rule proved-by-answer).
     """
 
     class State(models.TextChoices):
-        """The values of `terminals.waves.State`, in words."""
+        """The values of `terminals.states.DeliveryState`, in words."""
 
-        WAITING = State.WAITING.value, _("waiting")
-        ASKED = State.ASKED.value, _("asked")
-        HEARD = State.HEARD.value, _("heard, restarting")
-        FETCHED = State.FETCHED.value, _("fetched")
-        DOWNLOADED = State.DOWNLOADED.value, _("downloaded")
-        CONFIRMED = State.CONFIRMED.value, _("confirmed")
-        ABSENT = State.ABSENT.value, _("absent")
-        FAILED = State.FAILED.value, _("failed")
-        SKIPPED = State.SKIPPED.value, _("skipped")
+        WAITING = DeliveryState.WAITING.value, _("waiting")
+        ASKED = DeliveryState.ASKED.value, _("asked")
+        HEARD = DeliveryState.HEARD.value, _("heard, restarting")
+        FETCHED = DeliveryState.FETCHED.value, _("fetched")
+        UNPROVED = DeliveryState.UNPROVED.value, _("fetched, unproved")
+        DOWNLOADED = DeliveryState.DOWNLOADED.value, _("downloaded")
+        CONFIRMED = DeliveryState.CONFIRMED.value, _("confirmed")
+        ABSENT = DeliveryState.ABSENT.value, _("absent")
+        FAILED = DeliveryState.FAILED.value, _("failed")
+        SKIPPED = DeliveryState.SKIPPED.value, _("skipped")
 
     class Waves(models.IntegerChoices):
-        """The values of `terminals.waves.Wave`, in words."""
+        """The values of `terminals.states.Wave`, in words."""
 
         BY_HAND = Wave.BY_HAND.value, _("by hand")
         FIRST = Wave.FIRST.value, _("first ones")
@@ -273,12 +425,22 @@ class Installation(models.Model):
         REST = Wave.REST.value, _("all others")
 
     class Evidence(models.TextChoices):
-        """What a confirmation rests on; REPORTED is what a fetch rests on while the proof is still to come."""
+        """What a confirmation rests on. What is not confirmed may have REPORTED, while the proof is still to come, or UNPROVED."""
 
         FETCHED = "fetched", _("it fetched the trust file")
+        UNPROVED = "unproved", _("somebody fetched the trust file")
         REPORTED = "reported", _("it reported the fingerprints")
         PROVED = "proved", _("it connected to the new certificate")
         PERSON = "person", _("a person confirmed it")
+
+    class Proof(models.TextChoices):
+        """What shows that it was the terminal who fetched (rule proved-fetch); "" in the rows of before that rule."""
+
+        PATH = "path", _("over its own secret address")
+        RECORD = "record", _("from the address in the list")
+        NETWORK = "network", _("from a network of the telephones")
+        ACCEPTED = "accepted", _("from an address that a person accepted")
+        ANSWER = "answer", _("from the only address that asked after it had answered")
 
     generation = models.ForeignKey(Generation, on_delete=models.PROTECT, related_name="installations")
     terminal = models.ForeignKey(Terminal, on_delete=models.CASCADE, related_name="installations")
@@ -288,27 +450,40 @@ class Installation(models.Model):
     postponed = models.PositiveSmallIntegerField(default=0)
     next_at = models.DateTimeField(_("next attempt"), null=True)
     asked_at = models.DateTimeField(null=True)
+    notified_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)
     status_code = models.PositiveSmallIntegerField(null=True)
     reaction = models.CharField(max_length=16, blank=True)
+    challenge_realm = models.CharField(max_length=253, blank=True)
+    challenge_proved = models.BooleanField(default=False)
     fetched_at = models.DateTimeField(null=True)
     fetched_file = models.CharField(max_length=128, blank=True)
     user_agent = models.CharField(max_length=200, blank=True)
     address = models.CharField(max_length=64, blank=True)
     address_differs = models.BooleanField(default=False)
+    several_addresses = models.BooleanField(default=False)
     confirmed_at = models.DateTimeField(null=True)
     evidence = models.CharField(max_length=8, choices=Evidence, blank=True)
+    proof = models.CharField(max_length=8, choices=Proof, blank=True)
+    doubt_until = models.DateTimeField(null=True)
     confirmed_by = models.CharField(max_length=150, blank=True)
     failure = models.CharField(max_length=16, blank=True)
     failed_at = models.DateTimeField(null=True)
     excused = models.BooleanField(default=False)
+
+    objects = InstallationQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("installation")
         constraints = [
             models.UniqueConstraint(fields=["generation", "terminal"], name="one_installation_per_generation"),
             models.CheckConstraint(
-                condition=~Q(state="confirmed") | Q(confirmed_at__isnull=False), name="confirmed_says_when"
+                condition=~Q(state=DeliveryState.CONFIRMED.value) | Q(confirmed_at__isnull=False),
+                name="confirmed_says_when",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=DeliveryState.UNPROVED.value) | Q(confirmed_at=None),
+                name="unproved_is_not_confirmed",
             ),
         ]
         indexes = [
@@ -318,6 +493,36 @@ class Installation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.terminal_id} {self.generation_id} {self.state}"
+
+
+class Requester(models.Model):
+    """One that asked for a terminal's files (rule requesters).
+
+    `source` is what counts as one address: an IPv4 address, or the /64 network of an IPv6 address; `address` is the last one of
+    it. `last_at` is by the machine's clock. `took`: the numbers of the generations whose roots were in the trust files that it
+    fetched. `accepted_by`: who said that this is the terminal.
+    """
+
+    terminal = models.ForeignKey(Terminal, on_delete=models.CASCADE, related_name="requesters")
+    source = models.CharField(max_length=64)
+    address = models.CharField(max_length=64)
+    last_at = models.DateTimeField()
+    took = models.JSONField(default=list)
+    accepted_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["-last_at"]
+        verbose_name = _("requester")
+        constraints = [
+            models.UniqueConstraint(fields=["terminal", "source"], name="one_requester_per_source"),
+        ]
+        indexes = [
+            # Who else asked from there.
+            models.Index(fields=["source"], name="requester_by_source"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.terminal_id} {self.source}"
 
 
 class Link(models.Model):
@@ -356,10 +561,11 @@ class BootstrapWindow(models.Model):
 
 
 class ImportFile(models.Model):
-    """A CSV file between its preview and its import: one for each person, replaced by the next (`terminals.imports`)."""
+    """A CSV file between its preview and its import: one for each person, replaced by the next (`terminals.directory.import_file`)."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
-    content = models.BinaryField()  # encrypted: it may hold SIP passwords
+    # Sealed, because it may hold SIP passwords; no SealedField, because nobody misses it after an hour.
+    content = models.BinaryField()
     uploaded_at = models.DateTimeField()
 
     class Meta:

@@ -1,30 +1,38 @@
-"""Which certificates a terminal of a type is to get now: as bytes, with a version that names the generations in it (DESIGN 3.7)."""
-
-from __future__ import annotations
+"""Which certificates a terminal of a type is to get now, as bytes (rules trust-file, versioned-file)."""
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 
 from cryptography import x509
 
+from certificates import downloads
+from certificates.downloads import DownloadFormat, DownloadKind
 from certificates.models import Generation
 from certificates.pki import formats
-from certificates.situation import Situation
-from terminals.models import TerminalType, TrustFormats, Wants
+from certificates.renewal.situation import Situation
+from terminals.drivers.base import TrustFormat
+from terminals.models import TerminalType, TrustContents, TrustFormats
 
 MEDIA_TYPES = {
     TrustFormats.PEM: "application/x-pem-file",
     TrustFormats.DER: "application/pkix-cert",
     TrustFormats.P7B: "application/x-pkcs7-certificates",
 }
+_KINDS = {
+    TrustContents.ROOT: DownloadKind.ROOT,
+    TrustContents.HOST: DownloadKind.HOST,
+    TrustContents.BUNDLE: DownloadKind.TRUST,
+}
 _VERSION = re.compile(r"([1-9][0-9]{0,9}(?:-[1-9][0-9]{0,9})*)\.[0-9a-f]{8}", re.ASCII)
 
 
 class NoTrustFile(Exception):
     """NoTrustFile
-    ├── NothingToTrust    no pair has been made, or none that this type can take yet
-    └── TooLarge          even the roots that it cannot do without are larger than the type allows
+    ├── NothingToTrust      no pair has been made, or none that this type can take yet
+    │   └── StoreUndecided  another root than those known here may be served (rule what-is-served-stays)
+    └── TrustFileTooLarge   even the roots that it cannot do without are larger than the type allows
     """
 
 
@@ -32,17 +40,29 @@ class NothingToTrust(NoTrustFile):
     pass
 
 
-class TooLarge(NoTrustFile):
+class StoreUndecided(NothingToTrust):
+    pass
+
+
+class TrustFileTooLarge(NoTrustFile):
     pass
 
 
 @dataclass(frozen=True)
 class TrustFile:
-    """`generations`: whose roots a terminal trusts that has taken it, the newest first. `version` names these and the content."""
+    """`generations`: whose roots a terminal trusts that has taken it, the newest first. `contents` may be less than its type
+    wants (rule trust-file). `version` names the generations and the content.
+    """
 
     content: bytes
     format: TrustFormats
     generations: tuple[int, ...]
+    contents: TrustContents
+
+    @property
+    def title(self) -> str:
+        """As the same file is called on the page of the certificates (rule one-title)."""
+        return downloads.title(_KINDS[self.contents], DownloadFormat(self.format.value), self.generations)
 
     @property
     def version(self) -> str:
@@ -62,29 +82,31 @@ def generations_of(version: str) -> frozenset[int]:
 
 
 def trust_file(situation: Situation, terminal_type: TerminalType, *, lacks_active: bool = False) -> TrustFile:
-    """The file for terminals of this type as things stand. Raises NoTrustFile.
+    """The file for terminals of this type as things stand (rules trust-file, holds-only-one). Raises NoTrustFile.
 
-    A type that holds only one certificate gets that of the active pair: its predecessor would leave it without calls. A file
-    that holds one is that of the pair that is handed out; for those that have no calls because they lack the active one, that
-    of the active one (`lacks_active`). A bundle that is larger than the type allows goes without its host certificates, then
-    without the pair served before.
+    `lacks_active`: it is for terminals that do not trust the active pair (rule served-first).
     """
+    if situation.standing.rests:
+        raise StoreUndecided
     pairs = _pairs(situation, terminal_type, lacks_active=lacks_active)
     if not pairs:
         raise NothingToTrust
     form = TrustFormats(terminal_type.trust_format)
-    # Without the pair served before no terminal is out of date (DESIGN 3.4).
+    can = terminal_type.driver.capabilities
+    largest = min(limit for limit in (terminal_type.size_limit, can.largest_file, math.inf) if limit is not None)
+    most = math.inf if can.anchors is None else can.anchors
+    # Without the pair served before no terminal is out of date (rule superseded).
     needed = tuple(pair for pair in pairs if pair in {situation.pending, situation.active})
     for some in (pairs, needed):
-        for certificates in _choices(some, Wants(terminal_type.wants)):
+        for contents, certificates in _choices(some, TrustContents(terminal_type.wants)):
             content = _encoded(certificates, form)
-            if terminal_type.size_limit is None or len(content) <= terminal_type.size_limit:
-                return TrustFile(content, form, tuple(pair.number for pair in some))
-    raise TooLarge
+            if len(content) <= largest and len(certificates) <= most:
+                return TrustFile(content, form, tuple(pair.number for pair in some), contents)
+    raise TrustFileTooLarge
 
 
 def _pairs(situation: Situation, terminal_type: TerminalType, *, lacks_active: bool) -> tuple[Generation, ...]:
-    one_in_a_file = terminal_type.trust_format == TrustFormats.DER
+    one_in_a_file = not TrustFormat(terminal_type.trust_format).holds_several
     if terminal_type.holds_only_one or (one_in_a_file and lacks_active):
         return (situation.active,) if situation.active else ()
     if one_in_a_file:
@@ -93,15 +115,15 @@ def _pairs(situation: Situation, terminal_type: TerminalType, *, lacks_active: b
     return situation.in_bundle
 
 
-def _choices(pairs: tuple[Generation, ...], wants: Wants) -> list[list[x509.Certificate]]:
-    roots = [pair.root for pair in pairs]
+def _choices(pairs: tuple[Generation, ...], wants: TrustContents) -> list[tuple[TrustContents, list[x509.Certificate]]]:
+    roots = (TrustContents.ROOT, [pair.root for pair in pairs])
     match wants:
-        case Wants.ROOT:
+        case TrustContents.ROOT:
             return [roots]
-        case Wants.HOST:
-            return [[pair.host for pair in pairs]]
-        case Wants.BUNDLE:
-            return [formats.trust_bundle((pair.root, pair.host) for pair in pairs), roots]
+        case TrustContents.HOST:
+            return [(wants, [pair.host for pair in pairs])]
+        case TrustContents.BUNDLE:
+            return [(wants, formats.trust_bundle((pair.root, pair.host) for pair in pairs)), roots]
 
 
 def _encoded(certificates: list[x509.Certificate], form: TrustFormats) -> bytes:

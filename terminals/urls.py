@@ -1,6 +1,6 @@
 from django.urls import include, path
 
-from terminals.views import bootstrap, delivery, imports, links, rollout, terminals, tokens, types, work_list
+from terminals.views import bootstrap, delivery, evidence, imports, links, rollout, terminals, tokens, types, work_list
 
 app_name = "terminals"
 
@@ -8,33 +8,33 @@ app_name = "terminals"
 type_patterns = [
     path("", types.types, name="types"),
     path("add/", types.add, name="add"),
-    path("<int:pk>/", types.type_, name="type"),
-    path("<int:pk>/edit/", types.edit, name="edit"),
-    path("<int:pk>/delete/", types.delete, name="delete"),
+    path("<number:pk>/", types.type_, name="type"),
+    path("<number:pk>/edit/", types.edit, name="edit"),
+    path("<number:pk>/delete/", types.delete, name="delete"),
 ]
 
 rollout_patterns = [
     path("", rollout.rollout, name="overview"),
     path("status/", rollout.status, name="status"),
-    path("<int:number>/order/", rollout.order, name="order"),
-    path("<int:number>/restart-now/", rollout.restart_now, name="restart_now"),
-    path("<int:number>/skip/<int:terminal>/", rollout.skip, name="skip"),
+    path("<number:number>/order/", rollout.order, name="order"),
+    path("<number:number>/restart-now/", rollout.restart_now, name="restart_now"),
+    path("<number:number>/skip/<number:terminal>/", rollout.skip, name="skip"),
 ]
 
 work_list_patterns = [
     path("", work_list.work_list, name="list"),
     path("tick/", work_list.tick, name="tick"),
-    path("types/<int:pk>/", work_list.confirm_type, name="type"),
-    path("types/<int:pk>/download/", work_list.download, name="download"),
-    path("types/<int:pk>/first/", work_list.confirm_type, {"first": True}, name="first_type"),
-    path("types/<int:pk>/first/download/", work_list.download, {"first": True}, name="first_download"),
-    path("<int:terminal>/link/", links.personal_link, name="link"),
-    path("<int:terminal>/link/revoke/", links.revoke, name="revoke"),
+    path("types/<number:pk>/", work_list.confirm_type, name="type"),
+    path("types/<number:pk>/download/", work_list.download, name="download"),
+    path("types/<number:pk>/first/", work_list.confirm_type, {"first": True}, name="first_type"),
+    path("types/<number:pk>/first/download/", work_list.download, {"first": True}, name="first_download"),
+    path("<number:terminal>/link/", links.personal_link, name="link"),
+    path("<number:terminal>/link/revoke/", links.revoke, name="revoke"),
 ]
 
 bootstrap_patterns = [
     path("", bootstrap.windows, name="windows"),
-    path("<int:pk>/close/", bootstrap.close, name="close"),
+    path("<number:pk>/close/", bootstrap.close, name="close"),
 ]
 
 delivery_patterns = [path("", delivery.delivery, name="settings")]
@@ -42,17 +42,23 @@ delivery_patterns = [path("", delivery.delivery, name="settings")]
 urlpatterns = [
     path("", terminals.terminals, name="terminals"),
     path("add/", terminals.add, name="add"),
-    path("<int:pk>/", terminals.terminal, name="terminal"),
-    path("<int:pk>/edit/", terminals.edit, name="edit"),
-    path("<int:pk>/enable/", terminals.enable, name="enable"),
-    path("<int:pk>/delete/", terminals.delete, name="delete"),
-    path("<int:pk>/token/", tokens.make_token, name="make_token"),
-    path("<int:pk>/token/revoke/", tokens.revoke_token, name="revoke_token"),
+    path("<number:pk>/", terminals.terminal, name="terminal"),
+    path("<number:pk>/edit/", terminals.edit, name="edit"),
+    path("<number:pk>/enable/", terminals.enable, name="enable"),
+    path("<number:pk>/realm/", terminals.take_realm, name="take_realm"),
+    path("<number:pk>/delete/", terminals.delete, name="delete"),
+    path("<number:pk>/accept/", evidence.accept, name="accept"),
+    path("<number:pk>/no-longer-accept/", evidence.no_longer_accept, name="no_longer_accept"),
+    path("accept-network/", evidence.accept_network, name="accept_network"),
+    path("<number:pk>/new-path/", terminals.new_path, name="new_path"),
+    path("<number:pk>/token/", tokens.make_token, name="make_token"),
+    path("<number:pk>/token/revoke/", tokens.revoke_token, name="revoke_token"),
     path("tokens/", tokens.make_missing, name="tokens"),
     path("discovered/", terminals.discovered, name="discovered"),
-    path("discovered/<int:pk>/", terminals.take_in, name="take_in"),
-    path("discovered/<int:pk>/adopt/", terminals.adopt, name="adopt"),
-    path("discovered/<int:pk>/dismiss/", terminals.dismiss, name="dismiss"),
+    path("discovered/dismiss-all/", terminals.dismiss_all, name="dismiss_all"),
+    path("discovered/<number:pk>/", terminals.take_in, name="take_in"),
+    path("discovered/<number:pk>/adopt/", terminals.adopt, name="adopt"),
+    path("discovered/<number:pk>/dismiss/", terminals.dismiss, name="dismiss"),
     path("import/", imports.upload, name="import"),
     path("import/preview/", imports.preview, name="import_preview"),
     path("import/give-up/", imports.give_up, name="import_give_up"),

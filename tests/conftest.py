@@ -1,11 +1,152 @@
-"""The three personas, one for each role, and a browser of theirs that is logged in."""
+"""The tests' database; the three personas, one for each role, and a browser of theirs that is logged in."""
 
+import gc
+import os
+import socket
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
+
+import hypothesis
 import pytest
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.template.base import Template
 from django.test import Client
+from pytest_django.plugin import blocking_manager_key
 
+from pbxcerts.system import passwords, sessions, timekeeping
 from pbxcerts.system.models import Role, User
+from pbxcerts.system.slowing import Throttle
+from terminals.rollout.rounds import MonotonicStopwatch
+from tests.support import known_types
+from tests.support.names import REAL, TwoAddresses
+from tests.support.ntp import NtpResponder
 
 PASSWORD = "seven copper kettles"
+
+# Else every process would compile the product, and rewrite the tests' assertions, anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """As pytest-django makes it."""
+    with django_db_blocker.unblock():
+        known_types.remember()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="also the tests that are marked `long`")
+
+
+def pytest_configure(config):
+    """Any input at all: a few of them each time, many more with `--long`. A loaded machine is no reason to fail."""
+    for name, count in (("short", 50), ("long", 1000)):
+        hypothesis.settings.register_profile(name, max_examples=count, deadline=None)
+    hypothesis.settings.load_profile("long" if config.getoption("long") else "short")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("long"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item):
+    """A test with transactions of its own empties the tables in the end, also of what a new installation has."""
+    result = yield
+    marker = item.get_closest_marker("django_db")
+    if "transactional_db" in item.fixturenames or (marker and marker.kwargs.get("transaction")):
+        with item.config.stash[blocking_manager_key].unblock():
+            known_types.know_types()
+    return result
+
+
+def pytest_collection_finish():
+    """What has been loaded by now stays: nothing of it is looked through whenever garbage is collected."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_failed(monkeypatch):
+    """What one test types wrong makes no other one wait."""
+    monkeypatch.setattr(passwords, "THROTTLE", Throttle())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_pulls_the_plug():
+    """What is flushed to the disk, and before what, is seen without waiting for the disk; other processes do wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_asks_what_a_widget_was_rendered_with(django_test_environment):
+    """Django's test client copies it for each template, and a list of 600 time zones is 600 of them."""
+    remembering = Template._render
+
+    def render(template, context):
+        is_of_a_widget = (template.name or "").startswith("django/forms/")
+        return template.nodelist.render(context) if is_of_a_widget else remembering(template, context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Template, "_render", render)
+        yield
+
+
+@pytest.fixture(scope="session")
+def _ntp():
+    with NtpResponder() as responder:
+        yield responder
+
+
+@pytest.fixture
+def ntp(_ntp):
+    """A server that says what this machine's clock says, until a test has it say something else."""
+    return _ntp.as_new()
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """Make a name of two addresses: `names("pbx.example", "::1", "127.0.0.1")`."""
+    known: dict[str, TwoAddresses] = {}
+
+    def found(host, port, *arguments, **options):
+        if host in known:
+            return known[host].found(port, options["type"] if "type" in options else arguments[1])
+        return REAL(host, port, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    with ExitStack() as stack:
+
+        def make(name, *hosts):
+            known[name] = TwoAddresses(hosts, stack)
+            return known[name]
+
+        def also(name, two, *, first):
+            """Another name of the same addresses, in another order."""
+            known[name] = replace(two, hosts=tuple(sorted(two.hosts, key=lambda host: host != first)))
+
+        make.also = also
+        yield make
+
+
+@pytest.fixture
+def pauses_over_at_once(monkeypatch):
+    """A round of the rollout goes on as if its pauses were over. Whoever waits for an answer does wait."""
+
+    def pause(self, span):
+        self._start -= span.total_seconds()
+
+    monkeypatch.setattr(MonotonicStopwatch, "pause", pause)
 
 
 def _persona(name: str, role: Role) -> User:
@@ -13,8 +154,13 @@ def _persona(name: str, role: Role) -> User:
 
 
 def _client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    """As one who has logged in and asked for a page: that writes down when the session ends."""
+    client, session = Client(), SessionStore()
+    session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    sessions.limit(session, idle=timedelta(hours=8), now=timekeeping.machine_time(), used=True)
+    session.create()
+    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
     return client
 
 
@@ -52,3 +198,10 @@ def administrator_client(administrator) -> Client:
 def password() -> str:
     """The password of every persona."""
     return PASSWORD
+
+
+@pytest.fixture
+def key_file(tmp_path, settings):
+    """Where the key list of this test will stand; there is none yet."""
+    settings.KEY_FILE = tmp_path / "host-keys.key"
+    return settings.KEY_FILE

@@ -1,23 +1,94 @@
-"""Who may import whom (DESIGN 4), read off the imports themselves."""
+"""Who may import whom, and what the code keeps to everywhere, read off the code itself."""
 
 import ast
+import re
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PURE = ["certificates/pki", "terminals/drivers"]
-SOURCES = sorted(
-    path
+SOURCES = {
+    str(path.relative_to(ROOT)): ast.parse(path.read_text())
     for package in ("pbxcerts", "certificates", "terminals")
-    for path in (ROOT / package).rglob("*.py")
+    for path in sorted((ROOT / package).rglob("*.py"))
     if "migrations" not in path.parts
-)
+}
+# The version, which all that is sent names.
+EVERYWHERE = ["pbxcerts.__version__"]
+PURE = ["certificates/pki", "terminals/drivers", "pbxcerts/system/endpoint.py"]
+
+# What a folder may import of the product beside itself, from the ground up (rule layers). `pbxcerts` composes and may all.
+LAYERS = {
+    "certificates/pki": [],
+    "pbxcerts/system": ["certificates.pki", "pbxcerts.__version__"],
+    "certificates": ["pbxcerts.system"],
+    "certificates/communication_server": [
+        "certificates.pki",
+        "pbxcerts.system.addresses",
+        "pbxcerts.system.endpoint",
+    ],
+    "certificates/renewal": [
+        "certificates.communication_server",
+        "certificates.models",
+        "certificates.pki",
+        "pbxcerts.system",
+    ],
+    "certificates/status": [
+        "certificates.communication_server",
+        "certificates.downloads",
+        "certificates.models",
+        "certificates.pki",
+        "certificates.renewal",
+        "pbxcerts.system",
+    ],
+    "terminals": ["certificates", "pbxcerts.system"],
+    "terminals/drivers": [],
+    "terminals/sip": ["pbxcerts.system.addresses", "pbxcerts.system.endpoint", "terminals.drivers"],
+    # It runs where nothing else of the product is (rule agent-alone).
+    "terminals/agent": [
+        "pbxcerts.system.endpoint",
+        "pbxcerts.system.own_process",
+        "terminals.sip.digest",
+        "terminals.sip.errors",
+        "terminals.sip.hop",
+        "terminals.sip.message",
+        "terminals.sip.transaction",
+    ],
+    "terminals/evidence": [
+        "certificates.models",
+        "pbxcerts.system",
+        "terminals.batches",
+        "terminals.drivers",
+        "terminals.models",
+        "terminals.states",
+    ],
+    "terminals/rollout": [
+        "certificates",
+        "pbxcerts.system",
+        "terminals.answer_target",
+        "terminals.batches",
+        "terminals.drivers",
+        "terminals.evidence",
+        "terminals.models",
+        "terminals.sip",
+        "terminals.states",
+        "terminals.trust_file",
+    ],
+}
 
 
-def imports_of(path: Path) -> set[str]:
+def files_of(*folders: str) -> list[str]:
+    """Those of folders, or single files."""
+    return [name for name in SOURCES if name in folders or name.startswith(tuple(f"{folder}/" for folder in folders))]
+
+
+def names_in(nodes: list[ast.AST]) -> set[str]:
+    """What these nodes import: modules, and what is taken from one with its module's name in front."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -25,78 +96,65 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-def within(name: str, package: str) -> bool:
-    return name == package or name.startswith(f"{package}.")
+def imports_of(name: str) -> set[str]:
+    return names_in(list(ast.walk(SOURCES[name])))
 
 
-def files_of(package: str) -> list[Path]:
-    return [path for path in SOURCES if path.is_relative_to(ROOT / package)]
+def within(name: str, packages: list[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
-def named(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-@pytest.mark.parametrize("path", [path for package in PURE for path in files_of(package)], ids=named)
-def test_the_pure_core_knows_no_framework_no_disk_and_no_clock(path):
-    forbidden = ["django", "pbxcerts", "pathlib", "time", "socket", "certificates.models"]
-
-    assert [name for name in imports_of(path) if any(within(name, package) for package in forbidden)] == []
-    assert "datetime.now(" not in path.read_text()
-
-
-@pytest.mark.parametrize("path", files_of("certificates"), ids=named)
-def test_certificates_never_import_terminals_nor_the_composition(path):
-    allowed = ["pbxcerts.system", "pbxcerts.env"]
+@pytest.mark.parametrize(("folder", "allowed"), LAYERS.items(), ids=LAYERS)
+def test_a_folder_imports_only_what_lies_below_it(folder, allowed):
+    ours = ["pbxcerts", "certificates", "terminals"]
+    files = files_of(folder)
     upwards = [
-        name
-        for name in imports_of(path)
-        if within(name, "terminals") or (within(name, "pbxcerts") and not any(within(name, ok) for ok in allowed))
+        (file, name)
+        for file in files
+        for name in imports_of(file)
+        if within(name, ours) and not within(name, [folder.replace("/", "."), *allowed, *EVERYWHERE])
     ]
 
+    assert files
     assert upwards == []
 
 
-@pytest.mark.parametrize("path", files_of("terminals"), ids=named)
-def test_terminals_never_import_the_composition(path):
-    allowed = ["pbxcerts.system", "pbxcerts.env"]
-    upwards = [
-        name for name in imports_of(path) if within(name, "pbxcerts") and not any(within(name, ok) for ok in allowed)
-    ]
-
-    assert upwards == []
+def test_the_agent_knows_no_django():
+    assert [file for file in files_of("terminals/agent") if any(within(n, ["django"]) for n in imports_of(file))] == []
 
 
-@pytest.mark.parametrize("path", files_of("terminals/agent"), ids=named)
-def test_the_agent_runs_where_nothing_else_of_the_product_is(path):
-    ours = ["django", "pbxcerts", "certificates", "terminals"]
-    shared = ["terminals.agent", *(f"terminals.sip.{name}" for name in ("digest", "hop", "message", "transaction"))]
-    foreign = [
-        name
-        for name in imports_of(path)
-        if any(within(name, package) for package in ours) and not any(within(name, ok) for ok in shared)
-    ]
+def test_the_pure_core_knows_no_framework_no_disk_and_no_clock():
+    forbidden = ["django", "pathlib", "time", "socket"]
+    files = files_of(*PURE)
 
-    assert foreign == []
+    assert [(file, name) for file in files for name in imports_of(file) if within(name, forbidden)] == []
+    assert [file for file in files if "datetime.now(" in ast.unparse(SOURCES[file])] == []
 
 
-def writes_a_state(node: ast.AST) -> bool:
-    match node:
-        case ast.Call(func=ast.Attribute(attr="update" | "create"), keywords=keywords):
-            return any(keyword.arg == "state" for keyword in keywords)
-        case ast.Assign(targets=targets):
-            return any(isinstance(target, ast.Attribute) and target.attr == "state" for target in targets)
-    return False
+def run_at_import(nodes: list[ast.AST]) -> Iterator[ast.AST]:
+    """The statements that run when a module is imported: none in a function, none for the type checker alone."""
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from run_at_import(list(ast.iter_child_nodes(node)))
 
 
-def test_only_states_py_changes_a_state():
-    writers = {
-        named(path)
-        for path in files_of("certificates")
-        if any(writes_a_state(node) for node in ast.walk(ast.parse(path.read_text())))
-    }
+def test_no_module_imports_itself_by_way_of_others():
+    modules = {file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): file for file in SOURCES}
+    graph = {}
+    for module, file in modules.items():
+        names = names_in(list(run_at_import(SOURCES[file].body)))
+        imported = {name if name in modules else name.rpartition(".")[0] for name in names}
+        graph[module] = imported & modules.keys() - {module}
 
-    assert writers == {"certificates/states.py"}
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+    assert len(order) == len(SOURCES)
 
 
 def is_ours(key: ast.expr) -> bool:
@@ -116,14 +174,98 @@ def reads_the_environment(node: ast.AST) -> bool:
 
 
 def test_the_only_reader_of_the_environment_is_env_py():
-    readers = {
-        named(path)
-        for path in SOURCES
-        if any(reads_the_environment(node) for node in ast.walk(ast.parse(path.read_text())))
-    }
+    readers = {file for file, tree in SOURCES.items() if any(reads_the_environment(node) for node in ast.walk(tree))}
 
     assert readers == {"pbxcerts/env.py"}
 
 
+CLOCKS = {
+    "timezone.now",
+    "datetime.now",
+    "datetime.utcnow",
+    "datetime.today",
+    "date.today",
+    "time.time",
+    "time.localtime",
+}
+
+
+def test_only_timekeeping_reads_the_clock_of_the_machine():  # (rule which-clock)
+    """ntp.py measures it, and the agent runs on another machine, without our database."""
+    readers = {
+        file
+        for file, tree in SOURCES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in CLOCKS
+    }
+
+    assert readers == {"pbxcerts/system/timekeeping.py", "pbxcerts/system/ntp.py", "terminals/agent/round.py"}
+
+
+# What callers catch of each boundary without knowing what is inside; the rest of its exceptions are of this kind.
+ROOTS = {
+    "AcceptanceRefused",
+    "AccountError",
+    "AgentError",
+    "BackupError",
+    "ClaimLost",
+    "CommandUnsuccessful",
+    "CommunicationServerError",
+    "ConfigurationError",
+    "EndpointError",
+    "ForeignTaskError",
+    "LinkError",
+    "NoNotifyRoute",
+    "NoPulseError",
+    "NoTrustFile",
+    "NothingToDownload",
+    "NotificationError",
+    "PairOrderRefused",
+    "PkiError",
+    "RoleNeeded",
+    "RolloutOrderRefused",
+    "SavingError",
+    "SealingError",
+    "SipError",
+    "StartupError",
+    "StateChangeError",
+    "TelephoneNetworkError",
+    "TerminalImportError",
+    "TooManyNetworks",
+    "UnfitForUnit",
+    "UnreadableReport",
+    "UrlNotUnderstood",
+}
+
+
+def test_every_boundary_has_one_root_of_its_exceptions():
+    classes = {
+        node.name: {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+        for tree in SOURCES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    foreign = {"Exception", "ValueError", "CommandError", "PermissionDenied"}
+    known = {name for name, bases in classes.items() if bases & foreign and not name.startswith("_")}
+
+    assert known == ROOTS
+
+
 def test_no_file_is_a_drawer():
-    assert [named(path) for path in SOURCES if path.stem in {"utils", "helpers", "common", "services", "misc"}] == []
+    drawers = {"utils", "helpers", "common", "services", "misc"}
+
+    assert [file for file in SOURCES if Path(file).stem in drawers] == []
+
+
+def test_what_a_template_says_it_is_given_exists():
+    """The head of a template names the class of what it shows."""
+    named = {
+        (str(path.relative_to(ROOT)), module, name)
+        for path in (ROOT / "pbxcerts" / "templates").rglob("*.html")
+        for module, name in re.findall(
+            r"\b((?:certificates|terminals|pbxcerts)\.[a-z_.]+)\.([A-Z]\w+)", path.read_text(encoding="utf-8")
+        )
+    }
+
+    assert len(named) > 15
+    assert [found for found in sorted(named) if not hasattr(import_module(found[1]), found[2])] == []

@@ -24,8 +24,8 @@ def run(*command: str, **environment: str) -> None:
         ["ruff", "format", "--check", "."],
         ["ruff", "check", "."],
         ["mypy"],
-        ["djlint", "--quiet", "--check", "templates"],
-        ["djlint", "--quiet", "--lint", "templates"],
+        ["djlint", "--quiet", "--check", "pbxcerts/templates"],
+        ["djlint", "--quiet", "--lint", "pbxcerts/templates"],
     ],
     ids=["format", "lint", "types", "template format", "template lint"],
 )
@@ -33,6 +33,7 @@ def test_it_is_clean(command):
     run(str(TOOLS / command[0]), *command[1:])
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     "command",
     [["check", "--deploy", "--fail-level", "WARNING"], ["makemigrations", "--check", "--dry-run"]],

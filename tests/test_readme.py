@@ -13,16 +13,17 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
-from terminals.evidence_journal import Journal
-from tests.support.product import free_port
+from pbxcerts import __version__, env
+from terminals.evidence.journal import Journal
+from tests.support.ports import free_port
 from tests.support.running import MANAGE, Tree
 from tests.support.telephony import kamailio
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
-APPS = {"pbxcerts.system", "certificates", "terminals"}
-# Django's own, which we extend; what starts the product has a section of its own.
-ELSEWHERE = {"migrate", "up"}
+APPS = {"pbxcerts", "pbxcerts.system", "certificates", "terminals"}
+# Django's own, which we extend; what starts the product, and makes it a service, has a section of its own.
+ELSEWHERE = {"migrate", "up", "unit"}
 
 
 def section(heading, level="##"):
@@ -48,25 +49,35 @@ def test_the_table_of_variables_holds_what_the_code_reads():
     read = set()
     for path in [*(ROOT / "pbxcerts").rglob("*.py"), *(ROOT / "certificates").rglob("*.py")]:
         found = re.findall(
-            r"\benv\.(?:text|words|flag|number|address|path|optional_path|command|database|broker)\(\s*\"(\w+)\"",
+            r"\benv\.(?:text|secret_text|choice|words|flag|number|endpoint|path|optional_path|data_directory|url_path|command|database|broker)\(\s*\"(\w+)\"",
             path.read_text(),
         )
         read |= {f"PBXCERTS_{name}" for name in found}
+    read |= {f"PBXCERTS_{name}_FILE" for name in env.SECRETS}
     documented = set(re.findall(r"^\| `(PBXCERTS_\w+)`", README, flags=re.MULTILINE))
 
     assert read
     assert documented == read
 
 
+def test_the_changelog_begins_with_the_version_that_this_is():
+    first = re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+
+    assert first[1] == __version__
+
+
 # -- commands ----------------------------------------------------------------------------------------------------------
 
 PLACEHOLDERS = {
     "NAME=VALUE ...": "interval_days=90",
+    "DESTINATION": "mail",
     "TEXT": "reason",
     "TIME": "2030-01-31T02:00",
     "NUMBER": "101",
     "N": "7",
     "FILE": "file",
+    "DIRECTORY": "directory",
+    "KEY": "age1key",
 }
 
 
@@ -136,6 +147,20 @@ def test_every_option_of_up_stands_where_it_is_started():
     assert offered(parser_of("up")) <= documented
 
 
+def test_every_option_of_unit_stands_where_the_service_is_told_of():
+    documented = set(re.findall(r"(--[a-z-]+)", section("As a service")))
+
+    assert offered(parser_of("unit")) - offered(parser_of("up")) <= documented
+
+
+def test_the_service_is_installed_in_ten_lines_with_what_is_there():
+    (block,) = blocks_under("As a service")
+
+    assert len(block.splitlines()) == 10
+    assert (ROOT / re.search(r"--require-hashes --requirement (\S+)", block)[1]).exists()
+    assert f"pbxcerts-{__version__}-py3-none-any.whl" in block
+
+
 # -- the layout --------------------------------------------------------------------------------------------------------
 
 
@@ -175,6 +200,7 @@ def installed(tmp_path_factory):
         yield tree
 
 
+@pytest.mark.process
 def test_the_layout_is_what_an_installation_leaves(installed):
     store = installed.data / "store"
     found = {}
@@ -210,6 +236,7 @@ def _with_pointers(documented):
     return {path: "generations/0007" if what == "generations/0008" else what for path, what in documented.items()}
 
 
+@pytest.mark.process
 def test_nobody_else_can_read_what_is_for_the_owner_alone(installed):
     store = installed.data / "store"
     private = [installed.data, *(place for place in installed.data.rglob("*") if store not in place.parents)]
@@ -242,3 +269,25 @@ def test_the_reload_command_of_the_recipe_is_that_of_the_tests():
     socket = re.search(r'modparam\("ctl", "binrpc", "([^"]+)"\)', section("Kamailio", "###"))[1]
 
     assert shlex.split(command) == kamailio.reload(socket)
+
+
+def test_the_map_of_the_code_names_what_is_there():
+    named = re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py|\.md)?)`", section("The code"))
+
+    assert len(named) > 40
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_map_of_the_code_leaves_no_room_out():
+    """A room has modules of its own; those that Django wants in every app are known to everybody."""
+    of_django = {"forms", "views", "migrations", "management", "commands", "templatetags", "formats", "locale"}
+    rooms = {
+        str(file.parent.relative_to(ROOT))
+        for app in ("pbxcerts", "certificates", "terminals")
+        for file in (ROOT / app).rglob("*.py")
+        if not of_django & set(file.relative_to(ROOT).parts)
+    }
+    named = {path.rstrip("/") for path in re.findall(r"^\| `([a-z_/]+)` \|", section("The code"), flags=re.MULTILINE)}
+
+    # What is left of an app beside its rooms is told in its own README.
+    assert rooms - {"certificates", "terminals", "pbxcerts/formats"} <= named

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from certificates.models import Generation
 
 
-class Filter(forms.Form):
+class GenerationFilter(forms.Form):
     """Which attempts are listed. An unknown value lists all."""
 
     state = forms.ChoiceField(label=_("State"), required=False, choices=[("", _("All")), *Generation.State.choices])

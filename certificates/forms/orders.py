@@ -1,7 +1,5 @@
 """What a person confirms before the pairs change: generate, activate, move the deadline, roll back, discard, withdraw."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +8,10 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from certificates.outlook import GenerationOutlook
+from certificates.models import StoreDecision
+from certificates.status.outlook import GenerationOutlook
 from pbxcerts.system.clock import ClockVerdict
-from pbxcerts.system.form_layout import ColumnForm
+from pbxcerts.system.form_layout import ColumnForm, Parameters
 from pbxcerts.system.forms.entries import SeenField
 from pbxcerts.system.reauthentication import Reauthentication
 
@@ -27,12 +26,76 @@ def _reason_field() -> forms.CharField:
     )
 
 
+def _confirm_clock_field() -> forms.BooleanField:
+    return forms.BooleanField(
+        label=_("Generate although the clock is in doubt"),
+        required=False,
+        help_text=_("The dates of the certificates come from this clock. That you confirmed it stands in the history."),
+    )
+
+
+def _require_confirmed_clock(form: forms.Form, verdict: ClockVerdict) -> None:
+    """Refuse the form where the clock is in doubt and the person has not confirmed it, or not said why where that is needed."""
+    if verdict is ClockVerdict.DO:
+        return
+    if not form.cleaned_data.get("confirm_clock"):
+        form.add_error(
+            "confirm_clock",
+            ValidationError(
+                _("It is not certain that the clock is right. Tick this if you want to generate all the same."),
+                code="clock",
+            ),
+        )
+    if verdict is ClockVerdict.REFUSE_UNLESS_REASON and not form.cleaned_data.get("reason"):
+        form.add_error(
+            "reason",
+            ValidationError(
+                _("The clock is more than 12 hours off: say why you want to generate all the same."), code="reason"
+            ),
+        )
+
+
 class ReasonForm(ColumnForm, forms.Form):
     reason = _reason_field()
 
 
 class CriticalForm(Reauthentication, ReasonForm):
-    """With the password once more: what takes a pair out of service."""
+    """The form of an order that takes a pair out of service: it asks for the password once more."""
+
+
+class StoreForm(CriticalForm):
+    """What a person decides about a store that the database does not know. Each decision is a button of the page."""
+
+    decision = forms.ChoiceField(choices=StoreDecision.Decision, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["decision"].error_messages["required"] = _("Choose one of the two.")
+
+    def layout(self) -> list[Parameters | str]:
+        """Without the buttons, which stand on the page."""
+        return [name for name in self.fields if name != "decision"]
+
+
+class WithdrawForm(CriticalForm):
+    """Withdrawing a pair. Where another is made in its place by a clock that one server alone calls far off, the person
+    confirms that and says why (rule withdraw); else the field for it is missing.
+    """
+
+    confirm_clock = _confirm_clock_field()
+
+    def __init__(self, *args: Any, request: HttpRequest, clock_verdict: ClockVerdict, **kwargs: Any) -> None:
+        super().__init__(*args, request=request, **kwargs)
+        self.clock_verdict = clock_verdict
+        if clock_verdict is ClockVerdict.DO:
+            del self.fields["confirm_clock"]
+
+    @property
+    def without_clock(self) -> bool:
+        return bool(self.cleaned_data.get("confirm_clock"))
+
+    def clean(self) -> None:
+        _require_confirmed_clock(self, self.clock_verdict)
 
 
 class DeadlineForm(ColumnForm, forms.Form):
@@ -53,10 +116,11 @@ class DeadlineForm(ColumnForm, forms.Form):
 
 
 class GenerateForm(Reauthentication, ColumnForm, forms.Form):
-    """`newest` is the number of the newest attempt that was on the screen: what came after it was not seen.
+    """The order of a generation. `newest` is the number of the newest attempt that the page showed: where another
+    generation has been ordered since, the form is refused.
 
-    The password is asked for where a pair in service would be replaced at once. Where there is no choice of how, no telephone
-    to restart, or no doubt about the clock, the field is not there.
+    The password is asked for where a pair in service would be replaced at once. A field is missing where there is
+    nothing to choose: no handover, no telephone that restarts, no doubt about the clock.
     """
 
     AT_ONCE = "at_once"
@@ -72,18 +136,15 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
         label=_("Restart telephones now"),
         required=False,
         help_text=_(
-            "Only when switching at once: Mitel SIP phones do not wait for the night. Calls that they carry are lost."
+            "Only when switching at once: Mitel SIP phones do not wait for the night. Calls that they carry may be lost."
         ),
     )
     reason = _reason_field()
-    confirm_clock = forms.BooleanField(
-        label=_("Generate although the clock is in doubt"),
-        required=False,
-        help_text=_("The dates of the certificates come from this clock. That you confirmed it stands in the history."),
-    )
+    confirm_clock = _confirm_clock_field()
 
     def __init__(self, data: Any = None, *, request: HttpRequest, outlook: GenerationOutlook, newest: int) -> None:
-        initial = {"newest": newest, "how": self.HANDOVER, "restart_now": outlook.restarts_anyway}
+        how = self.AT_ONCE if outlook.suggests_at_once else self.HANDOVER
+        initial = {"newest": newest, "how": how, "restart_now": outlook.restarts_anyway}
         super().__init__(data, request=request, initial=initial, prefix=None)
         self.outlook = outlook
         self.seen = newest
@@ -126,21 +187,4 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
         return newest
 
     def clean(self) -> None:
-        verdict = self.outlook.clock_verdict
-        if verdict is ClockVerdict.DO:
-            return
-        if not self.without_clock:
-            self.add_error(
-                "confirm_clock",
-                ValidationError(
-                    _("It is not certain that the clock is right. Tick this if you want to generate all the same."),
-                    code="clock",
-                ),
-            )
-        if verdict is ClockVerdict.REFUSE_UNLESS_REASON and not self.cleaned_data.get("reason"):
-            self.add_error(
-                "reason",
-                ValidationError(
-                    _("The clock is more than 12 hours off: say why you want to generate all the same."), code="reason"
-                ),
-            )
+        _require_confirmed_clock(self, self.outlook.clock_verdict)

@@ -1,7 +1,5 @@
 """The form of the page "Self-signed certificates". The command line sets the same parameters through it."""
 
-from __future__ import annotations
-
 from datetime import time
 from typing import Any
 
@@ -10,9 +8,9 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from certificates.models import Counts, KeyTypes, Settings
+from certificates.models import KeyTypes, Settings, WhoCounts
 from pbxcerts.system.form_layout import Parameters
-from pbxcerts.system.forms.entries import SwitchField
+from pbxcerts.system.forms.entries import OnOffField
 from pbxcerts.system.forms.versioned import VersionedForm
 from pbxcerts.system.reauthentication import Reauthentication
 
@@ -28,7 +26,7 @@ _NUMBER = {"inputmode": "numeric"}
 
 
 class SettingsForm(VersionedForm):
-    """Numbers and the time are plain text fields, so that what was typed is still there when it is refused."""
+    """Numbers and the time of day are plain text fields, so that a refused entry is shown as it was typed."""
 
     interval_days = forms.IntegerField(
         label=_label("interval_days"),
@@ -64,7 +62,7 @@ class SettingsForm(VersionedForm):
     )
     handover_counts = forms.ChoiceField(
         label=_label("handover_counts"),
-        choices=Counts.choices,
+        choices=WhoCounts.choices,
         help_text=_(
             "Whose confirmation the server waits for before it is switched, up to the deadline. Waiting costs nothing"
             " while the old pair is valid; switching too early costs calls."
@@ -78,7 +76,7 @@ class SettingsForm(VersionedForm):
             " EC P-256 or are slow with RSA 3072."
         ),
     )
-    addresses_as_dns = SwitchField(
+    addresses_as_dns = OnOffField(
         label=_label("addresses_as_dns"),
         help_text=_(
             "Only for telephones that reach the server by its address and still refuse its certificate: older TLS"

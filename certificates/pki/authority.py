@@ -1,7 +1,7 @@
 """A pair: one root certificate and the host certificate signed by it, always made together.
 
-The root's private key lives only while `make_pair` runs. Nobody needs it again, and what does not exist cannot be
-stolen. Each profile below shows only what root and host do not share.
+The root's private key lives only while `make_pair` runs (rule root-key). Each profile below shows only what root and
+host do not share (rule profile).
 """
 
 from dataclasses import dataclass
@@ -44,11 +44,10 @@ def make_pair(
 ) -> Pair:
     """Make both keys and both certificates (RFC 5280), with the same validity: a host must never outlive its root.
 
-    `end` is exclusive and notAfter inclusive (RFC 5280 section 4.1.2.5), so notAfter is one second less. Fractions of
-    a second are cut off. An organisation longer than the field is cut: a long site name must not stop a renewal.
-
-    Raises `IdentityError` (``identity_empty``) for an identity without a name and an address, `ValueError` for
-    instants without a time zone or a validity that ends before it begins.
+    `end` is exclusive and notAfter inclusive (RFC 5280 section 4.1.2.5), so notAfter is one second less. Fractions of a
+    second are cut off. An organisation longer than the field is cut: a long site name must not stop a renewal. Raises
+    `IdentityError` (``identity_empty``) for an identity without a name and an address, `ValueError` for instants
+    without a time zone or a validity that ends before it begins.
     """
     if not identity:
         raise IdentityError(IdentityCode.IDENTITY_EMPTY, "")

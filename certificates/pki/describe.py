@@ -93,7 +93,7 @@ def _value(attribute: x509.NameAttribute[str | bytes]) -> str:
     return attribute.value if isinstance(attribute.value, str) else _hex(attribute.value)
 
 
-def describe(certificate: x509.Certificate) -> tuple[ExtensionDescription, ...]:
+def describe_extensions(certificate: x509.Certificate) -> tuple[ExtensionDescription, ...]:
     """Every extension in the order in which the certificate holds them."""
     return tuple(_extension(extension) for extension in certificate.extensions)
 

@@ -16,42 +16,43 @@ HOUR = timedelta(hours=1)
 
 
 def deadline(schedule: Schedule, *, made_at: datetime, active_end: datetime, overlap: timedelta) -> datetime:
-    """When a pair prepared at `made_at` becomes active at the latest: fixed when it is made.
-
-    Half of the overlap later, or half of what the active pair has left if that is less; at the last T in the second
-    half of that span, if there is one. Without an overlap, or once the active pair has ended: at once.
+    """When a pair prepared at `made_at` becomes active at the latest (rule deadline). Without an overlap, or once the
+    active pair has ended: at once.
     """
     return _at_night(schedule, made_at, min(overlap, active_end - made_at) / 2)
 
 
-def deadline_after_roll_back(schedule: Schedule, *, now: datetime, active_end: datetime) -> datetime:
-    """The new deadline that a person gives a held pair: half of what the active pair has left, by the same rule of T."""
-    return _at_night(schedule, now, (active_end - now) / 2)
+def deadline_after_roll_back(
+    schedule: Schedule, *, now: datetime, active_end: datetime, planned: datetime, end: datetime
+) -> datetime:
+    """The deadline of the pair that was rolled back from and is held (rule roll-back). `planned` and `end` are its own."""
+    span = min(active_end - now, end - now) / 2
+    at = _at_night(schedule, now, span)
+    return min(at, planned) if planned >= now + span / 2 else at
+
+
+def hold_ends(*, active_end: datetime, planned: datetime) -> datetime:
+    """Until when a deadline that has come can be held (rule deadline-held). `planned`: when the prepared pair itself is to be
+    replaced.
+    """
+    return min(active_end - LAST_DAY, planned)
 
 
 def latest_deadline(*, active_end: datetime, planned: datetime) -> datetime:
-    """How far the deadline can be moved: to 24 hours before the active pair ends, never past `planned`.
-
-    `planned` is when the successor of the prepared pair itself is planned.
-    """
-    return min(active_end - LAST_DAY, planned)
+    """How far the deadline can be moved (rule deadline): as far as it could be held."""
+    return hold_ends(active_end=active_end, planned=planned)
 
 
 def replaceable_before(
     schedule: Schedule, *, now: datetime, active_end: datetime, overlap_made_with: timedelta
 ) -> bool:
-    """Whether a pair discarded now is replaced at a T before the last hours of the active one.
-
-    Where it is not, discarding is refused: its successor would be made at any hour, or at once.
-    """
+    """Whether a pair discarded now is replaced at a T before the last hours of the active one (rule discard)."""
     return schedule.first_from(now) < active_end - last_hours(overlap_made_with)
 
 
 def switch_retry_at(schedule: Schedule, *, failed_at: datetime, failures: int, active_end: datetime | None) -> datetime:
-    """When a failed switch is tried again after the given number of failures in a row, at least one.
-
-    After 1, 10 and 60 minutes, then at each T, and every hour in the last 24 hours before the pair served instead
-    ends. Where there was none to go back to (`active_end` None): after 1, 10 and 60 minutes, then every hour.
+    """When a failed switch is tried again after the given number of failures in a row, at least one
+    (rule switch-failed). `active_end`: the end of the pair served instead, None where there was none to go back to.
     """
     if failures <= len(FIRST_RETRIES):
         return failed_at + FIRST_RETRIES[failures - 1]

@@ -1,4 +1,5 @@
-"""Under which names and addresses a communication server is reached, parsed and normalised once.
+"""Under which names and addresses a communication server is reached, parsed and normalised once
+(rule names-in-certificate).
 
 `parse_dns_name` takes a name for a dNSName entry:
 
@@ -68,6 +69,18 @@ class Identity:
             *(x509.DNSName(str(address)) for address in self.addresses if addresses_as_dns),
             *(x509.IPAddress(address) for address in self.addresses),
         )
+
+    @classmethod
+    def of(cls, certificate: x509.Certificate) -> "Identity":
+        """The names and addresses that a certificate was made for. An address that stands there as dNSName is no name."""
+        try:
+            names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except x509.ExtensionNotFound:
+            return cls((), ())
+        addresses = names.get_values_for_type(x509.IPAddress)
+        single = tuple(one for one in addresses if isinstance(one, IPv4Address | IPv6Address))
+        texts = set(map(str, single))
+        return cls(tuple(name for name in names.get_values_for_type(x509.DNSName) if name not in texts), single)
 
     def missing_from(self, certificate: x509.Certificate, *, addresses_as_dns: bool = False) -> tuple[str, ...]:
         """What of this identity the certificate does not hold, as text, each once."""

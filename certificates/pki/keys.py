@@ -24,6 +24,13 @@ class KeyType(enum.StrEnum):
 _RSA_BITS = {KeyType.RSA2048: 2048, KeyType.RSA3072: 3072}
 
 
+def key_type_of(key: object) -> KeyType:
+    """What kind a public key is; of those that an administrator can't choose the one that is most like it."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return KeyType.RSA2048 if key.key_size < _RSA_BITS[KeyType.RSA3072] else KeyType.RSA3072
+    return KeyType.P256
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class SecretPem:
     """An unencrypted private key as PKCS#8 PEM (RFC 5958) that shows itself only when asked by `reveal`.
@@ -62,11 +69,8 @@ def host_key_pem(key: PrivateKey) -> SecretPem:
     )
 
 
-def load(secret: SecretPem) -> PrivateKey:
-    """Read back what `host_key_pem` wrote.
-
-    Raises `UnreadableError` for anything else.
-    """
+def load_host_key(secret: SecretPem) -> PrivateKey:
+    """Read back what `host_key_pem` wrote. Raises `UnreadableError` for anything else."""
     try:
         # The full check of an RSA key takes as long as making one. These keys are ours, and `verify_pair` lets
         # them sign a handshake before anything is published.

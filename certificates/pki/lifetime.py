@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from certificates.pki.schedule import Schedule
 
-# How long after a T an automatic generation may still start; later it would run into office hours.
+# How long after a T an automatic generation may still start (rule two-hours).
 SLOT_LENGTH = timedelta(hours=2)
 LAST_CHANCE_AT_LEAST = timedelta(hours=48)
 STEPS_BEFORE_END = (30, 14, 7, 3, 1)
@@ -39,11 +39,8 @@ def due(
     settings_saved_at: datetime | None,
     discarded_at: datetime | None,
 ) -> Due:
-    """The T at which the successor of a pair is due.
+    """The T at which the successor of a pair is due (rules due, due-after-change).
 
-    The T nearest to one interval after the pair was made, but never later than the last T that leaves today's
-    overlap (at least one hour) before its end. Where settings were saved, or a prepared or held pair discarded,
-    after that instant: the first T from then on, so that a shortened interval waits for the night.
     Ask it of the active pair, and only while none is prepared or held.
     """
     by_interval = schedule.nearest(made_at + schedule.interval)
@@ -79,11 +76,7 @@ def made_now(
     end: datetime,
     overlap_made_with: timedelta,
 ) -> MakeBecause | None:
-    """Why the successor of a pair is to be made at this instant, None where it is not.
-
-    Once due, in the two hours after a T. In its last hours, after its end and before its notBefore at any hour and
-    even if not due: a pair that carries no calls is worse than one made at noon.
-    """
+    """Why the successor of a pair is to be made at this instant, None where it is not (rules two-hours, last-hours)."""
     if now >= end:
         return MakeBecause.ENDED
     if now < not_before:
@@ -121,28 +114,23 @@ def missed_slot(schedule: Schedule, *, now: datetime, due: Due) -> datetime | No
 
 
 def retry_at(failed_at: datetime, failures: int) -> datetime:
-    """When to try again after the given number of failures in a row, at least one: 1 minute, then every 10."""
+    """When to try again after the given number of failures in a row, at least one (rule generation-retry)."""
     return failed_at + timedelta(minutes=1 if failures == 1 else 10)
 
 
 def last_hours(overlap_made_with: timedelta) -> timedelta:
-    """How long before its end a pair is replaced at any hour: half of its overlap, 1 to 24 hours."""
+    """How long before its end a pair is replaced at any hour: half of its overlap, 1 to 24 hours (rule last-hours)."""
     return min(max(overlap_made_with / 2, timedelta(hours=1)), timedelta(hours=24))
 
 
 def last_chance(*, end: datetime, overlap_made_with: timedelta) -> datetime:
-    """From when on a doubtful clock no longer keeps a due pair from being made.
-
-    Half of its overlap, at least 48 hours, before the active pair ends. Nothing becomes due by it.
-    """
+    """From when on a doubtful clock no longer keeps a due pair from being made (rule last-chance)."""
     return end - max(overlap_made_with / 2, LAST_CHANCE_AT_LEAST)
 
 
 def ends_in_step(*, now: datetime, end: datetime, overlap_made_with: timedelta, overdue: bool) -> int | None:
-    """The smallest of 30, 14, 7, 3 and 1 days that the pair's remaining time fits in, None where nothing is to be said.
-
-    Only the steps below half of its overlap: a normal handover is over by then, and would warn otherwise every
-    time. Any step once a renewal is overdue. None too when it has ended: that is another warning.
+    """The smallest step in days that the pair's remaining time fits in, None where nothing is to be said
+    (rule warning-steps). None too when it has ended: that is another warning.
     """
     left = end - now
     if left <= timedelta(0):

@@ -1,7 +1,6 @@
 """When a pair of certificates is planned to be replaced: an interval, a time of day, an overlap and a time zone.
 
-Every instant that goes in or comes out is an aware datetime in UTC. Only instants are compared, and a day of
-interval or overlap is 24 hours: what the clocks on the wall do decides where the time of day lies, nothing else.
+Every instant that goes in or comes out is an aware datetime in UTC (rule instants).
 """
 
 from bisect import bisect_left
@@ -11,14 +10,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-# Telephones boot with wrong clocks; a pair that is valid since yesterday connects them all the same.
 BACKDATING = timedelta(hours=24)
-# What a pair stays valid after its successor was due, even with an overlap of 0.
 LEAST_OVERLAP = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Plan:
+class PairPlan:
     """The dates of a pair that is made at `made_at` (whole seconds), RFC 5280 section 4.1.2.5.
 
     `planned` is when its successor should be made; `end` is the first instant at which it is no longer valid.
@@ -37,10 +34,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The settings of renewal: every `interval_days` at `time_of_day` (hours and minutes) in `zone`.
-
-    Every local day has one such time, called T: where the clocks skip it the first whole minute after the gap,
-    where they show it twice the first of the two. A local day that the zone left out altogether has none.
+    """The settings of renewal: every `interval_days` at `time_of_day` (hours and minutes) in `zone`. That time of a local
+    day is called T (rule time-of-day).
     """
 
     interval_days: int
@@ -61,15 +56,20 @@ class Schedule:
         """What has to be left of a pair when its successor is due: the overlap, at least one hour."""
         return max(self.overlap, LEAST_OVERLAP)
 
-    def plan(self, made_at: datetime) -> Plan:
-        """The dates of a pair made at this instant.
-
-        Validity counts from the planned time, not from the moment of making: otherwise every renewal would creep
-        a little, and one pair a day with no overlap would be due again as soon as it is made.
-        """
+    def plan(self, made_at: datetime) -> PairPlan:
+        """The dates of a pair made at this instant (rule validity)."""
         made_at = made_at.astimezone(UTC).replace(microsecond=0)
         planned = self.nearest(made_at + self.interval)
-        return Plan(made_at=made_at, not_before=made_at - BACKDATING, planned=planned, end=planned + self.reserve)
+        return PairPlan(made_at=made_at, not_before=made_at - BACKDATING, planned=planned, end=planned + self.reserve)
+
+    def plan_found(self, *, not_before: datetime, end: datetime) -> PairPlan:
+        """The dates of a pair of which only the certificates are known: as if it had been made with the overlap that is set
+        now, or with half of its validity where that is less (rule adopting).
+        """
+        made_at = min(not_before + BACKDATING, end)
+        return PairPlan(
+            made_at=made_at, not_before=not_before, planned=end - min(self.reserve, (end - made_at) / 2), end=end
+        )
 
     def nearest(self, instant: datetime) -> datetime:
         """The T nearest to this instant; of two equally near the earlier."""

@@ -1,7 +1,4 @@
-"""The last look at a pair before anything of it is published.
-
-Two opinions that share no code: cryptography's path validation, and OpenSSL in a real TLS handshake in memory.
-"""
+"""The last look at a pair before anything of it is published (rule verified-twice)."""
 
 import os
 import ssl
@@ -23,7 +20,7 @@ from certificates.pki.errors import (
 )
 from certificates.pki.formats import agent_pem, der
 from certificates.pki.identity import Identity
-from certificates.pki.keys import load
+from certificates.pki.keys import load_host_key
 
 # X509_V_FLAG_NO_CHECK_TIME, which Python's ssl does not name. OpenSSL knows only the machine's clock; the dates are
 # judged with `now`.
@@ -45,7 +42,7 @@ def verify_pair(pair: Pair, *, identity: Identity, now: datetime, addresses_as_d
     """
     if not identity:
         raise IdentityError(IdentityCode.IDENTITY_EMPTY, "")
-    if load(pair.host_key).public_key() != pair.host.public_key():
+    if load_host_key(pair.host_key).public_key() != pair.host.public_key():
         raise KeyMismatchError("the private key does not belong to the host certificate")
     if missing := identity.missing_from(pair.host, addresses_as_dns=addresses_as_dns):
         raise NamesMissingError(missing)

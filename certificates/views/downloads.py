@@ -6,15 +6,15 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from certificates import downloads
-from certificates.downloads import File, Format, Kind, NothingToDownload
+from certificates.downloads import DownloadFile, DownloadFormat, DownloadKind, NothingToDownload
 from certificates.models import Generation
-from certificates.status import load_situation
+from certificates.renewal.situation import load_situation
 from pbxcerts.system.models import General
 
 
 @require_safe
-def of_situation(request: HttpRequest, kind: Kind, form: Format) -> HttpResponse:
-    """Of the pair that is handed out now, or the trust bundle in force."""
+def of_situation(request: HttpRequest, kind: DownloadKind, form: DownloadFormat) -> HttpResponse:
+    """A file of the pair to download, or the trust bundle in force."""
     try:
         return _attachment(downloads.of_situation(load_situation(), kind, form))
     except NothingToDownload as error:
@@ -22,15 +22,15 @@ def of_situation(request: HttpRequest, kind: Kind, form: Format) -> HttpResponse
 
 
 @require_safe
-def of_generation(request: HttpRequest, number: int, kind: Kind, form: Format) -> HttpResponse:
-    pair = get_object_or_404(Generation.objects.defer("host_key"), number=number)
+def of_generation(request: HttpRequest, number: int, kind: DownloadKind, form: DownloadFormat) -> HttpResponse:
+    pair = get_object_or_404(Generation.objects.without_key(), number=number)
     try:
         return _attachment(downloads.of_pair(pair, kind, form, site_name=General.load().site_name))
     except NothingToDownload as error:
         raise Http404 from error
 
 
-def _attachment(file: File) -> HttpResponse:
+def _attachment(file: DownloadFile) -> HttpResponse:
     disposition = content_disposition_header(as_attachment=True, filename=file.name)
     return HttpResponse(
         file.content,

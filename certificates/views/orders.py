@@ -1,29 +1,29 @@
 """What a person orders: each a page that says what will happen, and a POST that orders it. The worker carries it out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from django.contrib import messages
-from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from certificates import lifecycle, outlook, words
-from certificates.forms.orders import CriticalForm, DeadlineForm, GenerateForm, ReasonForm
-from certificates.handover import terminals
-from certificates.lifecycle import Refused
+from certificates.forms.orders import CriticalForm, DeadlineForm, GenerateForm, ReasonForm, WithdrawForm
 from certificates.models import Generation
-from certificates.outlook import GenerationOutlook
-from certificates.poke import poke
-from certificates.status import Status
-from pbxcerts.system import timekeeping
-from pbxcerts.system.access import needs, person
+from certificates.renewal import orders
+from certificates.renewal.handover import known_terminals
+from certificates.renewal.orders import GenerationOrder, PairOrderRefused
+from certificates.status import outlook
+from certificates.status.outlook import GenerationOutlook
+from certificates.status.page import CertificateStatus
+from pbxcerts.system import time_words, timekeeping
+from pbxcerts.system.access import logged_in_user, needs
+from pbxcerts.system.clock import Clock
 from pbxcerts.system.models import Role
+from pbxcerts.system.wake_worker import wake_worker
 
 shows_then_acts = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -35,22 +35,22 @@ def generate(request: HttpRequest) -> HttpResponse:
     posted = request.method == "POST"
     if posted:
         timekeeping.check_clock()
-    status = Status.load()
-    expected = GenerationOutlook(status.situation, terminals())
+    status = CertificateStatus.load()
+    expected = GenerationOutlook(status.situation, known_terminals())
     newest = status.newest.number if status.newest else 0
     form = GenerateForm(request.POST if posted else None, request=request, outlook=expected, newest=newest)
     if posted and form.is_valid():
+        order = GenerationOrder(
+            trigger=Generation.Trigger.PAGE,
+            by=logged_in_user(request).get_username(),
+            reason=form.cleaned_data["reason"],
+            at_once=form.at_once,
+            restart_now=form.cleaned_data.get("restart_now"),
+            without_clock=form.without_clock,
+        )
         try:
-            generation = lifecycle.order_generation(
-                status.clock,
-                trigger=Generation.Trigger.PAGE,
-                by=person(request).get_username(),
-                reason=form.cleaned_data["reason"],
-                at_once=form.at_once,
-                restart_now=form.cleaned_data.get("restart_now"),
-                without_clock=form.without_clock,
-            )
-        except Refused as refusal:
+            generation = orders.order_generation(status.clock, order)
+        except PairOrderRefused as refusal:
             form.add_error(None, str(refusal))
         else:
             text = _("Generation %(number)s has been ordered.") % {"number": generation.number}
@@ -59,60 +59,59 @@ def generate(request: HttpRequest) -> HttpResponse:
 
 
 @needs(Role.OPERATE)
+@sensitive_post_parameters("password")
 @shows_then_acts
 def activate(request: HttpRequest, number: int) -> HttpResponse:
-    status = Status.load()
+    status = CertificateStatus.load()
     pair = status.situation.pending
     if pair is None or pair.number != number:
         return _overtaken(request)
-    form = ReasonForm(request.POST if request.method == "POST" else None)
-    if _carried_out(
-        form,
-        lambda: lifecycle.activate(status.clock, by=person(request).get_username(), reason=form.cleaned_data["reason"]),
-    ):
+    refusing = outlook.refusing(known_terminals(), pair)
+    data = request.POST if request.method == "POST" else None
+    form = CriticalForm(data, request=request) if refusing else ReasonForm(data)
+    if _carried_out(request, form, partial(orders.activate, status.clock)):
         return _ordered(
             request, _("The communication server is being switched to generation %(number)s.") % {"number": number}
         )
-    context = {"form": form, "pair": pair, "status": status, "refusing": outlook.refusing(terminals(), pair)}
+    context = {"form": form, "pair": pair, "status": status, "refusing": refusing}
     return render(request, "certificates/activate.html", context)
 
 
 @needs(Role.OPERATE)
 @shows_then_acts
 def deadline(request: HttpRequest, number: int) -> HttpResponse:
-    status = Status.load()
-    pair = status.situation.pending
-    if pair is None or pair.number != number or status.situation.active is None:
+    status = CertificateStatus.load()
+    pair, active = status.situation.pending, status.situation.active
+    if pair is None or pair.number != number or active is None:
         return _overtaken(request)
-    latest = lifecycle.latest_deadline(status.situation)
+    latest = orders.latest_deadline(pair, active)
     form = DeadlineForm(
         request.POST if request.method == "POST" else None,
         initial={"at": pair.deadline},
         latest=latest,
-        latest_text=words.moment(latest),
+        latest_text=time_words.moment(latest),
     )
 
-    def move() -> None:
+    if form.is_bound and form.is_valid():
         at: datetime = form.cleaned_data["at"]
-        lifecycle.move_deadline(status.clock, at, by=person(request).get_username())
-
-    if _carried_out(form, move, field="at"):
-        return _ordered(request, _("The deadline has been moved."))
+        try:
+            orders.move_deadline(status.clock, at, by=logged_in_user(request).get_username())
+        except PairOrderRefused as refusal:
+            form.add_error("at", str(refusal))
+        else:
+            return _ordered(request, _("The deadline has been moved."))
     return render(request, "certificates/deadline.html", {"form": form, "pair": pair, "status": status})
 
 
 @needs(Role.OPERATE)
 @shows_then_acts
 def discard(request: HttpRequest, number: int) -> HttpResponse:
-    status = Status.load()
+    status = CertificateStatus.load()
     pair = status.situation.pending
     if pair is None or pair.number != number:
         return _overtaken(request)
     form = ReasonForm(request.POST if request.method == "POST" else None)
-    if _carried_out(
-        form,
-        lambda: lifecycle.discard(status.clock, by=person(request).get_username(), reason=form.cleaned_data["reason"]),
-    ):
+    if _carried_out(request, form, partial(orders.discard, status.clock)):
         return _ordered(request, _("Generation %(number)s has been discarded.") % {"number": number})
     replaced_at = status.settings.schedule.first_from(status.clock.best) if status.situation.active else None
     return render(
@@ -126,17 +125,12 @@ def discard(request: HttpRequest, number: int) -> HttpResponse:
 @sensitive_post_parameters("password")
 @shows_then_acts
 def roll_back(request: HttpRequest, number: int) -> HttpResponse:
-    status = Status.load()
+    status = CertificateStatus.load()
     before = status.situation.served_before
     if before is None or before.number != number:
         return _overtaken(request)
     form = CriticalForm(request.POST if request.method == "POST" else None, request=request)
-    if _carried_out(
-        form,
-        lambda: lifecycle.roll_back(
-            status.clock, by=person(request).get_username(), reason=form.cleaned_data["reason"]
-        ),
-    ):
+    if _carried_out(request, form, partial(orders.roll_back, status.clock)):
         return _ordered(
             request, _("The communication server is being rolled back to generation %(number)s.") % {"number": number}
         )
@@ -145,7 +139,7 @@ def roll_back(request: HttpRequest, number: int) -> HttpResponse:
         "pair": before,
         "status": status,
         "left_bundle": before not in status.situation.in_bundle,
-        "refusing": outlook.refusing(terminals(), before),
+        "refusing": outlook.refusing(known_terminals(), before),
     }
     return render(request, "certificates/roll_back.html", context)
 
@@ -154,52 +148,57 @@ def roll_back(request: HttpRequest, number: int) -> HttpResponse:
 @sensitive_post_parameters("password")
 @shows_then_acts
 def withdraw(request: HttpRequest, number: int) -> HttpResponse:
-    status = Status.load()
-    pair = get_object_or_404(Generation.objects.defer("host_key"), number=number)
+    posted = request.method == "POST"
+    pair = get_object_or_404(Generation.objects.without_key(), number=number)
     if not pair.is_pair or pair.withdrawn_at is not None:
         return _overtaken(request)
-    form = CriticalForm(request.POST if request.method == "POST" else None, request=request)
-    if _carried_out(
-        form,
-        lambda: lifecycle.withdraw(
-            status.clock, number, by=person(request).get_username(), reason=form.cleaned_data["reason"]
-        ),
-    ):
+    if posted:
+        timekeeping.check_clock()
+    status = CertificateStatus.load()
+    form = WithdrawForm(
+        request.POST if posted else None,
+        request=request,
+        clock_verdict=outlook.clock_for_replacement(status.situation, pair),
+    )
+    if _carried_out(request, form, partial(_withdraw, status.clock, number, form)):
         return _ordered(request, _("Generation %(number)s has been withdrawn.") % {"number": number})
     successor = status.situation.pending if pair == status.situation.active else None
-    if successor is not None and not status.situation.is_valid(successor):
+    if successor is not None and not status.situation.can_be_served(successor):
         successor = None
-    trusted = frozenset() if successor is None else frozenset({successor.root_sha256})
     context = {
         "form": form,
         "pair": pair,
         "status": status,
         "successor": successor,
-        "at_once": lifecycle.is_at_once(status.situation),
-        "refusing": terminals().disturbance(trusted_roots=trusted).refusing,
+        "at_once": orders.is_at_once(status.situation),
+        "refusing": outlook.refusing(known_terminals(), successor),
     }
     return render(request, "certificates/withdraw.html", context)
 
 
-def _carried_out(form: Form, order: Callable[[], object], *, field: str | None = None) -> bool:
-    """Order what a valid form confirms. What is refused stands in the form, at `field` where that is to blame."""
+def _withdraw(clock: Clock, number: int, form: WithdrawForm, *, by: str, reason: str) -> None:
+    orders.withdraw(clock, number, by=by, reason=reason, without_clock=form.without_clock)
+
+
+def _carried_out(request: HttpRequest, form: ReasonForm, order: Callable[..., object]) -> bool:
+    """Give the order that a valid form confirms. Returns whether it was given: why it was refused stands in the form."""
     if not form.is_bound or not form.is_valid():
         return False
     try:
-        order()
-    except Refused as refusal:
-        form.add_error(field, str(refusal))
+        order(by=logged_in_user(request).get_username(), reason=form.cleaned_data["reason"])
+    except PairOrderRefused as refusal:
+        form.add_error(None, str(refusal))
         return False
     return True
 
 
 def _ordered(request: HttpRequest, text: str) -> HttpResponse:
-    poke()
+    wake_worker()
     messages.success(request, text)
     return redirect("certificates:overview")
 
 
 def _overtaken(request: HttpRequest) -> HttpResponse:
-    """The page belongs to a state that is over: a form sent twice, or somebody was faster."""
+    """Answer a page that belongs to a state that is over: its form was sent twice, or somebody else was faster."""
     messages.warning(request, _("The state of this pair has changed meanwhile. Nothing has been done."))
     return redirect("certificates:overview")

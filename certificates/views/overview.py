@@ -8,20 +8,20 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from certificates.forms.settings import ConfirmSettings, SettingsForm
-from certificates.handover import terminals
-from certificates.poke import poke
-from certificates.settings_changes import Change, save_settings
-from certificates.status import Status
-from pbxcerts.system.access import RoleNeeded, person
+from certificates.renewal.handover import known_terminals
+from certificates.settings_changes import SettingsChange, save_settings
+from certificates.status.page import CertificateStatus
+from pbxcerts.system.access import RoleNeeded, logged_in_user
 from pbxcerts.system.models import Role
-from pbxcerts.system.versioned import Overtaken
+from pbxcerts.system.versioned import SettingsOvertaken
+from pbxcerts.system.wake_worker import wake_worker
 
 
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def overview(request: HttpRequest) -> HttpResponse:
-    administers = person(request).may(Role.ADMINISTER)
-    current = Status.load()
+    administers = logged_in_user(request).may(Role.ADMINISTER)
+    current = CertificateStatus.load()
     if request.method != "POST":
         form = SettingsForm(row=current.settings)
         if not administers:
@@ -32,7 +32,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     form = SettingsForm(request.POST, row=current.settings)
     if not form.is_valid():
         return _page(request, current, form)
-    change = Change(before=current.situation, values=form.parameters, terminals=terminals())
+    change = SettingsChange(before=current.situation, values=form.parameters, terminals=known_terminals())
     overtaken = change.changed and form.cleaned_data["version"] != current.settings.version
     if change.needs_confirmation and not overtaken:
         again = "confirmed" in request.POST
@@ -41,12 +41,12 @@ def overview(request: HttpRequest) -> HttpResponse:
             context = {"form": form, "confirmation": confirmation, "consequences": change.consequences()}
             return render(request, "certificates/settings_confirm.html", context)
     try:
-        changed = save_settings(form.parameters, expected_version=form.cleaned_data["version"], now=current.clock.now)
-    except Overtaken as error:
+        changed = save_settings(form.parameters, expected_version=form.cleaned_data["version"], now=current.clock.best)
+    except SettingsOvertaken as error:
         form.compare_with(error.row)
         return _page(request, current, form)
     if changed:
-        poke()
+        wake_worker()
         messages.success(request, _("The settings have been applied."))
     else:
         messages.info(request, _("Nothing has changed."))
@@ -55,9 +55,9 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def status(request: HttpRequest) -> HttpResponse:
-    """The part of the page that asks for itself."""
-    return render(request, "certificates/_status.html", {"status": Status.load(), "polled": True})
+    """The part of the page that is asked for again and again while the page is open."""
+    return render(request, "certificates/_status.html", {"status": CertificateStatus.load(), "polled": True})
 
 
-def _page(request: HttpRequest, current: Status, form: SettingsForm) -> HttpResponse:
+def _page(request: HttpRequest, current: CertificateStatus, form: SettingsForm) -> HttpResponse:
     return render(request, "certificates/overview.html", {"status": current, "form": form})

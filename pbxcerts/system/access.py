@@ -1,4 +1,6 @@
-"""Who may see and do what. Login is the default; a page that needs more than to view says so with `@needs(Role.OPERATE)`."""
+"""Who may see and do what. Login is the default; a page that needs more than to view says so with `@needs(Role.OPERATE)`
+(rule roles).
+"""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,15 +18,15 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 class RoleNeeded(PermissionDenied):
-    """Refused with 403; `role` is the least that would do."""
+    """The person lacks a role: answered with 403. `role` is the least one that would do."""
 
     def __init__(self, role: Role) -> None:
         super().__init__(f"needs the role {role}")
         self.role = role
 
 
-def person(request: HttpRequest) -> User:
-    """Who is logged in; only for views behind the login."""
+def logged_in_user(request: HttpRequest) -> User:
+    """The person who has made this request; for views behind the login."""
     return cast(User, request.user)
 
 
@@ -34,7 +36,7 @@ def needs(role: Role) -> Callable[[View[P]], View[P]]:
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-            if not person(request).may(role):
+            if not logged_in_user(request).may(role):
                 raise RoleNeeded(role)
             return view(request, *args, **kwargs)
 

@@ -1,4 +1,5 @@
-"""Judge the machine's clock: what time it is, how far that can be trusted, and what may be done by it.
+"""Judge the machine's clock: what time it is, how far that can be trusted, and what may be done by it
+(rules which-clock, corrected-clock, clock-gate).
 
 Pure: every function takes what was read and measured, and returns a value. All instants are aware and in UTC, all
 values of `boottime` are seconds of CLOCK_BOOTTIME, which counts on while the machine sleeps and which nobody can set.
@@ -15,8 +16,12 @@ WARNS_ABOVE = timedelta(seconds=1)
 WRONG_ABOVE = timedelta(seconds=5)
 FAR_OFF_ABOVE = timedelta(hours=12)
 JUMP_ABOVE = timedelta(seconds=60)
+STILL_NOW = timedelta(minutes=1)
+"""Two processes read the clock one after the other. What lies further ahead was written by a wrong clock
+(rule written-ahead).
+"""
 SERVERS_DECIDE = timedelta(hours=24)
-"""How long before the active pair ends two servers that agree decide alone."""
+"""How long before the active pair ends servers decide alone."""
 
 
 class ClockState(enum.StrEnum):
@@ -46,7 +51,7 @@ class ClockVerdict(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Instant:
+class MachineReading:
     """One reading of the machine: its clock, and how long it has been up since which start."""
 
     wall: datetime
@@ -74,7 +79,7 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class Anchor:
+class ClockAnchor:
     """The last reading at which the machine's clock and CLOCK_BOOTTIME were known to belong together.
 
     `offset` is what was known then of the true time minus the machine's, None where nothing was.
@@ -85,30 +90,29 @@ class Anchor:
     boot_id: str
     offset: timedelta | None
 
-    def covers(self, instant: Instant) -> bool:
+    def covers(self, reading: MachineReading) -> bool:
         """Whether CLOCK_BOOTTIME leads from here to there.
 
         Not where the machine was started in between, nor where CLOCK_BOOTTIME ran backwards, which only a machine or
         a container that was restored does.
         """
-        return instant.boot_id == self.boot_id and instant.boottime >= self.boottime
+        return reading.boot_id == self.boot_id and reading.boottime >= self.boottime
 
-    def undisturbed(self, instant: Instant) -> datetime:
+    def undisturbed(self, reading: MachineReading) -> datetime:
         """What the machine's clock would show there had nobody set it since."""
-        return self.wall + timedelta(seconds=instant.boottime - self.boottime)
+        return self.wall + timedelta(seconds=reading.boottime - self.boottime)
 
 
 @dataclass(frozen=True)
 class Clock:
-    """The time by the machine and the time by all that is known.
+    """The time by the machine and the time by all that is known (rule which-clock).
 
-    `corrected` is the machine's clock corrected with the last measured offset; after a jump it is the time known
-    before the jump plus CLOCK_BOOTTIME since; where nothing is known it is `now`. `measurement` is the last answer of
-    the servers that are set, shown even where it is too old to count; `agreed` and `warns` speak only of one that does.
-    `jumped` is by how much the machine's clock was set since it was last known, while no server has answered since.
+    `measurement` is the last answer of the servers that are set, shown even where it is too old to count; `agreed` and
+    `warns` speak only of one that does. `jumped` is by how much the machine's clock was set since it was last known, while
+    no server has answered since (rule corrected-clock).
     """
 
-    now: datetime
+    machine: datetime
     corrected: datetime
     state: ClockState
     measurement: Measurement | None
@@ -118,55 +122,67 @@ class Clock:
 
     @property
     def best(self) -> datetime:
-        """What the dates of a certificate are taken from."""
-        return self.corrected if abs(self.corrected - self.now) > WRONG_ABOVE else self.now
+        """The corrected clock where the machine's is wrong; else the machine's, which does not step with each answer."""
+        return self.corrected if abs(self.corrected - self.machine) > WRONG_ABOVE else self.machine
 
-    def has_passed(self, instant: datetime, *, active_end: datetime | None = None) -> bool:
-        """Whether a deadline or an end has passed: only when it has by both clocks.
-
-        A machine whose clock runs ahead must not switch before the telephones are ready. From 24 h before the active
-        pair ends (`active_end`) waiting costs more than acting: two servers that agree within 1 s decide alone.
+    def has_passed(
+        self, instant: datetime, *, active_end: datetime | None = None, one_server_suffices: bool = False
+    ) -> bool:
+        """Whether a deadline or an end has passed (rule has-passed). `active_end`: when the active pair ends.
+        `one_server_suffices`: for the switch to a pair that is there, where one server answers and is within 12 hours.
         """
-        if self.agreed and active_end is not None and self.corrected >= active_end - SERVERS_DECIDE:
+        decides = self.agreed or (one_server_suffices and self.state in {ClockState.RIGHT, ClockState.WRONG})
+        if decides and active_end is not None and self.corrected >= active_end - SERVERS_DECIDE:
             return self.corrected >= instant
-        return min(self.now, self.corrected) >= instant
+        return min(self.machine, self.corrected) >= instant
 
     def within(self, not_before: datetime, end: datetime) -> bool:
-        """Whether a pair is valid now: by either clock. `end` is exclusive."""
-        return any(not_before <= clock < end for clock in (self.now, self.corrected))
+        """Whether a pair is valid now (rule valid-now). `end` is exclusive."""
+        return any(not_before <= clock < end for clock in (self.machine, self.corrected))
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether servers say that the machine's clock is far off, and no two of them agree: they or the machine may lie."""
+        return self.state is ClockState.FAR_OFF and not self.agreed
+
+    def may_have_passed(self, end: datetime) -> bool:
+        """Whether a pair with this end may have ended before it is made: by the corrected clock, or by the machine's where
+        no two servers agree that this one is wrong (rule dates-by-both).
+        """
+        return self.corrected >= end or (self.machine >= end and not self.agreed)
 
 
-def judge(
-    instant: Instant,
+def judge_clock(
+    reading: MachineReading,
     *,
     ntp_enabled: bool,
     servers: Sequence[str],
     last: Measurement | None,
-    anchor: Anchor | None,
+    anchor: ClockAnchor | None,
 ) -> Clock:
     """Judge a reading of the machine by the last answer and the last anchor.
 
-    An answer ages by CLOCK_BOOTTIME, so setting the clock neither refreshes nor ages it. It counts for the start of
-    the machine that it was measured in and up to the next jump; its offset is all that is known, and used, beyond.
-    A server that was taken from the list, or a service that was turned off, has nothing more to say at all: that is
-    how an administrator gets rid of a server that lies.
+    An answer counts as rule ntp-answers says; its offset is all that is known, and used, beyond. A server that was taken
+    from the list, or a service that was turned off, has nothing more to say at all, not even of the time known before a
+    jump: that is how an administrator gets rid of a server that lies.
     """
     enabled = ntp_enabled and bool(servers)
     if last is not None and not (enabled and last.server in servers):
         last = None
 
     jumped = None
-    corrected = instant.wall if last is None else instant.wall + last.offset
-    reference = _last_known(instant, last, anchor)
+    corrected = reading.wall if last is None else reading.wall + last.offset
+    reference = last_known(reading, last, anchor)
     if reference is not None:
-        undisturbed = reference.undisturbed(instant)
-        if abs(instant.wall - undisturbed) > JUMP_ABOVE:
-            jumped = instant.wall - undisturbed
-            corrected = undisturbed + (reference.offset or timedelta())
+        undisturbed = reference.undisturbed(reading)
+        if abs(reading.wall - undisturbed) > JUMP_ABOVE:
+            jumped = reading.wall - undisturbed
+            known = None if last is None else reference.offset
+            corrected = undisturbed + (known or timedelta())
 
-    counting = last if last is not None and jumped is None and _is_recent(last, instant) else None
+    counting = last if last is not None and jumped is None and _is_recent(last, reading) else None
     return Clock(
-        now=instant.wall,
+        machine=reading.wall,
         corrected=corrected,
         state=_state(counting) if enabled else ClockState.OFF,
         measurement=last,
@@ -176,20 +192,18 @@ def judge(
     )
 
 
-def next_anchor(instant: Instant, clock: Clock, anchor: Anchor | None) -> Anchor:
+def next_clock_anchor(reading: MachineReading, clock: Clock, anchor: ClockAnchor | None) -> ClockAnchor:
     """The anchor after this reading: here, or where it was while the clock has jumped and no server has answered."""
-    known = _last_known(instant, clock.measurement, anchor)
+    known = last_known(reading, clock.measurement, anchor)
     if clock.jumped is not None and known is not None:
         return known
     offset = None if clock.measurement is None else clock.measurement.offset
-    return Anchor(instant.wall, instant.boottime, instant.boot_id, offset)
+    return ClockAnchor(reading.wall, reading.boottime, reading.boot_id, offset)
 
 
 def automatic(clock: Clock, *, last_chance: datetime | None, active_end: datetime | None) -> ClockVerdict:
-    """What the clock says to an automatic generation that is due.
-
-    `last_chance` is the instant from which a certificate from a doubtful clock is better than one that ends: it lifts
-    the clock's veto and makes nothing due. None while no pair is active.
+    """What the clock says to an automatic generation that is due (rules clock-gate, last-chance). `last_chance` is None
+    while no pair is active.
     """
     is_last_chance = last_chance is not None and clock.has_passed(last_chance, active_end=active_end)
     match clock.state:
@@ -214,17 +228,22 @@ def manual(clock: Clock) -> ClockVerdict:
             return ClockVerdict.REFUSE_UNLESS_REASON
 
 
-def _last_known(instant: Instant, last: Measurement | None, anchor: Anchor | None) -> Anchor | None:
-    """The later of anchor and answer, which ties the machine's clock to CLOCK_BOOTTIME too; of two at once the answer."""
-    known = [] if last is None else [Anchor(last.checked_at, last.boottime, last.boot_id, last.offset)]
+def replacement(clock: Clock) -> ClockVerdict:
+    """What the clock says to the pair that takes the place of a withdrawn one (rule withdraw)."""
+    return ClockVerdict.REFUSE_UNLESS_REASON if clock.is_disputed else ClockVerdict.DO
+
+
+def last_known(reading: MachineReading, last: Measurement | None, anchor: ClockAnchor | None) -> ClockAnchor | None:
+    """The later of anchor and answer, both of which tie the clock to CLOCK_BOOTTIME; of two at once the answer."""
+    known = [] if last is None else [ClockAnchor(last.checked_at, last.boottime, last.boot_id, last.offset)]
     if anchor is not None:
         known.append(anchor)
-    return max((point for point in known if point.covers(instant)), key=lambda point: point.boottime, default=None)
+    return max((point for point in known if point.covers(reading)), key=lambda point: point.boottime, default=None)
 
 
-def _is_recent(measurement: Measurement, instant: Instant) -> bool:
-    age = timedelta(seconds=instant.boottime - measurement.boottime)
-    return measurement.boot_id == instant.boot_id and timedelta() <= age <= ANSWER_COUNTS
+def _is_recent(measurement: Measurement, reading: MachineReading) -> bool:
+    age = timedelta(seconds=reading.boottime - measurement.boottime)
+    return measurement.boot_id == reading.boot_id and timedelta() <= age <= ANSWER_COUNTS
 
 
 def _state(counting: Measurement | None) -> ClockState:

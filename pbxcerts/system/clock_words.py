@@ -1,21 +1,25 @@
-"""The clock in words."""
+"""The clock in words, and as a value for scripts."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils.formats import number_format
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from pbxcerts.system.clock import ClockState
+from pbxcerts.system import time_words
+from pbxcerts.system.clock import Clock, ClockState
+from pbxcerts.system.commands import utc
 from pbxcerts.system.models import Severity
-from pbxcerts.system.ntp import Reason
+from pbxcerts.system.ntp import NtpFault
 
 STATES: dict[ClockState, Promise] = {
-    ClockState.OFF: _("The NTP service is off or no server is set: nothing is renewed automatically."),
-    ClockState.UNANSWERED: _("No server has answered in the last 30 minutes: a renewal would be postponed."),
-    ClockState.WRONG: _("The clock is more than 5 seconds off: a renewal would be postponed."),
-    ClockState.FAR_OFF: _("The clock is more than 12 hours off: nothing is renewed automatically."),
-    ClockState.RIGHT: _("The clock is right."),
+    ClockState.OFF: gettext_lazy("The NTP service is off or no server is set: nothing is renewed automatically."),
+    ClockState.UNANSWERED: gettext_lazy("No server has answered in the last 30 minutes: a renewal would be postponed."),
+    ClockState.WRONG: gettext_lazy("The clock is more than 5 seconds off: a renewal would be postponed."),
+    ClockState.FAR_OFF: gettext_lazy("The clock is more than 12 hours off: nothing is renewed automatically."),
+    ClockState.RIGHT: gettext_lazy("The clock is right."),
 }
 SEVERITIES: dict[ClockState, Severity | None] = {
     ClockState.OFF: Severity.CRITICAL,
@@ -26,22 +30,55 @@ SEVERITIES: dict[ClockState, Severity | None] = {
 }
 ANSWERED = "answered"
 OUTCOMES: dict[str, Promise] = {
-    ANSWERED: _("answered"),
-    Reason.UNRESOLVED: _("the name leads to no address; check the spelling and the name service"),
-    Reason.UNREACHABLE: _("nobody is there"),
-    Reason.TIMEOUT: _("no answer in time"),
-    Reason.MALFORMED: _("the answer is no time"),
-    Reason.ORIGIN: _("the answer belongs to another question: late or forged"),
-    Reason.KISS_OF_DEATH: _("the server asks not to be asked"),
-    Reason.STRATUM: _("the server has no source of time itself"),
-    Reason.LEAP: _("the server's own clock is not set"),
-    Reason.DELAY: _("the answer took longer than 5 seconds, or the clock was set meanwhile"),
+    ANSWERED: gettext_lazy("answered"),
+    NtpFault.UNRESOLVED: gettext_lazy("the name leads to no address; check the spelling and the name service"),
+    NtpFault.UNREACHABLE: gettext_lazy("nobody is there"),
+    NtpFault.TIMEOUT: gettext_lazy("no answer in time"),
+    NtpFault.MALFORMED: gettext_lazy("the answer is no time"),
+    NtpFault.ORIGIN: gettext_lazy("the answer belongs to another question: late or forged"),
+    NtpFault.KISS_OF_DEATH: gettext_lazy("the server asks not to be asked"),
+    NtpFault.STRATUM: gettext_lazy("the server has no source of time itself"),
+    NtpFault.LEAP: gettext_lazy("the server's own clock is not set"),
+    NtpFault.DELAY: gettext_lazy("the answer took longer than 5 seconds, or the clock was set meanwhile"),
 }
 
 
-def signed_seconds(offset: timedelta, *, decimals: int = 3) -> str:
-    """An offset in seconds with its sign, as the reader's language writes numbers; with `decimals` where it is below a minute."""
-    value = offset.total_seconds()
-    digits = decimals if abs(value) < 60 else 0
-    sign = "\N{MINUS SIGN}" if round(value, digits) < 0 else "+"
-    return sign + number_format(abs(value), digits)
+def off(offset: timedelta, *, decimals: int = 3) -> str:
+    """How a clock goes, as people say it: "2 hours behind". `offset`: the true time minus the clock's; below a minute it is
+    told in seconds with so many `decimals`.
+    """
+    length = _length(offset, decimals)
+    if not round(abs(offset.total_seconds()), decimals):
+        return _("%(length)s off") % {"length": length}
+    return (_("%(length)s behind") if offset > timedelta(0) else _("%(length)s ahead")) % {"length": length}
+
+
+def moved(jump: timedelta) -> str:
+    """By how much a clock was set, as people say it: "2 hours back"."""
+    length = {"length": _length(jump, 0)}
+    return (_("%(length)s forward") if jump > timedelta(0) else _("%(length)s back")) % length
+
+
+def _length(span: timedelta, decimals: int) -> str:
+    span = abs(span)
+    if span >= timedelta(minutes=1):
+        return time_words.span(span)
+    return _("%(seconds)s s") % {"seconds": number_format(span.total_seconds(), decimals)}
+
+
+def clock_value(clock: Clock, checked_at: datetime | None) -> dict[str, Any]:
+    """`offset` in seconds: the true time minus this machine's. `checked_at`: when the servers were last asked. `machine` and
+    `counts`: the machine's time and the one that counts; `jumped`: by how many seconds the machine's was set, where no server
+    has answered since.
+    """
+    measurement = clock.measurement
+    return {
+        "state": clock.state.value,
+        "machine": utc(clock.machine),
+        "counts": utc(clock.best),
+        "jumped": clock.jumped.total_seconds() if clock.jumped else None,
+        "offset": measurement.offset.total_seconds() if measurement else None,
+        "server": measurement.server if measurement else None,
+        "stratum": measurement.stratum if measurement else None,
+        "checked_at": utc(checked_at),
+    }

@@ -1,10 +1,7 @@
 """What the commands for administrators and scripts have in common: exit codes, `--json`, one sentence for an error."""
 
-from __future__ import annotations
-
 import json
 import os
-import pwd
 import sys
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser
@@ -22,16 +19,18 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
+from pbxcerts import __version__
+from pbxcerts.system import data_owner, database_version
 from pbxcerts.system.models import General
 
 
-class Unsuccessful(CommandError):
+class CommandUnsuccessful(CommandError):
     """The command did not do what it was told. `code` is stable, for scripts; the message is one sentence for a person.
 
-    Unsuccessful
-    ├── Failed      exit 1: it was tried and went wrong
-    ├── WrongUse    exit 2: an argument or a value is wrong, nothing was tried
-    └── NotNow      exit 3: the clock or the state refuses it
+    CommandUnsuccessful
+    ├── CommandFailed   exit 1: it was tried and went wrong
+    ├── WrongUse        exit 2: an argument or a value is wrong, nothing was tried
+    └── NotNow          exit 3: the clock or the state refuses it
 
     `value` goes beside the error into the JSON object: what was reached all the same.
     """
@@ -44,58 +43,52 @@ class Unsuccessful(CommandError):
         self.value = value or {}
 
 
-class Failed(Unsuccessful):
+class CommandFailed(CommandUnsuccessful):
     exit_code = 1
 
 
-class WrongUse(Unsuccessful):
+class WrongUse(CommandUnsuccessful):
     exit_code = 2
 
 
-class NotNow(Unsuccessful):
+class NotNow(CommandUnsuccessful):
     exit_code = 3
 
 
 @dataclass(frozen=True)
-class Report:
+class CommandReport:
     """What a command has to say: to a script and to a person."""
 
     text: str
     value: dict[str, Any] = field(default_factory=dict)
 
 
-class OperatorCommand(BaseCommand, ABC):
-    """A command for an administrator or a script; subclasses do it in `act`.
+class ReportingCommand(BaseCommand, ABC):
+    """A command with the manners of all of ours; subclasses do it in `report`.
 
-    Exit code 0: done, or nothing to do; otherwise as `Unsuccessful` says. An error is one sentence on stderr; with
-    `--json` stdout holds one JSON object and nothing else, on an error `{"error": {"code": …, "text": …}}`. Words are in
-    the system language, times in the time zone of System / General.
+    Exit code 0: done, or nothing to do; otherwise as `CommandUnsuccessful` says. An error is one sentence on stderr;
+    with `--json` stdout holds one JSON object and nothing else, on an error `{"error": {"code": …, "text": …}}`.
     """
 
     requires_system_checks = []
-    # What root writes among the files of a service that runs as another user, that service can't renew any more.
-    writes = True
 
     @abstractmethod
-    def act(self, general: General, options: dict[str, Any]) -> Report | None:
-        """Do it. None where the output has been written already. Raises Unsuccessful."""
+    def report(self, options: dict[str, Any]) -> CommandReport | None:
+        """Do what the command is for. Returns None if it has written its output itself. Raises CommandUnsuccessful."""
+
+    def get_version(self) -> str:
+        return __version__
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON object on stdout")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with ExitStack() as reader:
-            try:
-                _find_installation(writes=self.writes)
-                general = General.load()
-                reader.enter_context(translation.override(general.language))
-                reader.enter_context(timezone.override(general.zone))
-                report = self.act(general, options)
-            except DatabaseError as error:
-                raise Failed(_why_unusable(error), code="database") from error
-            except OSError as error:
-                where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-                raise Failed(where, code="file") from error
+        try:
+            report = self.report(options)
+        except DatabaseError as error:
+            raise CommandFailed(_why_unusable(error), code="database") from error
+        except OSError as error:
+            raise CommandFailed(_why_no_file(error), code="file") from error
         if report is not None:
             self.stdout.write(json.dumps(report.value) if options["as_json"] else report.text)
 
@@ -106,8 +99,8 @@ class OperatorCommand(BaseCommand, ABC):
             if "--traceback" in argv:
                 raise
             if "--json" in argv:
-                code = error.code if isinstance(error, Unsuccessful) else "failed"
-                reached = error.value if isinstance(error, Unsuccessful) else {}
+                code = error.code if isinstance(error, CommandUnsuccessful) else "failed"
+                reached = error.value if isinstance(error, CommandUnsuccessful) else {}
                 self.stdout.write(json.dumps({"error": {"code": code, "text": str(error)}, **reached}))
             self.stderr.write(str(error))
             sys.exit(error.returncode)
@@ -122,13 +115,39 @@ class OperatorCommand(BaseCommand, ABC):
             raise WrongUse(str(error).removeprefix("Error: "), code="usage") from None
 
 
-def _find_installation(*, writes: bool) -> None:
-    """Never make a database by looking for one: `up` gives it its mode and its tables. Raises Unsuccessful."""
+class OperatorCommand(ReportingCommand):
+    """A command for an administrator or a script, of an installation that is there; subclasses do it in `act`.
+
+    Words are in the system language, times in the time zone of System / General.
+    """
+
+    @abstractmethod
+    def act(self, general: General, options: dict[str, Any]) -> CommandReport | None:
+        """Do what the command is for. Returns None if it has written its output itself. Raises CommandUnsuccessful."""
+
+    def report(self, options: dict[str, Any]) -> CommandReport | None:
+        with ExitStack() as reader:
+            try:
+                _find_database()
+                if why := database_version.why_too_new():
+                    raise CommandFailed(why, code="newer_database")
+                general = General.load()
+                reader.enter_context(translation.override(general.language))
+                reader.enter_context(timezone.override(general.zone))
+                return self.act(general, options)
+            except DatabaseError as error:
+                raise CommandFailed(_why_unusable(error), code="database") from error
+            except OSError as error:
+                raise CommandFailed(_why_no_file(error), code="file") from error
+
+
+def _find_database() -> None:
+    """Never make a database by looking for one: `up` gives it its mode and its tables. Raises CommandUnsuccessful."""
     name = connection.settings_dict["NAME"]
     try:
         is_missing = isinstance(name, Path) and not name.exists()
     except OSError as error:
-        raise Failed(
+        raise CommandFailed(
             _(
                 "The data directory %(directory)s cannot be read: %(reason)s. Run this command as the user it belongs to."
             )
@@ -136,19 +155,13 @@ def _find_installation(*, writes: bool) -> None:
             code="file",
         ) from error
     if is_missing:
-        raise Failed(
+        raise CommandFailed(
             _(
                 "There is no pbxcerts in %(directory)s yet: start it with “pbxcerts up”, or name its data directory"
                 " in PBXCERTS_DATA."
             )
             % {"directory": settings.DATA},
             code="not_installed",
-        )
-    if writes and os.geteuid() == 0 and settings.DATA.is_dir() and (owner := settings.DATA.stat().st_uid) != 0:
-        raise WrongUse(
-            _("The data directory belongs to the user %(user)s: run this command as that user, not as root.")
-            % {"user": _user_name(owner)},
-            code="user",
         )
 
 
@@ -167,16 +180,22 @@ def _why_unusable(error: DatabaseError) -> str:
     return _("The database can't be used: %(reason)s.") % {"reason": error}
 
 
-def person() -> str:
-    """Who the records say it was: the user of the operating system."""
-    return _("%(user)s (command line)") % {"user": _user_name(os.getuid())}
+def _why_no_file(error: OSError) -> str:
+    where = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return ". ".join(filter(None, [where, who_goes_on(error)]))
 
 
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+def who_goes_on(error: OSError) -> str:
+    """Why root may not use a file of root's, in a sentence; "" where that is not why."""
+    if not isinstance(error, PermissionError) or not data_owner.is_another_than_the_caller():
+        return ""
+    said = _("This command goes on as the user %(user)s, to whom the data directory belongs.")
+    return said % {"user": data_owner.name_of(os.geteuid())}
+
+
+def os_user() -> str:
+    """The user of the operating system, as records of commands name the person."""
+    return _("%(user)s (command line)") % {"user": data_owner.name_of(data_owner.STARTED_BY)}
 
 
 def utc(instant: datetime | None) -> str | None:
@@ -185,7 +204,7 @@ def utc(instant: datetime | None) -> str | None:
 
 
 def local(instant: datetime | None) -> str:
-    """In the time zone that is set, as `deadline` takes it and columns like it; "-" where there is none."""
+    """An instant in the installation's time zone, as the command `deadline` takes it; "-" for None."""
     return f"{timezone.localtime(instant):%Y-%m-%d %H:%M}" if instant else "-"
 
 

@@ -1,6 +1,4 @@
-"""Another process holds the lock of the database for longer than it is waited for."""
-
-from __future__ import annotations
+"""Errors that say that another process has locked the database for longer than we wait."""
 
 import traceback
 

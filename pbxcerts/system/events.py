@@ -1,9 +1,12 @@
-"""Event messages: what is true now becomes a message once, and its positive counterpart clears it (DESIGN 2, 3.8)."""
+"""Event messages: what is true now becomes a message once, and its positive counterpart clears it
+(rule event-messages).
+"""
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -12,15 +15,28 @@ from django.db import IntegrityError, transaction
 from django.utils import formats, timezone
 from django.utils.functional import Promise
 
-from pbxcerts.system.clock_words import signed_seconds
+from pbxcerts.system import clock_words, time_words
 from pbxcerts.system.models import EventMessage, Severity
+
+LEVELS = {
+    Severity.NORMAL: logging.INFO,
+    Severity.SERIOUS: logging.WARNING,
+    Severity.CRITICAL: logging.ERROR,
+}
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Kind:
+class EventKind:
     """A kind of event message. `text` and `cleared` are lazily translated, with named placeholders.
 
-    Without `cleared` the message has no match: it stays open until a person confirms it.
+    `cleared` is true in every way in which the message can cease to be: what it is about may be mended, but also be replaced by
+    something newer, or no longer be looked at (rule event-messages).
+
+    Without `cleared` the message has no match: it stays open until a person confirms it. `instants`, `offsets`, `jumps` and
+    `days` name the parameters that are shown in the reader's zone and language: instants are kept as ISO 8601 ("" for none),
+    offsets and jumps of a clock as seconds, days as their number.
     """
 
     id: str
@@ -28,13 +44,36 @@ class Kind:
     text: Promise | str
     cleared: Promise | str = ""
     hint: Promise | str = ""
+    instants: tuple[str, ...] = ()
+    offsets: tuple[str, ...] = ()
+    jumps: tuple[str, ...] = ()
+    days: tuple[str, ...] = ()
 
-    known: ClassVar[dict[str, Kind]] = {}
+    known: ClassVar[dict[str, EventKind]] = {}
 
     def __post_init__(self) -> None:
         if self.id in self.known:
             raise ValueError(f"two kinds of event message are called {self.id}")
         self.known[self.id] = self
+
+    def shown(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """These parameters for the texts, in the reader's zone and language."""
+        return {name: self._in_words(name, value) for name, value in params.items()}
+
+    def _in_words(self, name: str, value: Any) -> Any:
+        try:
+            if name in self.offsets:
+                return clock_words.off(timedelta(seconds=value), decimals=1)
+            if name in self.jumps:
+                return clock_words.moved(timedelta(seconds=value))
+            if name in self.days:
+                return time_words.days(int(value))
+            if name in self.instants:
+                return formats.date_format(timezone.localtime(datetime.fromisoformat(value)), "SHORT_DATETIME_FORMAT")
+        except (TypeError, ValueError):
+            # An older version may have kept something else under this name.
+            pass
+        return value
 
 
 @dataclass(frozen=True)
@@ -44,7 +83,7 @@ class Notice:
     Each `step` of it is a message of its own; the earlier ones stay open until the matter itself is over.
     """
 
-    kind: Kind
+    kind: EventKind
     subject: str = ""
     params: dict[str, Any] = field(default_factory=dict)
     step: str = ""
@@ -64,57 +103,38 @@ class Notice:
 
     @property
     def text(self) -> str:
-        return str(self.kind.text) % _shown(self.params)
+        return str(self.kind.text) % self.kind.shown(self.params)
 
     @property
     def hint(self) -> str:
-        return str(self.kind.hint) % _shown(self.params)
+        return str(self.kind.hint) % self.kind.shown(self.params)
 
 
 def text_of(message: EventMessage) -> str:
     """The message in the reader's language; a kind that this version no longer knows is shown by its id."""
-    kind = Kind.known.get(message.kind)
-    return str(kind.text) % _kept(message) if kind else message.kind
+    kind = EventKind.known.get(message.kind)
+    return str(kind.text) % _kept(kind, message) if kind else message.kind
 
 
 def cleared_text_of(message: EventMessage) -> str:
-    kind = Kind.known.get(message.kind)
-    return str(kind.cleared) % _kept(message) if kind else ""
+    kind = EventKind.known.get(message.kind)
+    return str(kind.cleared) % _kept(kind, message) if kind else ""
 
 
 def hint_of(message: EventMessage) -> str:
     """What to do about it, in the reader's language."""
-    kind = Kind.known.get(message.kind)
-    return str(kind.hint) % _kept(message) if kind else ""
+    kind = EventKind.known.get(message.kind)
+    return str(kind.hint) % _kept(kind, message) if kind else ""
 
 
-def _shown(params: dict[str, Any]) -> dict[str, Any]:
-    """Instants are kept as ISO 8601 and offsets as seconds (float); both are shown in the reader's zone and language."""
-    return {name: _in_words(value) for name, value in params.items()}
+def _kept(kind: EventKind, message: EventMessage) -> defaultdict[str, Any]:
+    """The parameters of a stored message. One that the text names and an older version did not store becomes a dash."""
+    return defaultdict(lambda: "\N{EN DASH}", kind.shown(message.params))
 
 
-def _in_words(value: Any) -> Any:
-    if isinstance(value, float):
-        return signed_seconds(timedelta(seconds=value), decimals=1)
-    return _local(value) if isinstance(value, str) else value
-
-
-def _kept(message: EventMessage) -> defaultdict[str, Any]:
-    """An older version's message may lack what the text names now: that becomes a dash, or the page would always fail."""
-    return defaultdict(lambda: "\N{EN DASH}", _shown(message.params))
-
-
-def _local(value: str) -> str:
-    try:
-        instant = datetime.fromisoformat(value)
-    except ValueError:
-        return value
-    if instant.tzinfo is None:
-        return value
-    return formats.date_format(timezone.localtime(instant), "SHORT_DATETIME_FORMAT")
-
-
-def reconcile(warnings: Iterable[Notice], *, now: datetime, open_messages: list[EventMessage] | None = None) -> None:
+def send_and_clear(
+    warnings: Iterable[Notice], *, now: datetime, open_messages: list[EventMessage] | None = None
+) -> None:
     """Send what has become true, clear what no longer is. Costs one query when nothing changed."""
     true_now = {warning.key: warning for warning in warnings}
     matters = {(warning.kind.id, warning.subject) for warning in true_now.values()}
@@ -122,15 +142,21 @@ def reconcile(warnings: Iterable[Notice], *, now: datetime, open_messages: list[
         open_messages = list(EventMessage.objects.filter(cleared_at=None))
     known = {(message.kind, message.subject): message for message in open_messages}
     over = [
-        message.pk
+        message
         for (kind, subject), message in known.items()
         if message.with_match and (kind, subject.partition("/")[0]) not in matters
     ]
     if over:
-        EventMessage.objects.filter(pk__in=over, cleared_at=None).update(cleared_at=now)
+        EventMessage.objects.filter(pk__in=[message.pk for message in over], cleared_at=None).update(cleared_at=now)
+        transaction.on_commit(lambda: _log_what_is_over(over))
     for key, warning in true_now.items():
         if key not in known:
             _send(warning, now=now, with_match=True)
+
+
+def _log_what_is_over(messages: Iterable[EventMessage]) -> None:
+    for message in messages:
+        logger.info("event message over: %s", message, extra={"event": message.kind})
 
 
 def tell(warning: Notice, *, now: datetime) -> None:
@@ -144,7 +170,7 @@ def _send(warning: Notice, *, now: datetime, with_match: bool) -> None:
     kind, subject = warning.key
     try:
         with transaction.atomic():
-            EventMessage.objects.create(
+            message = EventMessage.objects.create(
                 kind=kind,
                 subject=subject,
                 severity=warning.severity,
@@ -155,3 +181,6 @@ def _send(warning: Notice, *, now: datetime, with_match: bool) -> None:
     except IntegrityError:
         # Another heartbeat sent the same message first; once is what was wanted.
         return
+    level, about = LEVELS[warning.severity], {"event": kind}
+    # What is taken back with others has never been.
+    transaction.on_commit(lambda: logger.log(level, "event message: %s", message, extra=about))

@@ -7,17 +7,19 @@ from django.db.models import Count
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from pbxcerts import __version__
 from pbxcerts.system.models import EventMessage, General, Role, Severity, User
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """Also for the error pages, which may come before anybody is logged in or anything was read."""
+    """Context processor. Error pages have the frame too, before anybody is logged in or the row is read."""
     user: User | AnonymousUser = getattr(request, "user", AnonymousUser())
     return {
         "general": getattr(request, "general", None),
         "section": _section(request),
         "administers": may(user, Role.ADMINISTER),
         "operates": may(user, Role.OPERATE),
+        "version": __version__,
         "open_events": SimpleLazyObject(open_events) if user.is_authenticated else [],
     }
 

@@ -22,7 +22,7 @@ def interface_addresses() -> frozenset[str]:
 
 
 def offered_addresses() -> list[str]:
-    """Those under which other machines can reach this one: no loopback, no link-local, none that passes away by itself."""
+    """The addresses under which other machines can reach this one: no loopback, no link-local, no temporary address."""
     passing = IFA_F_TEMPORARY | IFA_F_DEPRECATED | IFA_F_TENTATIVE
     found: list[IPv4Address | IPv6Address] = [
         *sorted(_ipv4_addresses()),
@@ -32,7 +32,7 @@ def offered_addresses() -> list[str]:
 
 
 def host_name() -> str:
-    """What this machine is called; "" where it has but the name that everybody has."""
+    """The name of this machine; "" where it has only the name localhost."""
     name = socket.gethostname().strip().lower()
     return "" if name in {"localhost", "localhost.localdomain"} else name
 

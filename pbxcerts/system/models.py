@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import time
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,6 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.identity import Identity
@@ -16,7 +19,7 @@ from pbxcerts.system.versioned import VersionedSettings
 
 
 class Role(models.TextChoices):
-    """Each role holds what stands above it."""
+    """What a person may do. Each role includes those above it."""
 
     VIEW = "view", _("View")
     OPERATE = "operate", _("Operate")
@@ -39,7 +42,10 @@ class Users(UserManager["User"]):
 
 
 class User(AbstractUser):
+    """`sessions_proof` is mixed into the proof that each session of this account holds: with another one they are over."""
+
     role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.VIEW)
+    sessions_proof = models.CharField(max_length=32, blank=True, editable=False)
 
     objects: ClassVar[Users] = Users()
 
@@ -49,6 +55,15 @@ class User(AbstractUser):
 
     def may(self, needed: Role) -> bool:
         return Role(self.role).holds(needed)
+
+    def get_session_auth_hash(self) -> str:
+        """What a session must hold to be this account's: Django's own of the password, until the account is deactivated once."""
+        of_the_password = super().get_session_auth_hash()
+        if not self.sessions_proof:
+            return of_the_password
+        return salted_hmac(
+            "pbxcerts.system.User", f"{of_the_password}{self.sessions_proof}", algorithm="sha256"
+        ).hexdigest()
 
 
 def operating_system_zone() -> str:
@@ -64,6 +79,16 @@ def operating_system_zone() -> str:
     except OSError:
         return "UTC"
     return name if name in zones and not name.startswith("Etc/") else "UTC"
+
+
+def new_installation() -> str:
+    """A random name for a new installation."""
+    return uuid.uuid4().hex
+
+
+LOGOUT_AFTER_MINUTES = (5, 1440)
+BACKUP_DAYS = (1, 31)
+BACKUP_KEEP = (1, 1000)
 
 
 class General(VersionedSettings):
@@ -86,10 +111,28 @@ class General(VersionedSettings):
         _("system language"), max_length=5, choices=[("de", _("German")), ("en", _("English"))], default="de"
     )
     redirect_to_https = models.BooleanField(_("redirect to HTTPS"), default=False)
+    # Made once; the store names it, so that no other installation takes the store for its own (rule store-mark).
+    installation = models.CharField(max_length=32, default=new_installation, editable=False)
+    backup_enabled = models.BooleanField(_("make backups by itself"), default=False)
+    backup_days = models.PositiveSmallIntegerField(_("backup every (days)"), default=1)
+    backup_time = models.TimeField(_("backup at (time)"), default=time(3, 30))
+    backup_keep = models.PositiveSmallIntegerField(_("backups to keep"), default=14)
+    backup_recipients = models.JSONField(_("public keys for backups"), default=list, blank=True)
+    logout_after_minutes = models.PositiveSmallIntegerField(_("log out after minutes without use"), default=480)
 
     class Meta:
         verbose_name = _("System / General")
-        constraints = [models.CheckConstraint(condition=models.Q(singleton=True), name="one_row_of_general")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(singleton=True), name="one_row_of_general"),
+            models.CheckConstraint(
+                condition=models.Q(logout_after_minutes__range=LOGOUT_AFTER_MINUTES),
+                name="logout_after_5_to_1440_minutes",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(backup_days__range=BACKUP_DAYS, backup_keep__range=BACKUP_KEEP),
+                name="backup_every_1_to_31_days_and_1_to_1000_kept",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.site_name or self.fqdn or "pbxcerts"
@@ -138,20 +181,29 @@ class ClockCheck(models.Model):
 
 
 class Heartbeat(models.Model):
-    """The one row that says when the heartbeat last ran, and holds the clock's anchor (`pbxcerts.system.clock.Anchor`).
+    """The one row that says when the heartbeat last ran, and holds the clock's anchor
+    (`pbxcerts.system.clock.ClockAnchor`).
 
-    `beats` counts runs, so that a supervisor sees life without comparing clocks. `presented` holds what each TLS address
-    showed when it was last looked at: {address: {"sha256": ..., "error": ..., "at": ISO time}}; `publish_failure` why the
-    file system refused in the last run, "" where it did not.
+    `accepted_at`: when a person last accepted the machine's clock (rule clock-accepted), by that clock; of the answers of
+    NTP servers those up to the check `void_until` have no say since.
+
+    `beats` counts runs, so that a supervisor sees life without comparing clocks; `ran_boottime` and `ran_boot_id` say by
+    CLOCK_BOOTTIME when the last one was. `presented` holds what each TLS address showed when it was last looked at:
+    {address: {"sha256": ..., "error": ..., "reached": ..., "at": ISO time}}; `publish_failure` why the file system refused in
+    the last run, "" where it did not.
     """
 
     singleton = models.BooleanField(primary_key=True, default=True)
     last_run = models.DateTimeField(null=True)
+    ran_boottime = models.FloatField(null=True)
+    ran_boot_id = models.CharField(max_length=36, blank=True)
     beats = models.PositiveBigIntegerField(default=0)
     wall = models.DateTimeField(null=True)
     boottime = models.FloatField(null=True)
     boot_id = models.CharField(max_length=36, blank=True)
     offset = models.DurationField(null=True)
+    accepted_at = models.DateTimeField(null=True)
+    void_until = models.PositiveBigIntegerField(default=0)
     last_check = models.ForeignKey(ClockCheck, on_delete=models.SET_NULL, null=True, related_name="+")
     presented = models.JSONField(default=dict)
     publish_failure = models.TextField(blank=True)
@@ -175,7 +227,10 @@ class Severity(models.TextChoices):
 
 
 class EventMessage(models.Model):
-    """An event message: sent once per kind and subject while it is open; a later positive one clears it (`with match`)."""
+    """An event message: sent once per kind and subject while it is open; a later positive one clears it (`with match`).
+
+    `raise_noted`, `clear_noted`: whether the destinations' queue has it already, and its positive counterpart.
+    """
 
     kind = models.CharField(max_length=64)
     subject = models.CharField(max_length=128, blank=True)
@@ -185,11 +240,20 @@ class EventMessage(models.Model):
     raised_at = models.DateTimeField(_("raised at"))
     cleared_at = models.DateTimeField(_("cleared at"), null=True)
     confirmed_by = models.CharField(_("confirmed by"), max_length=150, blank=True)
+    raise_noted = models.BooleanField(default=False)
+    clear_noted = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["-raised_at", "-pk"]
         verbose_name = _("event message")
-        indexes = [models.Index(fields=["kind", "subject"], name="messages_of_a_kind_and_subject")]
+        indexes = [
+            models.Index(fields=["kind", "subject"], name="messages_of_a_kind_and_subject"),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(raise_noted=False) | models.Q(clear_noted=False, cleared_at__isnull=False),
+                name="messages_to_be_noted",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["kind", "subject"],

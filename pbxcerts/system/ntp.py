@@ -1,24 +1,27 @@
-"""Ask NTP servers for the time (RFC 5905), and take no answer that cannot be trusted.
+"""Ask NTP servers for the time (RFC 5905), and take no answer that cannot be trusted (rule ntp-answers).
 
-    NtpServerError      an entry of the list of servers is not "host", "host:port" or "[IPv6]:port"
-
-A server that gives no usable answer is no error but a `Refusal` with its reason: the others still count.
-ntplib packs and unpacks; it checks nothing itself, its own client takes the first address of a name alone, and it
-cannot ask at all where the machine's clock stands after February 2036, so the exchange is done here.
+A server that gives no usable answer is no error but a `NtpFailure` with its reason: the others still count.
+ntplib packs and unpacks; it checks nothing itself, its own client takes the first address of a name alone
+(rule every-address), and it cannot ask at all where the machine's clock stands after February 2036, so the exchange is done here.
 """
+
+from __future__ import annotations
 
 import enum
 import re
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from threading import Thread
 from typing import Any
 
 import ntplib
+
+from pbxcerts.system.addresses import NoAttemptSucceeded, SocketAddress, first_success, look_up
+from pbxcerts.system.endpoint import Endpoint, EndpointError, EndpointFault
 
 NTP_PORT = 123
 AGREE_WITHIN = timedelta(seconds=1)
@@ -35,15 +38,7 @@ HIGHEST_STRATUM = 15
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9])?", re.IGNORECASE)
 
 
-class NtpServerError(ValueError):
-    """Not the address of a server; `code` says which part is wrong: "empty", "host" or "port"."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-class Reason(enum.StrEnum):
+class NtpFault(enum.StrEnum):
     """Why a server's answer does not count."""
 
     UNRESOLVED = "unresolved"
@@ -65,8 +60,10 @@ class Reason(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A server's answer. `offset` is the server's time minus the machine's; `address` is where it came from."""
+class NtpAnswer:
+    """A server's answer. `offset` is the server's time minus the machine's; `address` is where it came from, `others` are where else
+    its name leads.
+    """
 
     server: str
     address: str
@@ -74,29 +71,34 @@ class Answer:
     delay: timedelta
     stratum: int
     leap: int
+    others: frozenset[str] = frozenset()
+
+    def is_of_another_server(self, other: NtpAnswer) -> bool:
+        """Two names that lead to one address are one server, whichever of its addresses was quicker."""
+        return not (self.others | {self.address}) & (other.others | {other.address})
 
 
 @dataclass(frozen=True)
-class Refusal:
+class NtpFailure:
     """No usable answer. `kiss_code` is the code of a kiss of death, "RATE" for example."""
 
     server: str
-    reason: Reason
+    reason: NtpFault
     kiss_code: str = ""
 
 
 @dataclass(frozen=True)
-class Survey:
+class NtpSurvey:
     """What all servers said, in the order in which they were given."""
 
-    outcomes: tuple[Answer | Refusal, ...]
+    outcomes: tuple[NtpAnswer | NtpFailure, ...]
 
     @property
-    def answers(self) -> list[Answer]:
-        return [outcome for outcome in self.outcomes if isinstance(outcome, Answer)]
+    def answers(self) -> list[NtpAnswer]:
+        return [outcome for outcome in self.outcomes if isinstance(outcome, NtpAnswer)]
 
-    def median(self) -> Answer | None:
-        """The answer with the median offset, of two middle ones the nearer to zero."""
+    def median(self) -> NtpAnswer | None:
+        """The answer with the median offset, of two middle ones the nearer to zero (rule ntp-offset)."""
         ordered = sorted(self.answers, key=lambda answer: answer.offset)
         if not ordered:
             return None
@@ -108,7 +110,7 @@ class Survey:
         """Whether a second server confirms the median within 1 s. Two names of one address are one server."""
         median = self.median()
         return median is not None and any(
-            answer.address != median.address and abs(answer.offset - median.offset) <= AGREE_WITHIN
+            answer.is_of_another_server(median) and abs(answer.offset - median.offset) <= AGREE_WITHIN
             for answer in self.answers
         )
 
@@ -119,29 +121,17 @@ class Survey:
         return bool(offsets) and max(offsets) - min(offsets) > AGREE_WITHIN
 
 
-def parse_server(text: str) -> tuple[str, int]:
-    """Take apart "host", "host:port", an IPv6 address, or one in brackets with a port. Raises NtpServerError."""
-    text = text.strip()
-    if not text:
-        raise NtpServerError("empty")
-    if bracketed := re.fullmatch(r"\[([^\[\]]*)\](?::(.*))?", text):
-        host, port = bracketed.groups()
-        try:
-            return str(IPv6Address(host)), _parse_port(port)
-        except ValueError as error:
-            raise NtpServerError(error.code if isinstance(error, NtpServerError) else "host") from None
-    if text.count(":") > 1:
-        try:
-            return str(IPv6Address(text)), NTP_PORT
-        except ValueError:
-            raise NtpServerError("host") from None
-    host, colon, port = text.partition(":")
-    return _parse_host(host), _parse_port(port if colon else None)
+def parse_ntp_server(text: str) -> Endpoint:
+    """Read `host` or `host:port`, names in the form that is looked up. Raises EndpointError."""
+    endpoint = Endpoint.parse(text, default_port=NTP_PORT)
+    return Endpoint(_parse_host(endpoint.host), endpoint.port)
 
 
-def ask(servers: Sequence[str], *, timeout: float = 5.0) -> Survey:
+def ask(servers: Sequence[str], *, timeout: float = 5.0) -> NtpSurvey:
     """Ask all servers at the same time; `timeout` is in seconds and holds for all of it, looking up names included."""
-    outcomes: dict[str, Answer | Refusal] = {server: Refusal(server, Reason.UNRESOLVED) for server in servers}
+    outcomes: dict[str, NtpAnswer | NtpFailure] = {
+        server: NtpFailure(server, NtpFault.UNRESOLVED) for server in servers
+    }
     deadline = time.monotonic() + timeout
 
     def ask_one(server: str) -> None:
@@ -153,23 +143,37 @@ def ask(servers: Sequence[str], *, timeout: float = 5.0) -> Survey:
         thread.start()
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()) + 0.5)
-    return Survey(tuple(outcomes.values()))
+    return NtpSurvey(tuple(outcomes.values()))
 
 
-def _ask_one(server: str, deadline: float) -> Answer | Refusal:
+def _ask_one(server: str, deadline: float) -> NtpAnswer | NtpFailure:
     try:
-        found = socket.getaddrinfo(*parse_server(server), type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError, NtpServerError):
-        return Refusal(server, Reason.UNRESOLVED)
-    for family, _, _, _, address in found:
-        try:
-            query, response, received_at = _exchange(family, address, deadline)
-        except TimeoutError:
-            return Refusal(server, Reason.TIMEOUT)
-        except OSError:
-            continue
-        return _judge(server, str(address), query, response, received_at)
-    return Refusal(server, Reason.UNREACHABLE)
+        endpoint = parse_ntp_server(server)
+        found = look_up(endpoint.host, endpoint.port, socket.SOCK_DGRAM)
+    except (OSError, UnicodeError, EndpointError):
+        return NtpFailure(server, NtpFault.UNRESOLVED)
+
+    def ask_at(one: SocketAddress) -> NtpAnswer:
+        outcome = _judge(server, str(one.address), *_exchange(*one, deadline))
+        if isinstance(outcome, NtpFailure):
+            raise _BadAnswer(outcome)
+        return replace(outcome, others=frozenset(str(other.address) for other in found))
+
+    try:
+        return first_success(found, ask_at, within=deadline - time.monotonic())
+    except NoAttemptSucceeded as none:
+        # A bad answer says more than none, and one that may still have come more than one that could not.
+        bad = [error.failure for error in none.errors if isinstance(error, _BadAnswer)]
+        refused = len(none.errors) == len(found) and not any(isinstance(error, TimeoutError) for error in none.errors)
+        return bad[0] if bad else NtpFailure(server, NtpFault.UNREACHABLE if refused else NtpFault.TIMEOUT)
+
+
+class _BadAnswer(OSError):
+    """One address of a server has answered, and it does not count: another one may do better."""
+
+    def __init__(self, failure: NtpFailure) -> None:
+        super().__init__(failure.reason.value)
+        self.failure = failure
 
 
 def _exchange(family: int, address: tuple[Any, ...], deadline: float) -> tuple[bytes, bytes, float]:
@@ -183,30 +187,30 @@ def _exchange(family: int, address: tuple[Any, ...], deadline: float) -> tuple[b
         return query, connection.recv(1024), _ntp_seconds()
 
 
-def _judge(server: str, address: str, query: bytes, response: bytes, received_at: float) -> Answer | Refusal:
+def _judge(server: str, address: str, query: bytes, response: bytes, received_at: float) -> NtpAnswer | NtpFailure:
     if len(response) < PACKET_LENGTH:
-        return Refusal(server, Reason.MALFORMED)
+        return NtpFailure(server, NtpFault.MALFORMED)
     packet = ntplib.NTPStats()
     packet.from_data(response)
     if packet.mode != MODE_SERVER:
-        return Refusal(server, Reason.MALFORMED)
+        return NtpFailure(server, NtpFault.MALFORMED)
     if response[24:32] != query[40:48]:
-        return Refusal(server, Reason.ORIGIN)
+        return NtpFailure(server, NtpFault.ORIGIN)
     if packet.stratum == 0:
         code = response[12:16].rstrip(b"\0").decode("latin-1")
         is_kiss = code.isalnum() and code.isascii()
-        return Refusal(server, Reason.KISS_OF_DEATH, code) if is_kiss else Refusal(server, Reason.STRATUM)
+        return NtpFailure(server, NtpFault.KISS_OF_DEATH, code) if is_kiss else NtpFailure(server, NtpFault.STRATUM)
     if packet.stratum > HIGHEST_STRATUM:
-        return Refusal(server, Reason.STRATUM)
+        return NtpFailure(server, NtpFault.STRATUM)
     if packet.leap == LEAP_UNSYNCHRONISED:
-        return Refusal(server, Reason.LEAP)
+        return NtpFailure(server, NtpFault.LEAP)
     if packet.recv_timestamp == 0 or packet.tx_timestamp == 0:
-        return Refusal(server, Reason.MALFORMED)
+        return NtpFailure(server, NtpFault.MALFORMED)
     way_there = _difference(packet.recv_timestamp, packet.orig_timestamp)
     way_back = _difference(received_at, packet.tx_timestamp)
     if not -TICK <= way_there + way_back <= LONGEST_DELAY:
-        return Refusal(server, Reason.DELAY)
-    return Answer(
+        return NtpFailure(server, NtpFault.DELAY)
+    return NtpAnswer(
         server=server,
         address=address,
         offset=timedelta(seconds=(way_there - way_back) / 2),
@@ -233,17 +237,9 @@ def _parse_host(host: str) -> str:
     try:
         name = host.removesuffix(".").encode("idna").decode("ascii")
     except UnicodeError:
-        raise NtpServerError("host") from None
+        raise EndpointError(EndpointFault.HOST, host) from None
     labels = name.split(".")
     # A name whose last label is a number is a mistyped IPv4 address; the resolver would make some address of it.
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels) or labels[-1].isdigit():
-        raise NtpServerError("host")
+        raise EndpointError(EndpointFault.HOST, host)
     return name.lower()
-
-
-def _parse_port(port: str | None) -> int:
-    if port is None:
-        return NTP_PORT
-    if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
-        raise NtpServerError("port")
-    return int(port)

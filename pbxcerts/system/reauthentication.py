@@ -1,12 +1,15 @@
-"""Asking for the password once more before something that cannot be taken back."""
+"""Asking for the password once more before something that cannot be taken back (rule password-again)."""
 
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib.auth import authenticate
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
+
+from pbxcerts.system import passwords
+from pbxcerts.system.access import logged_in_user
 
 if TYPE_CHECKING:
     _Form = forms.Form
@@ -17,8 +20,7 @@ else:
 class Reauthentication(_Form):
     """Mixed into a form before `forms.Form`: it gets `request`, and a field `password` that must be the person's own.
 
-    Override `needs_password` where only some choices need it. Wrong passwords count like those of the log-in page: after
-    too many the person is locked out for a while.
+    Override `needs_password` where only some choices need it. Wrong passwords count like those of the log-in page.
     """
 
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
@@ -43,7 +45,13 @@ class Reauthentication(_Form):
             return ""
         if not password:
             raise ValidationError(_("Enter your password."), code="password_missing")
-        user = authenticate(self.request, username=self.request.user.get_username(), password=password)
-        if user is None or user.pk != self.request.user.pk:
-            raise ValidationError(_("This is not your password."), code="password_wrong")
+        check_own_password(self.request, password)
         return ""
+
+
+@sensitive_variables("password")
+def check_own_password(request: HttpRequest, password: str) -> None:
+    """Raises ValidationError, or the Slowed among them, where this is not the password of the person who is logged in."""
+    person = logged_in_user(request)
+    if passwords.check(request, person.get_username(), password) != person:
+        raise ValidationError(_("This is not your password."), code="password_wrong")

@@ -1,8 +1,9 @@
-"""Settings in one row: saved all or nothing, and never over what somebody else saved meanwhile.
+"""Settings in one row: saved all or nothing, and never over what somebody else saved meanwhile
+(rule versioned-settings).
 
 SavingError
-├── Invalid      values that the page would refuse; `errors` has the sentences by name
-└── Overtaken    somebody else has saved since `expected_version`; `row` is as it is now
+├── InvalidValues       values that the page would refuse; `errors` has the sentences by name
+└── SettingsOvertaken   somebody else has saved since `expected_version`; `row` is as it is now
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ class SavingError(Exception):
     pass
 
 
-class Invalid(SavingError):
+class InvalidValues(SavingError):
     def __init__(self, errors: dict[str, list[str]]) -> None:
         super().__init__("; ".join(f"{name}: {' '.join(sentences)}" for name, sentences in errors.items()))
         self.errors = errors
 
 
-class Overtaken(SavingError):
+class SettingsOvertaken(SavingError):
     def __init__(self, row: VersionedSettings) -> None:
         super().__init__("somebody else saved first")
         self.row = row
@@ -49,7 +50,7 @@ class VersionedSettings(models.Model):
     @classmethod
     @transaction.atomic
     def store(cls, values: Mapping[str, Any], *, expected_version: int) -> frozenset[str]:
-        """Save validated values; returns the names of those that changed. Raises Overtaken.
+        """Save validated values; returns the names of those that changed. Raises SettingsOvertaken.
 
         Values that stand there already change nothing and overtake nobody, so a form posted twice does no harm.
         """
@@ -57,5 +58,5 @@ class VersionedSettings(models.Model):
         if changed:
             current = cls._default_manager.filter(version=expected_version)
             if not current.update(version=F("version") + 1, **{name: values[name] for name in changed}):
-                raise Overtaken(cls.load())
+                raise SettingsOvertaken(cls.load())
         return changed

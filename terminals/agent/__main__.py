@@ -1,29 +1,29 @@
-"""The command line: `pbxcerts-agent run CONFIG` and `pbxcerts-agent once CONFIG`.
+"""The command line: `pbxcerts-agent run CONFIG`, `pbxcerts-agent once CONFIG`, `pbxcerts-agent accept CONFIG FINGERPRINT`.
 
 Exit status: 0 done (`run`: told to end), 1 failed and worth another attempt, 2 wrong use or configuration, 3 refused.
 """
-
-from __future__ import annotations
 
 import argparse
 import asyncio
 import logging
 import os
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pbxcerts.system import own_process
 from terminals.agent import config as configuration
 from terminals.agent.errors import AgentError
-from terminals.agent.round import Exchange
-from terminals.agent.service import run, said
+from terminals.agent.round import AgentRounds, RoundDone
+from terminals.agent.service import error_text, run_agent
 
 logger = logging.getLogger("pbxcerts-agent")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    own_process.begin()
     parser = argparse.ArgumentParser(prog="pbxcerts-agent", description="Keeps a telephone's trust store up to date.")
     parser.add_argument("--version", action="version", version=metadata.version("pbxcerts"))
     parser.add_argument("-v", "--verbose", action="store_true", help="log what went well, too")
@@ -31,8 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for name, explained in {
         "run": "a round now, every hour, and when a NOTIFY asks for one",
         "once": "one round",
+        "accept": "take a root of the trust store for the one that is served, and make a round",
     }.items():
-        commands.add_parser(name, help=explained).add_argument("config", type=Path, metavar="CONFIG")
+        command = commands.add_parser(name, help=explained)
+        command.add_argument("config", type=Path, metavar="CONFIG")
+        if name == "accept":
+            command.add_argument("fingerprint", metavar="FINGERPRINT", help="SHA-256 in hex")
     options = parser.parse_args(arguments)
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
@@ -42,17 +46,24 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     try:
         config = configuration.load(options.config)
-        _complete(run(config) if options.command == "run" else _once(config))
+        rounds = AgentRounds(config)
+        match options.command:
+            case "run":
+                _complete(run_agent(config))
+            case "once":
+                _complete(_tell(rounds.round()))
+            case "accept":
+                _complete(_tell(rounds.accept(options.fingerprint)))
     except AgentError as error:
-        logger.error("%s.", said(error))
+        logger.error("%s.", error_text(error))
         _end(error.exit_code)
     except KeyboardInterrupt:
         _end(0 if options.command == "run" else 130)
     _end(0)
 
 
-async def _once(config: configuration.Config) -> None:
-    done = await Exchange(config).round()
+async def _tell(round_: Awaitable[RoundDone]) -> None:
+    done = await round_
     logger.info("%d roots reported and proved%s.", len(done.trusted), "" if done.changed else ", nothing has changed")
 
 
@@ -63,7 +74,7 @@ def _complete(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _end(status: int) -> NoReturn:
-    """At once: Python would wait for a thread that looks a name up for as long as the resolver takes."""
+    """End the process at once. Python itself would wait for a thread that is looking up a name."""
     logging.shutdown()
     sys.stdout.flush()
     os._exit(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import stat
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pbxcerts.system.endpoint import Endpoint, EndpointError, bracketed
 from terminals.agent import schedule
-from terminals.agent.errors import ConfigError
+from terminals.agent.errors import AgentConfigError
+from terminals.agent.text_file import read_text_file
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -22,7 +25,6 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{20,200}", re.ASCII)
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _LONGEST_HOOK = 600
 _HOST = r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])"
-_HOST_AND_PORT = re.compile(rf"(?P<host>{_HOST})(?::(?P<port>\d{{1,5}}))?", re.ASCII)
 # RFC 3261 section 25.1; it stands in what is sent as it is, so nothing that could end a line or a bracket is in it.
 _ADDRESS_OF_RECORD = re.compile(
     rf"(?P<scheme>sips?):(?P<number>[\w.!~*'()&=+$,;?/%-]+)@(?P<domain>{_HOST}(?::\d{{1,5}})?)", re.ASCII
@@ -31,40 +33,33 @@ SIPS_PORT = 5061
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class ServerUrl:
     """Where a URL leads to."""
 
     secure: bool
-    host: str
-    port: int
+    endpoint: Endpoint
     path: str
-
-    @property
-    def authority(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class FirstTrust:
-    """What is trusted while the store holds nothing valid: a file, or certificates with these SHA-256 from a URL over HTTP."""
+    """What is trusted while the store holds nothing valid: a file, or what a URL over HTTP has with these SHA-256."""
 
     file: Path | None = None
-    source: Endpoint | None = None
+    source: ServerUrl | None = None
     fingerprints: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Sip:
+class SipConfig:
     """Where NOTIFYs are heard, over UDP and TCP, and who may send them."""
 
-    host: str
-    port: int
+    listen: Endpoint
     servers: tuple[Network, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Registration:
+class RegistrationConfig:
     """Where a NOTIFY comes over a lasting connection: the communication server, over TLS.
 
     `address`: of record, "sip:NUMBER@DOMAIN"; `user` and `password` answer its challenges. `expires` in seconds.
@@ -80,7 +75,7 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class HookConfig:
     """Run when the trust store has changed: an argument list, no shell."""
 
     command: tuple[str, ...]
@@ -88,34 +83,36 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
-    server: Endpoint
-    proof: Endpoint
+class AgentConfig:
+    server: ServerUrl
+    proof: ServerUrl
     token: str = field(repr=False)
     store: Path
     store_is_directory: bool = False
     first_trust: FirstTrust = FirstTrust()
-    sip: Sip | None = None
-    registration: Registration | None = None
-    hook: Hook | None = None
+    sip: SipConfig | None = None
+    registration: RegistrationConfig | None = None
+    hook: HookConfig | None = None
     firmware: str = ""
     every: float = schedule.EVERY
 
 
-def load(path: Path) -> Config:
-    """Read a configuration file; relative paths in it start from its directory. Raises ConfigError with a sentence."""
+def load(path: Path) -> AgentConfig:
+    """Read a configuration file; relative paths in it start from its directory. Raises AgentConfigError with a
+    sentence.
+    """
     try:
-        values = tomllib.loads(path.read_text())
+        values = tomllib.loads(read_text_file(path))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise AgentConfigError(f"{path}: {error}") from error
     try:
         return _Reader(path, values).config()
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+    except AgentConfigError as error:
+        raise AgentConfigError(f"{path}: {error}") from error
 
 
 class _Table:
-    """A table of the file, whose names are all to be taken."""
+    """A table of the file. A name in it that nobody takes is an error."""
 
     def __init__(self, values: Mapping[str, Any], where: str = "") -> None:
         self._values = dict(values)
@@ -125,17 +122,17 @@ class _Table:
         value = self._values.pop(name, None)
         if value is None:
             if required:
-                raise ConfigError(f"{self._where}{name} is missing")
+                raise AgentConfigError(f"{self._where}{name} is missing")
             return default
         # In Python true is a number.
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise ConfigError(f"{self._where}{name} has the wrong type")
+            raise AgentConfigError(f"{self._where}{name} has the wrong type")
         return value
 
     def texts(self, name: str, *, required: bool = False) -> list[str]:
         value = self.take(name, list, [], required=required)
         if not all(isinstance(one, str) and one for one in value) or (required and not value):
-            raise ConfigError(f"{self._where}{name} is not a list of texts")
+            raise AgentConfigError(f"{self._where}{name} is not a list of texts")
         return list(value)
 
     def table(self, name: str) -> _Table | None:
@@ -144,7 +141,7 @@ class _Table:
 
     def finish(self) -> None:
         if self._values:
-            raise ConfigError(f"unknown: {', '.join(self._where + name for name in sorted(self._values))}")
+            raise AgentConfigError(f"unknown: {', '.join(self._where + name for name in sorted(self._values))}")
 
 
 class _Reader:
@@ -152,15 +149,15 @@ class _Reader:
         self._path = path
         self._top = _Table(values)
 
-    def config(self) -> Config:
+    def config(self) -> AgentConfig:
         top = self._top
         trust = top.table("trust")
         if trust is None:
-            raise ConfigError("the table [trust] is missing")
+            raise AgentConfigError("the table [trust] is missing")
         store, is_directory = self._store(trust)
-        config = Config(
-            server=endpoint(top.take("server", str, required=True), "server"),
-            proof=endpoint(top.take("proof", str, required=True), "proof"),
+        config = AgentConfig(
+            server=parse_server_url(top.take("server", str, required=True), "server"),
+            proof=parse_server_url(top.take("proof", str, required=True), "proof"),
             token=self._token(),
             store=store,
             store_is_directory=is_directory,
@@ -172,7 +169,7 @@ class _Reader:
             every=float(top.take("every", (int, float), schedule.EVERY)),
         )
         if not 60 <= config.every <= 86_400:
-            raise ConfigError("every is not between 60 and 86400 seconds")
+            raise AgentConfigError("every is not between 60 and 86400 seconds")
         top.finish()
         return config
 
@@ -183,33 +180,33 @@ class _Reader:
         # Whoever reads the token can confirm in the terminal's name what it does not trust.
         token = self._secret(self._top, "token")
         if token is None:
-            raise ConfigError("either token or token_file is needed")
+            raise AgentConfigError("either token or token_file is needed")
         if not _TOKEN.fullmatch(token):
-            raise ConfigError("the token is not one that the server has issued")
+            raise AgentConfigError("the token is not one that the server has issued")
         return token
 
     def _secret(self, table: _Table, name: str) -> str | None:
-        """From the file itself or from the one that `NAME_file` names; either is nobody else's to read."""
+        """A secret from the configuration file or the one that `NAME_file` names, which nobody else may read."""
         secret, file = table.take(name, str), table.take(f"{name}_file", str)
         if secret is not None and file is not None:
-            raise ConfigError(f"either {name} or {name}_file is needed")
+            raise AgentConfigError(f"either {name} or {name}_file is needed")
         if secret is None and file is None:
             return None
         path = self._path if file is None else self._path_of(file)
         try:
             if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise ConfigError(f"{path} holds the {name} and can be read by others: give it mode 0600")
-            return str(secret) if file is None else path.read_text().strip()
+                raise AgentConfigError(f"{path} holds the {name} and can be read by others: give it mode 0600")
+            return str(secret) if file is None else read_text_file(path).strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"the {name} cannot be read: {error}") from error
+            raise AgentConfigError(f"the {name} cannot be read: {error}") from error
 
     def _store(self, trust: _Table) -> tuple[Path, bool]:
         file, directory = trust.take("file", str), trust.take("directory", str)
         if (file is None) == (directory is None):
-            raise ConfigError("either trust.file or trust.directory is needed")
+            raise AgentConfigError("either trust.file or trust.directory is needed")
         path = self._path_of(file or directory)
         if path.exists() and path.is_dir() != bool(directory):
-            raise ConfigError(f"{path} is {'a' if path.is_dir() else 'no'} directory")
+            raise AgentConfigError(f"{path} is {'a' if path.is_dir() else 'no'} directory")
         return path, bool(directory)
 
     def _first_trust(self, trust: _Table) -> FirstTrust:
@@ -217,37 +214,36 @@ class _Reader:
         wanted = frozenset(one.replace(":", "").lower() for one in trust.texts("fingerprints"))
         trust.finish()
         if not all(_FINGERPRINT.fullmatch(one) for one in wanted):
-            raise ConfigError("trust.fingerprints are SHA-256 in hex")
+            raise AgentConfigError("trust.fingerprints are SHA-256 in hex")
         if bool(source) != bool(wanted):
-            raise ConfigError("trust.bootstrap and trust.fingerprints belong together")
+            raise AgentConfigError("trust.bootstrap and trust.fingerprints belong together")
         return FirstTrust(
             file=self._path_of(file) if file else None,
-            source=endpoint(source, "trust.bootstrap", secure=False) if source else None,
+            source=parse_server_url(source, "trust.bootstrap", secure=False) if source else None,
             fingerprints=wanted,
         )
 
-    def _sip(self, sip: _Table | None) -> Sip | None:
+    def _sip(self, sip: _Table | None) -> SipConfig | None:
         if sip is None:
             return None
-        url = urlsplit(f"//{sip.take('listen', str, required=True)}")
+        listen = sip.take("listen", str, required=True)
         try:
-            host, port = str(ipaddress.ip_address(url.hostname or "")), url.port
+            endpoint = Endpoint.parse(listen, least_port=0)
+            ipaddress.ip_address(endpoint.host)
             servers = tuple(ipaddress.ip_network(text, strict=False) for text in sip.texts("servers", required=True))
         except ValueError as error:
-            raise ConfigError(f"sip: {error}") from error
-        if port is None:
-            raise ConfigError("sip.listen has no port")
+            raise AgentConfigError(f"sip: {error}") from error
         sip.finish()
-        return Sip(host, port, servers)
+        return SipConfig(endpoint, servers)
 
-    def _registration(self, table: _Table | None) -> Registration | None:
+    def _registration(self, table: _Table | None) -> RegistrationConfig | None:
         if table is None:
             return None
         address = _ADDRESS_OF_RECORD.fullmatch(table.take("address", str, required=True))
         if address is None:
-            raise ConfigError("registration.address is not sip:NUMBER@DOMAIN")
-        registration = Registration(
-            server=_next_hop(table.take("server", str, required=True)),
+            raise AgentConfigError("registration.address is not sip:NUMBER@DOMAIN")
+        registration = RegistrationConfig(
+            server=_registration_server(table.take("server", str, required=True)),
             address=address[0],
             number=address["number"],
             registrar=f"{address['scheme']}:{address['domain']}",
@@ -256,41 +252,42 @@ class _Reader:
             expires=table.take("expires", int, 3600),
         )
         if not (registration.user.isprintable() and registration.user):
-            raise ConfigError("registration.user is empty or has characters that no name has")
+            raise AgentConfigError("registration.user is empty or has characters that no name has")
         if not 60 <= registration.expires <= 86_400:
-            raise ConfigError("registration.expires is not between 60 and 86400 seconds")
+            raise AgentConfigError("registration.expires is not between 60 and 86400 seconds")
         table.finish()
         return registration
 
-    def _hook(self, hook: _Table | None) -> Hook | None:
+    def _hook(self, hook: _Table | None) -> HookConfig | None:
         if hook is None:
             return None
         command = tuple(hook.texts("command", required=True))
         timeout = float(hook.take("timeout", (int, float), 30))
         if not 1 <= timeout <= _LONGEST_HOOK:
-            raise ConfigError(f"hook.timeout is not between 1 and {_LONGEST_HOOK} seconds")
+            raise AgentConfigError(f"hook.timeout is not between 1 and {_LONGEST_HOOK} seconds")
         hook.finish()
-        return Hook(command, timeout)
+        return HookConfig(command, timeout)
 
 
-def _next_hop(text: str) -> Endpoint:
-    """HOST[:PORT], IPv6 addresses in brackets. Raises ConfigError."""
-    parts = _HOST_AND_PORT.fullmatch(text)
-    if parts is None or not 0 < int(parts["port"] or SIPS_PORT) < 65_536:
-        raise ConfigError("registration.server is not HOST[:PORT]")
-    return Endpoint(secure=True, host=parts["host"].strip("[]"), port=int(parts["port"] or SIPS_PORT), path="")
+def _registration_server(text: str) -> Endpoint:
+    """HOST[:PORT]. Raises AgentConfigError."""
+    with contextlib.suppress(EndpointError):
+        endpoint = Endpoint.parse(text, default_port=SIPS_PORT)
+        if re.fullmatch(_HOST, bracketed(endpoint.host), re.ASCII):
+            return endpoint
+    raise AgentConfigError("registration.server is not HOST[:PORT]")
 
 
-def endpoint(url: str, name: str, *, secure: bool = True) -> Endpoint:
-    """A URL over HTTPS, or over HTTP where `secure` is false. Raises ConfigError."""
+def parse_server_url(url: str, name: str, *, secure: bool = True) -> ServerUrl:
+    """A URL over HTTPS, or over HTTP where `secure` is false. Raises AgentConfigError."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ConfigError(f"{name}: {error}") from error
+        raise AgentConfigError(f"{name}: {error}") from error
     scheme = "https" if secure else "http"
     if parts.scheme != scheme or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ConfigError(f"{name} is not {scheme}://HOST[:PORT][/PATH]")
+        raise AgentConfigError(f"{name} is not {scheme}://HOST[:PORT][/PATH]")
     if not (url.isascii() and url.isprintable()) or " " in url:
-        raise ConfigError(f"{name} has characters that no URL has")
-    return Endpoint(secure, parts.hostname, port or (443 if secure else 80), parts.path.rstrip("/"))
+        raise AgentConfigError(f"{name} has characters that no URL has")
+    return ServerUrl(secure, Endpoint(parts.hostname, port or (443 if secure else 80)), parts.path.rstrip("/"))

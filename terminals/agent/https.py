@@ -3,38 +3,36 @@
 Each connection has a TLS context of its own: a change of the store changes none that is open, and a new one sees it at once.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import http.client
 import io
 import re
-import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from email.message import Message
 from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from terminals.agent.config import Endpoint
-from terminals.agent.errors import Unreached, Untrusted
+from pbxcerts import __version__
+from terminals.agent.config import ServerUrl
+from terminals.agent.errors import ServerUnreached
+from terminals.agent.reach import reach
 
-CONNECT_WITHIN = 10.0
+CLOSE_WITHIN = 10.0
 ANSWER_WITHIN = 30.0
 """Seconds for a whole answer, however slowly it comes."""
 LONGEST_HEAD = 16_384
 LONGEST_BODY = 262_144
-USER_AGENT = "pbxcerts-agent"
+USER_AGENT = f"pbxcerts-agent/{__version__}"
 
-_NOT_YET_VALID, _HAS_ENDED = 9, 10  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
 _WITHOUT_BODY = (204, 304)
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
 
 
-class Answer(NamedTuple):
+class HttpsResponse(NamedTuple):
     status: int
     headers: Message
     body: bytes
@@ -45,22 +43,22 @@ class Answer(NamedTuple):
         return "".join(filter(str.isprintable, words))
 
 
-class Connection:
-    """One connection to one endpoint, kept open between requests."""
+class HttpsConnection:
+    """One connection to one server, kept open between requests."""
 
-    def __init__(self, endpoint: Endpoint, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._endpoint = endpoint
+    def __init__(self, server: ServerUrl, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._server = server
         self._reader = reader
         self._writer = writer
 
     async def request(
         self, method: str, path: str, *, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
-    ) -> Answer:
-        """Send a request and wait for the whole answer. Raises Unreached."""
-        endpoint = self._endpoint
+    ) -> HttpsResponse:
+        """Send a request and wait for the whole answer. Raises ServerUnreached."""
+        server = self._server
         lines = [
-            f"{method} {endpoint.path}{path} HTTP/1.1",
-            f"Host: {endpoint.authority}",
+            f"{method} {server.path}{path} HTTP/1.1",
+            f"Host: {server.endpoint}",
             f"User-Agent: {USER_AGENT}",
             f"Content-Length: {len(body)}",
             *(f"{name}: {value}" for name, value in headers),
@@ -71,17 +69,17 @@ class Connection:
                 await self._writer.drain()
                 return await self._answer(method)
         except TimeoutError:
-            raise Unreached(f"{endpoint.authority} did not answer within {ANSWER_WITHIN:.0f} s") from None
+            raise ServerUnreached(f"{server.endpoint} did not answer within {ANSWER_WITHIN:.0f} s") from None
         except (asyncio.IncompleteReadError, EOFError):
-            raise Unreached(f"{endpoint.authority} cut its answer off") from None
+            raise ServerUnreached(f"{server.endpoint} cut its answer off") from None
         except asyncio.LimitOverrunError:
-            raise Unreached(f"{endpoint.authority} sends too long an answer") from None
+            raise ServerUnreached(f"{server.endpoint} sends too long an answer") from None
         except (ValueError, http.client.HTTPException) as error:
-            raise Unreached(f"{endpoint.authority} does not speak HTTP: {error}") from None
+            raise ServerUnreached(f"{server.endpoint} does not speak HTTP: {error}") from None
         except OSError as error:
-            raise Unreached(f"{endpoint.authority}: {error}") from error
+            raise ServerUnreached(f"{server.endpoint}: {error}") from error
 
-    async def _answer(self, method: str) -> Answer:
+    async def _answer(self, method: str) -> HttpsResponse:
         while True:
             head = await self._reader.readuntil(b"\r\n\r\n")
             line, _, fields = head.partition(b"\r\n")
@@ -92,11 +90,11 @@ class Connection:
                 break
         headers = http.client.parse_headers(io.BytesIO(fields))
         if method == "HEAD" or int(status) in _WITHOUT_BODY:
-            return Answer(int(status), headers, b"")
-        return Answer(int(status), headers, await self._body(headers))
+            return HttpsResponse(int(status), headers, b"")
+        return HttpsResponse(int(status), headers, await self._body(headers))
 
     async def _body(self, headers: Message) -> bytes:
-        """RFC 9112 section 6.3, but that a body which only the end of the connection ends could have been cut."""
+        """RFC 9112 section 6.3; a body without a length is refused, because its end cannot be told from a cut."""
         coding = headers.get("Transfer-Encoding")
         if coding is not None:
             if coding.strip().lower() != "chunked":
@@ -121,33 +119,40 @@ class Connection:
     def is_open(self) -> bool:
         return not (self._reader.at_eof() or self._writer.is_closing())
 
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The certificate that the server presented; only of a connection over HTTPS."""
+        return x509.load_der_x509_certificate(self._writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
+
     def abort(self) -> None:
         self._writer.transport.abort()
 
     async def close(self) -> None:
         self._writer.close()
         with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(CONNECT_WITHIN):
+            async with asyncio.timeout(CLOSE_WITHIN):
                 await self._writer.wait_closed()
 
 
 @contextlib.asynccontextmanager
-async def connected(endpoint: Endpoint, trusted: Iterable[x509.Certificate] = ()) -> AsyncIterator[Connection]:
+async def connected(server: ServerUrl, trusted: Iterable[x509.Certificate] = ()) -> AsyncIterator[HttpsConnection]:
     """A new connection; with HTTPS only to a server whose certificate one of the trusted roots secures for that name.
-
-    Raises Unreached and Untrusted.
+    Raises ServerUnreached and ServerUntrusted.
     """
-    async with reaching(endpoint):
-        context = client_context(trusted) if endpoint.secure else None
-        reader, writer = await asyncio.open_connection(
-            endpoint.host,
-            endpoint.port,
+    context = client_context(trusted) if server.secure else None
+
+    def connect(address: str) -> Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        return asyncio.open_connection(
+            address,
+            server.endpoint.port,
             limit=LONGEST_HEAD,
             ssl=context,
-            server_hostname=endpoint.host if context else None,
+            server_hostname=server.endpoint.host if context else None,
             ssl_shutdown_timeout=1 if context else None,
         )
-    connection = Connection(endpoint, reader, writer)
+
+    reader, writer = await reach(server.endpoint, connect)
+    connection = HttpsConnection(server, reader, writer)
     try:
         yield connection
     except BaseException:
@@ -155,20 +160,6 @@ async def connected(endpoint: Endpoint, trusted: Iterable[x509.Certificate] = ()
         connection.abort()
         raise
     await connection.close()
-
-
-@contextlib.asynccontextmanager
-async def reaching(endpoint: Endpoint) -> AsyncIterator[None]:
-    """What makes a connection, within its time. Raises Unreached and Untrusted."""
-    try:
-        async with asyncio.timeout(CONNECT_WITHIN):
-            yield
-    except TimeoutError:
-        raise Unreached(f"{endpoint.authority} took no connection within {CONNECT_WITHIN:.0f} s") from None
-    except ssl.SSLCertVerificationError as error:
-        raise Untrusted(f"{endpoint.authority} is not trusted: {_reason(error)}") from error
-    except (OSError, UnicodeError, socket.gaierror) as error:
-        raise Unreached(f"{endpoint.authority} cannot be reached: {error}") from error
 
 
 def client_context(trusted: Iterable[x509.Certificate]) -> ssl.SSLContext:
@@ -180,14 +171,6 @@ def client_context(trusted: Iterable[x509.Certificate]) -> ssl.SSLContext:
     if pem:
         context.load_verify_locations(cadata=pem.decode())
     return context
-
-
-def _reason(error: ssl.SSLCertVerificationError) -> str:
-    if error.verify_code == _HAS_ENDED:
-        return "its certificate has ended, or this machine's clock is ahead"
-    if error.verify_code == _NOT_YET_VALID:
-        return "its certificate is not valid yet: this machine's clock is behind"
-    return error.verify_message
 
 
 def _chunk_size(line: bytes) -> int:

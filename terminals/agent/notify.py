@@ -3,8 +3,6 @@
 What is no SIP request is ignored; what does not come from a communication server named in the configuration is answered 403.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import ipaddress
@@ -13,18 +11,16 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from sipmessage import Message, Request
-
-from terminals.agent.config import Network, Sip
-from terminals.agent.errors import ConfigError
-from terminals.sip.message import LONGEST_HEAD, MOST_LINES, Framing, Malformed
+from terminals.agent.config import Network, SipConfig
+from terminals.agent.errors import AgentConfigError
+from terminals.sip.errors import MalformedMessage, MessageFault
+from terminals.sip.message import LONGEST_HEAD, MessageFraming, SipRequest, read_request
 
 MOST_CONNECTIONS = 32
 IDLE = 3600.0
 """Seconds until a TCP connection on which nothing comes is closed."""
 SIP_PORT = 5060
 
-_COPIED = ("From", "Call-ID", "CSeq")
 _PHRASES = {200: "OK", 403: "Forbidden", 405: "Method Not Allowed", 489: "Bad Event"}
 _TOP_VIA = re.compile(
     r'SIP\s*/\s*2\.0\s*/\s*\S+\s+(\[[^\]\s]+\]|[^\s:;,\[\]]+)(?::(\d{1,5}))?((?:\s*;[^;,"]*)*)', re.ASCII
@@ -34,8 +30,8 @@ _RPORT = re.compile(r";\s*rport\s*(?=;|$)", re.IGNORECASE)
 logger = logging.getLogger("pbxcerts-agent")
 
 
-class Reply:
-    """What is sent back, where to (over UDP), and whether a round is asked for."""
+class NotifyResponse:
+    """A response: its octets, the port that it goes to over UDP, and whether the request asks for a round."""
 
     def __init__(self, octets: bytes, port: int, *, asked: bool) -> None:
         self.octets = octets
@@ -43,29 +39,23 @@ class Reply:
         self.asked = asked
 
 
-class Responder:
-    """Requests in, replies out; pure. One and the same request always gets one and the same reply.
-
-    `servers`: from where requests may come.
-    """
+class UserAgentServer:
+    """Answers requests from `servers`; others get 403. Pure: a repeated request gets the same response again."""
 
     def __init__(self, servers: Sequence[Network]) -> None:
         self._servers = servers
 
-    def reply(self, octets: bytes, source: str, port: int) -> Reply | None:
-        """None for what is not answered: garbage, answers, ACK."""
-        if len(octets) > LONGEST_HEAD or octets.count(b"\r\n") > MOST_LINES:
-            return None
+    def reply(self, octets: bytes, source: str, port: int) -> NotifyResponse | None:
+        """The response to a message; None for one that is not answered: garbage, a response, an ACK."""
         try:
-            request = Message.parse(octets.lstrip(b"\r\n"))
-            if not isinstance(request, Request) or request.method == "ACK":
+            request = read_request(octets)
+            if request.method == "ACK":
                 return None
-            status = self._status(request, source)
-            return _write(request, status, source, port)
-        except (ValueError, KeyError):
+            return _write(request, self._status(request, source), source, port)
+        except MalformedMessage:
             return None
 
-    def _status(self, request: Request, source: str) -> int:
+    def _status(self, request: SipRequest, source: str) -> int:
         address = ipaddress.ip_address(source)
         if not any(address in network for network in self._servers):
             return 403
@@ -73,34 +63,36 @@ class Responder:
             return 200
         if request.method != "NOTIFY":
             return 405
-        event, *parameters = request.headers.get("Event", "").replace(" ", "").lower().split(";")  # type: ignore[union-attr]
+        event, *parameters = request.headers.get("event", "").replace(" ", "").lower().split(";")
         # This agent restarts nothing, and says so where it is to.
         return 200 if event == "check-sync" and "reboot=true" not in parameters else 489
 
 
-def _write(request: Request, status: int, source: str, port: int) -> Reply:
-    """RFC 3261 section 8.2.6, with where it came from in the Via (RFC 3581 section 4). Raises ValueError and KeyError."""
-    vias = request.headers.getlist("Via")
-    top = _TOP_VIA.match(vias[0]) if vias else None
+def _write(request: SipRequest, status: int, source: str, port: int) -> NotifyResponse:
+    """RFC 3261 section 8.2.6, with where it came from in the Via (RFC 3581 section 4). Raises MalformedMessage."""
+    vias = request.headers["via"].split("\n")
+    top = _TOP_VIA.match(vias[0])
     if top is None:
-        raise ValueError("no Via")
+        raise MalformedMessage(MessageFault.GARBLED)
     parameters, has_rport = _RPORT.subn(f";rport={port}", top.group(3), count=1)
     received = f"{vias[0][: top.start(3)]}{parameters};received={source}{vias[0][top.end(3) :]}"
-    to = request.headers["To"]
+    to = request.headers["to"]
     if "tag=" not in to.rpartition(">")[2].lower():
-        to += f";tag={hashlib.sha256(request.headers['Call-ID'].encode()).hexdigest()[:16]}"
+        to += f";tag={hashlib.sha256(request.headers['call-id'].encode()).hexdigest()[:16]}"
     lines = [
         f"SIP/2.0 {status} {_PHRASES[status]}",
         *(f"Via: {value}" for value in [received, *vias[1:]]),
-        *(f"{name}: {request.headers[name]}" for name in _COPIED),
+        f"From: {request.headers['from']}",
         f"To: {to}",
+        f"Call-ID: {request.headers['call-id']}",
+        f"CSeq: {request.headers['cseq']}",
         "Allow: NOTIFY, OPTIONS",
         "Allow-Events: check-sync",
         "Server: pbxcerts-agent",
         "Content-Length: 0",
     ]
     octets = "\r\n".join([*lines, "", ""]).encode()
-    return Reply(
+    return NotifyResponse(
         octets,
         port if has_rport else int(top.group(2) or SIP_PORT),
         asked=status == 200 and request.method == "NOTIFY",
@@ -108,32 +100,32 @@ def _write(request: Request, status: int, source: str, port: int) -> Reply:
 
 
 def without_scope(address: str) -> str:
-    """As it stands in SIP: an IPv6 address without its zone, an IPv4 address as one."""
+    """An address of a socket as SIP writes it: IPv6 without its zone, IPv4 without the prefix of a socket for both."""
     return address.partition("%")[0].removeprefix("::ffff:")
 
 
-class Listener:
+class NotifyListener:
     """The sockets. `asked` is called with the address of the server that asks for a round."""
 
-    def __init__(self, sip: Sip, asked: Callable[[str], None]) -> None:
+    def __init__(self, sip: SipConfig, asked: Callable[[str], None]) -> None:
         self._sip = sip
         self._asked = asked
-        self._responder = Responder(sip.servers)
+        self._responder = UserAgentServer(sip.servers)
         self._datagrams: asyncio.DatagramTransport | None = None
         self._server: asyncio.Server | None = None
         self.streams: set[_Stream] = set()
 
     async def open(self) -> None:
-        """Raises ConfigError where the address cannot be taken."""
+        """Raises AgentConfigError where the address cannot be taken."""
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(lambda: _Stream(self), self._sip.host, self._sip.port)
+            self._server = await loop.create_server(lambda: _Stream(self), self._sip.listen.host, self._sip.listen.port)
             # Port 0 is for tests: both transports share what the system gave.
-            address = (self._sip.host, self.port)
+            address = (self._sip.listen.host, self.port)
             self._datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), local_addr=address)
         except OSError as error:
             self.close()
-            raise ConfigError(f"sip.listen cannot be used: {error}") from error
+            raise AgentConfigError(f"sip.listen cannot be used: {error}") from error
 
     @property
     def port(self) -> int:
@@ -147,7 +139,7 @@ class Listener:
         for stream in list(self.streams):
             stream.abort()
 
-    def take(self, octets: bytes, source: str, port: int) -> Reply | None:
+    def take(self, octets: bytes, source: str, port: int) -> NotifyResponse | None:
         source = without_scope(source)
         reply = self._responder.reply(octets, source, port)
         if reply and reply.asked:
@@ -158,7 +150,7 @@ class Listener:
 class _Datagrams(asyncio.DatagramProtocol):
     _transport: asyncio.DatagramTransport
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: NotifyListener) -> None:
         self._listener = listener
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -179,9 +171,9 @@ class _Stream(asyncio.Protocol):
     _transport: asyncio.Transport
     _end: asyncio.TimerHandle
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: NotifyListener) -> None:
         self._listener = listener
-        self._framing = Framing()
+        self._framing = MessageFraming()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -203,12 +195,12 @@ class _Stream(asyncio.Protocol):
                 if reply is None or not self._answered(reply):
                     self._transport.close()
                     return
-        except Malformed as error:
+        except MalformedMessage as error:
             logger.debug("TCP: %s", error)
             self.abort()
 
-    def _answered(self, reply: Reply) -> bool:
-        """Whether the connection goes on: with a peer that reads its answers, and may ask."""
+    def _answered(self, reply: NotifyResponse) -> bool:
+        """Send a response. Returns whether the connection is kept: not if the peer may not ask, or does not read."""
         self._transport.write(reply.octets)
         return b" 403 " not in reply.octets[:12] and self._transport.get_write_buffer_size() < LONGEST_HEAD
 

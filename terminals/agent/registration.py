@@ -1,7 +1,5 @@
-"""The registration at the communication server over TLS, so that the NOTIFY comes over that lasting connection (DESIGN 3.7).
-
-The trust store secures the server when a connection is made, and only then: neither an exchange of the store nor one of the
-server's certificate touches a connection that is open. One that broke is made anew, with the store as it is in force.
+"""The registration at the communication server over TLS, so that the NOTIFY comes over that lasting connection
+(rule agent-connections).
 """
 
 from __future__ import annotations
@@ -11,17 +9,19 @@ import contextlib
 import ipaddress
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+from pbxcerts.system.endpoint import Endpoint
 from terminals.agent import config, schedule
-from terminals.agent.errors import AgentError, NotWelcome, StoreError, Unreached
-from terminals.agent.https import client_context, reaching
-from terminals.agent.notify import Responder, without_scope
-from terminals.agent.register import Granted, Request, Requests
+from terminals.agent.errors import AgentError, NotWelcome, ServerUnreached, TrustStoreError
+from terminals.agent.https import client_context
+from terminals.agent.notify import UserAgentServer, without_scope
+from terminals.agent.reach import reach
+from terminals.agent.register import RegisterRequest, RegisterRequests, RegistrationGranted
 from terminals.agent.store import TrustStore
-from terminals.sip.hop import bracketed
-from terminals.sip.message import LONGEST_HEAD, Answered, Framing, Malformed, read_answer
+from terminals.sip.errors import MalformedMessage
+from terminals.sip.message import LONGEST_HEAD, MessageFraming, SipResponse, read_response
 from terminals.sip.transaction import TIMER_F
 
 PONG_WITHIN = 10.0
@@ -31,7 +31,7 @@ SOONEST_REFRESH = 10.0
 LEAVE_WITHIN = 2.0
 """Seconds to take the registration back when the agent is told to end."""
 FAREWELL = 1.0
-"""Seconds for that of TLS."""
+"""Seconds to close TLS (close_notify) with the server."""
 
 logger = logging.getLogger("pbxcerts-agent")
 
@@ -39,22 +39,22 @@ logger = logging.getLogger("pbxcerts-agent")
 class Registration:
     """`asked` is called with the server that asks for a round."""
 
-    def __init__(self, wanted: config.Registration, store: TrustStore, asked: Callable[[str], None]) -> None:
+    def __init__(self, wanted: config.RegistrationConfig, store: TrustStore, asked: Callable[[str], None]) -> None:
         self._wanted = wanted
         self._store = store
         self._asked = asked
-        self._requests = Requests(wanted)
+        self._requests = RegisterRequests(wanted)
         self._store_changed = asyncio.Event()
         self._failures = 0
         self._is_well = False
 
     def try_now(self) -> None:
-        """The trust store has changed: what was refused may be trusted now. A connection that stands stays as it is."""
+        """Try at once, because the trust store has changed; a connection that is open stays as it is."""
         if not self._is_well:
             self._store_changed.set()
 
     async def run(self) -> None:
-        """Until cancelled; then it takes the registration back."""
+        """Keep the registration until cancelled, then take it back."""
         while True:
             self._store_changed.clear()
             wait = await self._attempt()
@@ -63,7 +63,7 @@ class Registration:
                     await self._store_changed.wait()
 
     async def _attempt(self) -> float:
-        """Registered for as long as it lasts; then the seconds until the next attempt."""
+        """Register and stay registered while the connection lasts. Returns the seconds until the next attempt."""
         chance = random.random()  # noqa: S311 - it spreads load
         try:
             flow = await self._connect()
@@ -84,22 +84,26 @@ class Registration:
         return wait
 
     async def _connect(self) -> Flow:
-        server, trusted = self._wanted.server, self._store.load()
+        server, trusted = self._wanted.server, self._store.trusted()
         if not trusted:
-            raise StoreError("nothing is trusted yet")
-        async with reaching(server):
-            _, flow = await asyncio.get_running_loop().create_connection(
-                lambda: Flow(server.authority, self._asked),
-                server.host,
+            raise TrustStoreError("nothing is trusted yet")
+        context, loop = client_context(trusted), asyncio.get_running_loop()
+
+        def connect(address: str) -> Awaitable[tuple[asyncio.Transport, Flow]]:
+            return loop.create_connection(
+                lambda: Flow(str(server), self._asked),
+                address,
                 server.port,
-                ssl=client_context(trusted),
+                ssl=context,
                 server_hostname=server.host,
                 ssl_shutdown_timeout=FAREWELL,
             )
+
+        _, flow = await reach(server, connect)
         return flow
 
     async def _stay(self, flow: Flow) -> None:
-        """Raises NotWelcome and Unreached."""
+        """Raises NotWelcome and ServerUnreached."""
         loop = asyncio.get_running_loop()
         while True:
             granted = await self._register(flow)
@@ -116,11 +120,11 @@ class Registration:
                 if left > pause:
                     await flow.ping()
 
-    async def _register(self, flow: Flow, *, leave: bool = False) -> Granted:
+    async def _register(self, flow: Flow, *, leave: bool = False) -> RegistrationGranted:
         self._requests.begin(flow.own, leave=leave)
         while True:
-            answered = await flow.ask(self._requests.write())
-            if granted := self._requests.judge(answered):
+            response = await flow.ask(self._requests.write())
+            if granted := self._requests.judge(response):
                 return granted
 
     async def _leave(self, flow: Flow) -> None:
@@ -131,7 +135,7 @@ class Registration:
 
 
 class Flow(asyncio.Protocol):
-    """One connection: one request of ours at a time, and any that the server has for us. `own`: our address and port."""
+    """A connection to the server: one request of ours at a time, and the server's. `own`: our address and port."""
 
     own: str
     _transport: asyncio.Transport
@@ -139,11 +143,11 @@ class Flow(asyncio.Protocol):
     def __init__(self, server: str, asked: Callable[[str], None]) -> None:
         self._server = server
         self._asked = asked
-        self._framing = Framing()
+        self._framing = MessageFraming()
         loop = asyncio.get_running_loop()
         self._lost: asyncio.Future[str] = loop.create_future()
-        self._request: Request | None = None
-        self._answer: asyncio.Future[Answered] = loop.create_future()
+        self._request: RegisterRequest | None = None
+        self._answer: asyncio.Future[SipResponse] = loop.create_future()
         self._pong: asyncio.Future[None] = loop.create_future()
         self._answers_pings = False
 
@@ -152,34 +156,36 @@ class Flow(asyncio.Protocol):
         source, self._port = self._transport.get_extra_info("peername")[:2]
         self._source = without_scope(source)
         host, port = self._transport.get_extra_info("sockname")[:2]
-        self.own = f"{bracketed(without_scope(host))}:{port}"
-        self._responder = Responder([ipaddress.ip_network(self._source)])
+        self.own = str(Endpoint(without_scope(host), port))
+        self._responder = UserAgentServer([ipaddress.ip_network(self._source)])
 
-    async def ask(self, request: Request) -> Answered:
-        """Its final answer. Raises Unreached."""
+    async def ask(self, request: RegisterRequest) -> SipResponse:
+        """Send a request and wait for its final response. Raises ServerUnreached."""
         self._request, self._answer = request, asyncio.get_running_loop().create_future()
         self._transport.write(request.octets)
         if not await self.wait(TIMER_F, self._answer):
-            raise Unreached(f"{self._server} did not answer within {TIMER_F:.0f} s")
+            raise ServerUnreached(f"{self._server} did not answer within {TIMER_F:.0f} s")
         return self._answer.result()
 
     async def ping(self) -> None:
-        """Keep alive (RFC 5626 section 3.5.1). A server that never answers one is not held to it. Raises Unreached."""
+        """Keep alive (RFC 5626 section 3.5.1). A server that has never answered a ping need not answer this one. Raises
+        ServerUnreached.
+        """
         self._pong = asyncio.get_running_loop().create_future()
         self._transport.write(b"\r\n\r\n")
         if await self.wait(PONG_WITHIN, self._pong):
             self._answers_pings = True
         elif self._answers_pings:
-            raise Unreached(f"{self._server} does not answer keep-alives any more")
+            raise ServerUnreached(f"{self._server} does not answer keep-alives any more")
 
     async def wait(self, seconds: float, awaited: asyncio.Future[Any] | None = None) -> bool:
-        """Whether it has come in this time. Raises Unreached where the connection ends before."""
+        """Wait until `awaited` is done, at most so long; whether it is. Raises ServerUnreached if the connection ends."""
         futures: list[asyncio.Future[Any]] = [self._lost, awaited] if awaited else [self._lost]
         await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if awaited and awaited.done():
             return True
         if self._lost.done():
-            raise Unreached(f"{self._server} {self._lost.result()}")
+            raise ServerUnreached(f"{self._server} {self._lost.result()}")
         return False
 
     async def close(self) -> None:
@@ -195,13 +201,13 @@ class Flow(asyncio.Protocol):
                 if self._lost.done():
                     return
                 self._take(message)
-        except Malformed as error:
+        except MalformedMessage as error:
             # Where one message ends is not known any more, nor where the next one begins.
             self._end(f"sent what cannot be understood: {error}")
 
     def _take(self, message: bytes) -> None:
         if message.startswith(b"SIP/"):
-            self._take_answer(message)
+            self._take_response(message)
         elif reply := self._responder.reply(message, self._source, self._port):
             self._transport.write(reply.octets)
             if reply.asked:
@@ -209,14 +215,14 @@ class Flow(asyncio.Protocol):
             if self._transport.get_write_buffer_size() > LONGEST_HEAD:
                 self._end("asks and does not read the answers")
 
-    def _take_answer(self, message: bytes) -> None:
+    def _take_response(self, message: bytes) -> None:
         try:
-            answered = read_answer(message)
-        except Malformed as error:
+            response = read_response(message)
+        except MalformedMessage as error:
             logger.debug("TLS: %s", error)
             return
-        if self._request and self._request.is_answered_by(answered) and not self._answer.done():
-            self._answer.set_result(answered)
+        if self._request and self._request.is_answered_by(response) and not self._answer.done():
+            self._answer.set_result(response)
 
     def _end(self, why: str) -> None:
         self.connection_lost(None, why)

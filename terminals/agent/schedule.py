@@ -1,7 +1,5 @@
 """When the next round is. Pure: chance is an argument, a number in [0, 1)."""
 
-from __future__ import annotations
-
 EVERY = 3600.0
 """Seconds between two rounds that nobody asked for."""
 JITTER = 0.1

@@ -1,18 +1,16 @@
 """The program that runs: a round at the start, every hour, and when a NOTIFY asks for one."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random
 import signal
 
 from terminals.agent import schedule
-from terminals.agent.config import Config
+from terminals.agent.config import AgentConfig
 from terminals.agent.errors import AgentError
-from terminals.agent.notify import Listener
+from terminals.agent.notify import NotifyListener
 from terminals.agent.registration import Registration
-from terminals.agent.round import Exchange
+from terminals.agent.round import AgentRounds
 from terminals.agent.store import TrustStore
 
 logger = logging.getLogger("pbxcerts-agent")
@@ -21,18 +19,18 @@ logger = logging.getLogger("pbxcerts-agent")
 class Agent:
     """Waits by the monotonic clock, so that setting the machine's clock changes no wait."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: AgentConfig) -> None:
         self._every = config.every
-        self._exchange = Exchange(config)
+        self._exchange = AgentRounds(config)
         self._asked = asyncio.Event()
         self._failures = 0
         self._is_well = False
-        self.listener = Listener(config.sip, self._ask) if config.sip else None
+        self.listener = NotifyListener(config.sip, self._ask) if config.sip else None
         store = TrustStore(config.store, is_directory=config.store_is_directory)
         self._registration = Registration(config.registration, store, self._ask) if config.registration else None
 
     async def run(self) -> None:
-        """Until cancelled. Raises ConfigError where the SIP address cannot be taken."""
+        """Until cancelled. Raises AgentConfigError where the SIP address cannot be taken."""
         loop = asyncio.get_running_loop()
         if self.listener:
             await self.listener.open()
@@ -61,7 +59,7 @@ class Agent:
             done = await self._exchange.round()
         except AgentError as error:
             wait = self._failed(chance)
-            logger.warning("%s. Next attempt in %.0f s.", said(error), wait)
+            logger.warning("%s. Next attempt in %.0f s.", error_text(error), wait)
         except Exception:
             # Whatever it was: a telephone that asks no more is found by nobody until its calls fail.
             wait = self._failed(chance)
@@ -93,13 +91,13 @@ class Agent:
         self._asked.set()
 
 
-def said(error: AgentError) -> str:
+def error_text(error: AgentError) -> str:
     """The error with where it happened."""
     return " ".join([str(error), *getattr(error, "__notes__", ())])
 
 
-async def run(config: Config) -> None:
-    """Until SIGTERM or SIGINT. Raises ConfigError."""
+async def run_agent(config: AgentConfig) -> None:
+    """Until SIGTERM or SIGINT. Raises AgentConfigError."""
     running = asyncio.ensure_future(Agent(config).run())
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,16 +1,33 @@
-"""IP system phones: they fetch the trust anchors by EST (RFC 7030 4.1) when a NOTIFY asks them to, and every hour by themselves.
-
-Mitel's own protocol for these phones is not public; an open standard made for trust anchors stands in its place.
+"""IP system phones: they fetch the trust anchors by EST (RFC 7030 section 4.1) when a NOTIFY asks them to, and every hour
+by themselves (rule open-standard).
 """
 
 from datetime import timedelta
 
-from terminals.drivers.base import Capabilities, Method
+from terminals.drivers.base import Capabilities, Confirmation, TrustFormat, gettext_noop
 
 
 class IpSystem:
-    method = Method.IP_SYSTEM
-    capabilities = Capabilities(automatic=True, restarts=False, answers_within=timedelta(minutes=45))
+    name = "ip_system"
+    label = gettext_noop("IP system phone")
+    summary = gettext_noop("exchanged in service, without disturbance.")
+    note = gettext_noop(
+        "Exchanged in service by an open protocol (RFC 7030), because that of the original is not public. Terminals that speak it,"
+        " such as the agent of pbxcerts, are exchanged without disturbance; Mitel's own firmware is not known to speak it."
+    )
+    silence = gettext_noop(
+        "It may be switched off; or its agent does not run, or listens at another address than the one that is entered."
+    )
+    capabilities = Capabilities(
+        confirmation=Confirmation.PROOF,
+        restarts=False,
+        answers_within=timedelta(minutes=45),
+        formats=(TrustFormat.P7B,),
+        replaces=True,
+        anchors=16,  # the agent refuses more
+    )
+    files = None
+    ouis: frozenset[str] = frozenset()
 
     def event(self, configured: str) -> str:
         return configured or "check-sync;reboot=false"

@@ -1,17 +1,174 @@
 """Mitel SIP phones (67xx, 68xx, 69xx): a NOTIFY makes them read their configuration again; they restart and fetch a trust file.
 
-Mitel 6800 administrator guide 4.2: `sips trusted certificates` and `https user certificates` are read at boot only. A phone
-whose registration was refused asks again after up to 1800 s, so it may be back as late as 45 minutes after the NOTIFY.
+A phone reads `startup.cfg` (older firmware `aastra.cfg`), `<model>.cfg` and `<MAC>.cfg`, and then, at boot only, the files that
+these name (Mitel 6800 administrator guide 4.2 SP2, "Configuration files"). One `name: value` a line; the later line wins, and
+`^name` also resets what was set at the phone itself, so that a left-over cannot hide a new certificate. A phone whose registration
+was refused asks again after up to 1800 s, so it may be back as late as 45 minutes after the NOTIFY.
 """
 
+import re
+from collections.abc import Sequence
 from datetime import timedelta
 
-from terminals.drivers.base import Capabilities, Method
+from terminals.drivers.base import (
+    Capabilities,
+    ConfigurationFault,
+    ConfigurationFile,
+    Confirmation,
+    FileOf,
+    MarkedBlockError,
+    OwnLinesError,
+    PhoneTls,
+    Telephone,
+    TrustFormat,
+    gettext_noop,
+    mac_of,
+)
+
+BEGIN = "# pbxcerts begin"
+END = "# pbxcerts end"
+OURS = (
+    "sips trusted certificates",
+    "https user certificates",
+    "https validate certificates",
+    "https validate hostname",
+    "https validate expires",
+)
+"""Never an own line. How the phone reaches the server may be one: ours comes later and wins where a proxy is named."""
+
+_SECRET = re.compile(r"password|passwd|\bpin\b|private key|\bsecret\b", re.IGNORECASE)
+# Whatever stands before an @: who writes a password there by hand does not escape the characters that end it.
+_USERINFO = re.compile(r"://\S*@")
+_LINE = re.compile(r"[!^]?[A-Za-z][^:\n]*:.*")
+_USER_AGENT = re.compile(
+    r"(?:Aastra|Mitel)\s?(?P<model>\w+) MAC:(?P<mac>[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}) V:(?P<firmware>[\w.\-]+)"
+)
+
+
+def parameters(tls: PhoneTls) -> list[str]:
+    """The lines that pbxcerts answers for, in the order in which they are written (rules both-stores, versioned-file)."""
+    lines = [
+        f"^sips trusted certificates: {tls.trust_url}",
+        f"^https user certificates: {tls.trust_url}",
+        "^https validate certificates: 1",
+        "^https validate hostname: 1",
+        "^https validate expires: 1",
+    ]
+    if tls.proxy_host:
+        lines += [
+            "^sip transport protocol: 4",
+            "^sips persistent tls: 1",
+            f"^sip outbound proxy: {tls.proxy_host}",
+            f"^sip outbound proxy port: {tls.proxy_port}",
+        ]
+    return lines
+
+
+class MitelFiles:
+    pattern = r"[0-9A-Za-z:._-]{1,64}\.cfg"
+    media_type = "text/plain; charset=utf-8"
+
+    def requested(self, name: str) -> ConfigurationFile:
+        stem = name.removesuffix(".cfg")
+        if stem in {"startup", "aastra"}:
+            return ConfigurationFile(FileOf.ALL)
+        if mac := mac_of(stem):
+            return ConfigurationFile(FileOf.TERMINAL, mac=mac)
+        return ConfigurationFile(FileOf.MODEL, model=stem)
+
+    def telephone(self, user_agent: str) -> Telephone | None:
+        """`Mitel6930 MAC:14-00-E9-1E-DB-52 V:6.4.0.140-SIP`"""
+        match = _USER_AGENT.match(user_agent)
+        if match is None:
+            return None
+        return Telephone(match["model"], match["mac"].replace("-", "").upper(), match["firmware"])
+
+    def content(self, tls: PhoneTls, *, own_lines: Sequence[str] = ()) -> bytes:
+        """The administrator's own lines first, so that ours count."""
+        return "".join(f"{line}\n" for line in [*own_lines, BEGIN, *parameters(tls), END]).encode()
+
+    def own_lines(self, text: str, *, path_is_secret: bool) -> list[str]:
+        """Raises OwnLinesError with the line's number (rule own-lines)."""
+        checked = []
+        for number, raw in enumerate(text.splitlines(), start=1):
+            line = raw.strip()
+            if not line or line.startswith("#"):
+                if line in {BEGIN, END}:
+                    raise OwnLinesError(ConfigurationFault.LINE_IS_OURS, number)
+                continue
+            if not _LINE.fullmatch(line):
+                raise OwnLinesError(ConfigurationFault.LINE_SYNTAX, number)
+            if _name_of(line) in OURS:
+                raise OwnLinesError(ConfigurationFault.LINE_IS_OURS, number)
+            if not path_is_secret and self.holds_secret(line):
+                raise OwnLinesError(ConfigurationFault.LINE_HOLDS_SECRET, number)
+            checked.append(line)
+        return checked
+
+    def holds_secret(self, line: str) -> bool:
+        """By the name of the parameter that it sets, or by a URL with userinfo (RFC 3986 section 3.2.1) in its value."""
+        return _SECRET.search(_name_of(line)) is not None or _USERINFO.search(line) is not None
+
+    def with_block(self, content: bytes, tls: PhoneTls) -> bytes:
+        """The block is put at the end, where it counts most. Line ends are those of the file. Raises MarkedBlockError where a mark
+        stands twice, alone or in the wrong order, or where something else stands between the marks than what pbxcerts writes:
+        then a person has edited it.
+        """
+        newline = b"\r\n" if b"\r\n" in content else b"\n"
+        block = newline.join(line.encode() for line in [BEGIN, *parameters(tls), END]) + newline
+        begins, ends = _marks(content, BEGIN), _marks(content, END)
+        if not begins and not ends:
+            gap = b"" if not content or content.endswith(b"\n") else newline
+            return content + gap + block
+        if len(begins) > 1 or len(ends) > 1:
+            raise MarkedBlockError(ConfigurationFault.BLOCK_DOUBLED)
+        if not begins or not ends or ends[0][0] < begins[0][0]:
+            raise MarkedBlockError(ConfigurationFault.BLOCK_CUT)
+        if not _is_ours(content[begins[0][1] : ends[0][0]]):
+            raise MarkedBlockError(ConfigurationFault.BLOCK_EDITED)
+        return content[: begins[0][0]] + block + content[ends[0][1] :]
+
+
+def _name_of(line: str) -> str:
+    return line.partition(":")[0].lstrip("!^").strip().lower()
+
+
+def _marks(content: bytes, mark: str) -> list[tuple[int, int]]:
+    """Where the mark stands alone in a line: from its first byte to behind its line end."""
+    pattern = rb"^[ \t]*" + re.escape(mark.encode()) + rb"[ \t]*(?:\r?\n|\Z)"
+    return [match.span() for match in re.finditer(pattern, content, flags=re.MULTILINE)]
+
+
+def _is_ours(block: bytes) -> bool:
+    """Whether these lines, for whatever URL and server they name, are those that pbxcerts writes."""
+    lines = [line.strip() for line in block.decode("latin-1").splitlines()]
+    values = dict(line.partition(": ")[::2] for line in lines)
+    port = values.get("^sip outbound proxy port", "")
+    tls = PhoneTls(
+        values.get("^sips trusted certificates", ""),
+        values.get("^sip outbound proxy", ""),
+        int(port) if port.isascii() and port.isdecimal() and len(port) <= 5 else 0,
+    )
+    return lines == parameters(tls)
 
 
 class MitelSip:
-    method = Method.MITEL_SIP
-    capabilities = Capabilities(automatic=True, restarts=True, answers_within=timedelta(minutes=45))
+    name = "mitel_sip"
+    label = gettext_noop("Mitel SIP phone")
+    summary = gettext_noop("loads by itself and restarts.")
+    note = ""
+    silence = gettext_noop(
+        "It may be switched off or restarting, or take notifications from its communication server only (sip whitelist)."
+    )
+    capabilities = Capabilities(
+        confirmation=Confirmation.FETCH,
+        restarts=True,
+        answers_within=timedelta(minutes=45),
+        formats=(TrustFormat.PEM,),
+        replaces=True,
+    )
+    files = MitelFiles()
+    ouis = frozenset({"00085D", "08000F", "1400E9"})  # Aastra Telecom, Mitel Corporation, Mitel Networks
 
     def event(self, configured: str) -> str:
         return configured or "check-sync"

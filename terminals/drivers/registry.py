@@ -2,24 +2,43 @@
 
 import importlib
 import pkgutil
+from collections.abc import Callable
 from functools import cache
 
 import terminals.drivers
-from terminals.drivers.base import Driver, Method
+from terminals.drivers.base import Confirmation, DeliveryDriver
 
 
 @cache
-def drivers() -> dict[Method, Driver]:
-    found: dict[Method, Driver] = {}
-    for module in pkgutil.iter_modules(terminals.drivers.__path__):
-        driver = getattr(importlib.import_module(f"terminals.drivers.{module.name}"), "driver", None)
+def drivers() -> dict[str, DeliveryDriver]:
+    """All of them by name, in the order of their names."""
+    found: dict[str, DeliveryDriver] = {}
+    for name in sorted(module.name for module in pkgutil.iter_modules(terminals.drivers.__path__)):
+        driver = getattr(importlib.import_module(f"terminals.drivers.{name}"), "driver", None)
         if driver is None:
             continue
-        if driver.method in found:
-            raise ValueError(f"two drivers for {driver.method}")
-        found[driver.method] = driver
+        if driver.name != name:
+            raise ValueError(f"the driver in {name} calls itself {driver.name}")
+        found[name] = driver
     return found
 
 
-def driver_of(method: str) -> Driver:
-    return drivers()[Method(method)]
+def driver_of(method: str) -> DeliveryDriver:
+    """Raises KeyError where no module has this name."""
+    return drivers()[method]
+
+
+def methods(of: Callable[[DeliveryDriver], bool]) -> list[str]:
+    """The names of those drivers of which this is true."""
+    return [name for name, driver in drivers().items() if of(driver)]
+
+
+AUTOMATIC_METHODS = methods(lambda driver: driver.capabilities.automatic)
+BY_HAND_METHODS = methods(lambda driver: not driver.capabilities.automatic)
+REPORTING_METHODS = methods(lambda driver: driver.capabilities.confirmation is Confirmation.PROOF)
+FETCHING_METHODS = methods(lambda driver: driver.capabilities.confirmation is Confirmation.FETCH)
+RESTARTING_METHODS = methods(lambda driver: driver.capabilities.restarts)
+PROVISIONED_METHODS = methods(lambda driver: driver.files is not None)
+"""Whose terminals ask for configuration files."""
+KNOWN_OUIS = frozenset[str]().union(*(driver.ouis for driver in drivers().values()))
+"""With what the MAC addresses of known makers begin."""

@@ -2,12 +2,27 @@
 
 from datetime import timedelta
 
-from terminals.drivers.base import Capabilities, Method
+from terminals.drivers.base import Capabilities, Confirmation, TrustFormat, gettext_noop
 
 
 class SipStandard:
-    method = Method.SIP_STANDARD
-    capabilities = Capabilities(automatic=False, restarts=False, answers_within=timedelta(minutes=45))
+    name = "sip_standard"
+    label = gettext_noop("SIP standard terminal")
+    summary = gettext_noop("a person installs the file.")
+    note = ""
+    silence = gettext_noop(
+        "It may be switched off, or drop the notification without a word: some telephones do that where it does not come from"
+        " their communication server, or carries no password (Grandstream, unless P4428 is set)."
+    )
+    capabilities = Capabilities(
+        confirmation=Confirmation.PERSON,
+        restarts=False,
+        answers_within=timedelta(minutes=45),
+        formats=tuple(TrustFormat),
+        replaces=False,
+    )
+    files = None
+    ouis: frozenset[str] = frozenset()
 
     def event(self, configured: str) -> str:
         return configured

@@ -1,7 +1,5 @@
 """The form that opens a bootstrap window."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 
@@ -11,8 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from pbxcerts.system.form_layout import ColumnForm
-from terminals.bootstrap import MINUTES_AT_MOST
 from terminals.models import Terminal
+from terminals.web.bootstrap import MINUTES_AT_MOST
 
 MOST_NAMED = 500
 

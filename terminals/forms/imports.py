@@ -1,14 +1,12 @@
 """Choosing a CSV file, and importing what its preview showed."""
 
-from __future__ import annotations
-
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts.system.form_layout import ColumnForm
-from terminals import csv_files
-from terminals.csv_files import ImportFileError
+from terminals.directory import csv_files
+from terminals.directory.errors import ImportFileError
 
 
 class UploadForm(ColumnForm, forms.Form):

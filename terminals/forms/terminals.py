@@ -1,8 +1,5 @@
-"""Forms about terminals: a filter of the list, one terminal on its page, one terminal in a row of a CSV file."""
+"""Forms about terminals: a filter of the list, and one terminal on its page."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -10,19 +7,21 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts.system.form_layout import ParameterForm, Parameters
-from terminals.forms.entries import AddressField, EnabledField, MacField, NumberField, OwnLinesField, TypeNameField
-from terminals.listing import ORDERS, STATES
-from terminals.models import Methods, Terminal, TerminalType, Transports, Ways
+from terminals.answer_target import SAID_OF_TERMINAL
+from terminals.directory import changes
+from terminals.directory.fields import OwnLinesField, hold_secret, judge_own_lines
+from terminals.directory.listing import DELIVERY_STATES, ORDERS
+from terminals.directory.row_form import TerminalFields
+from terminals.forms.password_warning import PasswordWarning
+from terminals.models import Terminal, TerminalType
 
-NO_SUGGESTIONS = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
 
-
-class Filter(forms.Form):
+class TerminalFilter(forms.Form):
     """Which terminals are listed, and in which order. An unknown value counts as none."""
 
     text = forms.CharField(label=_("Text"), required=False, max_length=100)
     type = forms.ChoiceField(label=_("Type"), required=False)
-    state = forms.ChoiceField(label=_("State"), required=False, choices=[("", _("All")), *STATES])
+    state = forms.ChoiceField(label=_("State"), required=False, choices=[("", _("All")), *DELIVERY_STATES])
     order = forms.ChoiceField(
         label=_("Order"),
         required=False,
@@ -47,108 +46,15 @@ class Filter(forms.Form):
         return {name: value for name, value in self.cleaned_data.items() if value}
 
 
-class TerminalFields(forms.Form):
-    """What a person enters about a terminal, on the page and in a file."""
-
-    number = NumberField(
-        label=_("number"),
-        max_length=64,
-        widget=forms.TextInput(attrs=NO_SUGGESTIONS),
-        help_text=_("The call number, as the communication server knows it: the address that a notification goes to."),
-    )
-    name = forms.CharField(label=_("name"), max_length=128, required=False)
-    mac = MacField(
-        label=_("MAC"),
-        required=False,
-        max_length=32,
-        widget=forms.TextInput(attrs=NO_SUGGESTIONS),
-        help_text=_(
-            "A Mitel SIP phone gets its files by it. Another MAC is another telephone: what the one before had confirmed no"
-            " longer counts."
-        ),
-    )
-    address = AddressField(
-        label=_("address"),
-        required=False,
-        max_length=64,
-        widget=forms.TextInput(attrs=NO_SUGGESTIONS),
-        help_text=_("IP address, or IP address and port (192.0.2.7:5062). Needed where it is notified directly."),
-    )
-    transport = forms.ChoiceField(
-        label=_("transport"),
-        choices=Transports.choices,
-        required=False,
-        help_text=_("Of a notification that goes straight to the terminal."),
-    )
-    way = forms.ChoiceField(
-        label=_("way of the notification"),
-        choices=[("", _("as its type")), *Ways.choices],
-        required=False,
-    )
-    sip_user = forms.CharField(
-        label=_("SIP user"),
-        max_length=128,
-        required=False,
-        widget=forms.TextInput(attrs=NO_SUGGESTIONS),
-        help_text=_(
-            "With which pbxcerts answers when the terminal asks who sends the notification. Empty: its number."
-        ),
-    )
-    sip_password = forms.CharField(
-        label=_("SIP password"),
-        max_length=128,
-        required=False,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_("It is stored encrypted and never shown or exported. Empty: the stored one stays."),
-    )
-    enabled = EnabledField(
-        label=_("enabled"),
-        help_text=_(
-            "Off: it is not asked to load certificates, and no handover waits for it. What it loads by itself it still gets."
-        ),
-    )
-    notes = forms.CharField(label=_("notes"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
-
-    def clean_transport(self) -> str:
-        return self.cleaned_data["transport"] or Transports.UDP.value
-
-    def clean_sip_password(self) -> str:
-        password: str = self.cleaned_data["sip_password"]
-        if not password.isprintable():
-            raise ValidationError(_("The password has a character that can't be typed."), code="password")
-        return password
-
-    def clean(self) -> None:
-        """One that is notified directly is found by its address only."""
-        cleaned = self.cleaned_data
-        if "address" in cleaned and not cleaned["address"] and cleaned.get("enabled", False):
-            kind = cleaned.get("type")
-            way = cleaned.get("way") or (kind.way if kind else "")
-            notified = kind is not None and (kind.method != Methods.SIP_STANDARD or kind.event)
-            if way == Ways.DIRECT and notified:
-                self.add_error(
-                    "address",
-                    ValidationError(_("It is to be notified directly: enter its address."), code="address_missing"),
-                )
-
-
-class TerminalForm(ParameterForm, TerminalFields):
-    """`terminal` is the row as it is, or a new one."""
+class TerminalForm(PasswordWarning, ParameterForm, TerminalFields):
+    """`terminal` is the row as it is, or a new one. Who does not `administer` reads no password in its own lines, and so has no
+    field for lines that hold one: what stands there stays.
+    """
 
     type = forms.ModelChoiceField(
         label=_("type"),
         queryset=TerminalType.objects.all(),
         help_text=_("How it gets its certificates, and in which form."),
-    )
-    sip_realm = forms.CharField(
-        label=_("realm of the SIP user"),
-        max_length=253,
-        required=False,
-        widget=forms.TextInput(attrs=NO_SUGGESTIONS),
-        help_text=_(
-            "User and password are given to this realm only. Empty: to the SIP domain of the communication server."
-        ),
     )
     forget_password = forms.BooleanField(label=_("delete the stored SIP password"), required=False)
     own_lines = OwnLinesField(
@@ -159,21 +65,49 @@ class TerminalForm(ParameterForm, TerminalFields):
 
     field_order = ["number", "name", "type", "mac"]
 
-    def __init__(self, data: Any = None, *, terminal: Terminal) -> None:
+    def __init__(self, data: Any = None, *, terminal: Terminal, administers: bool) -> None:
         shown = [name for name in self.base_fields if name not in {"sip_password", "forget_password", "type"}]
         initial = {name: getattr(terminal, name) for name in shown} | {"type": terminal.type_id}
         super().__init__(data, initial=initial)
         self.terminal = terminal
         if terminal.sip_password is None:
             del self.fields["forget_password"]
+        self.lines_withheld = not administers and hold_secret(terminal.own_lines)
+        if self.lines_withheld:
+            del self.fields["own_lines"]
 
     def layout(self) -> list[Parameters | str]:
         secret = ["sip_password", *(["forget_password"] if "forget_password" in self.fields else [])]
+        lines = [] if self.lines_withheld else [Parameters(_("Configuration file"), "own_lines")]
         return [
+            self.PASSWORD_GOES,
             Parameters(_("Terminal"), "number", "name", "type", "mac", "enabled", "notes"),
             Parameters(_("Notification"), "address", "transport", "way", "sip_user", *secret, "sip_realm"),
-            Parameters(_("Configuration file"), "own_lines"),
+            *lines,
         ]
+
+    def clean(self) -> None:
+        super().clean()
+        if "type" in self.cleaned_data and not self.lines_withheld:
+            judge_own_lines(self, self.cleaned_data["type"].driver)
+        if self._lets_password_go():
+            self.warn_of_password(
+                "sip_password",
+                _(
+                    "With this change the answer made with the stored SIP password would go elsewhere: to another number, user"
+                    " or realm, or straight to another address. So applying deletes it. Enter it anew here, or apply once"
+                    " more without it."
+                ),
+            )
+
+    def _lets_password_go(self) -> bool:
+        entered = self.cleaned_data
+        if self.terminal.sip_password is None or entered.get("sip_password") or entered.get("forget_password"):
+            return False
+        if not entered.keys() >= {"type", *SAID_OF_TERMINAL}:
+            return False
+        changed = Terminal(type=entered["type"], **{name: entered[name] for name in SAID_OF_TERMINAL})
+        return changes.lets_password_go(self.terminal, changed)
 
     def clean_number(self) -> str:
         number: str = self.cleaned_data["number"]
@@ -193,22 +127,3 @@ class TerminalForm(ParameterForm, TerminalFields):
 
     def _taken(self, **value: str) -> Terminal | None:
         return Terminal.objects.exclude(pk=self.terminal.pk).filter(**value).first()
-
-
-class RowForm(TerminalFields):
-    """A row of a CSV file. Whether number and MAC are taken is for `terminals.imports`, which knows the other rows too."""
-
-    type = TypeNameField(types={})
-
-    def __init__(self, *, types: Mapping[str, TerminalType]) -> None:
-        super().__init__()
-        self.fields["type"].types = types  # type: ignore[attr-defined]
-
-    def judge(self, cells: Mapping[str, str]) -> bool:
-        """Whether these cells are a terminal; then `cleaned_data`, else `errors` says more.
-
-        One form for all rows: making its fields anew would take as long again as judging them.
-        """
-        self.data, self.is_bound = dict(cells), True
-        self.full_clean()
-        return not self.errors

@@ -1,22 +1,32 @@
 """The form of a terminal type."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.functional import lazy
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts.system.form_layout import ParameterForm, Parameters
-from terminals.forms.entries import OwnLinesField
-from terminals.models import Methods, TerminalType, TrustFormats, Wants
+from terminals.directory import kept_passwords
+from terminals.directory.fields import OwnLinesField, judge_own_lines
+from terminals.drivers.base import DeliveryDriver
+from terminals.drivers.registry import driver_of, drivers
+from terminals.forms.password_warning import PasswordWarning
+from terminals.models import Terminal, TerminalType, TrustContents, TrustFormats
 
 # RFC 6665 8.4: an event type is a token, with parameters after it.
 EVENT = r"^[A-Za-z0-9.!%*_+`'~-]+(;[A-Za-z0-9.!%*_+`'~-]+(=[A-Za-z0-9.!%*_+`'~-]+)?)*$"
 
 
-class TypeForm(ParameterForm, forms.ModelForm):  # type: ignore[type-arg]
+def _methods_in_words() -> str:
+    return " ".join(": ".join((gettext(driver.label), gettext(driver.summary))) for driver in drivers().values())
+
+
+class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore[type-arg]
     event = forms.RegexField(
         label=_("event string of the notification"),
         regex=EVENT,
@@ -49,18 +59,19 @@ class TypeForm(ParameterForm, forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = TerminalType
         fields = [
-            *("name", "manufacturer", "model", "method", "event", "way", "waits_for_idle"),
+            *("name", "manufacturer", "model", "method", "event", "way", "answers_without_qop"),
             *("wants", "trust_format", "size_limit", "holds_only_one"),
             *("guide_de", "guide_en", "source", "verified", "own_lines"),
         ]
         help_texts = {
-            "model": _("A telephone that names itself so in its User-Agent is offered with this type."),
-            "method": _(
-                "IP system phone: exchanged in service, without disturbance. Mitel SIP phone: loads by itself and restarts."
-                " SIP standard terminal: a person installs the file."
-            ),
+            "model": _("A Mitel SIP phone that names itself so in its User-Agent is offered with this type."),
+            "method": lazy(_methods_in_words, str)(),
             "way": _("A telephone with a lasting TLS connection takes it only through the communication server."),
-            "waits_for_idle": _("Off: a restart ends a call."),
+            "answers_without_qop": _(
+                "On: a question for user and password without qop (RFC 2069) is answered also where the connection does not"
+                " prove who asks, by UDP or TCP. From such an answer a password can be found more easily. Over TLS it always"
+                " is."
+            ),
             "wants": _("Most telephones want the root certificate."),
             "trust_format": _(
                 "DER holds one certificate: that of the pair that is being handed out. A terminal that lacks the one that the"
@@ -78,8 +89,9 @@ class TypeForm(ParameterForm, forms.ModelForm):  # type: ignore[type-arg]
 
     def layout(self) -> list[Parameters | str]:
         return [
+            self.PASSWORD_GOES,
             Parameters(_("Type"), "name", "manufacturer", "model"),
-            Parameters(_("Delivery"), "method", "event", "way", "waits_for_idle"),
+            Parameters(_("Delivery"), "method", "event", "way", "answers_without_qop"),
             Parameters(_("Certificates"), "wants", "trust_format", "size_limit", "holds_only_one"),
             Parameters(_("Guide"), "guide_de", "guide_en", "source", "verified"),
             Parameters(_("Configuration file"), "own_lines"),
@@ -87,13 +99,45 @@ class TypeForm(ParameterForm, forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        if cleaned.get("wants") == Wants.BUNDLE and cleaned.get("trust_format") == TrustFormats.DER:
+        if cleaned.get("wants") == TrustContents.BUNDLE and cleaned.get("trust_format") == TrustFormats.DER:
             self.add_error(
                 "trust_format",
                 ValidationError(_("DER holds one certificate, a trust bundle holds several."), code="der_bundle"),
             )
-        if cleaned.get("method") == Methods.MITEL_SIP and cleaned.get("trust_format") not in {None, TrustFormats.PEM}:
-            self.add_error(
-                "trust_format", ValidationError(_("Mitel SIP phones read PEM only."), code="mitel_reads_pem")
+        if "method" in cleaned:
+            self._judge_by_method(driver_of(cleaned["method"]))
+        if "way" in cleaned and (lost := self._lost(cleaned["way"]).count()):
+            self.warn_of_password(
+                "way",
+                ngettext(
+                    "Applying deletes the stored SIP password of %(count)s terminal of this type, because its answers would go"
+                    " straight to its address then. Enter or import it anew afterwards. Apply once more to do it.",
+                    "Applying deletes the stored SIP passwords of %(count)s terminals of this type, because their answers would"
+                    " go straight to their addresses then. Enter or import them anew afterwards. Apply once more to do it.",
+                    lost,
+                )
+                % {"count": lost},
             )
         return cleaned
+
+    def _lost(self, way: str) -> QuerySet[Terminal]:
+        return kept_passwords.lost_by_way(self.instance, self.initial.get("way", way), way)
+
+    @transaction.atomic
+    def save(self, *args: Any, **options: Any) -> Any:
+        kept_passwords.forget(self._lost(self.cleaned_data["way"]))
+        return super().save(*args, **options)
+
+    def _judge_by_method(self, driver: DeliveryDriver) -> None:
+        """A type may say less of its terminals than their delivery allows, never more."""
+        formats = [TrustFormats(one) for one in driver.capabilities.formats]
+        if self.cleaned_data.get("trust_format") not in {None, "", *formats}:
+            self.add_error(
+                "trust_format",
+                ValidationError(
+                    _("%(method)s: it reads %(formats)s only."),
+                    code="format",
+                    params={"method": gettext(driver.label), "formats": ", ".join(str(one.label) for one in formats)},
+                ),
+            )
+        judge_own_lines(self, driver)

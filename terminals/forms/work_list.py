@@ -1,7 +1,5 @@
 """Which terminals of the work list are shown."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from django import forms
@@ -10,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from terminals.models import TerminalType
 
 
-class Filter(forms.Form):
+class WorkListFilter(forms.Form):
     """An unknown value shows all. `types`: those of which somebody is left."""
 
     type = forms.ChoiceField(label=_("Type"), required=False)

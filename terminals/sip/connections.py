@@ -1,21 +1,18 @@
-"""UDP sockets, TCP and TLS connections to the next hops.
-
-Unreached      a next hop takes no connection, and why (a `Silence`)
-"""
-
-from __future__ import annotations
+"""TCP and TLS connections to the next hops, and all that is open, UDP too."""
 
 import asyncio
 import logging
 import socket
 import ssl
-from collections import deque
-from collections.abc import Callable
-from typing import Any, Protocol, cast
+from functools import partial
+from typing import Protocol, cast
 
-from terminals.sip.exchange import Silence
-from terminals.sip.hop import Hop, Transport, bracketed
-from terminals.sip.message import LONGEST_HEAD, Framing, Malformed, Sender
+from pbxcerts.system.addresses import NoAttemptSucceeded, SocketAddress, first_connection, in_turns
+from pbxcerts.system.endpoint import Endpoint
+from terminals.sip.datagrams import DatagramChannel, DatagramSocket, without_scope
+from terminals.sip.errors import HopUnreached, MalformedMessage, Silence
+from terminals.sip.hop import Hop, Transport
+from terminals.sip.message import MessageFraming, SentBy
 
 logger = logging.getLogger(__name__)
 
@@ -23,18 +20,6 @@ CONNECT_WITHIN = 10.0
 """Seconds for the name, the connection and its handshake."""
 MOST_IDLE = 64
 """Connections that are kept though nothing is awaited over them; telephones reached directly have one each."""
-
-_BUFFER = 4 * 1024 * 1024  # octets; the system may grant less
-_AT_A_TIME = 512  # datagrams
-_LONGEST_DATAGRAM = LONGEST_HEAD + 1  # what is cut off here is found to be too long
-
-Address = tuple[Any, ...]
-
-
-class Unreached(Exception):
-    def __init__(self, silence: Silence, detail: object) -> None:
-        super().__init__(f"{silence}: {detail}")
-        self.silence = silence
 
 
 class Channel(Protocol):
@@ -47,7 +32,7 @@ class Channel(Protocol):
     @property
     def is_open(self) -> bool: ...
 
-    def sender(self) -> Sender:
+    def sender(self) -> SentBy:
         """How requests on this channel name us. Raises OSError where there is no route."""
         ...
 
@@ -60,104 +45,12 @@ class Receiver(Protocol):
     """What connections tell. `source` is a datagram's IP address; over a connection it is the next hop's own."""
 
     def received(self, octets: bytes, source: str) -> None: ...
-    def unreadable(self, error: Malformed) -> None: ...
+    def unreadable(self, error: MalformedMessage) -> None: ...
     def lost(self, channel: Channel) -> None: ...
 
 
-class DatagramSocket:
-    """The one UDP socket of a family for all next hops.
-
-    It is read here and not by a transport of asyncio's: that wakes up for each datagram, this for as many as are there.
-    """
-
-    def __init__(self, family: int, local: str | None, received: Callable[[bytes, str], None]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._received = received
-        self._local = local
-        self._senders: dict[str, Sender] = {}
-        self._unsent: deque[tuple[bytes, Address]] = deque()
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            self._socket.settimeout(0)
-            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                self._socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
-            self._socket.bind((local or ("::" if family == socket.AF_INET6 else "0.0.0.0"), 0))  # noqa: S104 - it only hears answers
-        except OSError:
-            self._socket.close()
-            raise
-        self._port = self._socket.getsockname()[1]
-        self._loop.add_reader(self._socket, self._read)
-
-    def write(self, octets: bytes, address: Address) -> None:
-        if self._unsent:
-            self._unsent.append((octets, address))
-            return
-        try:
-            self._socket.sendto(octets, address)
-        except BlockingIOError:
-            self._unsent.append((octets, address))
-            self._loop.add_writer(self._socket, self._write_unsent)
-
-    def sender(self, address: Address) -> Sender:
-        """With rport the answer comes back to this socket anyhow, so one of our addresses per neighbouring ones will do."""
-        host = address[0]
-        network = host if ":" in host else host.rpartition(".")[0]
-        sender = self._senders.get(network)
-        if sender is None:
-            own = self._local or _own_address(self._socket.family, address)
-            sender = self._senders[network] = Sender("UDP", f"{bracketed(own)}:{self._port}")
-        return sender
-
-    def close(self) -> None:
-        self._loop.remove_reader(self._socket)
-        self._loop.remove_writer(self._socket)
-        self._socket.close()
-
-    def _read(self) -> None:
-        for _ in range(_AT_A_TIME):
-            try:
-                octets, source = self._socket.recvfrom(_LONGEST_DATAGRAM)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                logger.debug("UDP: %s", error)
-                return
-            self._received(octets, _without_scope(source[0]))
-
-    def _write_unsent(self) -> None:
-        while self._unsent:
-            try:
-                self._socket.sendto(*self._unsent[0])
-            except BlockingIOError:
-                return
-            except OSError as error:
-                # As lost on the way: it is repeated, and what never gets out is never answered.
-                logger.debug("UDP: %s", error)
-            self._unsent.popleft()
-        self._loop.remove_writer(self._socket)
-
-
-class DatagramChannel:
-    """UDP to one address."""
-
-    __slots__ = ("_address", "_socket", "address", "hop")
-    reliable = False
-    is_open = True
-
-    def __init__(self, hop: Hop, sockets: DatagramSocket, address: Address) -> None:
-        self.hop = hop
-        self.address = _without_scope(address[0])
-        self._socket, self._address = sockets, address
-
-    def sender(self) -> Sender:
-        return self._socket.sender(self._address)
-
-    def write(self, octets: bytes) -> None:
-        self._socket.write(octets, self._address)
-
-
 class StreamChannel(asyncio.Protocol):
-    """A TCP or TLS connection, shared by all requests to its next hop. `awaited`: the answers that are yet to come."""
+    """A TCP or TLS connection, shared by all requests to its next hop. `awaited`: how many responses are to come."""
 
     reliable = True
     _transport: asyncio.Transport
@@ -167,7 +60,7 @@ class StreamChannel(asyncio.Protocol):
         self.address = hop.host
         self.awaited = 0
         self._receiver = receiver
-        self._framing = Framing()
+        self._framing = MessageFraming(bare_line_feeds=True)
         self._closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -181,7 +74,7 @@ class StreamChannel(asyncio.Protocol):
         try:
             for message in self._framing.feed(octets):
                 self._receiver.received(message, self.address)
-        except Malformed as error:
+        except MalformedMessage as error:
             # Where one message ends is not known any more, nor where the next one begins.
             self._receiver.unreadable(error)
             self._transport.abort()
@@ -190,10 +83,10 @@ class StreamChannel(asyncio.Protocol):
         if not self._closed:
             self._receiver.lost(self)
 
-    def sender(self) -> Sender:
+    def sender(self) -> SentBy:
         host, port = self._transport.get_extra_info("sockname")[:2]
         transport = self.hop.transport
-        return Sender(transport.upper(), f"{bracketed(_without_scope(host))}:{port}", f";transport={transport}")
+        return SentBy(transport.upper(), str(Endpoint(without_scope(host), port)), f";transport={transport}")
 
     def write(self, octets: bytes) -> None:
         if self._transport.is_closing():
@@ -206,15 +99,16 @@ class StreamChannel(asyncio.Protocol):
         self._transport.abort()
 
 
-class Connections:
-    """All sockets of one sending. `local`: the source address, where it is not for the system to choose."""
+class SipConnections:
+    """All sockets of one sending."""
 
-    def __init__(self, receiver: Receiver, *, tls: ssl.SSLContext | None, local: str | None) -> None:
+    def __init__(self, receiver: Receiver, *, tls: ssl.SSLContext | None) -> None:
         self._receiver = receiver
         self._tls = tls
-        self._local = local
         self._sockets: dict[int, DatagramSocket] = {}
         self._channels: dict[Hop, DatagramChannel | StreamChannel] = {}
+        self._answering: dict[Hop, DatagramChannel] = {}
+        """Of the names that are reached over UDP, the addresses that have answered."""
 
     def at_hand(self, hop: Hop) -> DatagramChannel | StreamChannel | None:
         """The channel to a hop where nothing is to be waited for: UDP to an address, or what is open already."""
@@ -225,7 +119,7 @@ class Connections:
         return channel if channel and channel.is_open else None
 
     async def open(self, hop: Hop) -> DatagramChannel | StreamChannel:
-        """Look the name up and connect. Raises Unreached."""
+        """Look the name up and connect. Raises HopUnreached."""
         try:
             async with asyncio.timeout(CONNECT_WITHIN):
                 if hop.transport is Transport.UDP:
@@ -233,22 +127,40 @@ class Connections:
                 else:
                     self._channels[hop] = await self._connect(hop)
         except TimeoutError as error:
-            raise Unreached(Silence.TIMEOUT, error) from error
+            raise HopUnreached(Silence.TIMEOUT, error) from error
         except (socket.gaierror, UnicodeError) as error:
-            raise Unreached(Silence.UNRESOLVED, error) from error
+            raise HopUnreached(Silence.UNRESOLVED, error) from error
         except ssl.CertificateError as error:
-            raise Unreached(Silence.UNTRUSTED, error) from error
+            raise HopUnreached(Silence.UNTRUSTED, error) from error
         except OSError as error:
-            raise Unreached(Silence.UNREACHABLE, error) from error
+            raise HopUnreached(Silence.UNREACHABLE, error) from error
         return self._channels[hop]
 
+    def next_of(self, channel: Channel) -> DatagramChannel | None:
+        """Where a request goes that `channel` did not answer: to the address of the same hop that answers others, else to the next
+        one. None where there is none, or where it is the telephone behind the hop that says nothing.
+        """
+        if not isinstance(channel, DatagramChannel):
+            return None
+        if (answering := self._answering.get(channel.hop)) is not None:
+            return answering if answering.address != channel.address else None
+        if not channel.following:
+            return None
+        (family, address), *following = channel.following
+        return DatagramChannel(channel.hop, self._socket(family), address, following)
+
+    def has_answered(self, channel: Channel) -> None:
+        """From now on all requests to the hop go to the address that has answered, where it has several."""
+        if isinstance(channel, DatagramChannel) and channel.hop in self._channels:
+            self._channels[channel.hop] = self._answering[channel.hop] = channel
+
     def forget(self, channel: Channel) -> None:
-        """It is lost: the next request opens another one."""
+        """Forget a channel that is lost; the next request opens another one."""
         if self._channels.get(channel.hop) is channel:
             del self._channels[channel.hop]
 
     def answered(self, channel: Channel) -> None:
-        """One answer less is awaited on it."""
+        """Note that one response less is awaited on a channel."""
         if isinstance(channel, StreamChannel):
             channel.awaited -= 1
             if not channel.awaited and len(self._channels) > MOST_IDLE:
@@ -263,25 +175,53 @@ class Connections:
             datagrams.close()
 
     async def _look_up(self, hop: Hop) -> DatagramChannel:
-        found = await asyncio.get_running_loop().getaddrinfo(hop.host, hop.port, type=socket.SOCK_DGRAM)
-        family, _, _, _, address = found[0]
-        return DatagramChannel(hop, self._socket(family), address)
+        found = await self._addresses(hop, socket.SOCK_DGRAM)
+        usable = [one for one in found if self._speaks(one.family)] or found
+        (family, address), *following = usable
+        return DatagramChannel(hop, self._socket(family), address, following)
+
+    def _speaks(self, family: int) -> bool:
+        """Whether this machine has that version of IP at all."""
+        try:
+            self._socket(family)
+        except OSError as error:
+            logger.debug("UDP: %s", error)
+            return False
+        return True
+
+    async def _addresses(self, hop: Hop, kind: socket.SocketKind) -> list[SocketAddress]:
+        return in_turns(await asyncio.get_running_loop().getaddrinfo(hop.host, hop.port, type=kind))
 
     async def _connect(self, hop: Hop) -> StreamChannel:
+        found = await self._addresses(hop, socket.SOCK_STREAM)
+        attempts = [partial(self._connect_to, hop, one) for one in found]
+        try:
+            return await first_connection(attempts, within=CONNECT_WITHIN, discard=StreamChannel.close)
+        except NoAttemptSucceeded as none:
+            # A certificate that is not trusted says more than an address where nobody is.
+            raise next((one for one in none.errors if isinstance(one, ssl.CertificateError)), none.errors[-1]) from none
+
+    async def _connect_to(self, hop: Hop, one: SocketAddress) -> StreamChannel:
+        loop = asyncio.get_running_loop()
         secure = hop.transport is Transport.TLS
-        _, channel = await asyncio.get_running_loop().create_connection(
-            lambda: StreamChannel(hop, self._receiver),
-            hop.host,
-            hop.port,
-            ssl=self._tls if secure else None,
-            server_hostname=hop.host if secure else None,
-            local_addr=(self._local, 0) if self._local else None,
-        )
+        connection = socket.socket(one.family, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(0)
+            await loop.sock_connect(connection, one.address)
+            _, channel = await loop.create_connection(
+                lambda: StreamChannel(hop, self._receiver),
+                sock=connection,
+                ssl=self._tls if secure else None,
+                server_hostname=hop.host if secure else None,
+            )
+        except BaseException:
+            connection.close()
+            raise
         return channel
 
     def _socket(self, family: int) -> DatagramSocket:
         if family not in self._sockets:
-            self._sockets[family] = DatagramSocket(family, self._local, self._receiver.received)
+            self._sockets[family] = DatagramSocket(family, self._receiver.received)
         return self._sockets[family]
 
 
@@ -293,14 +233,3 @@ def _read_address(host: str) -> tuple[int, str] | None:
         except (OSError, UnicodeError):
             continue
     return None
-
-
-def _own_address(family: int, towards: Address) -> str:
-    """Which of our addresses the system would take; nothing is sent. Raises OSError."""
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.connect(towards)
-        return _without_scope(probe.getsockname()[0])
-
-
-def _without_scope(address: str) -> str:
-    return address.partition("%")[0]

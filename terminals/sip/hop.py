@@ -1,9 +1,10 @@
 """Where a request is sent to."""
 
-from __future__ import annotations
-
 import enum
 from dataclasses import dataclass
+
+from pbxcerts.system.endpoint import LAST_PORT, Endpoint
+from terminals.sip.errors import InvalidNotify
 
 
 class Transport(enum.StrEnum):
@@ -13,21 +14,15 @@ class Transport(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Hop:
-    """The next hop: a name or an IP address (IPv6 without brackets), a port, a transport.
+class Hop(Endpoint):
+    """The next hop: an endpoint and the transport to it.
 
     A name is looked up for addresses only: the port is always known, so RFC 3263 asks for neither NAPTR nor SRV.
+    Raises InvalidNotify where there is no host, or no port.
     """
 
-    host: str
-    port: int
     transport: Transport = Transport.UDP
 
     def __post_init__(self) -> None:
-        if not self.host or not 0 < self.port < 65536:
-            raise ValueError(f"not a next hop: {self.host}:{self.port}")
-
-
-def bracketed(host: str) -> str:
-    """An IPv6 address as it stands in front of a port."""
-    return f"[{host}]" if ":" in host else host
+        if not self.host or not 0 < self.port <= LAST_PORT:
+            raise InvalidNotify(f"not a next hop: {self}")

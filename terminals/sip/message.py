@@ -1,18 +1,20 @@
-"""SIP messages in octets (RFC 3261 section 7): the NOTIFY out, its answers in, and messages cut out of a stream.
+"""SIP messages in octets (RFC 3261 section 7): the NOTIFY that is sent, the responses to it, the requests that the agent is
+sent, and messages cut out of a stream.
 
-    Malformed      octets that are no answer that can be taken, and why (a `Fault`); a ValueError
-
-Written and read by hand, because 10,000 telephones answer within a second: sipmessage takes four times as long for an
-answer and twenty times for a request. It also unfolds no lines, refuses a phrase in Latin-1, splits `qop="auth,auth-int"` at
-the comma, and needs exponential time for a hostile challenge. What it is good for is to read what is written here: the tests do.
+Written and read by hand, because 10,000 telephones answer within a second: sipmessage takes four times as long for a
+response and twenty times for a request. It also unfolds no lines, refuses a phrase in Latin-1, splits
+`qop="auth,auth-int"` at the comma, and needs exponential time for a hostile challenge. What it is good for is to read
+what is written here, and to say what the same octets mean: the tests ask it.
 """
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from pbxcerts import __version__
+from terminals.sip.errors import MalformedMessage, MessageFault
 
 LONGEST_HEAD = 16_384
 """Octets. Real answers have some hundred; the bound keeps a hostile one from costing time."""
@@ -21,37 +23,28 @@ MOST_LINES = 200
 LONGEST_PHRASE = 120
 
 BRANCH_COOKIE = "z9hG4bK"  # RFC 3261 section 8.1.1.7
-USER_AGENT = "pbxcerts"
+USER_AGENT = f"pbxcerts/{__version__}"  # RFC 3261 section 20.41
 
 _END_OF_HEAD = b"\r\n\r\n"
+_BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
+_BARE_END_OF_HEAD = re.compile(rb"\n\r?\n")
 _TO_A_NOTIFY = {"via", "call-id", "cseq", "content-length", "www-authenticate", "proxy-authenticate", "retry-after"}
-_WANTED = _TO_A_NOTIFY | {"contact", "expires", "min-expires", "flow-timer"}  # the latter of a registrar
+_OF_A_RESPONSE = _TO_A_NOTIFY | {"contact", "expires", "min-expires", "flow-timer"}  # the latter of a registrar
+_ONCE = {"from", "to", "call-id", "cseq"}
+_OF_A_REQUEST = _ONCE | {"via", "event", "content-length"}
 # RFC 3261 section 7.3.3, and how most write them: what stands here need not be made lower case.
-_NAMES = {"v": "via", "i": "call-id", "l": "content-length", "m": "contact"}
+_NAMES = {"v": "via", "i": "call-id", "l": "content-length", "m": "contact", "f": "from", "t": "to", "o": "event"}
 _NAMES |= {
     name: name.lower() for name in ("Via", "From", "To", "Call-ID", "CSeq", "Content-Length", "WWW-Authenticate")
 }
 _CONTENT_LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,9})[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
+_BARE_CONTENT_LENGTH = re.compile(_CONTENT_LENGTH.pattern.replace(rb"\r$", rb"\r?$"), _CONTENT_LENGTH.flags)
+_REQUEST_LINE = re.compile(r"([\w.!%*+`'~-]+) [^ ]+ SIP/2\.0", re.ASCII)
 _BRANCH = re.compile(r";\s*[Bb][Rr][Aa][Nn][Cc][Hh]\s*=\s*([^\s;,]+)")
 
 
-class Fault(enum.StrEnum):
-    """Why octets are not taken for an answer."""
-
-    CUT = "cut"
-    TOO_LONG = "too_long"
-    GARBLED = "garbled"
-    NOT_AN_ANSWER = "not_an_answer"
-
-
-class Malformed(ValueError):
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.value)
-        self.fault = fault
-
-
-class Answered(NamedTuple):
-    """The parts of a response that identify its request, and those of its headers that matter here (`_WANTED`)."""
+class SipResponse(NamedTuple):
+    """The parts of a response that identify its request, and those of its headers that matter here (`_OF_A_RESPONSE`)."""
 
     status: int
     phrase: str
@@ -62,7 +55,14 @@ class Answered(NamedTuple):
     headers: dict[str, str]
 
 
-class Sender(NamedTuple):
+class SipRequest(NamedTuple):
+    """A request, with those of its headers that matter here (`_OF_A_REQUEST`)."""
+
+    method: str
+    headers: dict[str, str]
+
+
+class SentBy(NamedTuple):
     """What a connection writes into Via and Contact: "UDP", "192.0.2.1:5060" and the URI parameter it needs there."""
 
     protocol: str
@@ -79,7 +79,7 @@ def write_notify(
     call_id: str,
     cseq: int,
     branch: str,
-    sender: Sender,
+    sender: SentBy,
     authorization: str = "",
 ) -> bytes:
     """A NOTIFY without a body. `authorization`: whole header lines, each with its CRLF.
@@ -106,20 +106,19 @@ def write_notify(
     ).encode()
 
 
-def read_answer(octets: bytes) -> Answered:
-    """Read a response to a request of ours. Raises Malformed and nothing else."""
+def read_response(octets: bytes) -> SipResponse:
+    """Read a response to a request of ours, also one whose lines end with bare line feeds. Raises MalformedMessage and nothing
+    else.
+    """
     octets = octets.lstrip(b"\r\n")  # RFC 3261 section 7.5
+    if octets.count(b"\n") != octets.count(b"\r\n"):
+        # A body may become longer by it, which is then as if something followed it.
+        octets = _BARE_LINE_FEED.sub(b"\r\n", octets)
     if not octets.startswith(b"SIP/2.0 "):
-        raise Malformed(Fault.NOT_AN_ANSWER)
-    end = octets.find(_END_OF_HEAD)
-    if end > LONGEST_HEAD or len(octets) > LONGEST_HEAD + LONGEST_BODY:
-        raise Malformed(Fault.TOO_LONG)
-    if end < 0:
-        raise Malformed(Fault.TOO_LONG if len(octets) > LONGEST_HEAD else Fault.CUT)
-    first, *lines = _decoded(octets[:end]).split("\r\n")
-    if len(lines) > MOST_LINES:
-        raise Malformed(Fault.TOO_LONG)
-    headers = _read_headers(lines)
+        raise MalformedMessage(MessageFault.NOT_A_RESPONSE)
+    head, body = _head_and_body(octets)
+    first, *lines = _decoded(head).split("\r\n")
+    headers = _read_headers(lines, _OF_A_RESPONSE)
     try:
         # One that came through somebody else's Via is not for us (RFC 3261 section 8.1.3.3).
         via = headers["via"]
@@ -130,22 +129,53 @@ def read_answer(octets: bytes) -> Answered:
         branch = _BRANCH.search(via)
         code = int(status)
         if len(status) != 3 or not 100 <= code <= 699 or branch is None or "," in via or "\n" in via:
-            raise Malformed(Fault.GARBLED)
-        answered = Answered(code, _printable(phrase[:-1]), branch[1], call_id, int(sequence), method, headers)
-    except Malformed:
-        raise
+            raise MalformedMessage(MessageFault.GARBLED)
+        response = SipResponse(code, _printable(phrase[:-1]), branch[1], call_id, int(sequence), method, headers)
     except (ValueError, KeyError):
-        raise Malformed(Fault.GARBLED) from None
+        raise MalformedMessage(MessageFault.GARBLED) from None
     # RFC 3261 section 18.3: one that ends before its body does is discarded; what follows the body does not count.
-    if len(octets) - end - len(_END_OF_HEAD) < length:
-        raise Malformed(Fault.CUT)
-    return answered
+    if body < length:
+        raise MalformedMessage(MessageFault.CUT)
+    return response
 
 
-def _read_headers(lines: list[str]) -> dict[str, str]:
-    """By their names in lower case; one that stands there several times has a line of its value for each.
+def read_request(octets: bytes) -> SipRequest:
+    """Read a request that somebody else sent. Raises MalformedMessage and nothing else.
 
-    A line that begins with a blank continues the value before it.
+    Its headers are copied into the response, so a line that a reader of the response could take for two is refused.
+    """
+    head, _ = _head_and_body(octets.lstrip(b"\r\n"))
+    try:
+        first, *lines = head.decode().split("\r\n")
+    except UnicodeDecodeError:
+        raise MalformedMessage(MessageFault.GARBLED) from None
+    request = _REQUEST_LINE.fullmatch(first)
+    if request is None:
+        raise MalformedMessage(MessageFault.NOT_A_REQUEST)
+    if any("\r" in line or "\n" in line for line in lines):
+        raise MalformedMessage(MessageFault.GARBLED)
+    headers = _read_headers(lines, _OF_A_REQUEST)
+    if "via" not in headers or any(name not in headers or "\n" in headers[name] for name in _ONCE):
+        raise MalformedMessage(MessageFault.GARBLED)
+    return SipRequest(request[1], headers)
+
+
+def _head_and_body(octets: bytes) -> tuple[bytes, int]:
+    """The head without the empty line that ends it, and the length of what follows. Raises MalformedMessage."""
+    end = octets.find(_END_OF_HEAD)
+    if end > LONGEST_HEAD or len(octets) > LONGEST_HEAD + LONGEST_BODY:
+        raise MalformedMessage(MessageFault.TOO_LONG)
+    if end < 0:
+        raise MalformedMessage(MessageFault.TOO_LONG if len(octets) > LONGEST_HEAD else MessageFault.CUT)
+    head = octets[:end]
+    if head.count(b"\r\n") > MOST_LINES:
+        raise MalformedMessage(MessageFault.TOO_LONG)
+    return head, len(octets) - end - len(_END_OF_HEAD)
+
+
+def _read_headers(lines: list[str], wanted: set[str]) -> dict[str, str]:
+    """The wanted headers by their names in lower case. The values of one that stands there several times are joined by
+    line feeds; a line that begins with a blank continues the value before it.
     """
     headers: dict[str, str] = {}
     before: str | None = None
@@ -160,9 +190,9 @@ def _read_headers(lines: list[str]) -> dict[str, str]:
             name = written.rstrip().lower()
             name = _NAMES.get(name, name)
         if not colon:
-            raise Malformed(Fault.GARBLED)
+            raise MalformedMessage(MessageFault.GARBLED)
         before = name
-        if name in _WANTED:
+        if name in wanted:
             headers[name] = f"{headers[name]}\n{value.strip()}" if name in headers else value.strip()
     return headers
 
@@ -180,15 +210,20 @@ def _printable(phrase: str) -> str:
     return phrase if phrase.isprintable() else "".join(filter(str.isprintable, phrase))
 
 
-class Framing:
-    """Cuts a stream into messages by their Content-Length (RFC 3261 section 18.3); one without it has no body."""
+class MessageFraming:
+    """Cuts a stream into messages by their Content-Length (RFC 3261 section 18.3); one without it has no body.
 
-    def __init__(self) -> None:
+    `bare_line_feeds`: a message whose first line ends with a bare line feed ends its head with them too. Where requests come
+    from others it is not for use: what one reader takes for a header would be a request of its own for the next.
+    """
+
+    def __init__(self, *, bare_line_feeds: bool = False) -> None:
+        self._bare_line_feeds = bare_line_feeds
         self._octets = bytearray()
         self._searched = 0
 
     def feed(self, octets: bytes) -> Iterator[bytes]:
-        """The messages that are whole now. Raises Malformed where the stream cannot be understood any more."""
+        """The messages that are whole now. Raises MalformedMessage where the stream cannot be understood any more."""
         self._octets += octets
         while (message := self._next()) is not None:
             yield message
@@ -198,17 +233,18 @@ class Framing:
         if self._octets.startswith((b"\r", b"\n")):
             del self._octets[: len(self._octets) - len(self._octets.lstrip(b"\r\n"))]
             self._searched = 0
-        end = self._octets.find(_END_OF_HEAD, max(0, self._searched - len(_END_OF_HEAD)))
+        is_bare = self._bare_line_feeds and self._first_line_is_bare()
+        end, body_at = self._end_of_head(is_bare=is_bare)
         if (len(self._octets) if end < 0 else end) > LONGEST_HEAD:
-            raise Malformed(Fault.TOO_LONG)
+            raise MalformedMessage(MessageFault.TOO_LONG)
         if end < 0:
             self._searched = len(self._octets)
             return None
-        length = _CONTENT_LENGTH.search(self._octets, 0, end + 1)
+        length = (_BARE_CONTENT_LENGTH if is_bare else _CONTENT_LENGTH).search(self._octets, 0, end + 1)
         body = int(length.group(1)) if length else 0
         if body > LONGEST_BODY:
-            raise Malformed(Fault.TOO_LONG)
-        whole = end + len(_END_OF_HEAD) + body
+            raise MalformedMessage(MessageFault.TOO_LONG)
+        whole = body_at + body
         if len(self._octets) < whole:
             self._searched = end
             return None
@@ -216,3 +252,16 @@ class Framing:
         del self._octets[:whole]
         self._searched = 0
         return message
+
+    def _first_line_is_bare(self) -> bool:
+        end = self._octets.find(b"\n")
+        return end > 0 and self._octets[end - 1 : end] != b"\r"
+
+    def _end_of_head(self, *, is_bare: bool) -> tuple[int, int]:
+        """Where the head ends and what follows it begins; the former is -1 where the end has not come."""
+        begin = max(0, self._searched - len(_END_OF_HEAD))
+        if is_bare:
+            found = _BARE_END_OF_HEAD.search(self._octets, begin)
+            return found.span() if found else (-1, 0)
+        end = self._octets.find(_END_OF_HEAD, begin)
+        return end, end + len(_END_OF_HEAD)

@@ -1,56 +1,40 @@
 """Send NOTIFYs to many telephones at once and hear what becomes of each."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import ssl
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from terminals.sip.connections import Channel, Connections, Unreached
+from terminals.sip.connections import Channel, SipConnections
 from terminals.sip.digest import Credentials
-from terminals.sip.exchange import Answer, Exchange, Notify, Outcome, Silence
+from terminals.sip.errors import HopUnreached, MalformedMessage, Silence
+from terminals.sip.exchange import ExchangeOutcome, Notify, NotifyExchange, NotifyOutcome
 from terminals.sip.hop import Hop, Transport
-from terminals.sip.message import Malformed, read_answer
-from terminals.sip.timers import Timers
-from terminals.sip.transaction import Do, Transaction
+from terminals.sip.message import SipResponse, read_response
+from terminals.sip.timers import TransactionTimers
+from terminals.sip.transaction import ClientTransaction, TransactionAction
 
-__all__ = ["Answer", "Credentials", "Hop", "Notify", "Silence", "Traffic", "Transport", "send"]
+__all__ = ["Credentials", "Hop", "Notify", "NotifyOutcome", "Transport", "send_notifies"]
 
 logger = logging.getLogger(__name__)
 
 _STARTED_IN_A_ROW = 64
 
 
-@dataclass
-class Traffic:
-    """What went over the wire, in messages. `ignored`: by why: a `Fault`, "other_call", "other_address", "repeated"."""
-
-    sent: int = 0
-    sent_again: int = 0
-    received: int = 0
-    ignored: Counter[str] = field(default_factory=Counter)
-
-
-async def send(
+async def send_notifies(
     notifies: Iterable[Notify] | AsyncIterable[Notify],
     *,
     tls: ssl.SSLContext | None = None,
-    local: str | None = None,
     at_most: int = 2000,
-    traffic: Traffic | None = None,
-) -> AsyncGenerator[Answer, None]:
-    """Exactly one answer for each NOTIFY, as they come in.
+) -> AsyncGenerator[NotifyOutcome, None]:
+    """Send NOTIFYs. Exactly one outcome for each, in the order in which they come.
 
-    The longest wait is 10 s for a connection and 32 s after each request; challenges make it several requests.
-    `tls`: what next hops over TLS are verified with; without it there must be none. `local`: the source IP address,
-    where it is not for the system to choose. `at_most`: how many are under way at a time. `traffic`: is counted into.
-    Who stops before the end closes the iterator (`contextlib.aclosing`): what is under way then stays unanswered.
+    The longest wait is 10 s for a connection and 32 s after each request; challenges make it several requests. `tls`:
+    what next hops over TLS are verified with; without it there must be none. `at_most`: how many are under way at a
+    time. A caller that stops early closes the iterator (`contextlib.aclosing`); what is under way then has no outcome.
     """
-    sending = _Sending(tls=tls, local=local, traffic=traffic if traffic is not None else Traffic())
+    sending = _Sending(tls)
     feeding = asyncio.create_task(sending.feed(notifies, at_most))
     feeding.add_done_callback(lambda _: sending.news.set())
     try:
@@ -71,37 +55,36 @@ async def send(
         await sending.close()
 
 
-class _Attempt(Transaction):
+class _Attempt(ClientTransaction):
     """One request of an exchange, which is one transaction."""
 
-    __slots__ = ("channel", "exchange", "octets", "sent_twice")
+    __slots__ = ("channel", "exchange", "moves_at", "octets", "sent_twice")
 
-    def __init__(self, exchange: Exchange, channel: Channel, now: float) -> None:
-        super().__init__(now, reliable=channel.reliable)
+    def __init__(self, exchange: NotifyExchange, channel: Channel, now: float, given_up_at: float | None) -> None:
+        super().__init__(now, reliable=channel.reliable, given_up_at=given_up_at)
         self.exchange = exchange
         self.channel = channel
+        # The addresses of a name share the time.
+        self.moves_at = now + (self.given_up_at - now) / (1 + len(getattr(channel, "following", ())))
         self.octets = exchange.request(channel.sender())
         self.sent_twice = False
 
 
 class _Sending:
-    def __init__(self, *, tls: ssl.SSLContext | None, local: str | None, traffic: Traffic) -> None:
-        self.answers: deque[Answer] = deque()
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        self.answers: deque[NotifyOutcome] = deque()
         self.news = asyncio.Event()
         self.under_way = 0
         self.trouble: BaseException | None = None
         self._tls = tls
-        self._traffic = traffic
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Event()
-        self._connections = Connections(self, tls=tls, local=local)
+        self._connections = SipConnections(self, tls=tls)
         self._attempts: dict[str, _Attempt] = {}
-        """Those whose answer is awaited, by their branch."""
-        self._answered: dict[str, float] = {}
-        """The branches of those that were answered, until their timer K."""
-        self._waiting: dict[Hop, list[Exchange | _Attempt]] = {}
+        """The transactions that await a final response, by their branch."""
+        self._waiting: dict[Hop, list[NotifyExchange | _Attempt]] = {}
         self._opening: set[asyncio.Task[None]] = set()
-        self._timers = Timers(self._wake)
+        self._timers = TransactionTimers(self._wake)
 
     async def feed(self, notifies: Iterable[Notify] | AsyncIterable[Notify], at_most: int) -> None:
         started = 0
@@ -112,7 +95,7 @@ class _Sending:
             if notify.next_hop.transport is Transport.TLS and self._tls is None:
                 raise ValueError("a next hop over TLS, and nothing to verify it with")
             self.under_way += 1
-            self._send(Exchange(notify), notify.next_hop)
+            self._send(NotifyExchange(notify), notify.next_hop)
             started += 1
             if started % _STARTED_IN_A_ROW == 0:
                 await asyncio.sleep(0)
@@ -124,7 +107,7 @@ class _Sending:
         await asyncio.gather(*self._opening, return_exceptions=True)
         self._connections.close()
 
-    def _send(self, waiting: Exchange | _Attempt, hop: Hop) -> None:
+    def _send(self, waiting: NotifyExchange | _Attempt, hop: Hop) -> None:
         """Send the next request of an exchange, or an attempt whose connection was lost once more."""
         try:
             channel = self._connections.at_hand(hop)
@@ -144,7 +127,7 @@ class _Sending:
     async def _open(self, hop: Hop) -> None:
         try:
             channel = await self._connections.open(hop)
-        except Unreached as error:
+        except HopUnreached as error:
             logger.warning("%s:%s over %s: %s", hop.host, hop.port, hop.transport.upper(), error)
             for waiting in self._waiting.pop(hop):
                 self._fail(waiting, error.silence)
@@ -158,62 +141,76 @@ class _Sending:
             self.trouble = error
             self.news.set()
 
-    def _write(self, waiting: Exchange | _Attempt, channel: Channel) -> None:
+    def _write(self, waiting: NotifyExchange | _Attempt, channel: Channel, given_up_at: float | None = None) -> None:
         try:
-            if isinstance(waiting, Exchange):
-                waiting = self._begin(waiting, channel)
+            if isinstance(waiting, NotifyExchange):
+                waiting = self._begin(waiting, channel, given_up_at)
             elif waiting.is_open:
                 waiting.channel = channel
-                self._traffic.sent_again += 1
             else:
                 return
             channel.write(waiting.octets)
         except OSError as error:
-            self._fail(waiting, Silence.UNREACHABLE, error)
+            if following := self._connections.next_of(channel):
+                self._move(waiting, following)
+            else:
+                self._fail(waiting, Silence.UNREACHABLE, error)
 
-    def _begin(self, exchange: Exchange, channel: Channel) -> _Attempt:
+    def _move(self, waiting: NotifyExchange | _Attempt, channel: Channel) -> None:
+        """Try another address of the same hop: by a new transaction (RFC 3263 section 4.3), within the time of the first."""
+        given_up_at = None
+        if isinstance(waiting, _Attempt):
+            given_up_at = waiting.given_up_at
+            waiting.end()
+            self._close(waiting)
+            waiting = waiting.exchange
+        self._write(waiting, channel, given_up_at)
+
+    def _begin(self, exchange: NotifyExchange, channel: Channel, given_up_at: float | None) -> _Attempt:
         """Raises OSError."""
-        attempt = _Attempt(exchange, channel, self._loop.time())
+        attempt = _Attempt(exchange, channel, self._loop.time(), given_up_at)
         self._attempts[exchange.branch] = attempt
         if attempt.due is not None:
             self._timers.watch(exchange.branch, attempt.due)
-        self._traffic.sent += 1
         return attempt
 
     # -- what the connections tell -----------------------------------------------------------------------------------
 
     def received(self, octets: bytes, source: str) -> None:
-        self._traffic.received += 1
         try:
-            answered = read_answer(octets)
-        except Malformed as error:
+            response = read_response(octets)
+        except MalformedMessage as error:
             self.unreadable(error)
             return
-        attempt = self._attempts.get(answered.branch)
+        attempt = self._attempts.get(response.branch)
         if attempt is None:
-            self._traffic.ignored["repeated" if answered.branch in self._answered else "other_call"] += 1
+            logger.debug("an answer from %s to none of our requests, or to one that is answered", source)
             return
         exchange, channel = attempt.exchange, attempt.channel
-        if answered.call_id != exchange.call_id or answered.cseq != exchange.cseq or answered.method != "NOTIFY":
-            self._traffic.ignored["other_call"] += 1
+        if response.call_id != exchange.call_id or response.cseq != exchange.cseq or response.method != "NOTIFY":
+            logger.debug("an answer from %s to none of our requests", source)
         elif source != channel.address:
-            self._traffic.ignored["other_address"] += 1
-        elif attempt.receive(answered.status, self._loop.time()) is Do.TAKE_ANSWER:
+            logger.debug("an answer from %s that is awaited from %s", source, channel.address)
+        else:
+            self._connections.has_answered(channel)
+            self._take(attempt, response)
+
+    def _take(self, attempt: _Attempt, response: SipResponse) -> None:
+        exchange, channel = attempt.exchange, attempt.channel
+        if attempt.receive(response.status, self._loop.time()) is TransactionAction.TAKE_RESPONSE:
             self._close(attempt)
-            if attempt.due is not None:
-                self._answered[exchange.branch] = attempt.due
-            if outcome := exchange.judge(answered):
+            if outcome := exchange.judge(response):
                 self._finish(exchange, outcome)
             elif channel.is_open:
                 self._write(exchange, channel)
             else:
                 self._send(exchange, channel.hop)
 
-    def unreadable(self, error: Malformed) -> None:
-        self._traffic.ignored[error.fault.value] += 1
+    def unreadable(self, error: MalformedMessage) -> None:
+        logger.debug("octets that are no answer: %s", error)
 
     def lost(self, channel: Channel) -> None:
-        """Each request on it goes once more over a new connection; as it is the same, who has it already knows it."""
+        """Send each request of a lost channel once more over a new one, unchanged: a receiver that has it knows it."""
         self._connections.forget(channel)
         for attempt in [attempt for attempt in self._attempts.values() if attempt.channel is channel]:
             if attempt.sent_twice:
@@ -225,26 +222,25 @@ class _Sending:
     def _wake(self, branch: str, now: float) -> float | None:
         attempt = self._attempts.get(branch)
         if attempt is None:
-            forgotten_at = self._answered.get(branch)
-            if forgotten_at is not None and forgotten_at <= now:
-                del self._answered[branch]
-                return None
-            return forgotten_at
+            return None
         match attempt.wake(now):
-            case Do.SEND_AGAIN:
-                self._traffic.sent_again += 1
+            case TransactionAction.SEND_AGAIN if now >= attempt.moves_at and (
+                following := self._connections.next_of(attempt.channel)
+            ):
+                self._move(attempt, following)
+            case TransactionAction.SEND_AGAIN:
                 try:
                     attempt.channel.write(attempt.octets)
                 except OSError as error:
                     self._fail(attempt, Silence.UNREACHABLE, error)
-            case Do.GIVE_UP:
+            case TransactionAction.GIVE_UP:
                 self._close(attempt)
-                self._finish(attempt.exchange, Outcome.silent(Silence.TIMEOUT))
+                self._finish(attempt.exchange, attempt.exchange.silence(Silence.TIMEOUT))
         return attempt.due
 
     # -- the end of an exchange --------------------------------------------------------------------------------------
 
-    def _fail(self, waiting: Exchange | _Attempt, silence: Silence, why: object = "") -> None:
+    def _fail(self, waiting: NotifyExchange | _Attempt, silence: Silence, why: object = "") -> None:
         if isinstance(waiting, _Attempt):
             if not waiting.is_open:
                 return
@@ -252,15 +248,15 @@ class _Sending:
             self._close(waiting)
             waiting = waiting.exchange
         logger.debug("%s: %s %s", waiting.notify.target, silence, why)
-        self._finish(waiting, Outcome.silent(silence))
+        self._finish(waiting, waiting.silence(silence))
 
     def _close(self, attempt: _Attempt) -> None:
         """No answer is awaited any more."""
         del self._attempts[attempt.exchange.branch]
         self._connections.answered(attempt.channel)
 
-    def _finish(self, exchange: Exchange, outcome: Outcome) -> None:
-        self.answers.append(Answer(exchange.notify.key, *outcome, datetime.now(UTC)))
+    def _finish(self, exchange: NotifyExchange, outcome: ExchangeOutcome) -> None:
+        self.answers.append(NotifyOutcome(exchange.notify.key, *outcome))
         self.under_way -= 1
         self._room.set()
         self.news.set()

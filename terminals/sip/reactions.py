@@ -1,13 +1,11 @@
-"""What a final status means for the rollout."""
-
-from __future__ import annotations
+"""What a final status means for the rollout (rule reactions)."""
 
 import re
 from datetime import timedelta
 
 from terminals.drivers.base import Reaction
 
-REACTIONS = {
+REACTION_BY_STATUS = {
     200: Reaction.HEARD,
     202: Reaction.HEARD,
     401: Reaction.CREDENTIALS,
@@ -31,7 +29,10 @@ REACTIONS = {
     600: Reaction.BUSY,
     603: Reaction.REFUSED,
 }
-"""481, 482 and 489 are what RFC 6665 asks of a phone that knows no NOTIFY without a subscription. 401 and 407: after the answer."""
+"""481, 482 and 489 are what RFC 6665 asks of a phone that knows no NOTIFY without a subscription.
+
+401 and 407 mean this only if they come again after their challenge was answered.
+"""
 
 LONGEST_RETRY = timedelta(days=1)
 
@@ -39,7 +40,7 @@ _SECONDS = re.compile(r"\s*([0-9]{1,10})(?![0-9])")
 
 
 def reaction_to(status: int) -> Reaction:
-    return REACTIONS.get(status, Reaction.OTHER)
+    return REACTION_BY_STATUS.get(status, Reaction.OTHER)
 
 
 def read_retry_after(value: str) -> timedelta | None:

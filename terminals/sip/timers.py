@@ -1,26 +1,24 @@
 """Timers of very many transactions on one alarm of the event loop."""
 
-from __future__ import annotations
-
 import asyncio
 import heapq
 from collections import deque
 from collections.abc import Callable
 
 
-class Timers:
-    """Calls `wake(name, now)` when a transaction is due; it returns when that one is due next, or None.
+class TransactionTimers:
+    """Calls `wake(name, now)` when a transaction is due. `wake` returns when it is due next, or None.
 
-    A later due time needs no telling: the transaction is looked at when it was due first, and most are over by then. So
-    one entry stands for all its timers, and none is ever cancelled. It holds the name and not the transaction,
-    which would stay in memory until then, for the garbage collector to look through with thousands of others.
+    A transaction has one entry for all its timers, which is never moved or cancelled: if the transaction is due later
+    by then, `wake` says so, and most transactions are over. The entry holds the transaction's name. With the
+    transaction itself thousands would stay in memory, for the garbage collector to look through.
     """
 
     def __init__(self, wake: Callable[[str, float], float | None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._wake = wake
         self._line: deque[tuple[float, str]] = deque()
-        """Those that are due in the order in which they came: nearly all, because the first timer is as long for each."""
+        """Entries due in the order in which they came: nearly all, because the first timer of each is as long."""
         self._heap: list[tuple[float, str]] = []
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0

@@ -1,40 +1,39 @@
 """Bootstrap windows, and what the terminals' listeners have refused."""
 
-from __future__ import annotations
-
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from pbxcerts.system.access import RoleNeeded, needs, person
+from pbxcerts.system import timekeeping
+from pbxcerts.system.access import RoleNeeded, logged_in_user, needs
 from pbxcerts.system.models import Role
-from terminals import bootstrap, words
 from terminals.forms.bootstrap import WindowForm
+from terminals.rollout import words
+from terminals.web import bootstrap
 from terminals.web.refusals import refused_here
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def windows(request: HttpRequest) -> HttpResponse:
     posted = request.method == "POST"
-    if posted and not person(request).may(Role.OPERATE):
+    if posted and not logged_in_user(request).may(Role.OPERATE):
         raise RoleNeeded(Role.OPERATE)
     form = WindowForm(request.POST if posted else None)
     if posted and form.is_valid():
         bootstrap.open_window(
             form.cleaned_data["terminals"],
             minutes=form.cleaned_data["minutes"],
-            by=person(request).get_username(),
-            now=timezone.now(),
+            by=logged_in_user(request).get_username(),
+            now=timekeeping.machine_time(),
         )
         messages.success(request, _("The bootstrap window is open."))
         return redirect("terminals:bootstrap:windows")
     context = {
         "form": form,
-        "windows": bootstrap.windows_open_at(timezone.now()),
+        "windows": bootstrap.windows_open_at(timekeeping.machine_time()),
         "address": settings.TERMINALS_HTTP,
         "refusals": [
             (listener, reason, words.REFUSALS.get(reason, ""), count)
@@ -48,6 +47,6 @@ def windows(request: HttpRequest) -> HttpResponse:
 @needs(Role.OPERATE)
 @require_POST
 def close(request: HttpRequest, pk: int) -> HttpResponse:
-    if bootstrap.close_window(pk, by=person(request).get_username(), now=timezone.now()):
+    if bootstrap.close_window(pk, by=logged_in_user(request).get_username(), now=timekeeping.machine_time()):
         messages.success(request, _("The bootstrap window is closed."))
     return redirect("terminals:bootstrap:windows")

@@ -1,21 +1,22 @@
 """The settings of the delivery."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from certificates.host_keys import HostKeyError
-from pbxcerts.system.access import RoleNeeded, person
+from pbxcerts.system import sealing
+from pbxcerts.system.access import RoleNeeded, logged_in_user
 from pbxcerts.system.models import Role
-from pbxcerts.system.versioned import Overtaken
-from terminals import credentials
+from pbxcerts.system.sealing import SealingError
+from pbxcerts.system.versioned import SettingsOvertaken
+from pbxcerts.system.wake_worker import wake_worker
+from terminals.directory import kept_passwords
 from terminals.forms.delivery import DeliveryForm
 from terminals.models import DeliverySettings
 
@@ -23,7 +24,7 @@ from terminals.models import DeliverySettings
 @sensitive_post_parameters("account_password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def delivery(request: HttpRequest) -> HttpResponse:
-    administers = person(request).may(Role.ADMINISTER)
+    administers = logged_in_user(request).may(Role.ADMINISTER)
     posted = request.method == "POST"
     if posted and not administers:
         raise RoleNeeded(Role.ADMINISTER)
@@ -37,17 +38,22 @@ def delivery(request: HttpRequest) -> HttpResponse:
 
 def _saved(request: HttpRequest, form: DeliveryForm) -> bool:
     """Whether it is done; otherwise the form says why not."""
+    before, after = form.servers
     try:
-        changed = DeliverySettings.store(
-            form.parameters | _sealed(form.password), expected_version=form.cleaned_data["version"]
-        )
-    except Overtaken as overtaken:
+        with transaction.atomic():
+            changed = DeliverySettings.store(
+                form.parameters | _sealed(form.password), expected_version=form.cleaned_data["version"]
+            )
+            kept_passwords.forget(kept_passwords.lost_by_server(before, after))
+    except SettingsOvertaken as overtaken:
         form.compare_with(overtaken.row)
         return False
-    except HostKeyError as error:
+    except SealingError as error:
         form.add_error("account_password", str(error))
         return False
     if changed:
+        # A network that is named now may prove what was fetched before.
+        wake_worker()
         messages.success(request, _("The settings have been applied."))
     else:
         messages.info(request, _("Nothing has changed."))
@@ -55,7 +61,7 @@ def _saved(request: HttpRequest, form: DeliveryForm) -> bool:
 
 
 def _sealed(password: str | None) -> dict[str, Any]:
-    """As the row keeps it. Raises HostKeyError."""
+    """As the row keeps it. Raises SealingError."""
     if password is None:
         return {}
-    return {"account_password": credentials.seal(password) if password else None}
+    return {"account_password": sealing.seal(password.encode()) if password else None}

@@ -1,23 +1,24 @@
 """CSV: a file is chosen, its preview shown, and then imported as a whole; and the export."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from certificates.host_keys import HostKeyError
-from pbxcerts.system.access import needs, person
+from pbxcerts.system import timekeeping
+from pbxcerts.system.access import logged_in_user, needs
+from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Role
-from terminals import csv_files, imports
+from pbxcerts.system.sealing import SealingError
+from terminals.directory import csv_files, import_file, imports
+from terminals.directory.csv_files import Separator, separator_for
+from terminals.directory.errors import ImportOvertaken
+from terminals.directory.imports import ImportEntry, ImportPlan
 from terminals.forms.imports import ApplyForm, UploadForm
-from terminals.imports import Entry, Overtaken, Plan
 from terminals.models import TerminalType
 from terminals.views.terminals import shows_then_acts
 
@@ -32,8 +33,8 @@ def upload(request: HttpRequest) -> HttpResponse:
     form = UploadForm(request.POST, request.FILES) if posted else UploadForm()
     if posted and form.is_valid():
         try:
-            imports.keep(person(request), form.cleaned_data["file"], now=timezone.now())
-        except HostKeyError as error:
+            import_file.keep(logged_in_user(request), form.cleaned_data["file"], now=timekeeping.machine_time())
+        except SealingError as error:
             form.add_error(
                 None, _("The file can't be kept, because it can't be encrypted: %(reason)s.") % {"reason": error}
             )
@@ -47,10 +48,10 @@ def upload(request: HttpRequest) -> HttpResponse:
 @needs(Role.OPERATE)
 @shows_then_acts
 def preview(request: HttpRequest) -> HttpResponse:
-    user = person(request)
+    user = logged_in_user(request)
     try:
-        content = imports.kept(user, now=timezone.now())
-    except HostKeyError as error:
+        content = import_file.kept(user, now=timekeeping.machine_time())
+    except SealingError as error:
         messages.error(request, _("The file can't be decrypted: %(reason)s.") % {"reason": error})
         return redirect("terminals:import")
     if content is None:
@@ -61,21 +62,21 @@ def preview(request: HttpRequest) -> HttpResponse:
     if form.is_valid() and not plan.refused:
         try:
             if form.cleaned_data["basis"] != plan.basis:
-                raise Overtaken
+                raise ImportOvertaken
             imports.carry_out(plan)
-        except Overtaken:
+        except ImportOvertaken:
             messages.warning(
                 request,
                 _("Terminals have been changed since this preview. Nothing was imported; this is the new preview."),
             )
             return redirect("terminals:import_preview")
-        except HostKeyError as error:
+        except SealingError as error:
             messages.error(request, _("The passwords can't be encrypted: %(reason)s.") % {"reason": error})
             return redirect("terminals:import_preview")
-        imports.give_up(user)
-        messages.success(request, said(plan))
+        import_file.give_up(user)
+        messages.success(request, import_sentence(plan))
         return redirect("terminals:terminals")
-    tables = [_refused(plan), _changed(plan), _added(plan)]
+    tables = [_refused(plan), _losing_password(plan), _changed(plan), _added(plan)]
     context = {
         "plan": plan,
         "form": ApplyForm(initial={"basis": plan.basis}),
@@ -86,7 +87,7 @@ def preview(request: HttpRequest) -> HttpResponse:
 
 
 @dataclass(frozen=True)
-class Table:
+class PreviewTable:
     """The first rows of a kind in a preview; `all` is how many there are."""
 
     id: str
@@ -101,42 +102,53 @@ class Table:
         return [list(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
-def _refused(plan: Plan) -> Table:
+def _refused(plan: ImportPlan) -> PreviewTable:
     columns = [_("Row"), _("Number"), _("Column"), _("Reason")]
     rows = [[str(one.row), one.number, one.column, str(one.reason)] for one in plan.refused[:SHOWN]]
-    return Table("refused", _("Refused"), columns, rows, len(plan.refused))
+    return PreviewTable("refused", _("Refused"), columns, rows, len(plan.refused))
 
 
-def _changed(plan: Plan) -> Table:
+def _changed(plan: ImportPlan) -> PreviewTable:
     columns = [_("Row"), _("Number"), _("Name"), _("Changed columns")]
     rows = [[*_named(one), ", ".join(one.changed)] for one in plan.changed[:SHOWN]]
-    return Table("changed", _("Changed"), columns, rows, len(plan.changed))
+    return PreviewTable("changed", _("Changed"), columns, rows, len(plan.changed))
 
 
-def _added(plan: Plan) -> Table:
+def _losing_password(plan: ImportPlan) -> PreviewTable:
+    columns = [_("Row"), _("Number"), _("Name")]
+    rows = [_named(one) for one in plan.losing_password[:SHOWN]]
+    return PreviewTable(
+        "passwords", _("Stored SIP passwords that are deleted"), columns, rows, len(plan.losing_password)
+    )
+
+
+def _added(plan: ImportPlan) -> PreviewTable:
     columns = [_("Row"), _("Number"), _("Name"), _("Type"), _("MAC"), _("Address")]
     types = {one.pk: str(one) for one in TerminalType.objects.only("name")}
     rows = [
         [*_named(one), types[one.values["type"]], one.values["mac"] or "", one.values["address"]]
         for one in plan.added[:SHOWN]
     ]
-    return Table("added", _("Added"), columns, rows, len(plan.added))
+    return PreviewTable("added", _("Added"), columns, rows, len(plan.added))
 
 
-def _named(entry: Entry) -> list[str]:
+def _named(entry: ImportEntry) -> list[str]:
     return [str(entry.row), entry.number, entry.values["name"]]
 
 
 @needs(Role.OPERATE)
 @require_POST
 def give_up(request: HttpRequest) -> HttpResponse:
-    imports.give_up(person(request))
+    import_file.give_up(logged_in_user(request))
     return redirect("terminals:terminals")
 
 
 @require_safe
-def export(_request: HttpRequest) -> HttpResponse:
-    return csv_attachment("terminals.csv", csv_files.write(imports.exported()))
+def export(request: HttpRequest) -> HttpResponse:
+    """With the separator of the system's language, or with the one that was asked for: `?separator=comma`."""
+    asked = request.GET.get("separator", "").upper()
+    separator = Separator[asked] if asked in Separator.__members__ else separator_for(general_of(request).language)
+    return csv_attachment("terminals.csv", csv_files.write(imports.exported(), separator=separator))
 
 
 def csv_attachment(name: str, content: str) -> HttpResponse:
@@ -145,10 +157,10 @@ def csv_attachment(name: str, content: str) -> HttpResponse:
     return HttpResponse(f"\ufeff{content}", content_type="text/csv; charset=utf-8", headers=headers)
 
 
-def said(plan: Plan) -> str:
+def import_sentence(plan: ImportPlan) -> str:
     """What an import has done, in one sentence."""
     added = ngettext("%(count)s terminal added", "%(count)s terminals added", len(plan.added)) % {
         "count": len(plan.added)
     }
     changed = ngettext("%(count)s changed", "%(count)s changed", len(plan.changed)) % {"count": len(plan.changed)}
-    return f"{added}, {changed}."
+    return " ".join(filter(None, [f"{added}, {changed}.", plan.password_sentence]))

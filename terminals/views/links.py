@@ -1,7 +1,5 @@
 """Personal links: made and revoked by an operator, opened at the desk without a login."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -21,20 +19,19 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from certificates.pki import formats
-from certificates.poke import poke
-from certificates.situation import Situation
-from certificates.status import load_situation
-from pbxcerts.system.access import needs, person
+from certificates.renewal.situation import Situation, load_situation
+from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.models import Role
-from terminals import links
+from pbxcerts.system.wake_worker import wake_worker
+from terminals.by_hand import links
+from terminals.by_hand.links import LinkError, LinkOver, OpenedLink, TooManyUnknownLinks
+from terminals.by_hand.work_list import guide
 from terminals.forms.work_list import DeskForm
-from terminals.links import LinkError, Opened, Over, TooMany
 from terminals.models import Link, Terminal
 from terminals.trust_file import NoTrustFile
 from terminals.views.work_list import trust_file_response
-from terminals.work_list import guide
 
-Page = Callable[[HttpRequest, Situation, Opened], HttpResponse]
+LinkPage = Callable[[HttpRequest, Situation, OpenedLink], HttpResponse]
 LANGUAGES = dict(settings.LANGUAGES)
 
 
@@ -49,7 +46,7 @@ def personal_link(request: HttpRequest, terminal: int) -> HttpResponse:
     context: dict[str, Any] = {"terminal": found}
     if request.method == "POST":
         try:
-            token = links.make(load_situation(), found, by=person(request).get_username())
+            token = links.make(load_situation(), found, by=logged_in_user(request).get_username())
         except NoTrustFile:
             messages.warning(request, _("There is no file for this type of terminal now."))
             return redirect("terminals:work_list:list")
@@ -81,7 +78,7 @@ def qr_code(text: str, *, title: str) -> SafeString:
 # -- at the desk -------------------------------------------------------------------------------------------------------
 
 
-def at_the_desk(page: Page) -> Callable[[HttpRequest, str], HttpResponse]:
+def at_the_desk(page: LinkPage) -> Callable[[HttpRequest, str], HttpResponse]:
     """Without a login: the token is the right to see it. In the reader's language, and told to nobody else."""
 
     @wraps(page)
@@ -99,14 +96,14 @@ def at_the_desk(page: Page) -> Callable[[HttpRequest, str], HttpResponse]:
     return answer
 
 
-def _answered(request: HttpRequest, page: Page, token: str) -> HttpResponse:
+def _answered(request: HttpRequest, page: LinkPage, token: str) -> HttpResponse:
     situation = load_situation()
     try:
         opened = links.open_link(situation, token, address=request.META.get("REMOTE_ADDR", ""))
-    except TooMany:
+    except TooManyUnknownLinks:
         text = _("Too many wrong links came from your address. Try again in ten minutes.")
         return _refused(request, text, status=429, headers={"Retry-After": str(links.WITHIN_SECONDS)})
-    except Over as over:
+    except LinkOver as over:
         return _refused(request, str(over), status=410)
     except LinkError:
         return _refused(request, _("This link is not known. Ask for a new one."), status=404)
@@ -126,7 +123,7 @@ def _refused(request: HttpRequest, text: str, *, status: int, headers: dict[str,
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @at_the_desk
-def link(request: HttpRequest, situation: Situation, opened: Opened) -> HttpResponse:
+def link(request: HttpRequest, situation: Situation, opened: OpenedLink) -> HttpResponse:
     """What to do, and the file; opening it is *downloaded*, the button is *confirmed*."""
     now = situation.clock.best
     form = DeskForm(request.POST if request.method == "POST" else None)
@@ -135,7 +132,7 @@ def link(request: HttpRequest, situation: Situation, opened: Opened) -> HttpResp
     changed = form.is_bound and not links.holds(opened, form.data.get("version", ""))
     if form.is_valid() and not changed:
         links.confirm(opened, name=form.cleaned_data["name"], at=now)
-        poke()
+        wake_worker()
         return render(request, "terminals/link_done.html", {"terminal": opened.terminal})
     pairs = [pair for pair in situation.in_bundle if pair.number in opened.file.generations]
     context = {
@@ -145,7 +142,7 @@ def link(request: HttpRequest, situation: Situation, opened: Opened) -> HttpResp
         "changed": changed,
         "file": opened.file,
         "fingerprints": [formats.sha256_fingerprint(pair.root) for pair in pairs],
-        "until": opened.link.generation.not_after,
+        "until": opened.link.generation.plan.not_after,
     }
     return render(request, "terminals/link.html", context)
 
@@ -153,7 +150,7 @@ def link(request: HttpRequest, situation: Situation, opened: Opened) -> HttpResp
 @login_not_required
 @require_safe
 @at_the_desk
-def link_file(request: HttpRequest, situation: Situation, opened: Opened) -> HttpResponse:
+def link_file(request: HttpRequest, situation: Situation, opened: OpenedLink) -> HttpResponse:
     if request.method == "GET":
         links.downloaded(opened, at=situation.clock.best)
     return trust_file_response(situation, opened.terminal.type, opened.file)

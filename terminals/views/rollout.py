@@ -1,7 +1,5 @@
 """The page of the rollout: how it stands, and what a person orders."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -10,16 +8,15 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from certificates.poke import poke
-from certificates.situation import Situation
-from certificates.status import load_situation
-from pbxcerts.system.access import needs, person
+from certificates.renewal.situation import Situation, load_situation
+from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.models import Role
-from terminals import orders, words
+from pbxcerts.system.wake_worker import wake_worker
 from terminals.models import Installation, Rollout
-from terminals.orders import Refused
-from terminals.rollout import in_force
-from terminals.rollout_status import RolloutStatus
+from terminals.rollout import orders, words
+from terminals.rollout.orders import RolloutOrderRefused
+from terminals.rollout.page import RolloutStatus
+from terminals.rollout.target import rollout_in_force
 
 
 @require_safe
@@ -39,11 +36,11 @@ def status(request: HttpRequest) -> HttpResponse:
 def order(request: HttpRequest, number: int) -> HttpResponse:
     """What needs no second thought: pause, continue, retry."""
     situation = load_situation()
-    by, at = person(request).get_username(), situation.clock.best
+    by, at = logged_in_user(request).get_username(), situation.clock.best
 
     def pause(current: Rollout) -> str:
         orders.pause(current, by=by, at=at)
-        return _("The rollout is paused: nobody else is asked, and the server is not switched.")
+        return _("The rollout is paused: nobody else is asked, and the deadline of the handover is held.")
 
     def go_on(current: Rollout) -> str:
         orders.go_on(current, by=by, at=at)
@@ -67,7 +64,7 @@ def restart_now(request: HttpRequest, number: int) -> HttpResponse:
         return render(request, "terminals/rollout_restart_now.html", {"status": RolloutStatus.load(situation)})
 
     def restart(current: Rollout) -> str:
-        orders.restart_now(current, by=person(request).get_username(), at=situation.clock.best)
+        orders.restart_now(current, by=logged_in_user(request).get_username(), at=situation.clock.best)
         return _("Terminals are restarted now, outside the window too.")
 
     return _carried_out(request, situation, number, restart)
@@ -76,7 +73,7 @@ def restart_now(request: HttpRequest, number: int) -> HttpResponse:
 @needs(Role.OPERATE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def skip(request: HttpRequest, number: int, terminal: int) -> HttpResponse:
-    row = Installation.objects.filter(generation=number, terminal=terminal).select_related("terminal").first()
+    row = Installation.objects.of(number).filter(terminal=terminal).select_related("terminal").first()
     if row is None:
         messages.warning(request, _("This terminal is no longer in the list. Nothing has been done."))
         return redirect("terminals:rollout:overview")
@@ -85,7 +82,7 @@ def skip(request: HttpRequest, number: int, terminal: int) -> HttpResponse:
         return render(request, "terminals/rollout_skip.html", {"row": row, "pending": situation.pending})
 
     def leave_out(current: Rollout) -> str:
-        orders.skip(current, [terminal], by=person(request).get_username(), at=situation.clock.best)
+        orders.skip(current, [terminal], by=logged_in_user(request).get_username(), at=situation.clock.best)
         return _("Terminal %(terminal)s is skipped.") % {"terminal": row.terminal}
 
     return _carried_out(request, situation, number, leave_out)
@@ -95,14 +92,14 @@ def _carried_out(
     request: HttpRequest, situation: Situation, number: int, wanted: Callable[[Rollout], str]
 ) -> HttpResponse:
     """Order it of the rollout that was on the screen, if it is still the one in force."""
-    current = in_force(situation)
+    current = rollout_in_force(situation)
     if current is None or current.generation_id != number:
         messages.warning(request, _("Another rollout has taken the place of this one. Nothing has been done."))
         return redirect("terminals:rollout:overview")
     try:
         messages.success(request, wanted(current))
-    except Refused as refusal:
+    except RolloutOrderRefused as refusal:
         messages.warning(request, str(refusal))
     else:
-        poke()
+        wake_worker()
     return redirect("terminals:rollout:overview")

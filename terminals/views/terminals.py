@@ -1,29 +1,35 @@
 """The list of terminals, the page of each, and what an operator changes about one."""
 
-from __future__ import annotations
-
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db import IntegrityError
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from certificates.host_keys import HostKeyError
-from certificates.situation import Situation
+from certificates.models import Generation
+from certificates.renewal.situation import Situation
 from pbxcerts.system import timekeeping
-from pbxcerts.system.access import needs, person
+from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Role
-from terminals import changes
-from terminals.forms.terminals import Filter, TerminalForm
-from terminals.listing import Listing, story
-from terminals.models import Discovered, Methods, Terminal, TerminalType, Ways
+from pbxcerts.system.sealing import SealingError
+from terminals.directory import changes
+from terminals.directory.listing import TerminalListing, story
+from terminals.directory.realms import RealmOffer
+from terminals.drivers.registry import BY_HAND_METHODS, REPORTING_METHODS
+from terminals.evidence.who_asked import who_asked
+from terminals.forms.terminals import TerminalFilter, TerminalForm
+from terminals.models import Discovered, NotifyWays, Terminal, TerminalType
+from terminals.rollout.reasons import MissingReasons
+from terminals.states import SETTLED
 from terminals.web.snapshot import own_host
 
 PER_PAGE = 50
@@ -34,11 +40,11 @@ shows_then_acts = require_http_methods(["GET", "HEAD", "POST"])
 
 @require_safe
 def terminals(request: HttpRequest) -> HttpResponse:
-    listing = Listing(
+    listing = TerminalListing(
         Situation.load(timekeeping.current_clock(general=general_of(request))),
         tuple(TerminalType.objects.defer("guide_de", "guide_en", "own_lines")),
     )
-    chosen = Filter(request.GET, types=list(listing.types))
+    chosen = TerminalFilter(request.GET, types=list(listing.types))
     wanted = chosen.chosen
     page = Paginator(listing.terminals(wanted), PER_PAGE).get_page(request.GET.get("page"))
     context = {
@@ -50,7 +56,7 @@ def terminals(request: HttpRequest) -> HttpResponse:
         "query": urlencode(wanted),
         "filtered": wanted.keys() - {"order"},
         "columns": _columns(wanted),
-        "discovered": Discovered.objects.count(),
+        "discovered": Discovered.objects.aggregate(count=Count("mac", distinct=True))["count"],
     }
     return render(request, "terminals/terminals.html", context)
 
@@ -82,23 +88,36 @@ def _columns(wanted: dict[str, str]) -> list[list[dict[str, str]]]:
 @require_safe
 def terminal(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Terminal.objects.select_related("type"), pk=pk)
+    takes_token = found.type.method in REPORTING_METHODS
+    served = Generation.objects.active().only("root_sha256").first() if takes_token else None
+    situation = Situation.load(timekeeping.current_clock(general=general_of(request)))
+    reasons, chapters = MissingReasons.load(situation), story(found)
+    target = reasons.target.number if reasons.target else None
+    newest = next((one.installation for one in chapters if one.installation.generation_id == target), None)
     context = {
         "terminal": found,
-        "chapters": story(found),
+        "chapters": chapters,
+        "target": target,
+        "why_missing": reasons.why(found, found.type, newest),
+        "on_work_list": newest is not None and newest.state not in SETTLED and found.type.method in BY_HAND_METHODS,
+        "who_asked": who_asked([found]).get(found.pk, []),
         "has_token": bool(found.token_sha256),
-        "takes_token": found.type.method == Methods.IP_SYSTEM,
+        "takes_token": takes_token,
+        "served_root": served.root_sha256 if served else "",
         "has_password": found.sip_password is not None,
         "own_address": _own_address(request, found),
+        "offer": RealmOffer.of(found),
     }
     return render(request, "terminals/terminal.html", context)
 
 
 def _own_address(request: HttpRequest, found: Terminal) -> str:
-    """Whoever knows it reads the passwords in a terminal's file: it is shown to those who may write them."""
+    """The secret address of the terminal's files, for administrators: whoever knows it reads the passwords in them. "" for others."""
     host, https = own_host(general_of(request)), settings.TERMINALS_HTTPS
-    if found.type.method != Methods.MITEL_SIP or not (host and https and person(request).may(Role.OPERATE)):
+    provisioned = found.type.driver.files is not None
+    if not (provisioned and host and https and logged_in_user(request).may(Role.ADMINISTER)):
         return ""
-    return f"https://{host}:{https.rpartition(':')[2]}/{found.path_secret}/"
+    return f"https://{host}:{https.port}/{found.path_secret}/"
 
 
 @needs(Role.OPERATE)
@@ -127,11 +146,16 @@ def take_in(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(Role.OPERATE)
 @require_POST
 def adopt(request: HttpRequest, pk: int) -> HttpResponse:
-    """The same by one click. Its number is its MAC until somebody gives it another, so it is asked straight at its address."""
-    found = changes.terminal_of(get_object_or_404(Discovered, pk=pk))
+    """Make a discovered phone a terminal by one click: its number is its MAC at first, so it is notified directly."""
+    phone = get_object_or_404(Discovered, pk=pk)
+    if len(addresses := changes.addresses_asking_with(phone.mac)) > 1:
+        said = _("Several addresses have asked with the MAC %(mac)s: %(addresses)s. Enter that of the telephone.")
+        messages.warning(request, said % {"mac": phone.mac, "addresses": ", ".join(addresses)})
+        return redirect("terminals:take_in", pk)
+    found = changes.terminal_of(phone)
     if not found.type_id or Terminal.objects.filter(number=found.mac).exists():
         return redirect("terminals:take_in", pk)
-    changes.save(found, {"number": found.mac, "way": Ways.DIRECT})
+    changes.save(found, {"number": found.mac, "way": NotifyWays.DIRECT})
     said = _(
         "The telephone %(mac)s is in the list. Enter its number and its way there: until then it is asked straight at its"
         " address."
@@ -141,14 +165,16 @@ def adopt(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _edited(request: HttpRequest, found: Terminal, heading: str) -> HttpResponse:
-    form = TerminalForm(request.POST if request.method == "POST" else None, terminal=found)
+    administers = logged_in_user(request).may(Role.ADMINISTER)
+    form = TerminalForm(request.POST if request.method == "POST" else None, terminal=found, administers=administers)
     is_new = found.pk is None
     if request.method == "POST" and form.is_valid():
         values = dict(form.cleaned_data)
         password, forget = values.pop("sip_password"), values.pop("forget_password", False)
+        del values[form.PASSWORD_GOES]
         try:
-            changes.save(found, values, password=password, forget_password=forget)
-        except HostKeyError as error:
+            password_is_gone = changes.save(found, values, password=password, forget_password=forget)
+        except SealingError as error:
             form.add_error("sip_password", _("The password can't be encrypted: %(reason)s.") % {"reason": error})
         except IntegrityError:
             form.add_error(None, _("Somebody else has just given this number or MAC to another terminal. Try again."))
@@ -159,6 +185,8 @@ def _edited(request: HttpRequest, found: Terminal, heading: str) -> HttpResponse
                 else _("The terminal %(number)s has been changed.")
             )
             messages.success(request, said % {"number": found.number})
+            if password_is_gone:
+                messages.warning(request, _("Its stored SIP password has been deleted: enter it anew."))
             return redirect("terminals:terminal", found.pk)
     return render(request, "terminals/terminal_form.html", {"form": form, "heading": heading, "terminal": found})
 
@@ -175,6 +203,32 @@ def enable(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("terminals:terminal", pk)
 
 
+@needs(Role.ADMINISTER)
+@require_POST
+def take_realm(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take over the realm that has asked, as it was shown; for the terminal, or for all of its type (`whose=type`)."""
+    offer = RealmOffer.of(get_object_or_404(Terminal.objects.select_related("type"), pk=pk))
+    if offer is None or (offer.realm, str(offer.proved)) != (request.POST.get("realm"), request.POST.get("proved")):
+        messages.warning(request, _("What was offered is no longer so. Nothing has been changed; look at it again."))
+        return redirect("terminals:terminal", pk)
+    change = offer.for_type if request.POST.get("whose") == "type" else offer.for_terminal
+    changed, deleted = change.carry_out(offer.realm)
+    said = ngettext(
+        "The realm “%(realm)s” has been taken over for %(count)s terminal.",
+        "The realm “%(realm)s” has been taken over for %(count)s terminals.",
+        changed,
+    )
+    messages.success(request, said % {"realm": offer.realm, "count": changed})
+    if deleted:
+        said = ngettext(
+            "%(count)s stored SIP password has been deleted: enter or import it anew.",
+            "%(count)s stored SIP passwords have been deleted: enter or import them anew.",
+            deleted,
+        )
+        messages.warning(request, said % {"count": deleted})
+    return redirect("terminals:terminal", pk)
+
+
 @needs(Role.OPERATE)
 @shows_then_acts
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
@@ -186,15 +240,45 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "terminals/terminal_delete.html", {"terminal": found})
 
 
+@needs(Role.OPERATE)
+@shows_then_acts
+def new_path(request: HttpRequest, pk: int) -> HttpResponse:
+    """Another secret path for a terminal, where somebody may know the one that it has."""
+    found = get_object_or_404(Terminal.objects.select_related("type"), pk=pk)
+    if request.method == "POST":
+        changes.renew_paths([found.pk])
+        messages.success(
+            request, _("The terminal %(number)s has a new configuration server address.") % {"number": found.number}
+        )
+        return redirect("terminals:terminal", pk)
+    return render(request, "terminals/terminal_new_path.html", {"terminal": found})
+
+
 @require_safe
 def discovered(request: HttpRequest) -> HttpResponse:
     page = Paginator(Discovered.objects.order_by("-last_seen", "pk"), MOST_DISCOVERED).get_page(request.GET.get("page"))
-    return render(request, "terminals/discovered.html", {"page": page, "query": ""})
+    alike = Discovered.objects.filter(mac__in=[phone.mac for phone in page]).order_by().values("mac")
+    several = set(alike.annotate(count=Count("pk")).filter(count__gt=1).values_list("mac", flat=True))
+    return render(request, "terminals/discovered.html", {"page": page, "several": several, "query": ""})
 
 
 @needs(Role.OPERATE)
 @require_POST
 def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
-    """It comes back when it asks again."""
+    """Forget a discovered phone. It is listed again when it asks again."""
     get_object_or_404(Discovered, pk=pk).delete()
+    return redirect("terminals:discovered")
+
+
+@needs(Role.OPERATE)
+@require_POST
+def dismiss_all(request: HttpRequest) -> HttpResponse:
+    """Forget all discovered phones. Those that ask again are listed again."""
+    removed, _of_each_model = Discovered.objects.all().delete()
+    said = ngettext(
+        "%(count)s entry has been removed from the list. What asks again is listed again.",
+        "%(count)s entries have been removed from the list. What asks again is listed again.",
+        removed,
+    )
+    messages.success(request, said % {"count": removed})
     return redirect("terminals:discovered")

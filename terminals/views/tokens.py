@@ -1,7 +1,5 @@
 """Device tokens: made for all that have none, or for one, and revoked. What answers is the only place where they ever stand."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 
 from django.contrib import messages
@@ -11,9 +9,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from pbxcerts.system.access import needs
+from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Role
-from terminals import csv_files, device_tokens
-from terminals.models import Methods, Terminal
+from terminals.directory import csv_files, device_tokens
+from terminals.drivers.registry import REPORTING_METHODS
+from terminals.models import Terminal
 from terminals.views.imports import csv_attachment
 from terminals.views.terminals import shows_then_acts
 
@@ -24,14 +24,15 @@ def make_missing(request: HttpRequest) -> HttpResponse:
     """The file that a POST answers with holds the tokens, and nothing else does."""
     if request.method == "POST" and (issued := device_tokens.issue_missing()):
         rows = [asdict(one) for one in issued]
-        return csv_attachment("device-tokens.csv", csv_files.write(rows, device_tokens.COLUMNS))
+        separator = csv_files.separator_for(general_of(request).language)
+        return csv_attachment("device-tokens.csv", csv_files.write(rows, device_tokens.COLUMNS, separator))
     return render(request, "terminals/tokens.html", {"without": device_tokens.without().count()})
 
 
 @needs(Role.OPERATE)
 @require_POST
 def make_token(request: HttpRequest, pk: int) -> HttpResponse:
-    found = get_object_or_404(Terminal, pk=pk, type__method=Methods.IP_SYSTEM)
+    found = get_object_or_404(Terminal, pk=pk, type__method__in=REPORTING_METHODS)
     return render(request, "terminals/token.html", {"terminal": found, "token": device_tokens.issue(found)})
 
 

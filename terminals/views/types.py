@@ -1,7 +1,5 @@
 """Terminal types: rows that an administrator changes, with a guide for each."""
 
-from __future__ import annotations
-
 from django.contrib import messages
 from django.db.models import Count, ProtectedError
 from django.db.models.functions import Lower
@@ -12,10 +10,10 @@ from django.views.decorators.http import require_safe
 
 from pbxcerts.system.access import needs
 from pbxcerts.system.models import Role
+from terminals.by_hand.work_list import guide
 from terminals.forms.types import TypeForm
 from terminals.models import TerminalType
 from terminals.views.terminals import shows_then_acts
-from terminals.work_list import guide
 
 
 @require_safe
@@ -28,7 +26,8 @@ def types(request: HttpRequest) -> HttpResponse:
 @require_safe
 def type_(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(TerminalType.objects.annotate(count=Count("terminals")), pk=pk)
-    return render(request, "terminals/type.html", {"type": found, "guide": guide(found)})
+    context = {"type": found, "guide": guide(found), "notified": bool(found.driver.event(found.event))}
+    return render(request, "terminals/type.html", context)
 
 
 @needs(Role.ADMINISTER)

@@ -1,14 +1,12 @@
 """The work list: what a person installs by hand, ticked when it is done."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -17,17 +15,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from certificates.poke import poke
-from certificates.situation import Situation
-from certificates.status import load_situation
-from pbxcerts.system.access import needs, person
+from certificates.renewal.situation import Situation, load_situation
+from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.models import Role
-from terminals import orders
-from terminals.forms.work_list import Filter
-from terminals.models import Terminal, TerminalType
-from terminals.orders import Refused
+from pbxcerts.system.wake_worker import wake_worker
+from terminals.by_hand.work_list import WorkList, file_name
+from terminals.forms.work_list import WorkListFilter
+from terminals.models import Terminal, TerminalQuerySet, TerminalType
+from terminals.rollout import orders
+from terminals.rollout.orders import RolloutOrderRefused
 from terminals.trust_file import NoTrustFile, TrustFile, trust_file
-from terminals.work_list import WorkList, file_name
 
 PER_PAGE = 50
 _TICK = re.compile(r"([0-9]{1,15}):([0-9]{1,9})", re.ASCII)
@@ -36,7 +33,7 @@ _TICK = re.compile(r"([0-9]{1,15}):([0-9]{1,9})", re.ASCII)
 @require_safe
 def work_list(request: HttpRequest) -> HttpResponse:
     listed = WorkList.load(load_situation())
-    chosen = Filter(request.GET, types=list(dict.fromkeys(one.type for one in listed.types)))
+    chosen = WorkListFilter(request.GET, types=list(dict.fromkeys(one.type for one in listed.types)))
     wanted = chosen.chosen
     rows = listed.left
     if type_ := wanted.get("type"):
@@ -115,7 +112,7 @@ def confirm_type(request: HttpRequest, pk: int, *, first: bool = False) -> HttpR
 
 
 def _ticked(request: HttpRequest, listed: WorkList) -> dict[int, list[int]]:
-    """By generation the terminals that are still listed with the one that they were shown with: not with its successor."""
+    """The ticked terminals by the generation that they were shown with, unless they are to get another by now."""
     shown = [
         tuple(map(int, found.groups())) for one in request.POST.getlist("terminal") if (found := _TICK.fullmatch(one))
     ]
@@ -128,16 +125,16 @@ def _ticked(request: HttpRequest, listed: WorkList) -> dict[int, list[int]]:
     return ticked
 
 
-def _confirm(request: HttpRequest, listed: WorkList, ticked: Mapping[int, QuerySet[Terminal]]) -> None:
+def _confirm(request: HttpRequest, listed: WorkList, ticked: Mapping[int, TerminalQuerySet]) -> None:
     """`ticked`: by generation."""
     situation = listed.situation
-    by, at = person(request).get_username(), situation.clock.best
+    by, at = logged_in_user(request).get_username(), situation.clock.best
     try:
         count = sum(orders.confirm(situation, who, generation=one, by=by, at=at) for one, who in ticked.items())
-    except Refused as refusal:
+    except RolloutOrderRefused as refusal:
         messages.warning(request, str(refusal))
         return
-    poke()
+    wake_worker()
     text = ngettext("%(count)s terminal is confirmed.", "%(count)s terminals are confirmed.", count)
     messages.success(request, text % {"count": count})
 
@@ -147,8 +144,10 @@ def _notify(request: HttpRequest, listed: WorkList, terminals: list[int]) -> Non
         return
     situation = listed.situation
     try:
-        count = orders.notify(listed.rollout, terminals, by=person(request).get_username(), at=situation.clock.best)
-    except Refused as refusal:
+        count = orders.notify(
+            listed.rollout, terminals, by=logged_in_user(request).get_username(), at=situation.clock.best
+        )
+    except RolloutOrderRefused as refusal:
         messages.warning(request, str(refusal))
         return
     if not count:
@@ -158,7 +157,7 @@ def _notify(request: HttpRequest, listed: WorkList, terminals: list[int]) -> Non
             text = _("The types of these terminals have no event string: they can't be notified.")
         messages.info(request, text)
         return
-    poke()
+    wake_worker()
     text = ngettext(
         "%(count)s terminal is notified, as soon as terminals may restart.",
         "%(count)s terminals are notified, as soon as terminals may restart.",

@@ -1,1 +1,1 @@
-"""What terminals fetch and say over HTTP and HTTPS, answered in the event loop before Django (DESIGN 4)."""
+"""What terminals fetch and say over HTTP and HTTPS, answered in the event loop before Django (rule from-memory)."""

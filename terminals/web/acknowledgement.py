@@ -1,10 +1,6 @@
-"""Whether a response has arrived: Linux counts the octets that the peer's machine has acknowledged (tcp(7), TCP_INFO).
-
-That a response was written says only that it lies in a buffer of ours, and how a connection ends says nothing at all: a phone
-that has its file may reset it.
+"""Whether a response has arrived: Linux counts the octets that the peer's machine has acknowledged (TCP_INFO)
+(rule acknowledged).
 """
-
-from __future__ import annotations
 
 import asyncio
 import fcntl
@@ -17,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from terminals.evidence import Fact
+from terminals.evidence.facts import Fact
 
 ACKNOWLEDGED_AT = 120
 """Where `tcpi_bytes_acked` is in `struct tcp_info` (linux/tcp.h), in octets; 64 bits."""
@@ -32,7 +28,7 @@ PAUSE_PER_LOOK = 20
 
 
 class Acknowledgement:
-    """Of `size` octets that are about to be written; what TLS adds to them is not counted.
+    """Watches whether `size` octets that are about to be written are acknowledged; what TLS adds is not counted.
 
     It keeps the socket open, so that it can be asked after its transport was closed.
     """
@@ -49,7 +45,9 @@ class Acknowledgement:
         self._socket.close()
 
     def arrived(self) -> bool | None:
-        """None: not yet."""
+        """Whether the octets have arrived; None while that is not known yet."""
+        if self._socket.fileno() == -1:
+            return False
         acknowledged, closed = self._acknowledged()
         if acknowledged >= self._wanted:
             return True
@@ -64,27 +62,40 @@ class Acknowledgement:
         return int.from_bytes(fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
-class Waiting(NamedTuple):
+class AwaitedResponse(NamedTuple):
     acknowledgement: Acknowledgement
     facts: Iterable[Fact]
     until: float
+    then: Callable[[Acknowledgement], None]
 
 
 class Acknowledgements:
-    """What responses prove once they have arrived: given to `take` then, and never where they do not arrive."""
+    """Gives `take` what a response proves once the response has arrived, and never if it does not arrive."""
 
     def __init__(self, take: Callable[[Fact], None]) -> None:
         self._take = take
-        self._written: list[Waiting] = []
-        self._late: list[Waiting] = []
+        self._written: list[AwaitedResponse] = []
+        self._late: list[AwaitedResponse] = []
 
-    def expect(self, transport: asyncio.Transport, size: int, facts: Iterable[Fact]) -> None:
-        """Called before these octets are written."""
+    def expect(
+        self,
+        transport: asyncio.Transport,
+        size: int,
+        facts: Iterable[Fact],
+        *,
+        then: Callable[[Acknowledgement], None] = lambda _known: None,
+    ) -> Acknowledgement:
+        """Watch a response of `size` octets, which proves these facts. To be called before it is written.
+
+        `then` is called once it is known whether they have arrived. Until then a socket is kept.
+        """
         loop = asyncio.get_running_loop()
         if not self._written:
             # On a quick network they are acknowledged by then, and one look serves all that was written meanwhile.
             loop.call_later(PAUSE, self._look)
-        self._written.append(Waiting(Acknowledgement(transport, size), facts, loop.time() + WITHIN))
+        acknowledgement = Acknowledgement(transport, size)
+        self._written.append(AwaitedResponse(acknowledgement, facts, loop.time() + WITHIN, then))
+        return acknowledgement
 
     async def end(self, within: float) -> None:
         """Wait until what was written has arrived or is lost; what is not known in time counts as lost."""
@@ -104,13 +115,15 @@ class Acknowledgements:
             self._late += still
 
     def _look_again(self) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        # Not the event loop's time, which stands still while a callback runs.
+        began = time.monotonic()
         self._late = self._not_arrived(self._late)
         if self._late:
-            loop.call_later(max(PAUSE, PAUSE_PER_LOOK * (time.monotonic() - began)), self._look_again)
+            asyncio.get_running_loop().call_later(
+                max(PAUSE, PAUSE_PER_LOOK * (time.monotonic() - began)), self._look_again
+            )
 
-    def _not_arrived(self, waiting: list[Waiting]) -> list[Waiting]:
+    def _not_arrived(self, waiting: list[AwaitedResponse]) -> list[AwaitedResponse]:
         still = []
         now = asyncio.get_running_loop().time()
         for one in waiting:
@@ -122,4 +135,5 @@ class Acknowledgements:
             if arrived:
                 for fact in one.facts:
                     self._take(fact)
+            one.then(one.acknowledgement)
         return still

@@ -1,7 +1,8 @@
-"""HTTP/1.1 (RFC 9112) on a terminals' listener, from the octets of a request to those of its answer, without a task for either.
+"""HTTP/1.1 (RFC 9112) on a terminals' listener, from the octets of a request to those of its response, without a task.
 
-Ten thousand phones that restart make a connection for each file. Every answer is made of what is in memory, so nothing waits
-between request and answer but for the body of a report. Nobody may take for ever, or send without an end.
+Ten thousand phones that restart make a connection for each file, and with uvicorn's own protocol a file over HTTP costs
+1.4 times the CPU. Every response is made of what is in memory, so nothing waits between request and response but for
+the body of a report. Nobody may take for ever, send without an end, or have answers piled up (rule patience).
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import asyncio
 from collections.abc import Callable
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httptools
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from terminals.web import listener
-from terminals.web.listener import Request, Response, Route, TerminalsApp
+from terminals.web import routing
+from terminals.web.acknowledgement import Acknowledgement
+from terminals.web.routing import Route, TerminalRequest, TerminalResponse, TerminalsApp
 
 if TYPE_CHECKING:
     import uvicorn
@@ -27,11 +30,13 @@ HEAD_WITHIN = 20
 HEAD_LIMIT = 64 * 1024
 BODY_WITHIN = 20
 BODY_LIMIT = 64 * 1024
+TAKEN_WITHIN = 20
+"""Seconds for a client to take what waits for it, down to a quarter of what may (the low-water mark), or all before we close."""
 
-TOO_LARGE_HEAD = listener.text(431, "The head of the request is too large.")
-NO_REQUEST = listener.text(400, "Invalid HTTP request received.")
-TOO_LARGE = listener.text(413, "The request is too large.")
-TOO_LATE = listener.text(408, "The request was not completed in time.")
+TOO_LARGE_HEAD = routing.text_response(431, "The head of the request is too large.")
+NO_REQUEST = routing.text_response(400, "Invalid HTTP request received.")
+TOO_LARGE = routing.text_response(413, "The request is too large.")
+TOO_LATE = routing.text_response(408, "The request was not completed in time.")
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 EMPTY = {204, 304}
@@ -39,11 +44,23 @@ EMPTY = {204, 304}
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
-class TerminalConnection(asyncio.Protocol):
-    """One connection, as uvicorn's server makes and ends them; `config.app` is a TerminalsApp.
+class Place(Protocol):
+    """The place of a connection at its listener, which wants to know whether the connection has a whole request."""
 
-    `presents`: the generation whose host certificate the connection was made with, None where it has none.
+    def asks(self) -> None: ...
+    def is_answered(self) -> None: ...
+    def turn_out(self) -> None: ...
+    def leave(self) -> None: ...
+
+
+class TerminalConnection(asyncio.Protocol):
+    """One connection, as uvicorn's server ends them; `config.app` is a TerminalsApp.
+
+    `presents`: the generation whose host certificate the connection was made with, None where it has none. `place` is
+    given back when the connection is over and it is known whether what it was sent has arrived.
     """
+
+    place: Place
 
     def __init__(
         self,
@@ -62,6 +79,13 @@ class TerminalConnection(asyncio.Protocol):
         self._loop = _loop
         self.presents: int | None = None
         self._patience: asyncio.TimerHandle | None = None
+        self._taking: asyncio.TimerHandle | None = None
+        self._unread = b""
+        self._is_reading = True
+        self._reads_soon = False
+        self._is_full = False
+        self._awaited: Acknowledgement | None = None
+        self._is_lost = False
         self._head_size = 0
         self._in_head = False
         self._ending = False
@@ -69,7 +93,9 @@ class TerminalConnection(asyncio.Protocol):
         self._url = b""
         self._headers: dict[str, str] = {}
         self._body = bytearray()
-        self._wanted: tuple[Route, Request] | None = None
+        self._wanted: tuple[Route, TerminalRequest] | None = None
+        self._route = routing.NO_ROUTE
+        self._began: float | None = None
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
@@ -79,13 +105,18 @@ class TerminalConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._peer: str = peer[0] if peer else ""
         self._parser = httptools.HttpRequestParser(self)
-        self._wait(HEAD_WITHIN, transport.close)
+        self._wait(HEAD_WITHIN)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._is_lost = True
         self._server.connections.discard(self)
         self._stop_waiting()
+        self._stop_taking()
+        self._unread = b""
         # It holds this object.
         del self._parser
+        if self._awaited is None:
+            self.place.leave()
 
     def shutdown(self) -> None:
         """The process ends: a body that is being sent is still waited for and answered, nothing else."""
@@ -94,19 +125,80 @@ class TerminalConnection(asyncio.Protocol):
             self._transport.close()
 
     def pause_writing(self) -> None:
-        """Who does not read the answers is not asked for the next request."""
-        self._transport.pause_reading()
+        """Read no further request from a client that does not take the responses (rule taken-in-time)."""
+        self._is_full = True
+        self.place.is_answered()
+        self._await_taking()
 
     def resume_writing(self) -> None:
-        self._transport.resume_reading()
+        self._is_full = False
+        self._stop_taking()
+        if self._transport.is_closing():
+            # What is left is little, and may be all that keeps the connection.
+            self._await_taking()
+        else:
+            self.place.asks()
+        self._loop.call_soon(self._go_on)
 
     def data_received(self, data: bytes) -> None:
+        others_first = bool(self._unread) or self._is_held()
+        self._unread += data
+        if others_first:
+            self._go_on()
+        else:
+            self._read()
+
+    def _read(self) -> None:
+        """Give the parser the next request, and keep what follows it until that one is answered."""
+        data, self._unread = self._unread, b""
+        # A head ends with an empty line (RFC 9112 section 2.1), so in what is parsed at once at most one does.
+        end = data.find(b"\r\n\r\n") + 4
+        if 4 <= end < len(data):
+            data, self._unread = data[:end], data[end:]
         self._app.give_way()
+        self._parse(data)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Read on if the client takes what it asked for; others have their turn before its next request."""
+        if self._is_lost or self._transport.is_closing():
+            self._unread = b""
+            return
+        is_held = self._is_held()
+        if self._unread and not is_held and not self._reads_soon:
+            self._reads_soon = True
+            self._loop.call_soon(self._read_on)
+        wanted = not (self._unread or is_held)
+        if wanted != self._is_reading:
+            self._is_reading = wanted
+            (self._transport.resume_reading if wanted else self._transport.pause_reading)()
+
+    def _read_on(self) -> None:
+        self._reads_soon = False
+        if self._unread and not self._is_held() and not self._transport.is_closing():
+            self._read()
+        else:
+            self._go_on()
+
+    def _known(self, acknowledgement: Acknowledgement) -> None:
+        """It is known whether what this one watches has arrived."""
+        if self._awaited is acknowledgement:
+            self._awaited = None
+            if self._is_lost:
+                self.place.leave()
+            else:
+                self._go_on()
+
+    def _is_held(self) -> bool:
+        """Whether the next request has to wait: for each that proves something a socket is kept until that is known."""
+        return self._is_full or (self._awaited is not None and self._awaited.arrived() is None)
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             # The request itself was answered; no other protocol is spoken here.
-            self._transport.close()
+            self._end()
         except httptools.HttpParserError:
             self._refuse(TOO_LARGE_HEAD if self._head_size > HEAD_LIMIT else NO_REQUEST)
         else:
@@ -116,23 +208,40 @@ class TerminalConnection(asyncio.Protocol):
                 if self._head_size > HEAD_LIMIT:
                     self._refuse(TOO_LARGE_HEAD)
 
-    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+    def _end(self) -> None:
+        """Close once the client has taken what was written, and do not wait for that for ever."""
         self._stop_waiting()
-        self._patience = self._loop.call_later(seconds, then)
+        self._transport.close()
+        self._await_taking()
+
+    def _wait(self, seconds: float, then: Callable[[], None] | None = None) -> None:
+        """For what comes next, and end the connection, or do what is to be done `then`, if it does not come."""
+        self._stop_waiting()
+        self._patience = self._loop.call_later(seconds, then or self._end)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
 
+    def _await_taking(self) -> None:
+        if self._taking is None:
+            self._taking = self._loop.call_later(TAKEN_WITHIN, self.place.turn_out)
+
+    def _stop_taking(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
     # -- what the parser finds ---------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         self._in_head, self._head_size = True, 0
+        self._route, self._began = routing.NO_ROUTE, None
         if self._method:
             # Not the first of this connection.
             self._method, self._url, self._headers, self._body = "", b"", {}, bytearray()
-            self._wait(HEAD_WITHIN, self._transport.close)
+            self._wait(HEAD_WITHIN)
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -146,15 +255,16 @@ class TerminalConnection(asyncio.Protocol):
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._began = False, perf_counter()
         self._method = self._parser.get_method().decode("latin-1")
         path = httptools.parse_url(self._url).path.decode("latin-1")
         found = self._app.find(self._method, path)
-        if isinstance(found, Response):
+        if isinstance(found, TerminalResponse):
             self._answer(found)
             return
         route, parameters = found
-        request = Request(
+        self._route = route.name
+        request = TerminalRequest(
             self._method, path, self._headers, parameters, b"", self._client(), self._app.scheme, self.presents
         )
         if self._method in {"GET", "HEAD"}:
@@ -176,25 +286,26 @@ class TerminalConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._wanted is not None:
             (route, request), self._wanted = self._wanted, None
+            self._began = perf_counter()
             self._answer(self._app.answer(route, request._replace(body=bytes(self._body))))
 
     def _client(self) -> str:
-        """Whose request it is: what a proxy of ours says, else whose connection it is."""
+        """The client's IP address: as a trusted proxy says, else as the connection has it."""
         if self._forwarded is not None and self._peer in self._forwarded:
             return self._forwarded.get_trusted_client_address(self._headers.get("x-forwarded-for", ""))[0] or self._peer
         return self._peer
 
     # -- what is answered --------------------------------------------------------------------------------------------
 
-    def _refuse(self, response: Response) -> None:
-        """What cannot be a request, or not be waited for: nothing that follows it could be understood."""
+    def _refuse(self, response: TerminalResponse) -> None:
+        """Answer what is no request, or came too slowly, and close: what follows it could not be understood."""
         self._wanted, self._ending = None, True
         self._answer(response)
 
-    def _answer(self, response: Response) -> None:
+    def _answer(self, response: TerminalResponse) -> None:
         if self._transport.is_closing():
             return
-        self._app.count(response, self._client())
+        self._app.count(response, self._client(), route=self._route, began=self._began)
         # HTTP/1.0 has no connections that stay open unless asked for, and phones that speak it do not ask.
         keep = not self._ending and self._parser.should_keep_alive() and self._parser.get_http_version() != "1.0"
         without_body = self._method == "HEAD" or response.status in EMPTY
@@ -202,24 +313,27 @@ class TerminalConnection(asyncio.Protocol):
         if not without_body:
             octets += response.body
         if response.evidence and self._method != "HEAD":
-            self._app.acknowledgements.expect(self._transport, len(octets), response.evidence)
+            self._awaited = self._app.acknowledgements.expect(
+                self._transport, len(octets), response.evidence, then=self._known
+            )
         self._transport.write(octets)
         if keep:
-            self._wait(self._idle, self._transport.close)
+            self._wait(self._idle)
+            if not self._is_full:
+                self.place.asks()
         else:
-            self._stop_waiting()
-            self._transport.close()
+            self._end()
 
 
-def _head(response: Response, common: list[tuple[bytes, bytes]], *, keep: bool) -> bytes:
-    """`common`: what every response has, the date."""
+def _head(response: TerminalResponse, common: list[tuple[bytes, bytes]], *, keep: bool) -> bytes:
+    """The octets before the body. `common`: header fields that every response has, such as the date."""
     first, rest = _fixed_head(response.status, tuple(response.headers.items()), len(response.body), keep=keep)
     return b"".join([first, *(b"%b: %b\r\n" % field for field in common), rest])
 
 
 @lru_cache(maxsize=256)
 def _fixed_head(status: int, fields: tuple[tuple[str, str], ...], length: int, *, keep: bool) -> tuple[bytes, bytes]:
-    """What comes before the date, and what after it: for most phones the same."""
+    """The octets before and after the common fields; they are the same for most phones, so they are kept."""
     lines = [f"{name}: {value}\r\n" for name, value in fields]
     if status not in EMPTY:
         lines.append(f"content-length: {length}\r\n")

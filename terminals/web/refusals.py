@@ -1,20 +1,16 @@
 """How many requests the terminals' listeners refused, and why: counted in memory, since the web process started."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
+
+from pbxcerts.system import timekeeping
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-class Refusals:
+class RefusalCounter:
     """`counts` by listener and reason: a status, or a word such as `foreign_mac`. Who it was last, and when."""
 
-    def __init__(self, now: Callable[[], datetime] = _now) -> None:
+    def __init__(self, now: Callable[[], datetime] = timekeeping.machine_time) -> None:
         self._now = now
         self.since = now()
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -31,5 +27,5 @@ class Refusals:
         return self.counts.total()
 
 
-refused_here = Refusals()
+refused_here = RefusalCounter()
 """Those of this process: the pages are answered by the same one."""

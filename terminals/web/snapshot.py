@@ -1,10 +1,8 @@
-"""What the listeners answer from: a copy of the database's rows in memory, at most about a second old.
+"""What the listeners answer from: a copy of the database's rows in memory (rule from-memory).
 
-So a request costs no query, and phones get their files while the database is locked or away. It is read anew when the database
-says that something was committed, and every half minute, because time changes what is in the bundle.
+It is read anew when the database says that something was committed, and every half minute, because time changes what is in
+the bundle.
 """
-
-from __future__ import annotations
 
 import asyncio
 import hashlib
@@ -12,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property, lru_cache
 from itertools import chain
 from typing import NamedTuple
@@ -20,9 +18,13 @@ from typing import NamedTuple
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection, connections
 
 from certificates.models import Generation
-from certificates.situation import Situation
+from certificates.pki.succession import Succession
+from certificates.renewal.situation import Situation
 from pbxcerts.system import timekeeping
+from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.models import General
+from terminals.drivers.base import DeliveryDriver
+from terminals.drivers.registry import driver_of
 from terminals.models import BootstrapWindow, DeliverySettings, Terminal, TerminalType, Transports
 from terminals.trust_file import NoTrustFile, TrustFile, generations_of, trust_file
 
@@ -37,7 +39,7 @@ OLD_VERSIONS_OF = 12
 logger = logging.getLogger("pbxcerts.web")
 
 
-class KnownTerminal(NamedTuple):
+class SnapshotTerminal(NamedTuple):
     """A row of the list. `mac` is twelve upper-case hex digits; `address` as it was entered."""
 
     key: int
@@ -50,19 +52,24 @@ class KnownTerminal(NamedTuple):
     own_lines: str
 
     @property
-    def trust_secret(self) -> str:
+    def trust_part(self) -> str:
         """The random part of the name of its trust file. It tells nothing about the path to its configuration."""
-        return _trust_secret(self.path_secret)
+        return _part("trust file", self.path_secret)
+
+    @property
+    def proving_part(self) -> str:
+        """The other random part, which only the configuration under its secret path names (rule proved-fetch)."""
+        return _part("proving trust file", self.path_secret)
 
 
-@lru_cache(maxsize=32_768)
-def _trust_secret(path_secret: str) -> str:
-    """Asked for with the configuration and with the trust file, by every phone that restarts."""
-    return hashlib.sha256(f"trust file:{path_secret}".encode()).hexdigest()[:32]
+@lru_cache(maxsize=65_536)
+def _part(of: str, path_secret: str) -> str:
+    """Kept, because every phone that restarts needs it twice: for its configuration and for its trust file."""
+    return hashlib.sha256(f"{of}:{path_secret}".encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
-class KnownType:
+class SnapshotType:
     """`trust` is the file for terminals of this type, None where there is none yet; `version` that of the file, or ""."""
 
     method: str
@@ -71,12 +78,16 @@ class KnownType:
     trust: TrustFile | None
 
     @cached_property
+    def driver(self) -> DeliveryDriver:
+        return driver_of(self.method)
+
+    @cached_property
     def version(self) -> str:
         return self.trust.version if self.trust is not None else ""
 
 
 @dataclass(frozen=True)
-class Pair:
+class SnapshotPair:
     """The certificates of one generation. `root_sha256` in lower case without colons."""
 
     number: int
@@ -86,7 +97,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Window:
+class SnapshotWindow:
     """A bootstrap window. `terminals` are keys; it counts for all where `all_terminals` is set."""
 
     key: int
@@ -100,52 +111,56 @@ class Window:
 
 
 @dataclass(frozen=True)
+class SnapshotSuccession:
+    """What is said of the pairs now, and what their keys have signed, the newest pair first (rule signed-succession)."""
+
+    now: Succession
+    signatures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """`bundle`: the pairs that terminals are to trust, the newest first; `active`: the number of the one that is served.
 
     `older`: further pairs that a trust file may still name, by number; none of them is withdrawn. `own_host`: the name or
     address under which terminals reach pbxcerts, "" where none is known. `proxy`: where phones talk SIP over TLS, ("", 0)
-    where pbxcerts is not told.
+    where pbxcerts is not told. `rests`: nothing is handed out, because the server may present what the database does not know
+    (rule what-is-served-stays).
     """
 
-    bundle: tuple[Pair, ...] = ()
+    bundle: tuple[SnapshotPair, ...] = ()
     active: int | None = None
-    older: Mapping[int, Pair] = field(default_factory=dict)
+    succession: SnapshotSuccession | None = None
+    older: Mapping[int, SnapshotPair] = field(default_factory=dict)
     own_host: str = ""
     proxy: tuple[str, int] = ("", 0)
-    types: Mapping[int, KnownType] = field(default_factory=dict)
-    terminals: tuple[KnownTerminal, ...] = ()
-    windows: tuple[Window, ...] = ()
+    types: Mapping[int, SnapshotType] = field(default_factory=dict)
+    terminals: tuple[SnapshotTerminal, ...] = ()
+    windows: tuple[SnapshotWindow, ...] = ()
+    rests: bool = False
     _trust: dict[str, bytes | None] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
-    def by_mac(self) -> dict[str, KnownTerminal]:
+    def by_mac(self) -> dict[str, SnapshotTerminal]:
         return {one.mac: one for one in self.terminals if one.mac}
 
     @cached_property
-    def by_path_secret(self) -> dict[str, KnownTerminal]:
+    def by_path_secret(self) -> dict[str, SnapshotTerminal]:
         return {one.path_secret: one for one in self.terminals}
 
     @cached_property
-    def by_token(self) -> dict[str, KnownTerminal]:
-        """By the SHA-256 of its token (`terminals.device_tokens.token_hash`)."""
+    def by_token(self) -> dict[str, SnapshotTerminal]:
+        """By the SHA-256 of its token (`terminals.directory.device_tokens.token_hash`)."""
         return {one.token_sha256: one for one in self.terminals if one.token_sha256}
 
-    def type_of(self, terminal: KnownTerminal) -> KnownType:
+    def type_of(self, terminal: SnapshotTerminal) -> SnapshotType:
         return self.types[terminal.type]
 
-    def window_for(self, terminal: KnownTerminal, now: datetime) -> Window | None:
-        for window in self.windows:
-            if window.is_open_for(terminal.key, now):
-                return window
-        return None
+    def window_for(self, terminal: SnapshotTerminal, now: datetime) -> SnapshotWindow | None:
+        return next((window for window in self.windows if window.is_open_for(terminal.key, now)), None)
 
-    def trust_content(self, terminal_type: KnownType, version: str) -> bytes | None:
-        """The trust file of this version, the one in force or an older one; None where it is not given out.
-
-        An older one is given out only while it holds the root of the active pair, or the phone could not place a call, and
-        nothing that was withdrawn.
-        """
+    def trust_content(self, terminal_type: SnapshotType, version: str) -> bytes | None:
+        """The trust file of this version, in force or older; None where it is not given out (rule versioned-file)."""
         if terminal_type.trust is not None and terminal_type.version == version:
             return terminal_type.trust.content
         if self.active not in generations_of(version):
@@ -155,7 +170,7 @@ class Snapshot:
         return self._trust.get(version)
 
     def _rebuilt(self, version: str) -> bytes | None:
-        """Certificates never change, so an older file is put together again and known by its hash."""
+        """Put an older trust file together again from its certificates, which never change; the hash proves it."""
         numbers, _dot, digest = version.partition(".")
         pairs = [self.older.get(int(number)) for number in numbers.split("-")]
         known = [pair for pair in pairs if pair is not None]
@@ -170,65 +185,70 @@ class Snapshot:
         return None
 
 
-def read() -> Snapshot:
+def read_snapshot() -> Snapshot:
     """From the database, in a thread. A few queries, whatever the number of terminals."""
     now = timekeeping.current_clock()
     situation = Situation.load(now)
     general = situation.general
     pairs = {
-        number: Pair(number, root.encode(), host.encode(), sha256)
-        for number, root, host, sha256 in Generation.objects.exclude(root_pem="")
+        number: SnapshotPair(number, root.encode(), host.encode(), sha256)
+        for number, root, host, sha256 in Generation.objects.made()
         .filter(withdrawn_at=None)
         .order_by("-number")
         .values_list("number", "root_pem", "host_pem", "root_sha256")[:OLD_VERSIONS_OF]
     }
     bundle = tuple(
-        Pair(one.number, one.root_pem.encode(), one.host_pem.encode(), one.root_sha256) for one in situation.in_bundle
+        SnapshotPair(one.number, one.root_pem.encode(), one.host_pem.encode(), one.root_sha256)
+        for one in situation.in_bundle
     )
     return Snapshot(
         bundle=bundle,
         active=situation.active.number if situation.active else None,
+        succession=_succession(situation),
         older=pairs,
         own_host=own_host(general),
         proxy=_proxy(DeliverySettings.load(), general),
         types={one.pk: _type(situation, one) for one in TerminalType.objects.all()},
         terminals=tuple(
-            KnownTerminal(*row)
+            SnapshotTerminal(*row)
             for row in Terminal.objects.order_by().values_list(
-                "pk",
-                "number",
-                "mac",
-                "type_id",
-                "path_secret",
-                "token_sha256",
-                "address",
-                "own_lines",
+                "pk", "number", "mac", "type_id", "path_secret", "token_sha256", "address", "own_lines"
             )
         ),
         windows=_windows(),
+        rests=situation.standing.rests,
     )
 
 
+def _succession(situation: Situation) -> SnapshotSuccession | None:
+    """None before the first pair is served. A pair that has ended proves nothing any more."""
+    if situation.succession is None:
+        return None
+    signed = Generation.objects.exclude(succession="").filter(end__gt=situation.clock.best).order_by("-number")
+    newest = signed.values_list("succession", flat=True)[:OLD_VERSIONS_OF]
+    return SnapshotSuccession(situation.succession, tuple(newest))
+
+
 def _proxy(delivery: DeliverySettings, general: General) -> tuple[str, int]:
-    """Only by a name or address of the host certificate: pbxcerts itself may take another way, a phone would refuse it."""
+    """The outbound proxy, if phones can verify it: by a name or address that is in the host certificate."""
     server = general.server_identity
     named = delivery.proxy_host in {*server.dns_names, *map(str, server.addresses)}
     over_tls = named and delivery.proxy_transport == Transports.TLS
     return (delivery.proxy_host, delivery.proxy_port) if over_tls else ("", 0)
 
 
-def _type(situation: Situation, row: TerminalType) -> KnownType:
+def _type(situation: Situation, row: TerminalType) -> SnapshotType:
     try:
         trust = trust_file(situation, row)
     except NoTrustFile:
         trust = None
-    return KnownType(method=row.method, model=row.model, own_lines=row.own_lines, trust=trust)
+    return SnapshotType(method=row.method, model=row.model, own_lines=row.own_lines, trust=trust)
 
 
-def _windows() -> tuple[Window, ...]:
-    rows = BootstrapWindow.objects.filter(closes_at__gt=datetime.now(UTC)).prefetch_related("terminals")
+def _windows() -> tuple[SnapshotWindow, ...]:
+    rows = BootstrapWindow.objects.filter(closes_at__gt=timekeeping.machine_time()).prefetch_related("terminals")
     return tuple(
-        Window(
+        SnapshotWindow(
             row.pk,
             row.opened_at,
             row.closes_at,
@@ -240,12 +260,12 @@ def _windows() -> tuple[Window, ...]:
 
 
 def own_host(general: General) -> str:
-    """A name is preferred to an address: it stays when the address changes. IPv6 in brackets, as a URL wants it."""
+    """Where terminals reach pbxcerts, as a URL has it. A name is preferred to an address, because addresses change."""
     candidates = [*general.own_names, *general.own_addresses]
     if not candidates and general.on_this_machine:
         candidates = [name for name in [general.fqdn, *general.dns_names, *general.ip_addresses] if name]
     host = candidates[0] if candidates else ""
-    return f"[{host}]" if ":" in host else host
+    return bracketed(host)
 
 
 def commits() -> str:
@@ -290,13 +310,13 @@ class Snapshots:
             self._thread.shutdown(wait=False)
 
     def _newer(self, anew: bool) -> Snapshot | None:  # noqa: FBT001 - positional for the executor
-        """In the thread. The one that was read last goes on being used while the database cannot be read."""
+        """Read a newer snapshot, in the thread. None if there is none, or while the database cannot be read."""
         close_old_connections()
         try:
             seen = commits()
             if seen == self._seen and not anew:
                 return None
-            snapshot = read()
+            snapshot = read_snapshot()
             # Built here, not at the first request in the event loop.
             _ = snapshot.by_mac, snapshot.by_path_secret, snapshot.by_token
             self._seen = seen

@@ -1,21 +1,19 @@
-"""Which listener answers what: one URL table each, and a panel's URL in none of them (DESIGN 4)."""
-
-from __future__ import annotations
+"""Which listener answers what: one URL table each, and a panel's URL in none of them (rule listener-tables)."""
 
 import enum
 from collections.abc import Callable, Iterable
 
-from terminals.evidence import Evidence
+from terminals.evidence.queue import EvidenceQueue
 from terminals.web.acknowledgement import Acknowledgements
-from terminals.web.est import Est
-from terminals.web.listener import Route, TerminalsApp
-from terminals.web.mitel import Mitel
-from terminals.web.public_root import PublicRoot
-from terminals.web.refusals import Refusals
+from terminals.web.est import EstHandlers
+from terminals.web.provisioning import ProvisioningHandlers
+from terminals.web.public_root import PublicRootHandlers
+from terminals.web.refusals import RefusalCounter
+from terminals.web.routing import CountRequest, Route, TerminalsApp
 from terminals.web.snapshot import Snapshots
 
 
-class Name(enum.StrEnum):
+class ListenerName(enum.StrEnum):
     HTTPS = "https"
     HTTP = "http"
     PROOF = "proof"
@@ -23,30 +21,34 @@ class Name(enum.StrEnum):
 
 def applications(
     snapshots: Snapshots,
-    evidence: Evidence,
+    evidence: EvidenceQueue,
     acknowledgements: Acknowledgements,
-    refusals: Refusals,
+    refusals: RefusalCounter,
     give_way: Callable[[], None],
+    requests: CountRequest | None = None,
     *,
     https_port: int | None,
     http_port: int | None,
-) -> dict[Name, TerminalsApp]:
+) -> dict[ListenerName, TerminalsApp]:
     """The ports are those under which terminals reach the two listeners; None where one is off."""
-    mitel = Mitel(snapshots, https_port=https_port, http_port=http_port)
-    est = Est(lambda: snapshots.current, evidence)
-    tables: dict[Name, Iterable[Route]] = {
-        Name.HTTPS: [*mitel.routes_over_https(), *est.routes],
-        Name.HTTP: [*mitel.routes_over_http(), *PublicRoot(snapshots).routes()],
-        Name.PROOF: est.proof_routes,
+    provisioning = ProvisioningHandlers(snapshots, https_port=https_port, http_port=http_port)
+    est = EstHandlers(lambda: snapshots.current, evidence)
+    tables: dict[ListenerName, Iterable[Route]] = {
+        ListenerName.HTTPS: [*provisioning.routes_over_https(), *est.routes],
+        ListenerName.HTTP: [*provisioning.routes_over_http(), *PublicRootHandlers(snapshots).routes()],
+        ListenerName.PROOF: est.proof_routes,
     }
     return {
         name: TerminalsApp(
             name,
-            "http" if name is Name.HTTP else "https",
+            "http" if name is ListenerName.HTTP else "https",
             routes,
             acknowledgements=acknowledgements,
             refusals=refusals,
             give_way=give_way,
+            requests=requests,
+            # At the proof listener nothing is fetched: what a terminal trusts stays true.
+            rests=(lambda: False) if name is ListenerName.PROOF else (lambda: snapshots.current.rests),
         )
         for name, routes in tables.items()
     }

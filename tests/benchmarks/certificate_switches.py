@@ -10,7 +10,8 @@ import sys
 import time
 
 from tests.benchmarks.measuring import Line, run, throw_away
-from tests.support.product import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.product import ROOT
 from tests.support.provisioning import FIRST_PAIR, Provisioning, is_open
 from tests.support.running import wait_for
 
@@ -25,23 +26,24 @@ General.objects.update(redirect_to_https=False)
 SWITCH = """
 import hashlib, json, ssl, sys
 from contextlib import suppress
-from certificates import lifecycle
-from certificates.handover import terminals
+from certificates.renewal import orders
+from certificates.renewal.handover import known_terminals
 from certificates.models import Generation
-from certificates.observing import communication_server
-from certificates.reconciling import reconcile
+from certificates.status.observing import communication_server
+from certificates.renewal.rounds import reconcile
 from pbxcerts.system import timekeeping
 
 for _line in sys.stdin:
     clock = timekeeping.current_clock()
-    made = lifecycle.order_generation(clock, trigger=Generation.Trigger.COMMAND, without_clock=True, reason="a test")
-    reconcile(clock, terminals=terminals(), server=communication_server())
+    order = orders.GenerationOrder(Generation.Trigger.COMMAND, without_clock=True, reason="a test")
+    made = orders.order_generation(clock, order)
+    reconcile(clock, terminals=known_terminals(), server=communication_server())
     # The heartbeat may be at it already.
     while (state := Generation.objects.get(number=made.number).state) != Generation.State.ACTIVE:
         if state == Generation.State.PREPARED:
-            with suppress(lifecycle.StateRefused):
-                lifecycle.activate(clock, by="a test")
-        reconcile(clock, terminals=terminals(), server=communication_server())
+            with suppress(orders.StateRefused):
+                orders.activate(clock, by="a test")
+        reconcile(clock, terminals=known_terminals(), server=communication_server())
     der = ssl.PEM_cert_to_DER_cert(Generation.objects.get(number=made.number, state="active").host_pem)
     print(json.dumps(hashlib.sha256(der).hexdigest()), flush=True)
 """

@@ -3,6 +3,7 @@
 import mmap
 import os
 import struct
+import threading
 from pathlib import Path
 
 from django.db.backends.signals import connection_created
@@ -14,22 +15,27 @@ COUNTERS = DATA / "queries"
 
 
 class Counter:
-    """Forked processes each begin their own."""
+    """Forked processes each begin their own. The threads of one count together."""
 
     def __init__(self) -> None:
         self._process = 0
+        self._lock = threading.Lock()
 
     def __call__(self, execute, sql, parameters, many, context):
-        if self._process != os.getpid():
-            self._process, self._count = os.getpid(), 0
-            COUNTERS.mkdir(parents=True, exist_ok=True)
-            file = COUNTERS / str(self._process)
-            file.write_bytes(bytes(8))
-            with file.open("r+b") as opened:
-                self._shared = mmap.mmap(opened.fileno(), 8)
-        self._count += 1
-        struct.pack_into("=Q", self._shared, 0, self._count)
+        with self._lock:
+            if self._process != os.getpid():
+                self._begin()
+            self._count += 1
+            struct.pack_into("=Q", self._shared, 0, self._count)
         return execute(sql, parameters, many, context)
+
+    def _begin(self):
+        self._process, self._count = os.getpid(), 0
+        COUNTERS.mkdir(parents=True, exist_ok=True)
+        file = COUNTERS / str(self._process)
+        file.write_bytes(bytes(8))
+        with file.open("r+b") as opened:
+            self._shared = mmap.mmap(opened.fileno(), 8)
 
 
 count = Counter()

@@ -1,7 +1,7 @@
 """What the whole process tree uses while nobody asks for anything, beside a bare `qcluster` and uvicorn with an empty project.
 
-Both run side by side for the same minute; memory is taken of the product alone, before anybody shares pages with it. Here
-`--rounds` are seconds.
+The product tells one destination, a service that Apprise knows, and has tried to before it is measured. Both run side by side for
+the same minute; memory is taken of the product alone, before anybody shares pages with it. Here `--rounds` are seconds.
 """
 
 import os
@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.measuring import Line, run, throw_away
-from tests.support.product import Product, free_port
+from tests.support.ports import free_port
+from tests.support.product import Product
 
 MEMORY = "below 130 MB"
 
@@ -33,6 +34,18 @@ USE_TZ = True
 """
 BARE_URLS = "urlpatterns = []"
 BARE_WSGI = "from django.core.wsgi import get_wsgi_application\napplication = get_wsgi_application()"
+
+
+# Nothing listens there; what matters is what stays in memory once it was tried.
+ONE_DESTINATION = """
+from pbxcerts.system.notifications import queue
+from pbxcerts.system.notifications.models import Destination
+from pbxcerts.system.timekeeping import read_machine
+there = Destination(name="chat", kind="apprise", url="json://127.0.0.1:9/", options={"shown": "JSON"})
+queue.begin_with(there)
+queue.test(there, read_machine())
+"""
+TRIED = "from pbxcerts.system.notifications.models import Delivery; print(Delivery.objects.waiting().count())"
 
 
 class Bare:
@@ -109,6 +122,9 @@ def benchmark(seconds):
     with Product(directory) as product:
         product.up()
         product.wait_until_it_answers()
+        product.run(ONE_DESTINATION)
+        while product.run(TRIED).strip() != "0":
+            time.sleep(1)
         time.sleep(settle)
         members = tree(product.process.pid)
         whole = sum(memory(process) for process in members)

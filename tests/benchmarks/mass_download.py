@@ -19,7 +19,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.benchmarks.measuring import Line, run, throw_away
-from tests.support.product import ROOT, free_port
+from tests.support.ports import free_port
+from tests.support.product import ROOT
 from tests.support.provisioning import FIRST_PAIR, Provisioning, fetch, is_open
 from tests.support.running import wait_for
 
@@ -37,7 +38,7 @@ Settings.load(); Settings.objects.update(key_type="rsa2048")
 """
 OPEN = """
 from datetime import UTC, datetime
-from terminals import bootstrap
+from terminals.web import bootstrap
 from terminals.models import BootstrapWindow
 BootstrapWindow.objects.update(closes_at=datetime.now(UTC))
 bootstrap.open_window(None, minutes=240, by="benchmark", now=datetime.now(UTC))
@@ -52,11 +53,12 @@ print(json.dumps([Installation.objects.filter(state="confirmed").count(), logged
 PATHS = """
 import json
 from terminals.web import snapshot
-from terminals.web.mitel import trust_path
-known = snapshot.read()
+from terminals.web.provisioning import trust_path
+known = snapshot.read_snapshot()
 print(json.dumps([[f"/{one.mac}.cfg", trust_path(one, known.type_of(one))] for one in known.terminals]))
 """
 LOGGED_IN = """
+from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from pbxcerts.system.models import Role, User
@@ -65,7 +67,7 @@ session = SessionStore()
 session[SESSION_KEY], session[HASH_SESSION_KEY] = str(user.pk), user.get_session_auth_hash()
 session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
 session.save()
-print(session.session_key)
+print(f"{settings.SESSION_COOKIE_NAME}={session.session_key}")
 """
 NGINX = """
 worker_processes 1;
@@ -184,9 +186,7 @@ def gunicorn(product):
 def page_seconds(product, session, count):
     """The median of the settings page, one after the other."""
     took = []
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{product.port}/certificates/", headers={"Cookie": f"sessionid={session}"}
-    )
+    request = urllib.request.Request(f"http://127.0.0.1:{product.port}/certificates/", headers={"Cookie": session})
     for _ in range(count):
         began = time.perf_counter()
         with urllib.request.urlopen(request, timeout=60) as answer:

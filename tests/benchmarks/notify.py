@@ -1,23 +1,17 @@
 """10,000 telephones are sent a NOTIFY, half of them challenge it: the client, and a bare asyncio program beside it."""
 
 import asyncio
-import socket
 
 import uvloop
 
-from terminals.sip.notify import Credentials, Hop, Notify, send
+from terminals.sip.notify import Credentials, Hop, Notify, send_notifies
 from tests.benchmarks import bare_notify
 from tests.benchmarks.measuring import Line, in_turn, lines_of, run
 from tests.benchmarks.sip_fleet import PASSWORD, PHONES, REALM, USER, Fleet, address_of
+from tests.support.ports import free_port
 
 AT_MOST = 2000
 CREDENTIALS = (Credentials(USER, PASSWORD, REALM),)
-
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("0.0.0.0", 0))
-        return probe.getsockname()[1]
 
 
 async def notify_all(port):
@@ -25,7 +19,7 @@ async def notify_all(port):
         Notify(number, f"sip:phone@{host}:{port}", "check-sync", Hop(host, port), CREDENTIALS)
         for number, host in ((number, address_of(number)) for number in range(PHONES))
     )
-    return [answer.status async for answer in send(notifies, at_most=AT_MOST)]
+    return [answer.status async for answer in send_notifies(notifies, at_most=AT_MOST)]
 
 
 async def notify_all_bare(port):

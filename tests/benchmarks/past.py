@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from django.db import connection, transaction
 
-from certificates.lifecycle import order_generation
 from certificates.models import Generation, Settings, Switch, Transition
+from certificates.renewal.orders import GenerationOrder, order_generation
 from pbxcerts.heartbeat import beat
 from pbxcerts.system import timekeeping
 from pbxcerts.system.models import EventMessage, General
@@ -26,7 +26,7 @@ def a_pair_in_service() -> None:
         replaces=0,
         trigger="page",
         key_type="rsa2048",
-        ordered_at=timekeeping.current_clock().now,
+        ordered_at=timekeeping.now(),
     )
     _generate()
 
@@ -41,7 +41,7 @@ def a_handover_under_way() -> None:
 
 
 def _generate() -> None:
-    order_generation(timekeeping.current_clock(), trigger=Generation.Trigger.COMMAND, without_clock=True)
+    order_generation(timekeeping.current_clock(), GenerationOrder(Generation.Trigger.COMMAND, without_clock=True))
     beat()
 
 

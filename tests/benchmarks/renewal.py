@@ -24,10 +24,12 @@ from django.conf import settings as django_settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from certificates.lifecycle import order_generation
+from certificates.communication_server.mark import StoreMark
+from certificates.communication_server.publication import Publication
+from certificates.communication_server.store import Store
 from certificates.models import Generation, Settings
-from certificates.observing import communication_server
-from certificates.publishing import Publication, Store
+from certificates.renewal.orders import GenerationOrder, order_generation
+from certificates.status.observing import communication_server
 from pbxcerts.heartbeat import beat
 from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General
@@ -66,7 +68,7 @@ class Product:
         shutil.rmtree(django_settings.STORE, ignore_errors=True)
         Settings.objects.update(key_type=self.key_type, overlap_days=overlap_days)
         timekeeping.check_clock()
-        order_generation(timekeeping.current_clock(), trigger=Generation.Trigger.COMMAND)
+        order_generation(timekeeping.current_clock(), GenerationOrder(Generation.Trigger.COMMAND))
         beat()
 
     def make_due(self, *, overlap_days: int) -> None:
@@ -84,9 +86,9 @@ class Product:
 class WatchedStore(Store):
     """Remembers when the publication was done that let the links show what they show now."""
 
-    def publish(self, wanted: Publication) -> None:
+    def publish(self, wanted: Publication, mark: StoreMark | None = None) -> None:
         before = [self.target(name) for name in LINKS]
-        super().publish(wanted)
+        super().publish(wanted, mark)
         if before != [self.target(name) for name in LINKS]:
             self.published = Moment.now()
 

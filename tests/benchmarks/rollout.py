@@ -15,18 +15,18 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
-from tests.benchmarks import bare_rollout
+from tests.benchmarks import bare_rollout, up_with_a_rollout
 from tests.benchmarks.counted_queries import counted
 from tests.benchmarks.idle_tree import cpu, memory, tree
 from tests.benchmarks.mass_download import OPEN, RSA
 from tests.benchmarks.measuring import Cost, Line, Moment, lines_of, median, run, throw_away
 from tests.benchmarks.mitel_fleet import mitel_fleet
-from tests.benchmarks.notify import free_port as free_udp_port
 from tests.benchmarks.sip_fleet import PASSWORD, USER, address_of
-from tests.support.product import free_port
+from tests.support.ports import free_port
 from tests.support.provisioning import FIRST_PAIR, Provisioning
-from tests.support.running import MANAGE, wait_for
+from tests.support.running import wait_for
 
 PHONES, FEWER = 10_000, 1_000
 AT_ONCE = 500
@@ -40,14 +40,14 @@ from datetime import UTC, datetime, time
 from certificates.models import Settings
 from pbxcerts.system.models import General
 from terminals.batches import execute, updates
-from terminals.credentials import seal
+from pbxcerts.system.sealing import seal
 from terminals.models import DeliverySettings, Terminal
 from tests.benchmarks.sip_fleet import PASSWORD, REALM, USER, address_of
 
 keys = Terminal.objects.order_by("pk").values_list("pk", flat=True)
 addresses = [f"{address_of(number)}:{sys.argv[1]}" for number in range(len(keys))]
 execute(updates(Terminal, [{"id": key, "address": one} for key, one in zip(keys, addresses)], match=["id"]))
-Terminal.objects.update(way="direct", sip_user=USER, sip_realm=REALM, sip_password=seal(PASSWORD))
+Terminal.objects.update(way="direct", sip_user=USER, sip_realm=REALM, sip_password=seal(PASSWORD.encode()))
 DeliverySettings.load()
 DeliverySettings.objects.update(waves=False, at_once=int(sys.argv[2]))
 # The window of the night is far away: phones restart because this rollout says so.
@@ -63,16 +63,16 @@ Terminal.objects.filter(pk__in=list(first.values_list("pk", flat=True))).update(
 """
 FILES = """
 import json
-from terminals.drivers import mitel_configuration
-from terminals.drivers.mitel_configuration import Tls
+from terminals.drivers.base import PhoneTls
+from terminals.drivers.mitel_sip import driver
 from terminals.web import snapshot
-from terminals.web.mitel import trust_path
-known = snapshot.read()
+from terminals.web.provisioning import trust_path
+known = snapshot.read_snapshot()
 files = {}
 for one in known.terminals:
     path = trust_path(one, known.type_of(one))
-    tls = Tls(trust_url=f"https://localhost:8443{path}")
-    files[f"/{one.mac}.cfg"] = mitel_configuration.configuration(tls, own_lines=["sip line1 user name: 100"])
+    tls = PhoneTls(trust_url=f"https://localhost:8443{path}")
+    files[f"/{one.mac}.cfg"] = driver.files.content(tls, own_lines=["sip line1 user name: 100"]).decode()
     files[path] = known.type_of(one).trust.content.decode()
 print(json.dumps(files))
 """
@@ -165,14 +165,14 @@ def benchmark(rounds):
         product.run(RSA)
         product.generate()
         product.run(OPEN)
-        product.go_on(program=MANAGE)
+        product.go_on(program=Path(up_with_a_rollout.__file__))
         ask = stack.enter_context(product.asking())
         few = None
         for scheme in ("http", "https"):
             bare, ours = f"bare asyncio program, {scheme}", f"rollout, {scheme}"
             bare_port = free_port()
-            fleet = stack.enter_context(mitel_fleet(free_udp_port(), scheme, getattr(product, scheme)))
-            bare_fleet = stack.enter_context(mitel_fleet(free_udp_port(), scheme, bare_port))
+            fleet = stack.enter_context(mitel_fleet(free_port(), scheme, getattr(product, scheme)))
+            bare_fleet = stack.enter_context(mitel_fleet(free_port(), scheme, bare_port))
             product.run(FLEET, str(fleet.port), str(AT_ONCE))
             if few is None:
                 product.run(ENABLE, str(fewer))

@@ -4,25 +4,27 @@ import json
 import time
 from pathlib import Path
 
-from certificates import lifecycle
-from certificates.handover import terminals
 from certificates.models import Generation
-from certificates.observing import communication_server
-from certificates.reconciling import reconcile
+from certificates.renewal import orders
+from certificates.renewal.handover import known_terminals
+from certificates.renewal.rounds import reconcile
+from certificates.status.observing import communication_server
 from pbxcerts.heartbeat import beat
 from pbxcerts.system import timekeeping
-from terminals import rollout
 from terminals.models import Installation
+from terminals.rollout import rounds
 
 
 def roll_out(directory):
     """Make a pair; then write down its number and the moment, and beat until every terminal has confirmed."""
     clock = timekeeping.current_clock()
-    made = lifecycle.order_generation(clock, trigger=Generation.Trigger.COMMAND, without_clock=True, reason="benchmark")
-    reconcile(clock, terminals=terminals(), server=communication_server())
+    made = orders.order_generation(
+        clock, orders.GenerationOrder(Generation.Trigger.COMMAND, without_clock=True, reason="benchmark")
+    )
+    reconcile(clock, terminals=known_terminals(), server=communication_server())
     Generation.objects.filter(pk=made.pk).update(restart_now=True)
     # These phones are back before the listeners have read of the new pair, and would take the files of the one before.
-    time.sleep(rollout.LISTENERS_KNOW_WITHIN.total_seconds())
+    time.sleep(rounds.LISTENERS_KNOW_WITHIN.total_seconds())
     began = Path(directory) / "began"
     began.with_suffix(".new").write_text(json.dumps({"generation": made.number, "at": time.time()}))
     began.with_suffix(".new").replace(began)

@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.product import ROOT
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize(
     "name",
@@ -18,11 +20,12 @@ from tests.support.product import ROOT
         "idle_heartbeat",
         "idle_tree",
         "silent_clients",
+        "hostile_crowd",
         "notify",
-        "terminal_list",
-        "mass_download",
+        pytest.param("terminal_list", marks=pytest.mark.long),
+        pytest.param("mass_download", marks=pytest.mark.long),
         "certificate_switches",
-        "rollout",
+        pytest.param("rollout", marks=pytest.mark.long),
     ],
 )
 def test_it_runs_and_compares(name):

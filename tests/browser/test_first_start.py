@@ -103,13 +103,14 @@ def test_an_administrator_goes_from_the_set_up_link_to_the_published_file_with_t
     page.get_by_role("heading", name="Generation 1").wait_for(timeout=60_000)
 
     with page.expect_download() as download:
-        page.get_by_role("link", name="Hostzertifikat", exact=True).press("Enter")
+        page.get_by_role("link", name="Hostzertifikat herunterladen", exact=True).press("Enter")
     assert download.value.path().read_bytes() == (tree.data / "store" / "current" / "host.pem").read_bytes()
 
     page.goto(f"{base}/certificates/history/")
     assert page.get_by_text("Inbetriebnahme").first.is_visible()
 
-    page.context.add_cookies([{"name": "django_language", "value": "en", "url": base}])
+    (session,) = [cookie["name"] for cookie in page.context.cookies() if cookie["name"].endswith("-session")]
+    page.context.add_cookies([{"name": session.replace("-session", "-language"), "value": "en", "url": base}])
     page.goto(f"{base}/certificates/")
     page.get_by_role("heading", name="Self-signed certificates").wait_for()
     assert page.locator("html").get_attribute("lang") == "en"

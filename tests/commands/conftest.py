@@ -5,6 +5,7 @@ import io
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from django.core.management import call_command
 
 from certificates.management.orders import OrderCommand
 from certificates.models import Generation, Settings
+from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General
+from tests.support.happened import once
 from tests.support.ntp import NtpResponder
 
 
@@ -74,7 +77,7 @@ class Installation:
 
 
 @pytest.fixture
-def installation(db, tmp_path, settings, monkeypatch):
+def installation(db, tmp_path, settings, monkeypatch, ntp):
     """Nothing is generated yet."""
     # A mistake in the code must not make the tests wait for five minutes.
     monkeypatch.setattr(OrderCommand, "patience", timedelta(seconds=20))
@@ -82,32 +85,32 @@ def installation(db, tmp_path, settings, monkeypatch):
     settings.STORE = tmp_path / "store"
     settings.KEY_FILE = tmp_path / "host-keys.key"
     Settings.load()
-    with NtpResponder() as ntp:
-        installation = Installation(settings.STORE, ntp)
-        installation.set(
-            fqdn="pbx.example.com",
-            ip_addresses=["192.0.2.10"],
-            on_this_machine=False,
-            time_zone="Europe/Zurich",
-            language="en",
-            ntp_enabled=True,
-            ntp_servers=[ntp.server],
-            key_type="p256",
-        )
-        yield installation
+    installation = Installation(settings.STORE, ntp)
+    installation.set(
+        fqdn="pbx.example.com",
+        ip_addresses=["192.0.2.10"],
+        on_this_machine=False,
+        time_zone="Europe/Zurich",
+        language="en",
+        ntp_enabled=True,
+        ntp_servers=[ntp.server],
+        key_type="p256",
+    )
+    return installation
 
 
 @pytest.fixture
 def active(installation):
     """Generation 1 is served."""
-    assert installation.run("regenerate").exit_code == 0
+    once("commands: active", partial(installation.run, "regenerate"), installation.store)
     assert installation.states == {1: "active"}
+    timekeeping.check_clock()
     return installation
 
 
 @pytest.fixture
 def prepared(active):
     """Generation 1 is served, generation 2 is handed out."""
-    assert active.run("regenerate").exit_code == 0
+    once("commands: prepared", partial(active.run, "regenerate"), active.store)
     assert active.states == {1: "active", 2: "prepared"}
     return active

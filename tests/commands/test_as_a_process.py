@@ -7,15 +7,19 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from django.db import OperationalError
 
-from pbxcerts.system.commands import Failed, OperatorCommand
+from pbxcerts import __version__
+from pbxcerts.system.commands import CommandFailed, OperatorCommand
+
+pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).resolve().parents[2]
-INSTALL = "import django; django.setup(); from pbxcerts import installation; installation.prepare()"
+INSTALL = "import django; django.setup(); from pbxcerts.processes import startup; startup.prepare()"
 
 
 class Machine:
@@ -65,7 +69,14 @@ def test_json_is_one_object_on_stdout_and_nothing_else(installed):
     code, out, err = installed.run("status", "--json")
 
     assert code == 0
-    assert json.loads(out)["published"] == {"current": 1, "matches": True, "differences": [], "failure": None}
+    assert json.loads(out)["published"] == {
+        "current": 1,
+        "store": "same",
+        "matches": True,
+        "differences": [],
+        "failure": None,
+        "unread_keys": [],
+    }
     assert err == ""
 
 
@@ -178,16 +189,40 @@ def test_a_data_directory_that_can_not_be_made_is_told(tmp_path):
     assert "Traceback" not in err
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else's root")
-def test_root_does_not_write_into_the_store_of_a_service_that_is_another_user(machine):
+def test_a_database_that_a_newer_version_has_changed_is_refused(machine):
     machine.install()
-    os.chown(machine.data, 65534, -1)
+    before = machine.run("status")
+    from_the_future = machine.data / "pbxcerts.sqlite3"
+    with closing(sqlite3.connect(from_the_future)) as database, database:
+        database.execute(
+            "INSERT INTO django_migrations (app, name, applied) VALUES ('terminals', '0999_of_tomorrow', '2031-01-01')"
+        )
+        # One that a library has given up is no sign of a newer version.
+        database.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('axes', '0001', '2021-01-01')")
 
-    assert machine.run("status")[0] == 0
-    code, _out, err = machine.run("publish")
+    refused = {command: machine.run(command, "--json") for command in ("status", "settings", "publish", "heartbeat")}
+    migrated = machine.run("migrate")
 
-    assert code == 2
-    assert "nobody" in err
+    assert before[0] == 0, before
+    assert {json.loads(out)["error"]["code"] for _code, out, _err in refused.values()} == {"newer_database"}
+    for code, _out, err in [*refused.values(), migrated]:
+        assert code == 1
+        assert err.count("\n") == 1
+        assert "terminals.0999_of_tomorrow" in err
+        assert __version__ in err
+
+
+@pytest.mark.parametrize("word", ["--version", "version"])
+def test_the_version_is_told_also_where_nothing_can_be_read(machine, word):
+    machine.environment["PBXCERTS_PLAIN_HTTP"] = "perhaps"
+
+    assert machine.run(word) == (0, f"{__version__}\n".encode(), "")
+    assert not machine.data.exists()
+
+
+def test_a_command_tells_the_version_of_the_product_not_that_of_django(machine):
+    assert machine.run("status", "--version")[1] == f"{__version__}\n".encode()
+    assert machine.run("up", "--version")[1] == f"{__version__}\n".encode()
 
 
 def test_while_a_worker_publishes_the_order_waits_and_is_then_carried_out(machine):
@@ -228,6 +263,6 @@ class Locked(OperatorCommand):
 def test_a_locked_database_is_told(installation):
     ran = installation.run(Locked())
 
-    assert isinstance(ran.error, Failed)
+    assert isinstance(ran.error, CommandFailed)
     assert (ran.exit_code, ran.error.code) == (1, "database")
     assert "locked by another process" in str(ran.error)

@@ -9,11 +9,13 @@ from socket import create_connection, create_server
 from zoneinfo import ZoneInfo
 
 import pytest
+from cryptography.fernet import Fernet
 
+from certificates.communication_server.store import Store
 from certificates.management.commands.deadline import instant
 from certificates.management.commands.regenerate import Command as Regenerate
 from certificates.models import Generation, Switch, Transition
-from certificates.publishing import Store
+from pbxcerts.system import timekeeping
 from pbxcerts.system.commands import WrongUse
 from pbxcerts.system.models import Heartbeat
 
@@ -347,17 +349,16 @@ def test_a_time_is_local_unless_it_has_an_offset(text, wanted):
     assert instant(text, ZURICH) == datetime.fromisoformat(wanted).astimezone(UTC)
 
 
-@pytest.mark.parametrize(
-    "text", ["tomorrow", "", "2026-12-01", "02:00", "2026-13-01T02:00", "2026-12-01T24:61", "2027-03-28T02:30"]
-)
-def test_what_is_no_time_is_wrong_use(prepared, text):
-    before = Generation.objects.get(number=2).deadline
+def test_what_is_no_time_is_wrong_use(prepared, subtests):
+    for text in ["tomorrow", "", "2026-12-01", "02:00", "2026-13-01T02:00", "2026-12-01T24:61", "2027-03-28T02:30"]:
+        with subtests.test(text=text):
+            before = Generation.objects.get(number=2).deadline
 
-    with pytest.raises(WrongUse):
-        instant(text, ZURICH)
+            with pytest.raises(WrongUse):
+                instant(text, ZURICH)
 
-    assert prepared.run("deadline", text).exit_code == 2
-    assert Generation.objects.get(number=2).deadline == before
+            assert prepared.run("deadline", text).exit_code == 2
+            assert Generation.objects.get(number=2).deadline == before
 
 
 @pytest.mark.parametrize("days", [-1, 400])
@@ -423,6 +424,20 @@ def test_withdrawing_twice_is_refused(prepared):
     assert prepared.run("withdraw", "2").exit_code == 3
 
 
+def test_withdrawing_by_a_clock_that_one_server_calls_far_off_needs_tick_and_reason(active):
+    active.ntp.offset = 400 * 86_400
+    for arguments in ([], ["--without-clock"], ["--reason", "leaked"]):
+        ran = active.run("withdraw", "1", *arguments)
+        assert (ran.exit_code, ran.error.code) == (3, "clock")
+        assert "--without-clock" in str(ran.error)
+    assert active.states == {1: "active"}
+
+    ran = active.run("withdraw", "1", "--without-clock", "--reason", "leaked", "--json")
+
+    assert ran.exit_code == 0
+    assert active.states == {1: "withdrawn", 2: "active"}
+
+
 # -- publish, heartbeat, check_clock ----------------------------------------------------------------------------------
 
 
@@ -433,8 +448,26 @@ def test_publish_repeats_what_the_database_holds(active):
     ran = active.run("publish", "--json")
 
     assert ran.exit_code == 0
-    assert ran.json["published"] == {"current": 1, "matches": True, "differences": [], "failure": None}
+    assert ran.json["published"] == {
+        "current": 1,
+        "store": "same",
+        "matches": True,
+        "differences": [],
+        "failure": None,
+        "unread_keys": [],
+    }
     assert active.served("host.pem") == wanted
+
+
+def test_publish_does_not_say_that_all_is_well_where_a_key_could_not_be_read(active, settings):
+    settings.KEY_FILE.write_text(Fernet.generate_key().decode())
+
+    ran = active.run("publish", "--json")
+
+    assert (ran.exit_code, ran.error.code) == (1, "key_lost")
+    assert "generation 1" in str(ran.error)
+    assert ran.error.value["published"]["matches"] is False
+    assert ran.error.value["published"]["unread_keys"] == [1]
 
 
 def test_with_nothing_to_publish_there_is_nothing_to_do(installation):
@@ -490,7 +523,7 @@ def test_a_clock_that_is_wrong_was_checked_all_the_same(installation):
     ran = installation.run("check_clock")
 
     assert ran.exit_code == 0
-    assert re.search(r"offset \+(59\.9\d*|60(\.0\d*)?) s", ran.out), ran.out
+    assert re.search(r"(59\.9\d* s|1 minute) behind", ran.out), ran.out
 
 
 def test_no_answer_is_exit_code_1(installation):
@@ -509,3 +542,25 @@ def test_where_no_server_is_to_be_asked_there_is_nothing_to_do(installation):
 
     assert ran.exit_code == 0
     assert installation.ntp.asked == 0
+
+
+def test_a_clock_that_somebody_has_set_is_accepted(installation):
+    installation.set(ntp_enabled=False)
+    reading = timekeeping.read_machine()
+    Heartbeat.load()
+    Heartbeat.objects.update(wall=reading.wall - timedelta(days=2), boottime=reading.boottime, boot_id=reading.boot_id)
+    clock = installation.run("check_clock", "--json").json["clock"]
+    assert clock["jumped"] == pytest.approx(2 * 86_400, abs=1)
+    assert clock["machine"][:10] != clock["counts"][:10]
+
+    ran = installation.run("check_clock", "--accept", "--json")
+
+    assert ran.exit_code == 0
+    assert ran.json["clock"]["jumped"] is None
+    assert ran.json["clock"]["machine"] == ran.json["clock"]["counts"]
+
+
+def test_where_no_clock_is_to_be_accepted_that_is_exit_code_3(installation):
+    ran = installation.run("check_clock", "--accept")
+
+    assert (ran.exit_code, ran.error.code) == (3, "clock")

@@ -9,6 +9,8 @@ from pbxcerts.heartbeat import beat
 from terminals.models import Installation, Rollout, Terminal, TerminalType
 from tests.support.sip_phone import a_phone
 
+pytestmark = pytest.mark.usefixtures("pauses_over_at_once")
+
 
 @pytest.fixture
 def by_day(active):

@@ -5,21 +5,21 @@ from io import StringIO
 
 import pytest
 
-from certificates.status import load_situation
-from terminals import rollout
+from certificates.renewal.situation import load_situation
 from terminals.management.commands.rollout import Command
-from terminals.models import Installation, Methods, Rollout, Terminal, TerminalType
+from terminals.models import Installation, Rollout, Terminal, TerminalType
+from terminals.rollout import rounds
 
 
 @pytest.fixture
 def rolling(prepared):
     """Generation 2 is being rolled out to four Mitel phones and one that needs a hand."""
     mitel = TerminalType.objects.get(name="Mitel 6867i")
-    hand = TerminalType.objects.filter(method=Methods.SIP_STANDARD, holds_only_one=False).first()
+    hand = TerminalType.objects.filter(method="sip_standard", holds_only_one=False).first()
     for number in range(101, 105):
         Terminal.objects.create(number=str(number), name=f"desk {number}", type=mitel)
     Terminal.objects.create(number="201", name="gate", type=hand)
-    assert rollout.reconcile(load_situation()).generation_id == 2
+    assert rounds.reconcile_rollouts(load_situation()).generation_id == 2
     return prepared
 
 
@@ -81,7 +81,7 @@ def test_status_says_the_same(rolling):
 
 def test_pause_and_continue(rolling):
     assert rolling.run("rollout", "pause").out == (
-        "The rollout is paused: nobody else is asked, and the server is not switched.\n"
+        "The rollout is paused: nobody else is asked, and the deadline of the handover is held.\n"
     )
     assert current().state == "paused"
     assert "(command line)" in current().changed_by
@@ -133,9 +133,9 @@ def test_it_says_which_generation_was_confirmed(rolling):
 
 
 def test_where_two_generations_are_due_one_has_to_be_named_and_a_repeat_confirms_no_other(rolling, row):
-    kind = TerminalType.objects.create(name="DER", method=Methods.SIP_STANDARD, trust_format="der", wants="root")
+    kind = TerminalType.objects.create(name="DER", method="sip_standard", trust_format="der", wants="root")
     Terminal.objects.create(number="202", name="door", type=kind)
-    rollout.reconcile(load_situation())
+    rounds.reconcile_rollouts(load_situation())
 
     unnamed = rolling.run("rollout", "confirm", "202")
     assert unnamed.exit_code == 2

@@ -5,11 +5,13 @@ from django.utils import timezone
 
 from certificates.forms.settings import SettingsForm
 from certificates.models import Generation, Settings
+from pbxcerts.management.commands.settings import NAMES
+from pbxcerts.management.commands.settings import apply as apply_changes
+from pbxcerts.system import sealing
 from pbxcerts.system.commands import NotNow
 from pbxcerts.system.forms.general import GeneralForm
-from pbxcerts.system.management.commands.settings import NAMES
-from pbxcerts.system.management.commands.settings import apply as apply_changes
 from pbxcerts.system.models import General
+from terminals.models import DeliverySettings
 
 
 def everything():
@@ -107,23 +109,27 @@ BAD = [
     "time_zone=Europe/Berne",
     "language=fr",
     "redirect_to_https=true",
+    "logout_after_minutes=0",
     "on_this_machine=",
 ]
 
 
-@pytest.mark.parametrize("bad", BAD)
-def test_one_bad_value_among_good_ones_changes_nothing(installation, bad):
-    name = bad.partition("=")[0]
-    good = [one for one in ("interval_days=90", "site_name=New", "key_type=rsa3072") if not one.startswith(name)]
-    before, versions = everything(), (Settings.load().version, General.load().version)
+def test_one_bad_value_among_good_ones_changes_nothing(installation, subtests):
+    for bad in BAD:
+        with subtests.test(bad=bad):
+            name = bad.partition("=")[0]
+            good = [
+                one for one in ("interval_days=90", "site_name=New", "key_type=rsa3072") if not one.startswith(name)
+            ]
+            before, versions = everything(), (Settings.load().version, General.load().version)
 
-    ran = installation.run("settings", *good, bad)
+            ran = installation.run("settings", *good, bad)
 
-    assert (ran.exit_code, ran.error.code) == (2, "value")
-    assert str(ran.error).startswith(f"{name}: ")
-    assert list(ran.error.value["errors"]) == [name]
-    assert everything() == before
-    assert (Settings.load().version, General.load().version) == versions
+            assert (ran.exit_code, ran.error.code) == (2, "value")
+            assert str(ran.error).startswith(f"{name}: ")
+            assert list(ran.error.value["errors"]) == [name]
+            assert everything() == before
+            assert (Settings.load().version, General.load().version) == versions
 
 
 def test_every_bad_value_of_both_pages_is_told_at_once(installation):
@@ -180,3 +186,15 @@ def test_errors_are_in_the_system_language(installation):
     installation.set(language="de")
 
     assert "gültige Auswahl" in str(installation.run("settings", "language=fr").error)
+
+
+def test_it_says_which_passwords_are_gone_because_their_answers_would_go_elsewhere(installation):
+    DeliverySettings.load()
+    DeliverySettings.objects.update(account_user="pbxcerts", account_password=sealing.seal(b"s3cret"))
+
+    assert installation.run("settings", "site_name=North", "--json").json["consequences"] == []
+    ran = installation.run("settings", "fqdn=elsewhere.example.com", "--json")
+
+    assert DeliverySettings.load().account_password is None
+    assert len(ran.json["consequences"]) == 1
+    assert "1" in ran.json["consequences"][0]

@@ -5,21 +5,21 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from certificates.handover import Missing, Readiness
 from certificates.models import Generation
+from certificates.renewal.handover import MissingTerminal, Readiness
 from pbxcerts.system.commands import aligned
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import Heartbeat
-from terminals.warnings import MANUAL_LEFT
+from terminals.rollout.warnings import MANUAL_LEFT
 
 
 class OneIsMissing:
     """The terminals of an installation where one has not confirmed."""
 
     def readiness(self, **_asked):
-        return Readiness(counting=2, missing=(Missing(number="17", name="Reception", why="is switched off"),))
+        return Readiness(counting=2, missing=(MissingTerminal(number="17", name="Reception", why="is switched off"),))
 
-    def disturbance(self, **_asked):
+    def forecast(self, _situation):
         raise AssertionError("status asks nobody what a generation would disturb")
 
     def warnings(self, _situation):
@@ -43,8 +43,10 @@ def test_before_the_first_generation_everything_has_its_place(installation):
     assert value["handover"] == {"generation": None, "deadline": None, "counting": 0, "missing_count": 0, "missing": []}
     assert value["published"]["current"] is None
     assert value["heartbeat"] == {"last_run": None}
+    assert value["clock"].pop("machine") == value["clock"].pop("counts")
     assert value["clock"] == {
         "state": "unanswered",
+        "jumped": None,
         "offset": None,
         "server": None,
         "stratum": None,
@@ -68,7 +70,14 @@ def test_the_active_pair_and_its_successor(active):
     assert value["next_generation"]["why"] == "interval"
     at = datetime.fromisoformat(value["next_generation"]["at"])
     assert timedelta(days=364) < at - timezone.now() < timedelta(days=366)
-    assert value["published"] == {"current": 1, "matches": True, "differences": [], "failure": None}
+    assert value["published"] == {
+        "current": 1,
+        "store": "same",
+        "matches": True,
+        "differences": [],
+        "failure": None,
+        "unread_keys": [],
+    }
     assert value["clock"]["state"] == "right"
     assert value["clock"]["server"] == active.ntp.server
     assert value["clock"]["stratum"] == 2

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from terminals.device_tokens import token_hash
+from pbxcerts.system.models import General
+from terminals.directory.device_tokens import token_hash
 from terminals.models import Installation, Terminal, TerminalType
 from tests.support.known_types import know_types
 
@@ -56,9 +57,21 @@ def test_a_script_learns_what_was_added_and_changed(installation, file):
         "added": ["103"],
         "changed": [{"number": "101", "columns": ["name"]}],
         "unchanged": 1,
+        "passwords_deleted": [],
         "refused": [],
         "dry_run": False,
     }
+
+
+def test_an_import_says_before_and_afterwards_whose_password_it_deletes(installation, file):
+    installation.run("terminals", "import", file("number,type,sip_realm,sip_password\n101,Snom,phones,hunter22\n"))
+    moved = file("number,sip_realm\n101,mine\n")
+
+    said = "1 stored SIP password is deleted, because the answer made with it would go elsewhere."
+    assert said in installation.run("terminals", "import", moved, "--dry-run").out
+    assert said in installation.run("terminals", "import", moved).out
+    assert installation.run("terminals", "import", moved, "--json").json["passwords_deleted"] == []
+    assert Terminal.objects.get().sip_password is None
 
 
 @pytest.mark.parametrize("option", [[], ["--dry-run"]])
@@ -101,12 +114,23 @@ def test_a_file_that_there_is_not(installation, tmp_path):
 def test_an_export_can_be_imported_and_holds_no_password(installation, file):
     installation.run("terminals", "import", file(TWO))
 
-    out = installation.run("terminals", "export").out
+    out = installation.run("terminals", "export", "--separator", "comma").out
 
-    assert out.splitlines()[0] == "number,name,type,mac,address,transport,way,sip_user,enabled,notes"
+    assert out.splitlines()[0] == "number,name,type,mac,address,transport,way,sip_user,sip_realm,enabled,notes"
     assert "'=1+1" in out
     assert "hunter22" not in out
     assert "left 2 as they are" in installation.run("terminals", "import", file(out)).out
+
+
+@pytest.mark.parametrize(("language", "separator"), [("de", ";"), ("en", ",")])
+def test_an_export_has_the_separator_of_the_system_language_unless_another_is_asked_for(
+    installation, file, language, separator
+):
+    General.objects.update(language=language)
+
+    assert installation.run("terminals", "export").out.startswith(f"number{separator}name")
+    assert installation.run("terminals", "export", "--separator", "semicolon").out.startswith("number;name")
+    assert installation.run("terminals", "tokens").out.startswith(f"number{separator}name")
 
 
 def test_the_list_for_a_person(installation, file):
@@ -138,6 +162,7 @@ def test_the_list_for_a_script(active, file):
         "enabled": True,
         "state": value["terminals"][0]["state"],
         "trusts": [],
+        "unproved_address": None,
         "last_contact": None,
         "next_attempt": None,
     }

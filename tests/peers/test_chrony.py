@@ -1,14 +1,14 @@
 import os
 import pwd
-import socket
 import subprocess
 import time
 from datetime import timedelta
 
 import pytest
 
-from pbxcerts.system.ntp import Answer, Reason, Refusal, ask
+from pbxcerts.system.ntp import NtpAnswer, NtpFailure, NtpFault, ask
 from tests.support.peers import require_program
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.peer
 
@@ -20,9 +20,7 @@ def start_chronyd(tmp_path):
     started = []
 
     def start(*directives):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         directory = tmp_path / str(port)
         directory.mkdir()
         configuration = directory / "chrony.conf"
@@ -49,7 +47,7 @@ def start_chronyd(tmp_path):
         server = f"127.0.0.1:{port}"
         for _ in range(100):
             (outcome,) = ask([server]).outcomes
-            if isinstance(outcome, Answer) or outcome.reason is not Reason.UNREACHABLE:
+            if isinstance(outcome, NtpAnswer) or outcome.reason is not NtpFault.UNREACHABLE:
                 return server
             if daemon.poll() is not None:
                 break
@@ -66,7 +64,7 @@ def start_chronyd(tmp_path):
 def test_chrony_tells_the_time_of_this_machine(start_chronyd):
     server = start_chronyd("local stratum 8")
     (answer,) = ask([server]).outcomes
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, NtpAnswer)
     assert answer.stratum == 8
     assert abs(answer.offset) < timedelta(seconds=1)
 
@@ -80,5 +78,5 @@ def test_two_of_them_agree(start_chronyd):
 def test_one_that_has_no_time_itself_does_not_count(start_chronyd):
     server = start_chronyd()
     (refusal,) = ask([server]).outcomes
-    assert isinstance(refusal, Refusal)
-    assert refusal.reason in {Reason.STRATUM, Reason.LEAP}
+    assert isinstance(refusal, NtpFailure)
+    assert refusal.reason in {NtpFault.STRATUM, NtpFault.LEAP}

@@ -1,32 +1,26 @@
 """The product over a PostgreSQL and a Redis of Debian, as the environment variables set them."""
 
 import json
-import os
-import shutil
-import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
-from urllib.parse import quote
 
 import psycopg
 import pytest
 import redis
 
-from tests.support.peers import missing, require_program
-from tests.support.product import Product, free_port
+from tests.support.peers import require_program
+from tests.support.ports import free_port
+from tests.support.postgresql import cluster, new_database, unprivileged_directory, wait_until
+from tests.support.product import Product
 
 pytestmark = pytest.mark.peer
-
-PASSWORD = "seven:copper/kettles@home"
-STARTS_WITHIN = 30
 
 ORDER_THE_FIRST = """
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
 
-from certificates.lifecycle import order_generation
+from certificates.renewal.orders import GenerationOrder, order_generation
 from certificates.models import Generation, Settings
 from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General
@@ -37,7 +31,7 @@ general.save()
 settings = Settings.load()
 settings.key_type = "p256"
 settings.save()
-order_generation(timekeeping.current_clock(), trigger=Generation.Trigger.COMMAND, without_clock=True)
+order_generation(timekeeping.current_clock(), GenerationOrder(Generation.Trigger.COMMAND, without_clock=True))
 """
 
 VIOLATE = """
@@ -75,7 +69,7 @@ print(json.dumps([
 
 RACE = """
 import sys
-from certificates.lifecycle import StateRefused, order_generation
+from certificates.renewal.orders import GenerationOrder, StateRefused, order_generation
 from certificates.models import Generation
 from pbxcerts.system import timekeeping
 
@@ -83,7 +77,7 @@ clock = timekeeping.current_clock()
 print("ready", flush=True)
 sys.stdin.read()
 try:
-    order_generation(clock, trigger=Generation.Trigger.PAGE, without_clock=True)
+    order_generation(clock, GenerationOrder(Generation.Trigger.PAGE, without_clock=True))
 except StateRefused:
     print("refused")
 else:
@@ -91,56 +85,17 @@ else:
 """
 
 
-def program(name):
-    """Debian keeps PostgreSQL's programs out of the way of PATH."""
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(found[-1]) if found else shutil.which(name) or missing(f"{name} is not installed")
-
-
 @pytest.fixture(scope="module")
 def unprivileged():
-    """How to start a program that refuses to run as root, and a directory of its own that it can reach."""
-    directory = Path(tempfile.mkdtemp(prefix="pbxcerts-"))
-    user = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-    if user:
-        shutil.chown(directory, "nobody", "nogroup")
-    yield directory, user
-    shutil.rmtree(directory)
+    with unprivileged_directory() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def postgresql(unprivileged):
     """A cluster of our own on loopback; its URL without the name of a database."""
-    directory, user = unprivileged
-    cluster, port = directory / "postgresql", free_port()
-    initdb, server = program("initdb"), program("postgres")
-    password = directory / "password"
-    password.write_text(PASSWORD)
-    password.chmod(0o644)
-    subprocess.run(
-        [initdb, "-D", cluster, "-U", "pbx certs", "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "-N"],
-        check=True,
-        capture_output=True,
-        cwd=directory,
-        **user,
-    )
-    settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={directory}", "fsync=off"]
-    url = f"postgresql://pbx%20certs:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
-    with (directory / "postgresql.log").open("wb") as log:
-        process = subprocess.Popen(
-            [server, "-D", cluster, *(word for setting in settings for word in ("-c", setting))],
-            cwd=directory,
-            stdout=log,
-            stderr=log,
-            **user,
-        )
-    try:
-        wait_until(lambda: psycopg.connect(f"{url}/postgres").close(), psycopg.OperationalError, process)
+    with cluster(*unprivileged) as url:
         yield url
-    finally:
-        # SIGINT is its fast shutdown: sessions are ended, none is waited for.
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -170,23 +125,10 @@ def broker(unprivileged):
         process.wait(timeout=30)
 
 
-def wait_until(tried, error, process):
-    for _ in range(STARTS_WITHIN * 10):
-        assert process.poll() is None
-        try:
-            return tried()
-        except error:
-            time.sleep(0.1)
-    return tried()
-
-
 @pytest.fixture
 def product(postgresql, broker, tmp_path):
     """The product over a new database."""
-    name = f"pbxcerts_{os.urandom(4).hex()}"
-    with psycopg.connect(f"{postgresql}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    with Product(tmp_path, PBXCERTS_DATABASE=f"{postgresql}/{name}", PBXCERTS_BROKER=broker) as product:
+    with Product(tmp_path, PBXCERTS_DATABASE=new_database(postgresql), PBXCERTS_BROKER=broker) as product:
         yield product
 
 
@@ -268,4 +210,7 @@ def test_the_supervisor_sees_the_heartbeats_row_change(product):
         "from pbxcerts.system.models import Heartbeat\nHeartbeat.load(); Heartbeat.objects.update(beats=41)"
     )
 
-    assert product.run("from pbxcerts import pulse\nprint(pulse.read(None))").strip() == "Pulse(beats=41, waiting=0)"
+    assert (
+        product.run("from pbxcerts.processes import pulse\nprint(pulse.read(None))").strip()
+        == "Pulse(beats=41, waiting=0)"
+    )

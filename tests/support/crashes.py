@@ -42,11 +42,11 @@ def use(directory):
 
 
 def a_server(directory):
-    from certificates.publishing import Store
-    from certificates.switching import Server
+    from certificates.communication_server.store import Store
+    from certificates.renewal.switching import CommunicationServer
 
     store = Store(directory / "store")
-    return Server(store=store, reload_command=[str(directory / "reload")], look_for=0, look_every=0)
+    return CommunicationServer(store=store, reload_command=[str(directory / "reload")], look_for=0, look_every=0)
 
 
 def beat(directory):
@@ -54,8 +54,8 @@ def beat(directory):
     from pbxcerts.system import ntp
 
     def ask(servers):
-        answer = ntp.Answer(servers[0], servers[0], offset=timedelta(), delay=timedelta(), stratum=2, leap=0)
-        return ntp.Survey((answer,))
+        answer = ntp.NtpAnswer(servers[0], servers[0], offset=timedelta(), delay=timedelta(), stratum=2, leap=0)
+        return ntp.NtpSurvey((answer,))
 
     heartbeat.beat(server=a_server(directory), ask=ask)
 
@@ -67,16 +67,18 @@ def clock():
 
 
 def order(**options):
-    from certificates import lifecycle
     from certificates.models import Generation
+    from certificates.renewal import orders
 
-    lifecycle.order_generation(clock(), trigger=Generation.Trigger.PAGE, by="anna", without_clock=True, **options)
+    orders.order_generation(
+        clock(), orders.GenerationOrder(Generation.Trigger.PAGE, by="anna", without_clock=True, **options)
+    )
 
 
 def activate(directory):
-    from certificates import lifecycle
+    from certificates.renewal import orders
 
-    lifecycle.activate(clock(), by="anna")
+    orders.activate(clock(), by="anna")
     beat(directory)
 
 
@@ -133,9 +135,9 @@ def open_messages():
 
 
 def state(directory):
+    from certificates.communication_server.store import Store
     from certificates.models import Generation, Switch
-    from certificates.publishing import Store
-    from certificates.situation import Situation
+    from certificates.renewal.situation import Situation
     from pbxcerts.system.models import Heartbeat
     from tests.support.published import leftovers, served
 
@@ -154,6 +156,7 @@ def state(directory):
         "keys_on_disk": sorted(path.parent.name for path in store.path.glob("generations/*/host.key")),
         "last_reload": log.read_text().splitlines()[-1] if log.exists() else "",
         "publish_failure": Heartbeat.load().publish_failure,
+        "standing": situation.standing.value,
     }
 
 
@@ -286,9 +289,9 @@ class RollBack(Activation):
         activate(directory)
 
     def run(self, directory):
-        from certificates import lifecycle
+        from certificates.renewal import orders
 
-        lifecycle.roll_back(clock(), by="anna")
+        orders.roll_back(clock(), by="anna")
         beat(directory)
 
     def recover(self, directory):
@@ -329,6 +332,58 @@ class EndOfThePairBefore(Activation):
         assert found["current"] == 2
 
 
+class OlderDatabase:
+    """A copy of before the last renewal was restored; what is served is adopted."""
+
+    def prepare(self, directory):
+        from django.db import connections
+
+        prepare(directory)
+        order()
+        beat(directory)
+        connections.close_all()
+        copied = sorted(directory.glob("db.sqlite3*"))
+        for file in copied:
+            shutil.copy2(file, directory / f"copy-of-{file.name}")
+        order(at_once=True)
+        beat(directory)
+        connections.close_all()
+        for file in directory.glob("db.sqlite3*"):
+            file.unlink()
+        for file in copied:
+            (directory / f"copy-of-{file.name}").rename(file)
+
+    def run(self, directory):
+        beat(directory)
+
+    def recover(self, directory):
+        pass
+
+    def check(self, found):
+        assert found["states"] == {"1": "superseded", "2": "active"}
+        assert (found["current"], found["next"]) == (2, "")
+        assert found["keys_on_disk"] == ["0001", "0002"]
+        assert found["last_reload"] == "generations/0002"
+        assert found["standing"] == "same"
+
+
+class DatabasePublished(OlderDatabase):
+    """The same; a person has decided that the database is published."""
+
+    def prepare(self, directory):
+        from certificates.models import StoreDecision
+        from certificates.renewal import deciding
+
+        super().prepare(directory)
+        deciding.order_decision(clock(), StoreDecision.Decision.FROM_DATABASE, by="anna")
+
+    def check(self, found):
+        assert found["states"] == {"1": "active"}
+        assert (found["current"], found["next"]) == (1, "")
+        assert found["keys_on_disk"] == ["0001"]
+        assert found["standing"] == "same"
+
+
 SCENARIOS = {
     scenario.__name__: scenario
     for scenario in (
@@ -339,6 +394,8 @@ SCENARIOS = {
         FailedActivation,
         RollBack,
         EndOfThePairBefore,
+        OlderDatabase,
+        DatabasePublished,
     )
 }
 
@@ -421,7 +478,7 @@ def walk(scenario, root):
     django.setup()
     from django.db import connections
 
-    from certificates.publishing import Store
+    from certificates.communication_server.store import Store
     from tests.support.published import served
 
     template = root / "template"
@@ -481,7 +538,7 @@ def walk(scenario, root):
                 scenario.check(found)
             except AssertionError:
                 raise AssertionError(found) from None
-            if "went_back" not in str(found["switches"]) and not isinstance(scenario, RollBack):
+            if "went_back" not in str(found["switches"]) and not isinstance(scenario, RollBack | DatabasePublished):
                 assert (at_once or 0) <= found["current"], f"back from {at_once} to {found['current']}"
         except AssertionError as error:
             yield f"{where}: {error}"

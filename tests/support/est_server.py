@@ -13,6 +13,8 @@ from ipaddress import ip_address
 
 from certificates.pki import formats
 from certificates.pki.identity import Identity
+from certificates.pki.succession import Succession, sign
+from tests.support.ports import free_port
 from tests.support.x509 import a_pair
 
 LOOPBACK = Identity(("localhost",), (ip_address("127.0.0.1"),))
@@ -20,15 +22,26 @@ TOKEN = "3q2-7wAbCdEfGhIjKlMnOpQrStUvWxYz0123456789A"
 
 
 def a_pair_now(number, *, identity=LOOPBACK, **changes):
-    """A pair for loopback that is valid by this machine's clock."""
+    """A pair for loopback that is valid by this machine's clock. One of a higher number begins and ends later."""
     now = datetime.now(UTC).replace(microsecond=0)
-    times = {"made_at": now, "not_before": now - timedelta(days=2), "end": now + timedelta(days=300 + number)}
+    begins = now - timedelta(days=2) + timedelta(hours=number)
+    times = {"made_at": now, "not_before": begins, "end": now + timedelta(days=300 + number)}
     return a_pair(number=number, identity=identity, **(times | changes))
 
 
 def in_est(*certificates):
     """What `/cacerts` answers with."""
     return base64.encodebytes(formats.pkcs7_der(certificates))
+
+
+def a_succession(number, served, *following):
+    """What the product says about these pairs: one is served, the others are to come."""
+    roots = [formats.sha256_fingerprint(pair.root).replace(":", "").lower() for pair in (served, *following)]
+    return Succession(number=number, served=roots[0], next=tuple(roots[1:]))
+
+
+def signed_by(pair, succession):
+    return sign(succession, pair.host, pair.host_key)
 
 
 def server_context(pair):
@@ -58,19 +71,23 @@ class Asked:
 class EstServer(socketserver.ThreadingTCPServer):
     """Between `with` and its end. `presents`: the pair of the next connections, None for plain HTTP.
 
+    `succession`: what it says of its pairs, with `signatures`; None where it is of a version that says nothing.
+
     `answers` by path: octets that are sent instead of an answer, then the connection ends; or a function that gets the request
-    and returns status, headers and body. `keeps`: for how many seconds an idle connection stays open.
+    and returns status, headers and body. `ends_after`: the path after whose answer it ends the connection, without saying so.
     """
 
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, presents, bundle=(), *, port=0, token=TOKEN):
-        super().__init__(("127.0.0.1", port), _Handler)
+    def __init__(self, presents, bundle=(), *, host="127.0.0.1", port=0, token=TOKEN):
+        super().__init__((host, port or free_port()), _Handler)
         self.bundle = list(bundle)
+        self.succession = None
+        self.signatures = []
         self.token = token
         self.answers = {}
-        self.keeps = 10
+        self.ends_after = None
         self.asked = []
         self.connections = 0
         self.open = 0
@@ -81,6 +98,11 @@ class EstServer(socketserver.ThreadingTCPServer):
     def present(self, pair):
         """Take another certificate; connections that are open keep theirs."""
         self.context = pair and server_context(pair)
+
+    def says(self, succession, *signers):
+        """Say this of its pairs, signed by these."""
+        self.succession = succession
+        self.signatures = [signed_by(pair, succession) for pair in signers]
 
     @property
     def port(self):
@@ -138,7 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self._send(*(given or self._usual)(asked))
-        self.connection.settimeout(self.server.keeps)
+        if self.path == self.server.ends_after:
+            self.close_connection = True
 
     def do_POST(self):
         self.do_GET()
@@ -150,6 +173,9 @@ class _Handler(BaseHTTPRequestHandler):
             if asked.headers.get("If-None-Match") == tag:
                 return 304, {"ETag": tag}, b""
             return 200, {"ETag": tag, "Content-Type": "application/pkcs7-mime"}, body
+        if self.path == "/succession" and self.server.succession:
+            words = self.server.succession.words() | {"signatures": self.server.signatures}
+            return 200, {"Content-Type": "application/json"}, json.dumps(words).encode()
         if self.path in {"/report", "/proof"}:
             known = asked.headers.get("Authorization") == f"Bearer {self.server.token}"
             return (204 if known else 401), {}, b""

@@ -10,18 +10,23 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from certificates.situation import Situation
-from terminals import installations, rollout
-from terminals.claims import Answered, Ask
+from django.db import connection
+
+from certificates.models import Switch, Transition
+from certificates.renewal.situation import Situation
 from terminals.drivers.base import Reaction
-from terminals.installations import FetchedConfiguration, FetchedTrust, Proved, Reported
-from terminals.models import Installation, Methods, Rollout, Terminal, TerminalType
+from terminals.evidence import recording
+from terminals.evidence.facts import FetchedConfiguration, FetchedTrust, Proved, Reported
+from terminals.models import DeliverySettings, Installation, Rollout, Terminal, TerminalType
+from terminals.rollout import rounds, waves
+from terminals.rollout.claims import Ask, AskResult
 from terminals.trust_file import generations_of, trust_file
-from tests.support.generations import MINUTE, SECOND, World
+from tests.support.generations import DAY, HOUR, MINUTE, SECOND, World
 
 REBOOT = 2 * MINUTE
 TIMER_F = 32 * SECOND
 IN_TIME = 45 * MINUTE
+IDLE = 3 * HOUR
 ROUND_TRIP = SECOND / 10
 
 
@@ -61,7 +66,7 @@ class WorkerKilled(BaseException):
 
 @dataclass
 class Fleet:
-    """All telephones, the wire to them and the clock. It is a `Sender` and a `Stopwatch` at once."""
+    """All telephones, the wire to them and the clock. It is a `NotifySender` and a `Stopwatch` at once."""
 
     world: World
     phones: dict[int, Phone] = field(default_factory=dict)
@@ -69,19 +74,19 @@ class Fleet:
     kill: Callable[[str], bool] = lambda _where: False
     _events: list[tuple[datetime, Callable[[], None]]] = field(default_factory=list)
     _back: dict[datetime, list[Phone]] = field(default_factory=dict)
-    _answers: list[Answered] = field(default_factory=list)
+    _answers: list[AskResult] = field(default_factory=list)
     _worker: int = 0
     _began: datetime | None = None
 
     # -- who is there ------------------------------------------------------------------------------------------------
 
-    def type(self, name: str = "Mitel 6867i", method: str = Methods.MITEL_SIP, **values: object) -> TerminalType:
+    def type(self, name: str = "Mitel 6867i", method: str = "mitel_sip", **values: object) -> TerminalType:
         return TerminalType.objects.get_or_create(name=name, defaults={"method": method, **values})[0]
 
     def add(self, count: int = 1, of: TerminalType | None = None, **values: object) -> list[Phone]:
-        first = Terminal.objects.count() + 100
+        first, kind = Terminal.objects.count() + 100, of or self.type()
         rows = Terminal.objects.bulk_create(
-            Terminal(number=str(n), name=f"desk {n}", type=of or self.type(), path_secret=f"secret-{n}", **values)
+            Terminal(number=str(n), name=f"desk {n}", type=kind, path_secret=f"secret-{n}", **values)
             for n in range(first, first + count)
         )
         added = [Phone(row) for row in rows]
@@ -94,35 +99,76 @@ class Fleet:
         self.fetch(*phones)
         return phones
 
+    def once(self, name: str, happens: Callable[[], object]) -> None:
+        """As to the world: what happens to an installation, after which no telephone is about to do anything."""
+        self.world.once(name, happens)
+        assert not self._events
+        self.phones = {row.pk: Phone(row) for row in Terminal.objects.select_related("type").order_by("pk")}
+
     # -- the worker --------------------------------------------------------------------------------------------------
 
     def beat(self, **options: object) -> Rollout | None:
         """One round of the heartbeat: the certificates, then the rollout."""
-        self.world.beat()
-        current = rollout.reconcile(self.world.situation)
+        situation = self.world.beat().situation
+        current = rounds.reconcile_rollouts(situation)
         if current is not None:
-            self._began = self.world.now
-            with suppress(WorkerKilled):
-                rollout.run(self.world.situation, current, self, stopwatch=self, **options)
-            # What is answered from now on is heard by nobody.
-            self._worker += 1
-            self._answers.clear()
+            self.run(situation, current, **options)
             current.refresh_from_db()
         return current
 
+    def run(self, situation: Situation, current: Rollout, **options: object) -> None:
+        """The worker's round of a rollout, in which these telephones are asked."""
+        self._began = self.world.now
+        with suppress(WorkerKilled):
+            rounds.RolloutRound(situation, current, self, stopwatch=self, **options).run()
+        # What is answered from now on is heard by nobody.
+        self._worker += 1
+        self._answers.clear()
+
     def until(self, moment: datetime, *, every: timedelta = MINUTE) -> Rollout | None:
-        """Heartbeats up to and with this moment."""
+        """Heartbeats up to and with this moment.
+
+        After one that has changed nothing the next is that at which something may happen, three hours later at most: those in
+        between would find what it has found.
+        """
         while True:
-            began = self.world.now
+            began, found = self.world.now, self.rows()
             current = self.beat()
             if self.world.now >= moment:
                 return current
-            self._pass(min(max(began + every, self.world.now), moment))
+            to = self.next_beat(began, every) if self.rows() == found else began + every
+            self._pass(min(max(to, self.world.now), moment))
+
+    def rows(self) -> list[list[tuple[object, ...]]]:
+        """What a heartbeat may change, as it is stored."""
+        kinds = [kind._meta for kind in (Installation, Rollout, Transition, Switch)]
+        with connection.cursor() as cursor:
+            return [
+                cursor.execute(f'SELECT * FROM "{kind.db_table}" ORDER BY "{kind.pk.column}"').fetchall()
+                for kind in kinds
+            ]
+
+    def next_beat(self, began: datetime, every: timedelta) -> datetime:
+        """The next heartbeat that may change something, whatever the telephones do until then; a round has a length."""
+        situation = self.world.situation
+        schedule, hours = situation.settings.schedule, DeliverySettings.load().window_hours
+        closes = waves.restarts_until(schedule, hours, began)
+        instants = [at for at, _ in self._events]
+        instants += Installation.objects.filter(next_at__gt=began).values_list("next_at", flat=True)
+        instants += Installation.objects.filter(doubt_until__gt=began).values_list("doubt_until", flat=True)
+        seen = Terminal.objects.filter(last_contact__isnull=False).values_list("last_contact", flat=True)
+        instants += [at + DAY for at in seen]
+        instants += [schedule.first_from(began + SECOND), closes, situation.next_at]
+        for pair in (situation.active, situation.pending):
+            if pair is not None:
+                instants += [pair.end, pair.end - DAY, pair.deadline, pair.deadline and pair.deadline - DAY]
+        first = min([began + IDLE, *(at for at in instants if at and at > began)])
+        return began + max((first - began) // every, 1) * every
 
     def during(self, span: timedelta, **options: timedelta) -> Rollout | None:
         return self.until(self.world.now + span, **options)
 
-    # -- Sender ------------------------------------------------------------------------------------------------------
+    # -- NotifySender ------------------------------------------------------------------------------------------------
 
     def ask(self, asks: Sequence[Ask]) -> None:
         in_flight = Installation.objects.filter(state__in=["asked", "heard", "fetched"]).exclude(wave=0).count()
@@ -132,7 +178,7 @@ class Fleet:
             self._perhaps("sending")
             self._notify(ask)
 
-    def answers(self, within: timedelta) -> list[Answered]:
+    def answers(self, within: timedelta) -> list[AskResult]:
         end = self.world.now + within
         while not self._answers and self.world.now < end:
             self._pass(min(end, min((at for at, _ in self._events), default=end)))
@@ -152,7 +198,7 @@ class Fleet:
         def answer() -> None:
             if worker != self._worker:
                 return
-            self._answers.append(Answered(ask, STATUS[phone.answer], phone.answer, retry_after=phone.retry_after))
+            self._answers.append(AskResult(ask, STATUS[phone.answer], phone.answer, retry_after=phone.retry_after))
 
         self.at(now + takes, answer)
         if phone.answer is Reaction.HEARD and phone.comes_back:
@@ -187,16 +233,16 @@ class Fleet:
 
     def fetch(self, *phones: Phone, address: str = "192.0.2.99") -> None:
         """Each takes what its method gives it now, as the listeners would record it."""
-        self._mitel([phone for phone in phones if phone.terminal.type.method == Methods.MITEL_SIP], address)
-        self._ip_system([phone for phone in phones if phone.terminal.type.method == Methods.IP_SYSTEM], address)
+        self._mitel([phone for phone in phones if phone.terminal.type.method == "mitel_sip"], address)
+        self._ip_system([phone for phone in phones if phone.terminal.type.method == "ip_system"], address)
 
     def _mitel(self, phones: Sequence[Phone], address: str) -> None:
         now, situation = self.world.now, self.world.situation
         files = {phone.terminal.type: trust_file(situation, phone.terminal.type) for phone in phones}
-        installations.fetched_configuration(
+        recording.fetched(
             [FetchedConfiguration(phone.terminal.pk, "cfg", "Mitel6867i", address, now) for phone in phones]
         )
-        installations.fetched_trust(
+        recording.fetched(
             [
                 FetchedTrust(
                     phone.terminal.pk,
@@ -215,8 +261,8 @@ class Fleet:
         presented = situation.pending or situation.active
         roots = situation.trusted_roots
         now = self.world.now
-        installations.reported([Reported(phone.terminal.pk, roots, "agent", address, now) for phone in phones])
-        installations.proved(
+        recording.reported([Reported(phone.terminal.pk, roots, "agent", address, now) for phone in phones])
+        recording.proved(
             [Proved(phone.terminal.pk, presented.number, "agent", address, now) for phone in phones if presented]
         )
 

@@ -5,19 +5,21 @@ Nothing of the product is replaced: pairs are made, stored and published by the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
-from certificates import lifecycle
-from certificates.handover import Disturbance, Missing, Readiness
+from certificates.communication_server.store import Store
 from certificates.models import Generation, Settings, Switch
-from certificates.publishing import Store
-from certificates.reconciling import Outcome, reconcile
-from certificates.situation import Situation
-from certificates.switching import Server
+from certificates.renewal import orders
+from certificates.renewal.handover import MissingTerminal, Readiness
+from certificates.renewal.rounds import RoundOutcome, reconcile
+from certificates.renewal.situation import Situation
+from certificates.renewal.switching import CommunicationServer
 from pbxcerts.system.clock import FAR_OFF_ABOVE, WARNS_ABOVE, WRONG_ABOVE, Clock, ClockState, Measurement
 from pbxcerts.system.models import General
+from tests.support.happened import once
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ZURICH = "Europe/Zurich"
@@ -54,7 +56,7 @@ def a_clock(
     answered = state not in {ClockState.OFF, ClockState.UNANSWERED}
     measurement = Measurement(now, 5000.0, "boot", offset, "ntp.example", 2, agreed, disagreed) if answered else None
     return Clock(
-        now=now,
+        machine=now,
         corrected=now + offset,
         state=state,
         measurement=measurement,
@@ -73,19 +75,19 @@ class Telephones:
     def readiness(self, *, root_sha256: str, counts: str, now: datetime) -> Readiness:
         return self.ready
 
-    def disturbance(self, *, trusted_roots: object) -> Disturbance:
-        return Disturbance()
+    def refusing(self, *, trusted_roots: object) -> int:
+        return 0
 
 
-def missing(*names: str) -> tuple[Missing, ...]:
-    return tuple(Missing(number=str(100 + n), name=name, why="not confirmed") for n, name in enumerate(names))
+def missing(*names: str) -> tuple[MissingTerminal, ...]:
+    return tuple(MissingTerminal(number=str(100 + n), name=name, why="not confirmed") for n, name in enumerate(names))
 
 
 @dataclass
 class World:
     """What a test sees of the installation. `now` is the true time and, unless a clock is passed, the machine's too."""
 
-    server: Server
+    server: CommunicationServer
     now: datetime = START
     telephones: Telephones = field(default_factory=Telephones)
 
@@ -114,10 +116,10 @@ class World:
 
     # -- what happens ------------------------------------------------------------------------------------------------
 
-    def beat(self, clock: Clock | None = None, **options: object) -> Outcome:
+    def beat(self, clock: Clock | None = None, **options: object) -> RoundOutcome:
         return reconcile(clock or self.clock(), terminals=self.telephones, server=self.server, **options)
 
-    def until(self, moment: datetime | str, *, every: timedelta = MINUTE) -> Outcome:
+    def until(self, moment: datetime | str, *, every: timedelta = MINUTE) -> RoundOutcome:
         """Heartbeats up to and with this moment."""
         end = utc(moment) if isinstance(moment, str) else moment
         while self.now + every < end:
@@ -128,23 +130,34 @@ class World:
         """As a person does it on the page; without `at_once` with handover."""
         options = {"trigger": Trigger.PAGE, "by": "anna", **options}
         clock = options.pop("clock", None) or self.clock()
-        ordered = lifecycle.order_generation(clock, **options)
+        ordered = orders.order_generation(clock, orders.GenerationOrder(**options))
         self.beat(clock)
         return self.generation(ordered.number)
 
+    def once(self, name: str, happens: Callable[[], object]) -> None:
+        """Let something happen that has a name and takes no time: to installations that are alike it does once, and is copied."""
+        began = self.now
+        once(name, happens, self.store.path)
+        assert self.now == began
+
+    def begin(self, kind: str = "") -> None:
+        """The first pair is active. It is made once for each `kind` of installation."""
+        self.once(f"the first pair {kind}", self.generate)
+        assert self.states == {1: "active"}
+
     def activate(self) -> Switch:
-        return self._carried_out(lifecycle.activate(self.clock(), by="otto"))
+        return self._carried_out(orders.activate(self.clock(), by="otto"))
 
     def roll_back(self) -> Switch:
-        return self._carried_out(lifecycle.roll_back(self.clock(), by="otto", reason="phones refuse"))
+        return self._carried_out(orders.roll_back(self.clock(), by="otto", reason="phones refuse"))
 
     def discard(self) -> Generation:
-        pair = lifecycle.discard(self.clock(), by="otto")
+        pair = orders.discard(self.clock(), by="otto")
         self.beat()
         return self.generation(pair.number)
 
     def withdraw(self, number: int) -> Generation:
-        lifecycle.withdraw(self.clock(), number, by="anna", reason="leaked")
+        orders.withdraw(self.clock(), number, by="anna", reason="leaked")
         self.beat()
         return self.generation(number)
 
@@ -174,11 +187,11 @@ class World:
 
     @property
     def active(self) -> Generation:
-        return Generation.objects.get(state=State.ACTIVE)
+        return Generation.objects.active().get()
 
     @property
     def pending(self) -> Generation | None:
-        return Generation.objects.filter(state__in=[State.PREPARED, State.HELD]).first()
+        return Generation.objects.filter(state__in=Generation.PENDING).first()
 
     @property
     def store(self) -> Store:
@@ -190,24 +203,27 @@ class World:
     def roots_in_bundle(self) -> set[int]:
         """Whose roots the published trust bundle holds."""
         bundle = self.published("trust.pem").read_text()
-        return {g.number for g in Generation.objects.exclude(root_pem="") if g.root_pem.strip() in bundle}
+        return {g.number for g in Generation.objects.made() if g.root_pem.strip() in bundle}
 
 
 def a_world(path: Path, **values: object) -> World:
     """Nothing generated yet; the server has a name, an address, no reload command and no address to look at."""
-    world = World(Server(store=Store(path), look_for=0, look_every=0))
-    world.set(
-        **{
-            "fqdn": "pbx.example.com",
-            "ip_addresses": ["192.0.2.10"],
-            "on_this_machine": False,
-            "time_zone": ZURICH,
-            "generation_time": time(2, 0),
-            "key_type": "p256",
-            "ntp_enabled": True,
-            "ntp_servers": ["ntp.example"],
-            **values,
-        }
-    )
-    Settings.objects.update(schedule_saved_at=None)
+    world = World(CommunicationServer(store=Store(path), look_for=0, look_every=0))
+    values = {
+        "fqdn": "pbx.example.com",
+        "ip_addresses": ["192.0.2.10"],
+        "on_this_machine": False,
+        "time_zone": ZURICH,
+        "generation_time": time(2, 0),
+        "key_type": "p256",
+        "ntp_enabled": True,
+        "ntp_servers": ["ntp.example"],
+        **values,
+    }
+
+    def settings() -> None:
+        world.set(**values)
+        Settings.objects.update(schedule_saved_at=None)
+
+    world.once(f"a world with {values}", settings)
     return world

@@ -147,7 +147,7 @@ class LiveSite(Provisioning):
         self.run(PLACES, json.dumps([(phone.files.key, phone.address) for phone in self.phones]))
         for phone in self.phones:
             phone.files.restart()
-        wait_for(lambda: self.confirmed(1) == number, seconds=10, what="phones that trust the first pair")
+        wait_for(lambda: self.confirmed(1) == number, what="phones that trust the first pair")
         return self
 
     def log_in(self):

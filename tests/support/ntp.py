@@ -5,7 +5,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import TracebackType
 from typing import Self
 
@@ -40,12 +40,13 @@ class NtpResponder:
     clock: Callable[[], float] = time.time
     asked: int = 0
     port: int = 0
+    host: str = "127.0.0.1"
     _socket: socket.socket = field(init=False)
     _thread: threading.Thread = field(init=False)
 
     def __enter__(self) -> Self:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", self.port))
+        self._socket = socket.socket(self._family, socket.SOCK_DGRAM)
+        self._socket.bind((self.host, self.port))
         self.port = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
@@ -55,15 +56,26 @@ class NtpResponder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # An empty datagram ends the thread: closing a socket does not wake one that receives from it.
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as farewell:
-            farewell.sendto(b"", ("127.0.0.1", self.port))
+        with socket.socket(self._family, socket.SOCK_DGRAM) as farewell:
+            farewell.sendto(b"", (self.host, self.port))
         self._thread.join()
         self._socket.close()
+
+    def as_new(self) -> Self:
+        """Answer as in the beginning, for the next test."""
+        for known in fields(self):
+            if known.init and known.name not in {"host", "port"}:
+                setattr(self, known.name, known.default)
+        return self
 
     @property
     def server(self) -> str:
         """As it is written into the list of servers."""
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def _family(self) -> int:
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
     def _serve(self) -> None:
         while True:

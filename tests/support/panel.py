@@ -22,7 +22,7 @@ class Browser:
         return self.get(path).decode()
 
     def post(self, path, **fields):
-        token = next((cookie.value for cookie in self._cookies if cookie.name == "csrftoken"), "")
+        token = next((cookie.value for cookie in self._cookies if cookie.name.endswith("-csrf")), "")
         form = urlencode({"csrfmiddlewaretoken": token, **fields}).encode()
         with self._opener.open(urljoin(self._address, path), data=form, timeout=30) as answer:
             return answer.read().decode()

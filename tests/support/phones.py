@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from sipmessage import Message
 
-from terminals.sip.message import Framing
-from terminals.sip.notify import Credentials, Hop, Notify, Transport, send
+from terminals.sip.message import MessageFraming
+from terminals.sip.notify import Credentials, Hop, Notify, Transport, send_notifies
 
 COPIED = ["Via", "From", "To", "Call-ID", "CSeq"]
 
@@ -115,9 +115,10 @@ class Phone:
     that were accepted; `drop()` cuts all of them.
     """
 
-    def __init__(self, behave=answering(), *, transport="udp", host="127.0.0.1", tls=None):  # noqa: B008 - it keeps nothing
+    def __init__(self, behave=answering(), *, transport="udp", host="127.0.0.1", port=0, tls=None):  # noqa: B008 - it keeps nothing
         self.behave = behave
         self.transport, self.host, self.tls = Transport(transport), host, tls
+        self.wanted = port
         self.requests = []
         self.connections = 0
         self.streams = []
@@ -127,11 +128,11 @@ class Phone:
         if self.transport is Transport.UDP:
             family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
             self.socket = socket.socket(family, socket.SOCK_DGRAM)
-            self.socket.bind((self.host, 0))
+            self.socket.bind((self.host, self.wanted))
             self.socket.setblocking(False)
             loop.add_reader(self.socket, self._read)
         else:
-            server = await asyncio.start_server(self._serve, self.host, 0, ssl=self.tls)
+            server = await asyncio.start_server(self._serve, self.host, self.wanted, ssl=self.tls)
             self._server, self.socket = server, server.sockets[0]
         self.port = self.socket.getsockname()[1]
         return self
@@ -182,7 +183,7 @@ class Phone:
     async def _serve(self, reader, writer):
         self.connections += 1
         self.streams.append((asyncio.current_task(), writer))
-        framing = Framing()
+        framing = MessageFraming()
         while octets := await reader.read(65536):
             for message in framing.feed(octets):
                 for reply in self.answers(message):
@@ -222,6 +223,6 @@ def a_notify(phone, key=0, **changes):
 
 async def ask(*notifies, **options):
     """The answers, in the order of the NOTIFYs, whose keys are their numbers."""
-    answers = [answer async for answer in send(notifies, **options)]
+    answers = [answer async for answer in send_notifies(notifies, **options)]
     assert sorted(answer.key for answer in answers) == list(range(len(notifies)))
     return sorted(answers, key=lambda answer: answer.key)

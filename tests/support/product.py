@@ -2,20 +2,26 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+from functools import cache
 from pathlib import Path
+
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+@cache
+def _new_database():
+    with tempfile.TemporaryDirectory(prefix="pbxcerts-tests-") as directory:
+        product = Product(Path(directory))
+        migrating = product.command("manage.py", "migrate", "--verbosity", "0")
+        assert migrating.communicate() == ("", "")
+        return (product.data / "pbxcerts.sqlite3").read_bytes()
 
 
 class Product:
@@ -49,6 +55,12 @@ class Product:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+    def install(self):
+        """Have the database there that the first start makes, where a test tells of something else: copied, that takes no time."""
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        (self.data / "pbxcerts.sqlite3").write_bytes(_new_database())
+        return self
 
     def command(self, *arguments):
         """A process of our own beside the product; its input and output are pipes."""

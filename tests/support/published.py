@@ -1,7 +1,7 @@
 """What must be true of the store at every moment, whatever has just been killed."""
 
 from certificates.pki import formats
-from certificates.pki.keys import SecretPem, load
+from certificates.pki.keys import SecretPem, load_host_key
 
 
 def served(store):
@@ -14,7 +14,7 @@ def served(store):
         for name in ("root.pem", "host.pem", "host.key", "fullchain.pem", "agent.pem", "root.der", "host.der")
     }
     root, host = formats.load_pem(texts["root.pem"]), formats.load_pem(texts["host.pem"])
-    assert load(SecretPem(texts["host.key"])).public_key() == host.public_key()
+    assert load_host_key(SecretPem(texts["host.key"])).public_key() == host.public_key()
     assert texts["fullchain.pem"] == texts["host.pem"] + texts["root.pem"]
     assert texts["agent.pem"] == texts["host.pem"] + texts["host.key"]
     assert (texts["root.der"], texts["host.der"]) == (formats.der(root), formats.der(host))

@@ -96,8 +96,8 @@ def start(directory, expression, gate, tells):
 def evaluate(directory, expression, wait):
     import django.db
 
-    from certificates import lifecycle, making
     from certificates.models import Generation, Switch, Transition
+    from certificates.renewal import making, orders
     from pbxcerts.system import timekeeping
     from tests.support import crashes
 
@@ -106,7 +106,7 @@ def evaluate(directory, expression, wait):
     known = {
         "directory": directory,
         "crashes": crashes,
-        "lifecycle": lifecycle,
+        "orders": orders,
         "making": making,
         "timekeeping": timekeeping,
         "Generation": Generation,
@@ -116,7 +116,7 @@ def evaluate(directory, expression, wait):
     wait()
     try:
         return eval(expression, known)
-    except lifecycle.Refused as refused:
+    except orders.PairOrderRefused as refused:
         return {"refused": str(refused)}
 
 
@@ -130,7 +130,7 @@ def main():
     django.setup()
     logging.disable(logging.ERROR)
     # What is loaded here need not be loaded by everybody who races.
-    import certificates.lifecycle  # noqa: F401
+    import certificates.renewal.orders  # noqa: F401
     import pbxcerts.heartbeat  # noqa: F401
 
     for line in sys.stdin:

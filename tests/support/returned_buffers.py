@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pbxcerts.supervision import Child, Patience, Supervisor
+from pbxcerts.processes.service_manager import ServiceManager
+from pbxcerts.processes.supervision import ChildProcess, Patience, Supervisor
 
 BUFFER = 256 * 1024
 """What uvloop has for each connection."""
@@ -48,14 +49,14 @@ def is_returned() -> int:
     return libc.mallinfo2().hblks - before
 
 
-def child() -> int:
+def child(_works: object) -> int:
     print(is_returned(), flush=True)  # noqa: T201 - what the test reads
     os.kill(os.getppid(), signal.SIGTERM)
     signal.pause()
     return 0
 
 
-def other_child() -> int:
+def other_child(_works: object) -> int:
     signal.pause()
     return 0
 
@@ -66,6 +67,8 @@ if __name__ == "__main__":
     else:
         patience = Patience()
         with TemporaryDirectory() as data:
-            web = Child("web", child, not_its=[], patience=patience)
-            cluster = Child("worker", other_child, not_its=[], patience=patience)
-            Supervisor(web, cluster, data=Path(data), sqlite_file=None, patience=patience).run()
+            web = ChildProcess("web", child, not_its=[], patience=patience)
+            cluster = ChildProcess("worker", other_child, not_its=[], patience=patience)
+            Supervisor(
+                web, cluster, data=Path(data), sqlite_file=None, patience=patience, manager=ServiceManager()
+            ).run()

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pbxcerts import pulse
+from pbxcerts.processes import pulse
 from tests.support.product import ROOT, Product
 
 IMPATIENT_UP = Path(__file__).with_name("impatient_up.py")
@@ -29,8 +29,16 @@ def wait_for(question, *, seconds=60, what=""):
     raise AssertionError(f"not within {seconds} s: {what or question}")
 
 
+def hear_signals():
+    """A shell that starts the tests in the background, and `nohup`, have their children ignore what a terminal sends."""
+    for sent in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(sent, signal.SIG_DFL)
+
+
 class Tree(Product):
-    """One `up` and all that it starts. Every process is known by its environment, whoever its parent is by now."""
+    """One `up` and all that it starts. Every process is known by the data directory, whoever its parent is by now: ours by their
+    arguments, as nobody may read the environment of a process that leaves no core dump, and others by their environment.
+    """
 
     def __exit__(self, *error):
         if self.process is not None and self.process.poll() is None:
@@ -48,11 +56,14 @@ class Tree(Product):
         self.launch("--bind", "127.0.0.1:0", *options, program=program, before=before, **changes)
         wait_for(lambda: self.still_runs() and "http://" in self.log.read_text(), what="a greeting")
         self.port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", self.log.read_text())[1])
-        assert self.get("/login/").status == 200
+        answer = self.get("/login/")
+        assert answer.status == 200, (answer.status, self.log.read_text())
         return self
 
     def launch(self, *options, program=IMPATIENT_UP, before=(), **changes):
-        arguments = ["up", *options] if program == MANAGE else options
+        arguments = ["--data", str(self.data), *options]
+        if program == MANAGE:
+            arguments.insert(0, "up")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*before, sys.executable, str(program), *arguments],
@@ -62,8 +73,7 @@ class Tree(Product):
                 stdout=log,
                 stderr=log,
                 process_group=0,
-                # A shell that starts the tests in the background has its children ignore Ctrl-C.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                preexec_fn=hear_signals,
             )
 
     def get(self, path, *, timeout=30):
@@ -81,14 +91,16 @@ class Tree(Product):
 
     def processes(self):
         """The living processes of this tree, the test's own helpers left out."""
-        mark = f"PBXCERTS_DATA={self.data}".encode()
+        marks = {f"PBXCERTS_DATA={self.data}".encode(), str(self.data).encode()}
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal():
                 with suppress(OSError):
-                    environment = (entry / "environ").read_bytes().split(b"\0")
+                    known_by = (entry / "cmdline").read_bytes().split(b"\0")
+                    with suppress(PermissionError):
+                        known_by += (entry / "environ").read_bytes().split(b"\0")
                     state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-                    if mark in environment and b"PBXCERTS_TESTS_HELPER=1" not in environment and state not in "ZX":
+                    if marks & {*known_by} and b"PBXCERTS_TESTS_HELPER=1" not in known_by and state not in "ZX":
                         found.append(int(entry.name))
         return found
 

@@ -5,6 +5,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from certificates.status.observing import communication_server
+
 
 def work(directory, seconds):
     (Path(directory) / "began").write_text(str(os.getpid()))
@@ -13,6 +15,12 @@ def work(directory, seconds):
 
 
 def work_with_a_command(directory, seconds):
-    """As a reload command runs: in a process group of its own."""
+    """A command in a process group of its own belongs to us all the same."""
     with subprocess.Popen(["sleep", str(seconds)], process_group=0):
         work(directory, seconds)
+
+
+def work_after_a_reload(directory, seconds):
+    """As a switch: the reload command has run, and the look at the server takes its time."""
+    assert communication_server().reload() == ""
+    work(directory, seconds)

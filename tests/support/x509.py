@@ -1,7 +1,9 @@
 """Pairs to test with, and what every root, host and chain must be, stated once."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from ipaddress import ip_address
+from unittest.mock import patch
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -9,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from certificates.pki import authority
 from certificates.pki.authority import SIP_DOMAIN, Pair, make_pair
 from certificates.pki.identity import Identity
 from certificates.pki.keys import KeyType, generate_two, host_key_pem
@@ -33,6 +36,16 @@ def a_pair(**changes):
         "organisation": "Site",
     }
     return make_pair(**(wanted | changes))
+
+
+@cache
+def pair_of(key_type, *, addresses_as_dns=False):
+    """One for each kind of key, and both with the same keys: those of RSA take their time."""
+    with patch.object(authority, "generate_two", _two_keys):
+        return a_pair(key_type=key_type, addresses_as_dns=addresses_as_dns)
+
+
+_two_keys = cache(generate_two)
 
 
 def remade(pair, *, without=(), root_without=(), root_name=None, not_before=None, not_after=None, instead=()):

@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pbxcerts.system.clock import (
-    Anchor,
     Clock,
+    ClockAnchor,
     ClockState,
     ClockVerdict,
     Measurement,
     automatic,
-    judge,
+    judge_clock,
     manual,
-    next_anchor,
+    next_clock_anchor,
 )
 from tests.support.machine import Machine
 
@@ -36,11 +36,11 @@ def measure(machine, offset=NOTHING, *, agreed=False, disagreed=False, server=SE
 
 
 def anchor_at(machine, offset=None):
-    return Anchor(machine.wall, machine.boottime, machine.boot_id, offset)
+    return ClockAnchor(machine.wall, machine.boottime, machine.boot_id, offset)
 
 
 def judge_now(machine, last=None, anchor=None, *, servers=SERVERS, ntp_enabled=True):
-    return judge(machine.read(), ntp_enabled=ntp_enabled, servers=servers, last=last, anchor=anchor)
+    return judge_clock(machine.read(), ntp_enabled=ntp_enabled, servers=servers, last=last, anchor=anchor)
 
 
 def clock_off_by(offset, *, now, agreed=False):
@@ -106,18 +106,18 @@ class TestState:
         assert judge_now(machine, last, servers=["liar.example"]).state is ClockState.FAR_OFF
         clock = judge_now(machine, last)
         assert clock.state is ClockState.UNANSWERED
-        assert clock.corrected == clock.now
+        assert clock.corrected == clock.machine
         assert clock.measurement is None
 
     def test_a_service_that_was_turned_off_has_nothing_more_to_say(self, machine):
         clock = judge_now(machine, measure(machine, 400 * DAY), ntp_enabled=False)
-        assert clock.corrected == clock.best == clock.now
+        assert clock.corrected == clock.best == clock.machine
 
 
 class TestCorrected:
     def test_it_is_the_machines_clock_where_nothing_is_known(self, machine):
         clock = judge_now(machine)
-        assert clock.now == clock.corrected == clock.best == machine.wall
+        assert clock.machine == clock.corrected == clock.best == machine.wall
 
     @pytest.mark.parametrize("offset", [400 * DAY, -400 * DAY, 6 * SECOND])
     def test_it_is_the_machines_clock_corrected_with_the_last_measured_offset(self, machine, offset):
@@ -167,7 +167,7 @@ class TestJump:
         machine.set_clock(by=step)
         clock = judge_now(machine, anchor=anchor)
         assert clock.jumped is None
-        assert clock.corrected == clock.now
+        assert clock.corrected == clock.machine
 
     def test_a_machine_that_slept_has_not_jumped(self, machine):
         last, anchor = measure(machine), anchor_at(machine)
@@ -217,7 +217,7 @@ class TestJump:
         machine.restart()
         clock = judge_now(machine, anchor=anchor)
         assert clock.jumped is None
-        assert clock.corrected == clock.now
+        assert clock.corrected == clock.machine
 
     def test_a_restored_machine_whose_boottime_ran_backwards_knows_nothing(self, machine):
         last, anchor = measure(machine), anchor_at(machine)
@@ -232,7 +232,7 @@ class TestJump:
         machine.set_clock(by=3 * HOUR)
         clock = judge_now(machine, last)
         assert clock.jumped == 3 * HOUR
-        assert clock.corrected == clock.now
+        assert clock.corrected == clock.machine
 
 
 class TestNextAnchor:
@@ -241,10 +241,10 @@ class TestNextAnchor:
         last = measure(machine, 2 * SECOND)
         machine.run(15 * MINUTE)
         clock = judge_now(machine, last, anchor)
-        assert next_anchor(machine.read(), clock, anchor) == anchor_at(machine, 2 * SECOND)
+        assert next_clock_anchor(machine.read(), clock, anchor) == anchor_at(machine, 2 * SECOND)
 
     def test_the_first_one_is_here(self, machine):
-        assert next_anchor(machine.read(), judge_now(machine), None) == anchor_at(machine)
+        assert next_clock_anchor(machine.read(), judge_now(machine), None) == anchor_at(machine)
 
     def test_it_stays_before_a_jump_until_a_server_has_answered(self, machine):
         anchor = anchor_at(machine)
@@ -252,21 +252,21 @@ class TestNextAnchor:
         for _ in range(3):
             machine.run(MINUTE)
             clock = judge_now(machine, anchor=anchor)
-            assert next_anchor(machine.read(), clock, anchor) == anchor
+            assert next_clock_anchor(machine.read(), clock, anchor) == anchor
         last = measure(machine, -400 * DAY)
         clock = judge_now(machine, last, anchor)
-        assert next_anchor(machine.read(), clock, anchor) == anchor_at(machine, -400 * DAY)
+        assert next_clock_anchor(machine.read(), clock, anchor) == anchor_at(machine, -400 * DAY)
 
     def test_a_jump_seen_against_an_answer_alone_is_not_forgotten(self, machine):
         last = measure(machine, SECOND)
         before = anchor_at(machine, SECOND)
         machine.set_clock(by=HOUR)
-        assert next_anchor(machine.read(), judge_now(machine, last), None) == before
+        assert next_clock_anchor(machine.read(), judge_now(machine, last), None) == before
 
     def test_it_is_set_anew_after_a_restart(self, machine):
         old = anchor_at(machine)
         machine.restart(clock_moves=-DAY)
-        assert next_anchor(machine.read(), judge_now(machine, anchor=old), old) == anchor_at(machine)
+        assert next_clock_anchor(machine.read(), judge_now(machine, anchor=old), old) == anchor_at(machine)
 
     def test_a_clock_that_creeps_is_followed(self, machine):
         anchor = anchor_at(machine)
@@ -275,7 +275,7 @@ class TestNextAnchor:
             machine.set_clock(by=40 * SECOND)
             clock = judge_now(machine, anchor=anchor)
             assert clock.jumped is None
-            anchor = next_anchor(machine.read(), clock, anchor)
+            anchor = next_clock_anchor(machine.read(), clock, anchor)
 
 
 class TestHasPassed:
@@ -452,7 +452,7 @@ def test_once_a_server_has_answered_the_corrected_clock_is_true_until_the_machin
         elif event == "answer":
             last, known = measure(machine, true_offset), True
         clock: Clock = judge_now(machine, last, anchor)
-        anchor = next_anchor(machine.read(), clock, anchor)
+        anchor = next_clock_anchor(machine.read(), clock, anchor)
         if known:
             unseen = len(history) * MINUTE  # each step of the clock may be one too small to be seen
             assert abs(clock.corrected - (machine.wall + true_offset)) <= unseen

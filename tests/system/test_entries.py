@@ -7,11 +7,11 @@ from pbxcerts.system.forms.entries import (
     IDENTITY_ERRORS,
     DnsNameField,
     ListField,
-    SwitchField,
-    address,
-    dns_name,
-    ntp_server,
-    tls_address,
+    OnOffField,
+    clean_address,
+    clean_dns_name,
+    clean_ntp_server,
+    clean_tls_address,
 )
 
 
@@ -33,7 +33,7 @@ def code_of(parse, text):
     ids=["plain", "upper-case-and-dot", "umlaut", "one-label", "63-characters"],
 )
 def test_a_name_is_stored_as_certificates_hold_it(typed, stored):
-    assert dns_name(typed) == stored
+    assert clean_dns_name(typed) == stored
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_name_is_stored_as_certificates_hold_it(typed, stored):
     ],
 )
 def test_a_bad_name_is_refused_for_its_reason(typed, code):
-    assert code_of(dns_name, typed) == code
+    assert code_of(clean_dns_name, typed) == code
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_bad_name_is_refused_for_its_reason(typed, code):
     ],
 )
 def test_an_address_is_stored_in_its_shortest_spelling(typed, stored):
-    assert address(typed) == stored
+    assert clean_address(typed) == stored
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_an_address_is_stored_in_its_shortest_spelling(typed, stored):
     ],
 )
 def test_a_bad_address_is_refused_for_its_reason(typed, code):
-    assert code_of(address, typed) == code
+    assert code_of(clean_address, typed) == code
 
 
 @pytest.mark.parametrize("code", [code for code in IdentityCode if code is not IdentityCode.IDENTITY_EMPTY])
@@ -106,14 +106,14 @@ def test_every_reason_has_a_sentence_that_takes_the_value(code):
     ],
 )
 def test_an_ntp_server_is_stored_in_one_spelling_whether_it_answers_or_not(typed, stored):
-    assert ntp_server(typed) == stored
+    assert clean_ntp_server(typed) == stored
 
 
 @pytest.mark.parametrize(
     ("typed", "code"), [("time server", "host"), ("a:b", "port"), ("a:0", "port"), ("[::", "host")]
 )
 def test_a_bad_ntp_server_is_refused_for_its_reason(typed, code):
-    assert code_of(ntp_server, typed) == code
+    assert code_of(clean_ntp_server, typed) == code
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_bad_ntp_server_is_refused_for_its_reason(typed, code):
     ],
 )
 def test_a_tls_address_is_stored_in_one_spelling(typed, stored):
-    assert tls_address(typed) == stored
+    assert clean_tls_address(typed) == stored
 
 
 @pytest.mark.parametrize(
@@ -145,11 +145,11 @@ def test_a_tls_address_is_stored_in_one_spelling(typed, stored):
     ],
 )
 def test_a_bad_tls_address_is_refused_for_its_reason(typed, code):
-    assert code_of(tls_address, typed) == code
+    assert code_of(clean_tls_address, typed) == code
 
 
 def names(most=3) -> ListField:
-    return ListField(parse=dns_name, most=most)
+    return ListField(parse=clean_dns_name, most=most)
 
 
 @pytest.mark.parametrize("typed", ["a.example\nb.example", "a.example, b.example", "\r\n a.example,,\r\nb.example \n"])
@@ -171,7 +171,7 @@ def test_each_bad_entry_of_a_list_is_named():
 
 def test_an_entry_that_stands_twice_is_named_however_it_is_spelled():
     assert code_of(names().clean, "a.example\nA.Example.") == "duplicate"
-    assert code_of(ListField(parse=address, most=3).clean, "2001:db8::1, 2001:db8:0:0::1") == "duplicate"
+    assert code_of(ListField(parse=clean_address, most=3).clean, "2001:db8::1, 2001:db8:0:0::1") == "duplicate"
 
 
 def test_a_list_has_an_end():
@@ -193,9 +193,9 @@ def test_one_name_may_be_empty():
     ("typed", "value"), [("on", True), ("True", True), ("no", False), ("off", False), (False, False), ("1", True)]
 )
 def test_a_switch_is_on_or_off(typed, value):
-    assert SwitchField().clean(typed) is value
+    assert OnOffField().clean(typed) is value
 
 
 @pytest.mark.parametrize("typed", ["maybe", "", "2"])
 def test_a_switch_never_takes_another_word_for_on(typed):
-    assert code_of(SwitchField().clean, typed) == "switch"
+    assert code_of(OnOffField().clean, typed) == "switch"

@@ -15,8 +15,8 @@ NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 @pytest.fixture
 def kind(monkeypatch):
     """A kind that exists for one test only: the table of kinds is the module's own."""
-    monkeypatch.setattr(events.Kind, "known", dict(events.Kind.known))
-    return events.Kind(
+    monkeypatch.setattr(events.EventKind, "known", dict(events.EventKind.known))
+    return events.EventKind(
         "test_kind", Severity.SERIOUS, _("The line %(line)s is <cut>."), cleared=_("It is whole."), hint=_("Mend it.")
     )
 
@@ -53,6 +53,41 @@ def test_a_kind_that_this_version_does_not_know_is_shown_by_its_id(viewer_client
 def test_a_message_of_a_version_that_named_other_things_is_shown_with_a_dash(viewer_client, kind):
     message(kind.id, params={"number": "7"})
     assert "The line – is &lt;cut&gt;." in rows(viewer_client.get(URL))[0]
+
+
+@pytest.fixture
+def dated(monkeypatch):
+    monkeypatch.setattr(events.EventKind, "known", dict(events.EventKind.known))
+    text = _("%(names)s: until %(until)s, the clock is %(seconds)s.")
+    return events.EventKind("dated", Severity.NORMAL, text, instants=("until",), offsets=("seconds",))
+
+
+def test_instants_and_offsets_are_shown_as_their_kind_says_and_a_name_that_looks_like_one_as_it_is(
+    viewer_client, dated
+):
+    params = {"names": "2026-05-04T12:00:00+00:00", "until": "2026-05-04T12:00:00+00:00", "seconds": -7.25}
+    message(dated.id, params=params)
+
+    (row,) = rows(viewer_client.get(URL))
+
+    assert "2026-05-04T12:00:00+00:00: until" in row
+    assert row.count("2026-05-04T12:00:00+00:00") == 1
+    assert "the clock is 7.2 s ahead." in row
+
+
+@pytest.mark.parametrize(
+    "params", [{"until": "", "seconds": "x"}, {"until": None, "seconds": None}, {"until": 7, "seconds": []}]
+)
+def test_what_an_older_version_kept_otherwise_is_shown_as_it_is(viewer_client, dated, params):
+    message(dated.id, params={"names": "a", **params})
+
+    assert "until" in rows(viewer_client.get(URL))[0]
+
+
+def test_each_kind_names_parameters_of_its_own_texts():
+    for kind in events.EventKind.known.values():
+        told = " ".join(str(text) for text in (kind.text, kind.cleared, kind.hint))
+        assert [name for name in (*kind.instants, *kind.offsets) if f"%({name})s" not in told] == [], kind.id
 
 
 def test_open_messages_come_first_and_of_each_the_newest(viewer_client):

@@ -1,5 +1,6 @@
 import socket
 import threading
+import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -7,8 +8,10 @@ import ntplib
 import pytest
 import time_machine
 
-from pbxcerts.system.ntp import Answer, NtpServerError, Reason, Refusal, Survey, ask, parse_server
+from pbxcerts.system.endpoint import Endpoint, EndpointError
+from pbxcerts.system.ntp import NtpAnswer, NtpFailure, NtpFault, NtpSurvey, ask, parse_ntp_server
 from tests.support.ntp import NtpResponder
+from tests.support.ports import free_port
 
 
 @pytest.fixture
@@ -22,14 +25,8 @@ def ask_one(responder, timeout=5.0):
     return outcome
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 def answer(seconds, address="a"):
-    return Answer(f"server {address}", address, timedelta(seconds=seconds), timedelta(), 2, 0)
+    return NtpAnswer(f"server {address}", address, timedelta(seconds=seconds), timedelta(), 2, 0)
 
 
 class TestParseServer:
@@ -50,7 +47,7 @@ class TestParseServer:
         ],
     )
     def test_it_takes_a_server_apart(self, text, expected):
-        assert parse_server(text) == expected
+        assert parse_ntp_server(text) == Endpoint(*expected)
 
     @pytest.mark.parametrize(
         ("text", "code"),
@@ -80,9 +77,9 @@ class TestParseServer:
         ],
     )
     def test_it_says_which_part_is_wrong(self, text, code):
-        with pytest.raises(NtpServerError) as caught:
-            parse_server(text)
-        assert caught.value.code == code
+        with pytest.raises(EndpointError) as caught:
+            parse_ntp_server(text)
+        assert caught.value.fault == code
 
 
 class TestAnswer:
@@ -90,7 +87,7 @@ class TestAnswer:
     def test_it_holds_the_true_time_minus_the_machines(self, responder, offset):
         responder.offset = offset
         outcome = ask_one(responder)
-        assert isinstance(outcome, Answer)
+        assert isinstance(outcome, NtpAnswer)
         assert abs(outcome.offset - timedelta(seconds=offset)) < timedelta(seconds=1)
         assert (outcome.server, outcome.stratum, outcome.leap) == (responder.server, 2, 0)
         assert timedelta() <= outcome.delay < timedelta(seconds=5)
@@ -109,30 +106,30 @@ class TestAnswer:
         responder.clock = lambda: true.timestamp()
         with time_machine.travel(machine, tick=False):
             outcome = ask_one(responder)
-        assert isinstance(outcome, Answer)
+        assert isinstance(outcome, NtpAnswer)
         assert abs(outcome.offset - (true - machine)) < timedelta(milliseconds=1)
 
     @pytest.mark.parametrize("leap", [1, 2])
     def test_it_counts_before_a_leap_second(self, responder, leap):
         responder.leap = leap
         outcome = ask_one(responder)
-        assert isinstance(outcome, Answer)
+        assert isinstance(outcome, NtpAnswer)
         assert outcome.leap == leap
 
     @pytest.mark.parametrize("stratum", [1, 15])
     def test_it_counts_at_the_first_and_the_last_stratum(self, responder, stratum):
         responder.stratum = stratum
-        assert isinstance(ask_one(responder), Answer)
+        assert isinstance(ask_one(responder), NtpAnswer)
 
     def test_it_counts_where_the_servers_clock_ticks_coarsely(self, responder):
         responder.delay = -0.015
         outcome = ask_one(responder)
-        assert isinstance(outcome, Answer)
+        assert isinstance(outcome, NtpAnswer)
         assert outcome.delay >= timedelta()
 
     def test_it_counts_with_an_extension_after_the_packet(self, responder):
         responder.length = 68
-        assert isinstance(ask_one(responder), Answer)
+        assert isinstance(ask_one(responder), NtpAnswer)
 
     def test_it_comes_from_the_next_address_of_a_name_where_the_first_leads_nowhere(self, responder, monkeypatch):
         # No name of every machine has two addresses of which only the second answers.
@@ -145,12 +142,41 @@ class TestAnswer:
             ],
         )
         (outcome,) = ask(["ntp.example"]).outcomes
-        assert isinstance(outcome, Answer)
+        assert isinstance(outcome, NtpAnswer)
+
+    @pytest.mark.parametrize("hosts", [("::1", "127.0.0.1"), ("127.0.0.1", "::1")], ids=["IPv6 first", "IPv4 first"])
+    @pytest.mark.parametrize(
+        "bad", [{"silent": True}, {"kiss": "RATE"}, {"leap": 3}, {"stratum": 16}, {"length": 20}, None], ids=str
+    )
+    def test_it_comes_from_the_next_address_of_a_name_where_the_first_does_badly(self, names, hosts, bad):
+        two = names("ntp.example", *hosts)
+        began = time.monotonic()
+        with ExitStack() as stack:
+            if bad is not None:
+                stack.enter_context(NtpResponder(host=hosts[0], port=two.port, **bad))
+            stack.enter_context(NtpResponder(host=hosts[1], port=two.port))
+            (outcome,) = ask([f"ntp.example:{two.port}"], timeout=5).outcomes
+        assert isinstance(outcome, NtpAnswer)
+        assert hosts[1] in outcome.address
+        assert time.monotonic() - began < 2
+
+    def test_where_the_first_does_well_the_next_is_not_asked(self, names):
+        two = names("ntp.example", "::1", "127.0.0.1")
+        with NtpResponder(host="::1", port=two.port), NtpResponder(port=two.port) as other:
+            (outcome,) = ask([f"ntp.example:{two.port}"]).outcomes
+        assert isinstance(outcome, NtpAnswer)
+        assert other.asked == 0
+
+    def test_where_none_does_well_what_was_answered_is_said(self, names):
+        two = names("ntp.example", "::1", "127.0.0.1")
+        with NtpResponder(host="::1", port=two.port, silent=True), NtpResponder(port=two.port, kiss="RATE"):
+            (outcome,) = ask([f"ntp.example:{two.port}"], timeout=0.6).outcomes
+        assert (outcome.reason, outcome.kiss_code) == (NtpFault.KISS_OF_DEATH, "RATE")
 
     def test_it_is_taken_from_nobody_but_the_server(self, responder):
         responder.stranger = True
         outcome = ask_one(responder)
-        assert isinstance(outcome, Answer)
+        assert isinstance(outcome, NtpAnswer)
         assert abs(outcome.offset) < timedelta(seconds=1)
 
 
@@ -158,44 +184,44 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("fault", "reason"),
         [
-            ({"leap": 3}, Reason.LEAP),
-            ({"stratum": 0}, Reason.STRATUM),
-            ({"stratum": 16}, Reason.STRATUM),
-            ({"stratum": 255}, Reason.STRATUM),
-            ({"origin_error": 3.0}, Reason.ORIGIN),
-            ({"origin_error": -3.0}, Reason.ORIGIN),
-            ({"delay": 6.0}, Reason.DELAY),
-            ({"delay": -2.0}, Reason.DELAY),
-            ({"length": 47}, Reason.MALFORMED),
-            ({"length": 1}, Reason.MALFORMED),
-            ({"mode": 3}, Reason.MALFORMED),
-            ({"mode": 5}, Reason.MALFORMED),
-            ({"timeless": True}, Reason.MALFORMED),
+            ({"leap": 3}, NtpFault.LEAP),
+            ({"stratum": 0}, NtpFault.STRATUM),
+            ({"stratum": 16}, NtpFault.STRATUM),
+            ({"stratum": 255}, NtpFault.STRATUM),
+            ({"origin_error": 3.0}, NtpFault.ORIGIN),
+            ({"origin_error": -3.0}, NtpFault.ORIGIN),
+            ({"delay": 6.0}, NtpFault.DELAY),
+            ({"delay": -2.0}, NtpFault.DELAY),
+            ({"length": 47}, NtpFault.MALFORMED),
+            ({"length": 1}, NtpFault.MALFORMED),
+            ({"mode": 3}, NtpFault.MALFORMED),
+            ({"mode": 5}, NtpFault.MALFORMED),
+            ({"timeless": True}, NtpFault.MALFORMED),
         ],
     )
     def test_it_gives_the_reason(self, responder, fault, reason):
         for name, value in fault.items():
             setattr(responder, name, value)
-        assert ask_one(responder) == Refusal(responder.server, reason)
+        assert ask_one(responder) == NtpFailure(responder.server, reason)
 
     @pytest.mark.parametrize("code", ["DENY", "RATE", "RSTR", "INIT"])
     def test_it_names_the_code_of_a_kiss_of_death(self, responder, code):
         responder.kiss = code
         responder.leap = 3
-        assert ask_one(responder) == Refusal(responder.server, Reason.KISS_OF_DEATH, code)
+        assert ask_one(responder) == NtpFailure(responder.server, NtpFault.KISS_OF_DEATH, code)
 
     def test_it_says_when_a_server_is_silent(self, responder):
         responder.silent = True
-        assert ask_one(responder, timeout=0.2) == Refusal(responder.server, Reason.TIMEOUT)
+        assert ask_one(responder, timeout=0.2) == NtpFailure(responder.server, NtpFault.TIMEOUT)
         assert responder.asked == 1
 
     def test_it_says_when_nobody_is_there(self):
         port = free_port()
-        assert ask([f"127.0.0.1:{port}"]).outcomes == (Refusal(f"127.0.0.1:{port}", Reason.UNREACHABLE),)
+        assert ask([f"127.0.0.1:{port}"]).outcomes == (NtpFailure(f"127.0.0.1:{port}", NtpFault.UNREACHABLE),)
 
     @pytest.mark.parametrize("server", ["no-such-server.invalid", "not a name", "ntp.example:0"])
     def test_it_says_when_a_name_leads_nowhere(self, server):
-        assert ask([server]).outcomes == (Refusal(server, Reason.UNRESOLVED),)
+        assert ask([server]).outcomes == (NtpFailure(server, NtpFault.UNRESOLVED),)
 
     def test_ntplib_itself_takes_what_is_refused_here(self, responder):
         responder.leap, responder.stratum, responder.origin_error = 3, 16, 3.0
@@ -242,11 +268,11 @@ class TestSurvey:
         ],
     )
     def test_the_median_is_the_middle_offset_or_the_nearer_of_two_to_zero(self, offsets, median):
-        survey = Survey(tuple(answer(offset, str(number)) for number, offset in enumerate(offsets)))
+        survey = NtpSurvey(tuple(answer(offset, str(number)) for number, offset in enumerate(offsets)))
         assert survey.median().offset == timedelta(seconds=median)
 
     def test_refusals_do_not_count_in_the_median(self):
-        survey = Survey((Refusal("x", Reason.TIMEOUT), answer(7.0), Refusal("y", Reason.LEAP)))
+        survey = NtpSurvey((NtpFailure("x", NtpFault.TIMEOUT), answer(7.0), NtpFailure("y", NtpFault.LEAP)))
         assert survey.median().offset == timedelta(seconds=7)
 
     @pytest.mark.parametrize(
@@ -262,8 +288,19 @@ class TestSurvey:
         ],
     )
     def test_servers_agree_where_a_second_one_confirms_the_median(self, offsets, agreed, disagreed):
-        survey = Survey(tuple(answer(offset, str(number)) for number, offset in enumerate(offsets)))
+        survey = NtpSurvey(tuple(answer(offset, str(number)) for number, offset in enumerate(offsets)))
         assert (survey.agreed, survey.disagreed) == (agreed, disagreed)
+
+    @pytest.mark.parametrize("other", ["again.example", "127.0.0.1"])
+    def test_nor_do_two_addresses_of_one_server(self, names, other):
+        """Where one of them was slow once, the two names have answers from different addresses of the same machine."""
+        two = names("ntp.example", "::1", "127.0.0.1")
+        with NtpResponder(host="::1", port=two.port) as first, NtpResponder(port=two.port):
+            names.also("again.example", two, first="127.0.0.1")
+            survey = ask([f"ntp.example:{two.port}", f"{other}:{two.port}"])
+        assert len({answer.address for answer in survey.answers}) == 2
+        assert not survey.agreed
+        assert first.asked == 1
 
     def test_two_names_of_one_server_do_not_agree_with_each_other(self):
         with NtpResponder() as one, NtpResponder() as two:

@@ -1,5 +1,4 @@
 import pytest
-from axes.models import AccessAttempt
 from django import forms
 from django.test import RequestFactory
 
@@ -31,22 +30,31 @@ def test_the_own_password_is_taken_and_does_not_stay_in_the_form(request_of_oper
     assert password not in str(form["password"])
 
 
-def test_a_wrong_password_is_refused_and_counted_as_at_the_login(request_of_operator, operator):
+def test_a_wrong_password_is_refused(request_of_operator):
     form = order(request_of_operator, at_once="on", password="wrong")
     assert form.errors.as_data()["password"][0].code == "password_wrong"
-    assert AccessAttempt.objects.get(username=operator.username).failures_since_start == 1
 
 
-def test_no_password_is_refused_without_counting(request_of_operator):
-    form = order(request_of_operator, at_once="on")
-    assert form.errors.as_data()["password"][0].code == "password_missing"
-    assert not AccessAttempt.objects.exists()
+def test_no_password_is_refused_without_counting(request_of_operator, password):
+    for _ in range(12):
+        form = order(request_of_operator, at_once="on")
+        assert form.errors.as_data()["password"][0].code == "password_missing"
+    assert order(request_of_operator, at_once="on", password=password).is_valid()
 
 
-def test_after_too_many_wrong_ones_the_right_one_is_refused_too(request_of_operator, password):
+def test_after_too_many_wrong_ones_the_right_one_has_to_wait_too(request_of_operator, password):
+    """They count like those of the log-in page."""
     for count in range(10):
         order(request_of_operator, at_once="on", password=f"wrong {count}").is_valid()
-    assert not order(request_of_operator, at_once="on", password=password).is_valid()
+    form = order(request_of_operator, at_once="on", password=password)
+    assert form.errors.as_data()["password"][0].code == "slowed"
+
+
+def test_the_password_of_somebody_else_is_a_wrong_one(request_of_operator, viewer):
+    viewer.set_password("nine silver spoons")
+    viewer.save()
+    form = order(request_of_operator, at_once="on", password="nine silver spoons")
+    assert form.errors.as_data()["password"][0].code == "password_wrong"
 
 
 def test_what_needs_no_password_asks_for_none(request_of_operator):

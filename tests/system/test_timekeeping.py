@@ -3,10 +3,10 @@ from datetime import UTC, timedelta
 
 import pytest
 
-from pbxcerts.system import ntp
+from pbxcerts.system import ntp, timekeeping
 from pbxcerts.system.clock import ClockState
 from pbxcerts.system.models import ClockCheck, General, Heartbeat
-from pbxcerts.system.timekeeping import check_clock, check_if_due, current_clock, read_instant
+from pbxcerts.system.timekeeping import check_clock, check_if_due, current_clock, read_machine
 from tests.support.machine import Machine
 from tests.support.ntp import NtpResponder
 
@@ -26,11 +26,11 @@ class Servers:
 
     def __call__(self, servers):
         self.rounds += 1
-        return ntp.Survey(
+        return ntp.NtpSurvey(
             tuple(
-                ntp.Refusal(server, ntp.Reason.TIMEOUT)
+                ntp.NtpFailure(server, ntp.NtpFault.TIMEOUT)
                 if offset is None
-                else ntp.Answer(server, f"192.0.2.{number}", offset, timedelta(), 2 + number, 0)
+                else ntp.NtpAnswer(server, f"192.0.2.{number}", offset, timedelta(), 2 + number, 0)
                 for number, (server, offset) in enumerate(zip(servers, self.offsets, strict=True))
             )
         )
@@ -51,18 +51,18 @@ def general():
 
 
 def clock_of(machine):
-    return current_clock(instant=machine.read())
+    return current_clock(reading=machine.read())
 
 
 class TestReadInstant:
     def test_it_is_a_reading_of_this_machine(self):
         before = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
-        instant = read_instant()
+        instant = read_machine()
         after = time.time(), time.clock_gettime(time.CLOCK_BOOTTIME)
         assert instant.wall.tzinfo is UTC
         assert before[0] - 1e-6 <= instant.wall.timestamp() <= after[0]
         assert before[1] <= instant.boottime <= after[1]
-        assert instant.boot_id == read_instant().boot_id
+        assert instant.boot_id == read_machine().boot_id
         assert len(instant.boot_id) == 36
 
 
@@ -121,7 +121,7 @@ class TestCheckClock:
         clock = current_clock()
         assert clock.state is state
         offset = timedelta(seconds=server.offset) if outcome == "answered" else timedelta()
-        assert abs(clock.corrected - clock.now - offset) < timedelta(seconds=1)
+        assert abs(clock.corrected - clock.machine - offset) < timedelta(seconds=1)
 
     @pytest.mark.parametrize(("ntp_enabled", "servers"), [(False, SERVERS), (True, [])])
     def test_it_asks_nobody_where_the_service_is_off(self, general, machine, ntp_enabled, servers):
@@ -192,9 +192,11 @@ class TestCheckIfDue:
 
     @pytest.mark.parametrize(
         ("offset", "expected"),
-        [(0.0, 4), (60.0, 4), (None, 4), (400 * 86_400.0, 60)],
+        [(0.0, 4), (60.0, 4), (None, 60), (400 * 86_400.0, 60)],
     )
-    def test_every_quarter_of_an_hour_and_every_minute_while_far_off(self, general, machine, offset, expected):
+    def test_every_quarter_of_an_hour_and_every_minute_while_silent_or_far_off(
+        self, general, machine, offset, expected
+    ):
         ask = Servers(offset, offset)
         assert check_if_due(ask=ask, read=machine.read) is not None, "nothing is known yet"
         assert self.rounds(machine, ask, minutes=60) == expected
@@ -206,6 +208,28 @@ class TestCheckIfDue:
         silent = Servers(None, None)
         assert self.rounds(machine, silent, minutes=10) == 10
         assert self.rounds(machine, Servers(0.0, 0.0), minutes=10) == 1
+
+    def test_every_minute_after_a_check_in_which_nobody_answered_until_one_does(self, general, machine):
+        """The answer before it would count for half an hour, and the next check come when it is too old."""
+        check_if_due(ask=Servers(0.0, 0.0), read=machine.read)
+        silent = Servers(None, None)
+        assert self.rounds(machine, silent, minutes=20) == 6
+        assert clock_of(machine).state is ClockState.RIGHT
+        assert self.rounds(machine, Servers(None, 0.0), minutes=10) == 1
+
+    def test_every_minute_after_a_start_of_the_machine_until_the_network_is_there(self, general, machine):
+        check_if_due(ask=Servers(0.0, 0.0), read=machine.read)
+        machine.restart(clock_moves=MINUTE)
+        silent = Servers(None, None)
+        assert self.rounds(machine, silent, minutes=10) == 10
+        assert self.rounds(machine, Servers(0.0, 0.0), minutes=10) == 1
+
+    def test_who_asks_not_to_be_asked_is_not_asked_every_minute(self, general, machine):
+        def refuses(servers):
+            return ntp.NtpSurvey(tuple(ntp.NtpFailure(one, ntp.NtpFault.KISS_OF_DEATH, "RATE") for one in servers))
+
+        check_if_due(ask=refuses, read=machine.read)
+        assert self.rounds(machine, Servers(None, None), minutes=14) == 0
 
     def test_at_once_after_the_servers_were_changed(self, general, machine):
         check_if_due(ask=Servers(0.0, 0.0), read=machine.read)
@@ -249,6 +273,13 @@ class TestCheckIfDue:
         check_if_due(ask=Servers(offset, offset), read=machine.read)
         assert ClockCheck.objects.count() == 2
 
+    def test_where_nobody_ever_answers_the_checks_do_not_fill_the_disk(self, general, machine, monkeypatch):
+        monkeypatch.setattr(timekeeping, "SILENT_CHECKS_ARE_KEPT", 5)
+        check_if_due(ask=Servers(0.0, 0.0), read=machine.read)
+        self.rounds(machine, Servers(None, None), minutes=40)
+        assert ClockCheck.objects.filter(offset=None).count() == 6
+        assert ClockCheck.objects.filter(offset__isnull=False).count() == 1
+
 
 class TestQueries:
     def test_judging_takes_few_however_many_checks_there_are(self, general, machine, django_assert_num_queries):
@@ -259,7 +290,7 @@ class TestQueries:
             clock_of(machine)
         heartbeat = Heartbeat.load()
         with django_assert_num_queries(0):
-            current_clock(general=general, heartbeat=heartbeat, instant=machine.read())
+            current_clock(general=general, heartbeat=heartbeat, reading=machine.read())
             check_if_due(general=general, heartbeat=heartbeat, ask=Servers(), read=machine.read)
         check_clock(ask=Servers(None, None), read=machine.read)
         with django_assert_num_queries(3):

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,13 @@ def edit(client, user, **data):
 
 
 def test_it_lists_every_user_with_role_and_state(administrator_client, administrator, viewer):
-    User.objects.filter(pk=viewer.pk).update(is_active=False)
+    User.objects.filter(pk=viewer.pk).update(is_active=False, last_login=datetime(2031, 1, 31, tzinfo=UTC))
     administrator_client.cookies["django_language"] = "en"
     html = administrator_client.get(LIST).content.decode()
     assert administrator.username in html
     assert viewer.username in html
     assert "disabled" in html
+    assert "2031" in html
 
 
 def test_it_adds_a_user_with_a_role_who_can_log_in(administrator_client, client):
@@ -104,6 +106,7 @@ except accounts.LastAdministrator:
 """
 
 
+@pytest.mark.process
 def test_two_administrators_who_demote_each_other_at_once_leave_one(tmp_path):
     environment = {**os.environ, "PBXCERTS_DATA": str(tmp_path), "DJANGO_SETTINGS_MODULE": "pbxcerts.settings"}
     root = Path(__file__).parents[2]
@@ -123,7 +126,7 @@ def test_two_administrators_who_demote_each_other_at_once_leave_one(tmp_path):
     assert sorted(race.communicate(timeout=120)[0].strip() for race in races) == ["changed", "refused"]
 
 
-def test_a_new_password_ends_the_users_sessions_and_a_lock(administrator_client, viewer_client, viewer, client):
+def test_a_new_password_ends_the_users_sessions_and_the_waiting(administrator_client, viewer_client, viewer, client):
     for count in range(10):
         client.post(reverse("login"), {"username": viewer.username, "password": f"wrong {count}"})
     url = reverse("system:users_password", args=[viewer.pk])

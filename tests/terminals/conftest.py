@@ -3,29 +3,27 @@
 import pytest
 
 from terminals.models import DeliverySettings
-from terminals.readiness import KnownTerminals
+from terminals.rollout import rounds
 from tests.support.fleet import Fleet
-from tests.support.generations import a_world
+from tests.support.generations import SECOND, a_world
+from tests.support.telephones import TerminalsOfTheDatabase
 
 
 @pytest.fixture
-def key_file(tmp_path, settings):
-    settings.KEY_FILE = tmp_path / "host-keys.key"
-    return settings.KEY_FILE
-
-
-@pytest.fixture
-def world(db, tmp_path, key_file):
+def world(db, tmp_path, key_file, settings):
     """The first pair is active since 1 July 2026, 02:00 in Zurich; the handover asks the terminals of the database."""
-    world = a_world(tmp_path / "store")
-    world.telephones = KnownTerminals()
-    world.generate()
+    settings.STORE = tmp_path / "store"
+    world = a_world(settings.STORE)
+    world.telephones = TerminalsOfTheDatabase()
+    world.begin()
     return world
 
 
 @pytest.fixture
 def fleet(world):
-    """No telephone yet."""
+    """No telephone yet. Theirs is a network that an administrator has named, so what they fetch is proved."""
+    DeliverySettings.load()
+    DeliverySettings.objects.update(telephone_networks=["192.0.2.0/24", "2001:db8::/32"])
     return Fleet(world)
 
 
@@ -38,3 +36,10 @@ def delivery(db):
         DeliverySettings.objects.update(**values)
 
     return change
+
+
+@pytest.fixture
+def seldom_looks(pauses_over_at_once, monkeypatch):
+    """Also not in a round that asks over real sockets. A simulated one looks around less often than one that takes its time."""
+    monkeypatch.setattr(rounds, "SHORTEST_PAUSE", 2 * SECOND)
+    monkeypatch.setattr(rounds, "LONGEST_PAUSE", 6 * SECOND)

@@ -1,10 +1,15 @@
 """Many rows by one statement."""
 
+import ast
+from pathlib import Path
+
 import pytest
 from django.db import IntegrityError
 
-from terminals.batches import execute, inserts, updates
-from terminals.models import Terminal
+import terminals
+from terminals.batches import execute, inserts, is_one_of, updates
+from terminals.models import Installation, Terminal
+from terminals.states import DeliveryState
 
 
 def numbered(*numbers):
@@ -46,6 +51,35 @@ def test_what_is_null_true_or_a_moment_arrives_as_such(fleet):
 
     phone.terminal.refresh_from_db()
     assert (phone.terminal.mac, phone.terminal.enabled, phone.terminal.last_contact) == (None, False, moment)
+
+
+def test_only_rows_in_the_states_that_are_named_are_changed(fleet):
+    fleet.equipped(1)
+    fleet.add(1)
+    fleet.beat()
+    rows = [{"id": row.pk, "failure": "no_way"} for row in Installation.objects.all()]
+    execute(updates(Installation, rows, match=["id"], where=is_one_of("state", [DeliveryState.CONFIRMED])))
+
+    assert set(Installation.objects.values_list("state", "failure")) == {("confirmed", "no_way"), ("heard", "")}
+
+
+def test_a_state_that_is_no_member_of_the_enumeration_cannot_be_written():
+    with pytest.raises(AttributeError):
+        is_one_of("state", ["asked"])
+
+
+def test_no_sql_of_ours_spells_a_state_out():
+    sources = [path for path in Path(terminals.__path__[0]).rglob("*.py") if "migrations" not in path.parts]
+    spelt = [
+        (path.name, node.lineno, node.value)
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if any(f"'{state}'" in node.value for state in DeliveryState)
+    ]
+
+    assert len(sources) > 50
+    assert spelt == []
 
 
 def test_all_of_it_happens_or_nothing(transactional_db, fleet):

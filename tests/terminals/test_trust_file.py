@@ -1,11 +1,13 @@
-"""Which certificates a terminal of a type is to get."""
+"""Which certificates a terminal of a type is to get (rules trust-file, holds-only-one)."""
+
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization.pkcs7 import load_pem_pkcs7_certificates
 
 from terminals.models import TerminalType
-from terminals.trust_file import NothingToTrust, TooLarge, generations_of, trust_file
+from terminals.trust_file import NothingToTrust, TrustFileTooLarge, generations_of, trust_file
 from tests.support.generations import DAY, a_world
 
 
@@ -16,7 +18,7 @@ def of_type(**values):
 @pytest.fixture
 def handing_over(world):
     """Generation 1 is active, 2 prepared."""
-    world.after(DAY).generate()
+    world.once("a day later", world.after(DAY).generate)
     return world
 
 
@@ -65,7 +67,7 @@ def test_a_bundle_that_is_too_large_goes_without_its_host_certificates(handing_o
     whole = len(trust_file(handing_over.situation, of_type()).content)
     file = trust_file(handing_over.situation, of_type(size_limit=whole - 1))
     assert set(x509.load_pem_x509_certificates(file.content)) == certificates(handing_over, "r1", "r2")
-    with pytest.raises(TooLarge):
+    with pytest.raises(TrustFileTooLarge):
         trust_file(handing_over.situation, of_type(size_limit=1000))
 
 
@@ -98,3 +100,16 @@ def test_the_version_names_the_generations_and_changes_with_the_content(handing_
 )
 def test_what_is_no_version_of_ours_names_nothing(version):
     assert generations_of(version) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("limits", "parts"),
+    [({"anchors": 3}, ["r1", "r2"]), ({"largest_file": 2600}, ["r1", "r2"]), ({}, ["r1", "h1", "r2", "h2"])],
+)
+def test_no_file_is_more_than_its_delivery_method_takes(handing_over, monkeypatch, limits, parts):
+    driver = of_type().driver
+    monkeypatch.setattr(driver, "capabilities", replace(driver.capabilities, **limits), raising=False)
+
+    file = trust_file(handing_over.situation, of_type())
+
+    assert set(x509.load_pem_x509_certificates(file.content)) == certificates(handing_over, *parts)

@@ -1,4 +1,4 @@
-"""`deadline`: when the communication server is switched to the prepared pair at the latest."""
+"""`deadline`: set when the communication server is switched to the prepared pair at the latest."""
 
 from argparse import ArgumentParser
 from datetime import UTC, datetime
@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
-from certificates import lifecycle
 from certificates.management.orders import OrderCommand, prepared_text, refusals
-from certificates.status_value import generation_value
+from certificates.renewal import orders
+from certificates.status.as_json import generation_value
 from pbxcerts.system import timekeeping
-from pbxcerts.system.commands import Report, WrongUse, person
+from pbxcerts.system.commands import CommandReport, WrongUse, os_user
 from pbxcerts.system.models import General
 
 
@@ -26,15 +26,17 @@ class Command(OrderCommand):
             help="ISO 8601, in the time zone that is set (2026-12-01T02:00) or with an offset (2026-12-01T02:00+01:00)",
         )
 
-    def act(self, general: General, options: dict[str, Any]) -> Report:
+    def act(self, general: General, options: dict[str, Any]) -> CommandReport:
         at = instant(options["time"], general.zone)
         with refusals():
-            generation = lifecycle.move_deadline(timekeeping.current_clock(), at, by=person())
-        return Report(prepared_text(generation), {"generation": generation_value(generation)})
+            generation = orders.move_deadline(timekeeping.current_clock(), at, by=os_user())
+        return CommandReport(prepared_text(generation), {"generation": generation_value(generation)})
 
 
 def instant(text: str, zone: ZoneInfo) -> datetime:
-    """A date with a time, of the zone where no offset stands; where the clocks show it twice the first. Raises WrongUse."""
+    """The instant that an ISO 8601 text names, in this zone where no offset stands; where the clocks show a time twice,
+    the first of the two. Raises WrongUse.
+    """
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:

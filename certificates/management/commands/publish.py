@@ -1,48 +1,85 @@
-"""`publish`: put on the file system once more what the database holds."""
+"""`publish`: write once more to the file system what the database holds."""
 
 import time
+from argparse import ArgumentParser
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from certificates import reconciling
-from certificates.host_keys import HostKeyError
-from certificates.management.orders import OrderCommand
-from certificates.observing import communication_server, observe
-from certificates.publishing import StoreBusy, StoreError
-from certificates.situation import Situation
-from certificates.status_value import published_value
+from certificates.communication_server.errors import StoreBusy, StoreError
+from certificates.management.orders import OrderCommand, refusals
+from certificates.models import StoreDecision
+from certificates.renewal import deciding, rounds
+from certificates.renewal.situation import Situation, load_situation
+from certificates.status.as_json import published_value
+from certificates.status.observing import communication_server, observe
 from pbxcerts.system import timekeeping
-from pbxcerts.system.commands import Failed, Report
+from pbxcerts.system.commands import CommandFailed, CommandReport, os_user
 from pbxcerts.system.models import General, Heartbeat
+from pbxcerts.system.sealing import SealingError
 
 
 class Command(OrderCommand):
     help = "Puts on the file system once more what the database holds."
 
-    def act(self, general: General, options: dict[str, Any]) -> Report:
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--from-database",
+            action="store_true",
+            help="also where this database does not know what is served: replace it, and delete what is known nowhere else",
+        )
+
+    def act(self, general: General, options: dict[str, Any]) -> CommandReport:
         server = communication_server()
+        lost = self._replace() if options["from_database"] else []
         try:
-            situation = self._publish()
-        except (StoreError, HostKeyError) as error:
-            raise Failed(
-                _("The certificates can't be put on the file system: %(error)s.") % {"error": error}, code="publishing"
+            with refusals():
+                situation = self._publish()
+        except (StoreError, SealingError) as error:
+            raise CommandFailed(
+                _("The certificates can't be put on the file system. The system's words: “%(error)s”")
+                % {"error": error},
+                code="publishing",
             ) from error
         seen = observe(situation, Heartbeat.load())
-        value = {"published": published_value(seen, served=server.store.current)}
+        value = {"published": published_value(situation, seen, served=server.store.current), "lost": lost}
+        if seen.lost_keys:
+            raise CommandFailed(
+                _(
+                    "The host key of generation %(numbers)s can't be decrypted, so nobody knows whether its files are as they should be: "
+                    "a key is missing in the key list. What is published was left as it is."
+                )
+                % {"numbers": ", ".join(map(str, seen.lost_keys))},
+                code="key_lost",
+                value=value,
+            )
+        said = [_("Lost for good are the host keys of: %(lost)s.") % {"lost": ", ".join(lost)}] if lost else []
         if situation.active is None and situation.pending is None:
-            return Report(_("There is no pair yet, so there is nothing to publish."), value)
-        return Report(
-            _("The files in %(directory)s are as the database says; generation %(number)s is served.")
-            % {"directory": server.store.path, "number": server.store.current},
-            value,
-        )
+            said.append(_("There is no pair yet, so there is nothing to publish."))
+        else:
+            said.append(
+                _("The files in %(directory)s are as the database says; generation %(number)s is served.")
+                % {"directory": server.store.path, "number": server.store.current}
+            )
+        return CommandReport(" ".join(said), value)
+
+    def _replace(self) -> list[str]:
+        """Replace what this database does not know. Returns the directories whose host keys are deleted by that."""
+        situation = load_situation()
+        if not situation.standing.rests:
+            return []
+        lost = deciding.lost_by_publishing(situation) if situation.active is not None else []
+        with refusals():
+            deciding.order_decision(timekeeping.current_clock(), StoreDecision.Decision.FROM_DATABASE, by=os_user())
+        self.settle(lambda: not load_situation().standing.rests)
+        return lost
 
     def _publish(self) -> Situation:
         until = time.monotonic() + self.patience.total_seconds()
         while True:
             try:
-                return reconciling.publish(timekeeping.current_clock(), communication_server())
+                return rounds.publish(timekeeping.current_clock(), communication_server())
             except StoreBusy:
                 if time.monotonic() >= until:
                     raise

@@ -9,7 +9,9 @@ from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.errors import IdentityCode, IdentityError
 from certificates.pki.identity import parse_address, parse_dns_name
-from pbxcerts.system import ntp
+from pbxcerts.system import age_keys, ntp
+from pbxcerts.system.endpoint import Endpoint, EndpointError, EndpointFault
+from pbxcerts.system.invisible import shown
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as LazyText
@@ -36,17 +38,18 @@ IDENTITY_ERRORS: "dict[IdentityCode, LazyText]" = {
     IdentityCode.ADDRESS_MULTICAST: _("“%(value)s” is a multicast address: enter the one that telephones use."),
     IdentityCode.ADDRESS_BROADCAST: _("“%(value)s” is a broadcast address: enter the one that telephones use."),
 }
-NTP_ERRORS: "dict[str, LazyText]" = {
-    "empty": _("Enter an address."),
-    "host": _("“%(value)s” is not a name or address of a server."),
-    "port": _("The port in “%(value)s” is not a number from 1 to 65535."),
+ENDPOINT_ERRORS: "dict[EndpointFault, LazyText]" = {
+    EndpointFault.EMPTY: _("Enter an address."),
+    EndpointFault.HOST: _("“%(value)s” is not a name or address of a server."),
+    EndpointFault.PORT_MISSING: _("“%(value)s” needs a port, for example pbx.example.com:5061 or [2001:db8::1]:5061."),
+    EndpointFault.PORT: _("The port in “%(value)s” is not a number from 1 to 65535."),
 }
 
 
 class SeenField(forms.IntegerField):
-    """The state that was on the screen when a form was made, as a number that only grows. Hidden; the form's page sets it.
+    """A hidden number that only grows: it says which state was on the screen when the form was made.
 
-    What a page of ours can't have sent is told, and the form made anew holds the number of now.
+    A value that no page of ours can have sent is an error, and the form that is shown again holds the present number.
     """
 
     widget = forms.HiddenInput
@@ -68,7 +71,7 @@ class SeenField(forms.IntegerField):
         return data
 
 
-def dns_name(text: str) -> str:
+def clean_dns_name(text: str) -> str:
     """A name as certificates hold it. Raises ValidationError."""
     try:
         return parse_dns_name(text)
@@ -76,7 +79,7 @@ def dns_name(text: str) -> str:
         raise _invalid(error.code, IDENTITY_ERRORS[error.code], text) from error
 
 
-def address(text: str) -> str:
+def clean_address(text: str) -> str:
     """An address in its shortest spelling. Raises ValidationError."""
     try:
         return str(parse_address(text))
@@ -84,24 +87,32 @@ def address(text: str) -> str:
         raise _invalid(error.code, IDENTITY_ERRORS[error.code], text) from error
 
 
-def ntp_server(text: str) -> str:
+def clean_ntp_server(text: str) -> str:
     """`host`, or `host:port` where the port is not 123. Raises ValidationError."""
-    try:
-        host, port = ntp.parse_server(text)
-    except ntp.NtpServerError as error:
-        raise _invalid(error.code, NTP_ERRORS[error.code], text) from error
-    return host if port == ntp.NTP_PORT else _with_port(host, port)
+    endpoint = clean_endpoint(text, ntp.parse_ntp_server)
+    return endpoint.host if endpoint.port == ntp.NTP_PORT else str(endpoint)
 
 
-def tls_address(text: str) -> str:
+def clean_tls_address(text: str) -> str:
     """`host:port` or `[IPv6]:port`. Raises ValidationError."""
-    host, colon, port = text.strip().rpartition(":")
-    if not colon or not host or "]" in port or (":" in host and not (host.startswith("[") and host.endswith("]"))):
-        message = _("“%(value)s” needs a port, for example pbx.example.com:5061 or [2001:db8::1]:5061.")
-        raise _invalid("port_missing", message, text)
-    if not port.isascii() or not port.isdecimal() or not 1 <= int(port) <= 65535:
-        raise _invalid("port", NTP_ERRORS["port"], text)
-    return _with_port(_host(host), int(port))
+    endpoint = clean_endpoint(text)
+    return str(Endpoint(_host(endpoint.host), endpoint.port))
+
+
+def clean_recipient(text: str) -> str:
+    """A public key for backups. Raises ValidationError."""
+    if not age_keys.is_recipient(text):
+        # Whoever mistakes the keys does not read the private one on the page.
+        raise _invalid("recipient", _("“%(value)s” is no public key as age-keygen prints it (age1…)."), f"{text[:8]}…")
+    return text
+
+
+def clean_endpoint(text: str, parse: Callable[[str], Endpoint] = Endpoint.parse) -> Endpoint:
+    """A host and a port; the host is not judged yet. Raises ValidationError, whose code is an EndpointFault."""
+    try:
+        return parse(text)
+    except EndpointError as error:
+        raise _invalid(error.fault, ENDPOINT_ERRORS[error.fault], text) from error
 
 
 def _host(text: str) -> str:
@@ -110,15 +121,11 @@ def _host(text: str) -> str:
     except IdentityError as error:
         if error.code is not IdentityCode.DNS_IS_ADDRESS:
             raise _invalid(error.code, IDENTITY_ERRORS[error.code], text) from error
-        return address(text)
-
-
-def _with_port(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return clean_address(text)
 
 
 def _invalid(code: str, message: "LazyText", text: str) -> ValidationError:
-    return ValidationError(message, code=code, params={"value": text.strip()})
+    return ValidationError(message, code=code, params={"value": shown(text.strip())})
 
 
 class DnsNameField(forms.CharField):
@@ -126,7 +133,7 @@ class DnsNameField(forms.CharField):
 
     def to_python(self, value: Any) -> str:
         text = super().to_python(value)
-        return dns_name(text) if text else ""
+        return clean_dns_name(text) if text else ""
 
 
 class ListField(forms.CharField):
@@ -165,17 +172,17 @@ class ListField(forms.CharField):
         return super().has_changed(self.prepare_value(initial), data)
 
 
-class SwitchWidget(forms.CheckboxInput):
+class OnOffWidget(forms.CheckboxInput):
     """A box that is ticked or not; on the command line a word, which the field judges."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
         return data.get(name, False)
 
 
-class SwitchField(forms.BooleanField):
+class OnOffField(forms.BooleanField):
     """On or off. Whatever is neither is an error, never "on"."""
 
-    widget = SwitchWidget
+    widget = OnOffWidget
     words = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
 
     def __init__(self, **kwargs: Any) -> None:

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from pbxcerts.system.models import Severity
 
 
-class Filter(forms.Form):
+class EventFilter(forms.Form):
     """Which event messages are listed. An unknown value lists all."""
 
     state = forms.ChoiceField(

@@ -2,27 +2,36 @@
 
 from functools import cache
 from itertools import groupby
+from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts import listeners
+from pbxcerts.system import run_files
 from pbxcerts.system.form_layout import Parameters
 from pbxcerts.system.forms.entries import (
     DnsNameField,
     ListField,
-    SwitchField,
-    address,
-    dns_name,
-    ntp_server,
-    tls_address,
+    OnOffField,
+    clean_address,
+    clean_dns_name,
+    clean_ntp_server,
+    clean_recipient,
+    clean_tls_address,
 )
 from pbxcerts.system.forms.versioned import VersionedForm
+from pbxcerts.system.models import BACKUP_DAYS, BACKUP_KEEP, LOGOUT_AFTER_MINUTES
+from pbxcerts.system.versioned import VersionedSettings
 
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as LazyText
+
+MOST_RECIPIENTS = 8
 MOST_NTP_SERVERS = 4
 MOST_TLS_ADDRESSES = 4
 # Telephones with little memory have to read every name of a certificate.
@@ -41,6 +50,19 @@ def time_zones() -> list[tuple[str, str | Promise | list[tuple[str, str]]]]:
     return [*grouped, (_("Other"), [(zone, zone) for zone in zones if "/" not in zone])]  # type: ignore[list-item]
 
 
+def _number(label: "LazyText", limits: tuple[int, int], help_text: "LazyText") -> forms.IntegerField:
+    least, most = limits
+    said = format_lazy(_("Enter a whole number from {least} to {most}."), least=least, most=most)
+    return forms.IntegerField(
+        label=label,
+        min_value=least,
+        max_value=most,
+        widget=forms.TextInput(attrs={"inputmode": "numeric"}),
+        help_text=help_text,
+        error_messages=dict.fromkeys(["required", "invalid", "min_value", "max_value"], said),
+    )
+
+
 class GeneralForm(VersionedForm):
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
@@ -48,7 +70,7 @@ class GeneralForm(VersionedForm):
         help_text=_("Decides when “Generate certificates at (time)” comes. Summer time is changed automatically."),
         error_messages={"invalid_choice": _("“%(value)s” is not a time zone, for example Europe/Berlin.")},
     )
-    ntp_enabled = SwitchField(
+    ntp_enabled = OnOffField(
         label=_("NTP service"),
         help_text=_(
             "Mandatory for the automatic renewal: a certificate's dates are only as right as the clock they come from."
@@ -56,7 +78,7 @@ class GeneralForm(VersionedForm):
     )
     ntp_servers = ListField(
         label=_("NTP servers"),
-        parse=ntp_server,
+        parse=clean_ntp_server,
         most=MOST_NTP_SERVERS,
         rows=4,
         help_text=_(
@@ -67,7 +89,9 @@ class GeneralForm(VersionedForm):
         label=_("Site name"),
         required=False,
         max_length=64,
-        help_text=_("Stands in the title bar and in the names of exported files."),
+        help_text=_(
+            "Stands in the title bar, as the organisation in the certificates, and in the names of exported files."
+        ),
     )
     system_id = forms.CharField(
         label=_("System ID"),
@@ -78,29 +102,34 @@ class GeneralForm(VersionedForm):
     fqdn = DnsNameField(
         label=_("Name of the communication server (FQDN)"),
         required=False,
-        help_text=_("The full name that terminals are configured with. The certificates' subject carries it."),
+        help_text=_(
+            "The full name that terminals are configured with. The subject of the host certificate carries it."
+        ),
     )
     dns_names = ListField(
         label=_("Further DNS names"),
-        parse=dns_name,
+        parse=clean_dns_name,
         most=MOST_NAMES,
         help_text=_("All other names under which terminals reach the communication server, one a line."),
     )
     ip_addresses = ListField(
         label=_("IP addresses"),
-        parse=address,
+        parse=clean_address,
         most=MOST_NAMES,
         help_text=_(
             "The communication server's IPv4 and IPv6 addresses, one a line. When one changes, generate the certificates again."
         ),
     )
-    on_this_machine = SwitchField(
+    on_this_machine = OnOffField(
         label=_("The communication server is this machine"),
-        help_text=_("On: you are warned when none of its addresses is on an interface here any more."),
+        help_text=_(
+            "On: terminals reach pbxcerts under the same names and addresses, unless others are entered below, and"
+            " you are warned when none of these addresses is on an interface here any more."
+        ),
     )
     tls_addresses = ListField(
         label=_("TLS addresses to look at"),
-        parse=tls_address,
+        parse=clean_tls_address,
         most=MOST_TLS_ADDRESSES,
         help_text=_(
             "Up to four, as host:port, one a line. After a switch they are looked at: if the new certificate does not"
@@ -109,25 +138,82 @@ class GeneralForm(VersionedForm):
     )
     own_names = ListField(
         label=_("Names of pbxcerts"),
-        parse=dns_name,
+        parse=clean_dns_name,
         most=MOST_NAMES,
-        help_text=_("Only where terminals reach pbxcerts under other names than the communication server."),
+        help_text=_(
+            "Where terminals reach pbxcerts under other names than the communication server, or that is another"
+            " machine."
+        ),
     )
     own_addresses = ListField(
         label=_("Addresses of pbxcerts"),
-        parse=address,
+        parse=clean_address,
         most=MOST_NAMES,
-        help_text=_("Only where terminals reach pbxcerts under other addresses than the communication server."),
+        help_text=_(
+            "Where terminals reach pbxcerts under other addresses than the communication server, or that is"
+            " another machine."
+        ),
     )
     language = forms.ChoiceField(
         label=_("System language"),
         choices=settings.LANGUAGES,
         help_text=_("For the pages of everybody who has not chosen another language, and for the command line."),
     )
-    redirect_to_https = SwitchField(
+    redirect_to_https = OnOffField(
         label=_("Redirect to HTTPS"),
         help_text=_("Can be switched on while the panel also answers over HTTPS (start option “bind-https”)."),
     )
+
+    logout_after_minutes = forms.IntegerField(
+        label=_("Log out after minutes without use"),
+        min_value=LOGOUT_AFTER_MINUTES[0],
+        max_value=LOGOUT_AFTER_MINUTES[1],
+        widget=forms.TextInput(attrs={"inputmode": "numeric"}),
+        help_text=_(
+            "Whoever opens no page and applies nothing for so long has to log in again; that an open page keeps itself up"
+            " to date is no use. 5 to 1440 are possible. After 14 days everybody has to."
+        ),
+        error_messages=dict.fromkeys(
+            ["required", "invalid", "min_value", "max_value"], _("Enter a whole number of minutes from 5 to 1440.")
+        ),
+    )
+
+    backup_enabled = OnOffField(
+        label=_("Make backups by itself"),
+        help_text=_(
+            "Into the directory that PBXCERTS_BACKUPS names, encrypted for the public keys below. The first one is made at once."
+        ),
+    )
+    backup_days = _number(
+        _("Backup every (days)"),
+        BACKUP_DAYS,
+        _("1 to 31 are possible. When the last good backup is older by half, there is an event message."),
+    )
+    backup_time = forms.TimeField(
+        label=_("Backup at (time)"),
+        input_formats=["%H:%M"],
+        help_text=_("In the time zone above. Nothing stops meanwhile."),
+        error_messages={"invalid": _("Enter a time as in 03:30."), "required": _("Enter a time as in 03:30.")},
+    )
+    backup_keep = _number(
+        _("Backups to keep"),
+        BACKUP_KEEP,
+        _("1 to 1000. Older backups of this installation are deleted after each good one."),
+    )
+    backup_recipients = ListField(
+        label=_("Public keys for backups"),
+        parse=clean_recipient,
+        most=MOST_RECIPIENTS,
+        rows=2,
+        help_text=_(
+            "As age-keygen prints them (age1…), one a line. Make the pair of keys on another machine and keep the private one there:"
+            " without it nobody can restore a backup, and with it anybody can."
+        ),
+    )
+
+    def __init__(self, data: Any = None, *, row: VersionedSettings) -> None:
+        super().__init__(data, row=row)
+        self.initial["backup_time"] = f"{self.initial['backup_time']:%H:%M}"
 
     def layout(self) -> list[Parameters | str]:
         return [
@@ -146,7 +232,8 @@ class GeneralForm(VersionedForm):
             ),
             Parameters(_("Access of terminals to pbxcerts"), "own_names", "own_addresses"),
             Parameters(_("System language"), "language"),
-            Parameters(_("Security"), "redirect_to_https"),
+            Parameters(_("Security"), "redirect_to_https", "logout_after_minutes"),
+            Parameters(_("Backup"), "backup_enabled", "backup_days", "backup_time", "backup_keep", "backup_recipients"),
         ]
 
     def offer(self, *, names: list[str], addresses: list[str]) -> None:
@@ -156,7 +243,7 @@ class GeneralForm(VersionedForm):
 
     def clean_redirect_to_https(self) -> bool:
         wanted: bool = self.cleaned_data["redirect_to_https"]
-        if wanted and not self.initial["redirect_to_https"] and listeners.https_port() is None:
+        if wanted and not self.initial["redirect_to_https"] and run_files.https_port() is None:
             raise ValidationError(
                 _(
                     "The panel does not answer over HTTPS now, so a redirect would lead nowhere. It does once pbxcerts was"
@@ -174,6 +261,8 @@ class GeneralForm(VersionedForm):
                     _("Enter at least one NTP server, or switch the NTP service off."), code="ntp_servers_missing"
                 ),
             )
+        if self.cleaned_data.get("backup_enabled"):
+            self._clean_backups()
         fqdn = self.cleaned_data.get("fqdn")
         if fqdn and fqdn in self.cleaned_data.get("dns_names", []):
             self.add_error(
@@ -183,4 +272,21 @@ class GeneralForm(VersionedForm):
                     code="duplicate",
                     params={"value": fqdn},
                 ),
+            )
+
+    def _clean_backups(self) -> None:
+        if settings.BACKUPS is None:
+            self.add_error(
+                "backup_enabled",
+                ValidationError(
+                    _(
+                        "PBXCERTS_BACKUPS is not set: it must name the directory for the backups, and pbxcerts be started with it."
+                    ),
+                    code="no_place",
+                ),
+            )
+        if self.cleaned_data.get("backup_recipients") == []:
+            self.add_error(
+                "backup_recipients",
+                ValidationError(_("Enter at least one public key: a backup is always encrypted."), code="no_recipient"),
             )

@@ -1,6 +1,6 @@
 """Logging in, passwords, users."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib.auth.forms import (
@@ -10,19 +10,35 @@ from django.contrib.auth.forms import (
     UserCreationForm,
     UsernameField,
 )
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system import setup_token
+from pbxcerts.system import passwords, setup_token
 from pbxcerts.system.form_layout import ColumnForm, ParameterForm, Parameters
 from pbxcerts.system.models import Role, User
+from pbxcerts.system.reauthentication import check_own_password
 
 
 class LoginForm(ColumnForm, AuthenticationForm):
-    pass
+    def clean(self) -> dict[str, Any]:
+        """Raises Slowed among others."""
+        name, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
+        if name and password:
+            self.user_cache = passwords.check(cast("HttpRequest", self.request), name, password)
+            if self.user_cache is None:
+                raise forms.ValidationError(_("The user name or the password is wrong."), code="invalid_login")
+        return self.cleaned_data
 
 
 class OwnPasswordForm(ParameterForm, PasswordChangeForm):
-    pass
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_old_password(self) -> str:
+        old: str = self.cleaned_data["old_password"]
+        check_own_password(self.request, old)
+        return old
 
 
 class NewPasswordForm(ParameterForm, SetPasswordForm):  # type: ignore[type-arg]
@@ -30,7 +46,9 @@ class NewPasswordForm(ParameterForm, SetPasswordForm):  # type: ignore[type-arg]
 
 
 class SetupForm(ColumnForm, UserCreationForm):  # type: ignore[type-arg]
-    """The first administrator. The token comes from the set-up link; a script takes it from the part of it that no log sees."""
+    """The name and password of the first administrator. A script of the page takes the token out of the fragment of the
+    link, which no log sees.
+    """
 
     token = forms.CharField(
         label=_("Set-up token"),
@@ -69,7 +87,8 @@ class NewUserForm(ParameterForm, UserCreationForm):  # type: ignore[type-arg]
         help_texts = {
             "role": _(
                 "View: see everything and download certificates. Operate: also generate, activate, move the deadline,"
-                " discard, roll back. Administer: also settings, users and withdrawing a pair."
+                " discard, roll back, change the terminals and steer the rollout. Administer: also settings, terminal"
+                " types, users and withdrawing a pair."
             ),
         }
 

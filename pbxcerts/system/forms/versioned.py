@@ -10,11 +10,13 @@ from django.utils.translation import gettext as _
 
 from pbxcerts.system.form_layout import ParameterForm
 from pbxcerts.system.forms.entries import SeenField
-from pbxcerts.system.versioned import Invalid, VersionedSettings
+from pbxcerts.system.versioned import InvalidValues, VersionedSettings
 
 
 class VersionedForm(ParameterForm, forms.Form):
-    """`row` is as it is. The field `version` says which state of it was on the screen; `secrets` are never shown."""
+    """`row` is the row as it is stored; the field `version` says which state of it was on the screen. `secrets` are
+    never shown.
+    """
 
     secrets: ClassVar[frozenset[str]] = frozenset()
 
@@ -31,15 +33,17 @@ class VersionedForm(ParameterForm, forms.Form):
 
     @classmethod
     def read(cls, changes: Mapping[str, str], row: VersionedSettings) -> dict[str, Any]:
-        """The parameters where `changes` are typed and all others stay, judged together. Raises Invalid."""
+        """Judge `changes` together with the parameters that stay, and return all parameters. Raises InvalidValues."""
         unknown = changes.keys() - set(cls.names())
         if unknown:
-            raise Invalid({name: [_("There is no such setting.")] for name in sorted(unknown)})
+            raise InvalidValues({name: [_("There is no such setting.")] for name in sorted(unknown)})
         blank = cls(row=row)
         typed = {name: blank[name].value() for name in blank.fields}
         form = cls(typed | dict(changes), row=row)
         if not form.is_valid():
-            raise Invalid({name: [str(sentence) for sentence in sentences] for name, sentences in form.errors.items()})
+            raise InvalidValues(
+                {name: [str(sentence) for sentence in sentences] for name, sentences in form.errors.items()}
+            )
         return form.parameters
 
     @property

@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 from django.views.i18n import set_language as django_set_language
 
-from pbxcerts.system import accounts, setup_token
+from pbxcerts.system import accounts, known_browsers, setup_token
 from pbxcerts.system.forms.users import LoginForm, OwnPasswordForm, SetupForm
 from pbxcerts.system.models import User
 
@@ -21,6 +21,11 @@ from pbxcerts.system.models import User
 class LogIn(views.LoginView):
     form_class = LoginForm
     redirect_authenticated_user = True
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        response = super().form_valid(form)
+        known_browsers.remember(response, form.get_user())
+        return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         first_start = not User.objects.administrators().exists()
@@ -32,8 +37,12 @@ class ChangePassword(views.PasswordChangeView):
     template_name = "registration/password_change.html"
     success_url = reverse_lazy("home")
 
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "request": self.request}
+
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
+        known_browsers.remember(response, form.user)
         messages.success(self.request, _("Your password has been changed. Your other sessions have ended."))
         return response
 
@@ -55,7 +64,9 @@ def set_up(request: HttpRequest) -> HttpResponse:
         except accounts.AdministratorExists as error:
             raise Http404 from error
         setup_token.close()
-        login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+        login(request, user)
         messages.success(request, _("Welcome. First enter the names and addresses of the communication server here."))
-        return redirect("system:general")
+        response = redirect("system:general")
+        known_browsers.remember(response, user)
+        return response
     return render(request, "registration/set_up.html", {"form": form})

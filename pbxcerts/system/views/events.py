@@ -9,20 +9,20 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from pbxcerts.system.access import needs, person
+from pbxcerts.system import timekeeping
+from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.events import cleared_text_of, hint_of, text_of
-from pbxcerts.system.forms.events import Filter
+from pbxcerts.system.forms.events import EventFilter
 from pbxcerts.system.models import EventMessage, Role
 
 PER_PAGE = 50
 
 
 @dataclass(frozen=True)
-class Line:
+class EventLine:
     """An event message in the reader's language."""
 
     message: EventMessage
@@ -50,9 +50,9 @@ class Line:
 
 @require_safe
 def events(request: HttpRequest) -> HttpResponse:
-    chosen = Filter(request.GET)
+    chosen = EventFilter(request.GET)
     page = Paginator(_listed(chosen), PER_PAGE).get_page(request.GET.get("page"))
-    lines = [Line(message) for message in page]
+    lines = [EventLine(message) for message in page]
     query = urlencode({key: value for key, value in chosen.cleaned_data.items() if value})
     return render(request, "system/events.html", {"filter": chosen, "page": page, "lines": lines, "query": query})
 
@@ -63,15 +63,15 @@ def confirm(request: HttpRequest, pk: int) -> HttpResponse:
     """Close a message that no later one clears; one that somebody else confirmed meanwhile stays as it is."""
     get_object_or_404(EventMessage, pk=pk, with_match=False)
     waiting = EventMessage.objects.filter(pk=pk, with_match=False, cleared_at=None)
-    if waiting.update(cleared_at=timezone.now(), confirmed_by=person(request).get_username()):
+    if waiting.update(cleared_at=timekeeping.machine_time(), confirmed_by=logged_in_user(request).get_username()):
         messages.success(request, _("The event message has been confirmed."))
     else:
         messages.info(request, _("This event message was confirmed before."))
     return redirect(f"{reverse('system:events')}?{request.GET.urlencode()}")
 
 
-def _listed(chosen: Filter) -> QuerySet[EventMessage]:
-    """Open ones first, then the newest."""
+def _listed(chosen: EventFilter) -> QuerySet[EventMessage]:
+    """Open messages first, then the others; of both the newest first."""
     listed = EventMessage.objects.order_by(F("cleared_at").desc(nulls_first=True), "-raised_at", "-pk")
     if not chosen.is_valid():
         return listed

@@ -1,7 +1,5 @@
 """`terminals`: import and export as CSV, the list, and tokens for those that have none."""
 
-from __future__ import annotations
-
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -11,15 +9,25 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from certificates.host_keys import HostKeyError
-from certificates.situation import Situation
-from pbxcerts.system import timekeeping
-from pbxcerts.system.commands import Failed, NotNow, OperatorCommand, Report, WrongUse, aligned, local, utc
+from certificates.renewal.situation import Situation
+from pbxcerts.system import own_process, timekeeping
+from pbxcerts.system.commands import (
+    CommandFailed,
+    CommandReport,
+    NotNow,
+    OperatorCommand,
+    WrongUse,
+    aligned,
+    local,
+    utc,
+)
 from pbxcerts.system.models import General
-from terminals import csv_files, device_tokens, imports
-from terminals.csv_files import EXPORTED, ImportFileError
-from terminals.imports import Overtaken, Plan
-from terminals.listing import Line, Listing
+from pbxcerts.system.sealing import SealingError
+from terminals.directory import csv_files, device_tokens, imports
+from terminals.directory.csv_files import EXPORTED, Separator, separator_for
+from terminals.directory.errors import ImportFileError, ImportOvertaken
+from terminals.directory.imports import ImportPlan
+from terminals.directory.listing import TerminalLine, TerminalListing
 from terminals.models import TerminalType
 
 REFUSALS_SHOWN = 50
@@ -37,6 +45,11 @@ class Command(OperatorCommand):
         exporting = actions.add_parser(
             "export", help="write all terminals as CSV to standard output, without credentials"
         )
+        exporting.add_argument(
+            "--separator",
+            choices=[one.name.lower() for one in Separator],
+            help="between the cells; by itself what spreadsheets of the system language expect",
+        )
         listing = actions.add_parser("list", help="show all terminals and what they trust")
         tokens = actions.add_parser(
             "tokens", help="make a token for every IP system phone that has none, and write them as CSV, this once"
@@ -45,31 +58,36 @@ class Command(OperatorCommand):
             # Behind the action too, where one types it; a value that stands before it is not lost.
             one.add_argument("--json", action="store_true", dest="json_behind", help="one JSON object on stdout")
 
-    def act(self, general: General, options: dict[str, Any]) -> Report | None:
+    def act(self, general: General, options: dict[str, Any]) -> CommandReport | None:
         options["as_json"] = options["as_json"] or options.get("json_behind", False)
         match options["action"]:
             case "import":
                 return import_file(options["file"], dry_run=options["dry_run"])
             case "export":
-                return self._written(list(imports.exported()), "terminals", EXPORTED, as_json=options["as_json"])
+                asked = options["separator"]
+                separator = Separator[asked.upper()] if asked else separator_for(general.language)
+                rows = list(imports.exported())
+                return self._written(rows, "terminals", EXPORTED, separator, as_json=options["as_json"])
             case "tokens":
                 rows = [asdict(one) for one in device_tokens.issue_missing()]
-                return self._written(rows, "tokens", device_tokens.COLUMNS, as_json=options["as_json"])
+                separator = separator_for(general.language)
+                return self._written(rows, "tokens", device_tokens.COLUMNS, separator, as_json=options["as_json"])
             case _:
                 return listed(Situation.load(timekeeping.current_clock(general=general)))
 
     def _written(
-        self, rows: list[dict[str, str]], name: str, columns: Sequence[str], *, as_json: bool
-    ) -> Report | None:
+        self, rows: list[dict[str, str]], name: str, columns: Sequence[str], separator: Separator, *, as_json: bool
+    ) -> CommandReport | None:
         if as_json:
-            return Report("", {name: rows})
+            return CommandReport("", {name: rows})
+        own_process.write_utf_8()
         # As it is: what writes a report would add a line.
-        self.stdout.write(csv_files.write(rows, columns), ending="")
+        self.stdout.write(csv_files.write(rows, columns, separator), ending="")
         return None
 
 
-def import_file(name: str, *, dry_run: bool) -> Report:
-    """Raises Unsuccessful; then nothing was imported."""
+def import_file(name: str, *, dry_run: bool) -> CommandReport:
+    """Raises CommandUnsuccessful; then nothing was imported."""
     try:
         plan = imports.plan_of(csv_files.read(_content(name)))
     except ImportFileError as error:
@@ -78,6 +96,7 @@ def import_file(name: str, *, dry_run: bool) -> Report:
         "added": [entry.number for entry in plan.added],
         "changed": [{"number": entry.number, "columns": list(entry.changed)} for entry in plan.changed],
         "unchanged": plan.unchanged,
+        "passwords_deleted": [entry.number for entry in plan.losing_password],
         "refused": [asdict(refusal) for refusal in plan.refused],
         "dry_run": dry_run,
     }
@@ -86,13 +105,13 @@ def import_file(name: str, *, dry_run: bool) -> Report:
     if not dry_run:
         try:
             imports.carry_out(plan)
-        except Overtaken as error:
+        except ImportOvertaken as error:
             raise NotNow(
                 _("Somebody else has changed terminals at this moment. Nothing was imported: try again."),
                 code="overtaken",
             ) from error
-        except HostKeyError as error:
-            raise Failed(
+        except SealingError as error:
+            raise CommandFailed(
                 _("The passwords can't be encrypted: %(reason)s.") % {"reason": error}, code="key_list"
             ) from error
     counts = {"added": len(plan.added), "changed": len(plan.changed), "unchanged": plan.unchanged}
@@ -101,7 +120,7 @@ def import_file(name: str, *, dry_run: bool) -> Report:
         if dry_run
         else _("Added %(added)s, changed %(changed)s, left %(unchanged)s as they are.")
     )
-    return Report(said % counts, value)
+    return CommandReport("\n".join(filter(None, [said % counts, plan.password_sentence])), value)
 
 
 def _content(name: str) -> bytes:
@@ -112,7 +131,7 @@ def _content(name: str) -> bytes:
         return file.read(csv_files.MOST_BYTES + 1)
 
 
-def _refused(plan: Plan) -> str:
+def _refused(plan: ImportPlan) -> str:
     lines = [
         _("Row %(row)s, %(column)s: %(reason)s") % {"row": one.row, "column": one.column or "-", "reason": one.reason}
         for one in plan.refused[:REFUSALS_SHOWN]
@@ -122,16 +141,16 @@ def _refused(plan: Plan) -> str:
     return "\n".join([*lines, _("Nothing was imported.")])
 
 
-def listed(situation: Situation) -> Report:
-    listing = Listing(situation, tuple(TerminalType.objects.all()))
+def listed(situation: Situation) -> CommandReport:
+    listing = TerminalListing(situation, tuple(TerminalType.objects.all()))
     lines = listing.lines(list(listing.terminals({})))
     heads = (_("Number"), _("Name"), _("Type"), _("MAC"), _("Address"), _("State"), _("Trusts"), _("Last contact"))
     rows = [_columns(line) for line in lines]
     text = aligned([heads, *rows]) if rows else _("No terminals are known yet.")
-    return Report(text, {"generation": listing.target, "terminals": [_value(line) for line in lines]})
+    return CommandReport(text, {"generation": listing.target, "terminals": [_value(line) for line in lines]})
 
 
-def _columns(line: Line) -> tuple[str, ...]:
+def _columns(line: TerminalLine) -> tuple[str, ...]:
     one = line.terminal
     trusts = ",".join(str(row.generation_id) for row in line.trusts)
     cells = (
@@ -147,7 +166,7 @@ def _columns(line: Line) -> tuple[str, ...]:
     return tuple(cell or "-" for cell in cells)
 
 
-def _value(line: Line) -> dict[str, Any]:
+def _value(line: TerminalLine) -> dict[str, Any]:
     one = line.terminal
     return {
         "number": one.number,
@@ -159,11 +178,13 @@ def _value(line: Line) -> dict[str, Any]:
         "firmware": one.firmware,
         "enabled": one.enabled,
         "state": line.state,
+        "unproved_address": line.unproved_address,
         "trusts": [
             {
                 "generation": row.generation_id,
                 "since": utc(row.confirmed_at),
                 "evidence": row.evidence,
+                "proof": row.proof or None,
             }
             for row in line.trusts
         ],

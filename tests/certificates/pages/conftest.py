@@ -2,27 +2,23 @@
 
 import re
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.html import strip_tags
 
 from certificates.models import Generation
 from pbxcerts.system import timekeeping
+from pbxcerts.system.models import General
+from pbxcerts.system.time_words import moment
 from tests.support.generations import a_world
-from tests.support.ntp import NtpResponder
 
 
 @pytest.fixture(autouse=True)
 def english():
     with translation.override("en"):
         yield
-
-
-@pytest.fixture
-def ntp():
-    with NtpResponder() as responder:
-        yield responder
 
 
 @pytest.fixture
@@ -35,9 +31,16 @@ def world(db, tmp_path, key_file, settings, ntp):
 
 
 @pytest.fixture
+def running(world):
+    """The first pair is active since the first test needed one."""
+    world.begin("pages of the certificates")
+    return world
+
+
+@pytest.fixture
 def handing_over(running):
     """The first pair is active, the second is prepared."""
-    running.generate(reason="new address")
+    running.once("pages: handing over", partial(running.generate, reason="new address"))
     assert running.states == {1: "active", 2: "prepared"}
     return running
 
@@ -45,7 +48,7 @@ def handing_over(running):
 @pytest.fixture
 def switched(handing_over):
     """The second pair is active, the first can be rolled back to."""
-    handing_over.activate()
+    handing_over.once("pages: switched", handing_over.activate)
     assert handing_over.states == {1: "superseded", 2: "active"}
     return handing_over
 
@@ -66,6 +69,38 @@ def text():
         return " ".join(strip_tags(body).split())
 
     return read
+
+
+class Said:
+    """What a page says, in one of two languages."""
+
+    def __init__(self, page, language):
+        self.page, self.language = page, language
+
+    def has(self, english, german):
+        return (german if self.language == "de" else english) in self.page
+
+
+@pytest.fixture(params=["en", "de"])
+def said(request, text):
+    """Read a page once in each language."""
+
+    def read(client, url="/certificates/"):
+        General.objects.update(language=request.param)
+        return Said(text(client.get(url)), request.param)
+
+    return read
+
+
+@pytest.fixture
+def local(world):
+    """An instant as the English page shows it."""
+
+    def shown(instant):
+        with timezone.override(world.situation.general.zone), translation.override("en"):
+            return moment(instant)
+
+    return shown
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from certificates import lifecycle
 from certificates.models import Generation
+from certificates.renewal import orders
 from pbxcerts.system.models import General
 from tests.support.peers import require_program
 
@@ -65,7 +65,10 @@ def test_it_shows_progress_and_result_without_being_loaded_again(page, world):
 def test_one_click_downloads_the_published_file(page, world):
     world.generate()
     page.goto("/certificates/")
-    for link, published in (("Host certificate", "current/host.pem"), ("Trust bundle", "trust.pem")):
+    for link, published in (
+        ("Download host certificate", "current/host.pem"),
+        ("Download trust bundle", "trust.pem"),
+    ):
         with page.expect_download() as download:
             page.get_by_role("link", name=link, exact=True).click()
 
@@ -85,7 +88,7 @@ def test_the_password_is_asked_for_where_it_is_needed(page, world):
 
 def test_what_a_person_has_opened_stays_open(page, world):
     world.generate()
-    lifecycle.order_generation(world.clock(), trigger=Generation.Trigger.PAGE, by="anna")
+    orders.order_generation(world.clock(), orders.GenerationOrder(Generation.Trigger.PAGE, by="anna"))
     page.goto("/certificates/")
     with page.expect_response("**/certificates/status/"):
         pass
@@ -93,7 +96,7 @@ def test_what_a_person_has_opened_stays_open(page, world):
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(2500)
-    assert page.get_by_role("link", name="Root certificate, DER").is_visible()
+    assert page.get_by_role("link", name="Root certificate of generation 1, DER").is_visible()
     assert asked == []
 
     page.keyboard.press("Escape")

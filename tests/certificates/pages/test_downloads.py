@@ -1,15 +1,19 @@
 """Downloads: byte for byte what is published, named so that nobody mixes them up, and never a private key."""
 
+import re
+from html import unescape
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs7
+from django.utils.html import strip_tags
 
-from certificates.downloads import TITLES, Format, Kind
+from certificates.downloads import OFFERED, DownloadFormat, DownloadKind
 from certificates.pki import formats
 from pbxcerts.system.models import General
 
-ALL = [(kind, form) for kind in Kind for form in Format]
-OFFERED_PAIRS = list(TITLES)
+ALL = [(kind, form) for kind in DownloadKind for form in DownloadFormat]
+OFFERED_PAIRS = [(kind, form) for kind, forms in OFFERED.items() for form in forms]
 
 
 def url(kind, form, number=None):
@@ -17,19 +21,17 @@ def url(kind, form, number=None):
     return f"/certificates/{place}/{kind}.{form}"
 
 
-@pytest.mark.parametrize(
-    ("kind", "form", "published"),
-    [
+def test_a_download_is_the_published_file(running, viewer_client, subtests):
+    for kind, form, published in [
         ("host", "pem", "generations/0001/host.pem"),
         ("host", "der", "generations/0001/host.der"),
         ("root", "pem", "generations/0001/root.pem"),
         ("root", "der", "generations/0001/root.der"),
         ("chain", "pem", "generations/0001/fullchain.pem"),
         ("trust", "pem", "trust.pem"),
-    ],
-)
-def test_a_download_is_the_published_file(running, viewer_client, kind, form, published):
-    assert viewer_client.get(url(kind, form)).content == running.published(published).read_bytes()
+    ]:
+        with subtests.test(kind=kind, form=form, published=published):
+            assert viewer_client.get(url(kind, form)).content == running.published(published).read_bytes()
 
 
 def test_during_a_handover_it_is_the_prepared_pair_and_the_page_says_so(handing_over, viewer_client, text):
@@ -77,6 +79,37 @@ def test_the_trust_bundle_holds_both_pairs_during_a_handover(handing_over, viewe
     }
 
 
+def links(page):
+    """The address of each file by its title."""
+    return {
+        " ".join(unescape(strip_tags(title)).split()): address
+        for address, title in re.findall(r'(?s)<a[^>]*href="([^"]*(?:download|history/)[^"]*)"[^>]*>(.*?)</a>', page)
+    }
+
+
+def test_during_a_handover_what_a_telephone_is_given_holds_both_roots_and_says_so(handing_over, viewer_client):
+    menu = links(viewer_client.get("/certificates/").content.decode())
+    roots = formats.pem(handing_over.pending.root, handing_over.active.root)
+
+    assert viewer_client.get(menu["Root certificates of generations 2, 1, PEM"]).content == roots
+    assert viewer_client.get(menu["Trust bundle of generations 2, 1, PEM"]).content.count(b"BEGIN CERTIFICATE") == 4
+    for pair in (handing_over.pending, handing_over.active):
+        of_one = menu[f"Root certificate of generation {pair.number}, DER"]
+        assert viewer_client.get(of_one).content == formats.der(pair.root)
+    assert "Root certificate of generation 2, PEM" not in menu
+
+
+def test_one_title_is_one_content_on_every_page(handing_over, viewer_client):
+    contents = {}
+    for page in ("/certificates/", "/certificates/history/1/", "/certificates/history/2/"):
+        for title, address in links(viewer_client.get(page).content.decode()).items():
+            if "generation" in title:
+                contents.setdefault(title, set()).add(viewer_client.get(address).content)
+
+    assert len(contents) > 12
+    assert [title for title, found in contents.items() if len(found) > 1] == []
+
+
 def test_the_chain_as_pkcs7_holds_host_and_root(running, viewer_client):
     certificates = pkcs7.load_pem_pkcs7_certificates(viewer_client.get(url("chain", "p7b")).content)
 
@@ -86,31 +119,29 @@ def test_the_chain_as_pkcs7_holds_host_and_root(running, viewer_client):
     }
 
 
-@pytest.mark.parametrize(("kind", "form"), OFFERED_PAIRS)
-def test_a_file_names_site_generation_and_kind(running, viewer_client, kind, form):
-    response = viewer_client.get(url(kind, form))
+def test_a_file_names_site_generation_and_kind(running, viewer_client, subtests):
+    for kind, form in OFFERED_PAIRS:
+        with subtests.test(kind=kind, form=form):
+            response = viewer_client.get(url(kind, form))
 
-    assert response.headers["Content-Disposition"] == f'attachment; filename="zuerich-sued-0001-{kind}.{form}"'
-    assert response.headers["X-Content-Type-Options"] == "nosniff"
+            assert response.headers["Content-Disposition"] == f'attachment; filename="zuerich-sued-0001-{kind}.{form}"'
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize(
-    ("site", "expected"),
-    [
+def test_any_site_name_gives_a_harmless_file_name(running, viewer_client, subtests):
+    for site, expected in [
         ("", "pbxcerts"),
         ("東京", "pbxcerts"),
         ('a"\r\nX: y/../b', "a-x-yb"),
         ("Büro Ä", "buero-ae"),
         ("Bu\u0308ro", "buero"),
         ("Große Straße, Genève", "grosse-strasse-geneve"),
-    ],
-    ids=["none", "no latin letter", "dangerous", "umlauts", "decomposed umlaut", "other letters"],
-)
-def test_any_site_name_gives_a_harmless_file_name(running, viewer_client, site, expected):
-    General.objects.update(site_name=site)
-    response = viewer_client.get(url("host", "pem"))
+    ]:
+        with subtests.test(site=site, expected=expected):
+            General.objects.update(site_name=site)
+            response = viewer_client.get(url("host", "pem"))
 
-    assert response.headers["Content-Disposition"] == f'attachment; filename="{expected}-0001-host.pem"'
+            assert response.headers["Content-Disposition"] == f'attachment; filename="{expected}-0001-host.pem"'
 
 
 @pytest.mark.parametrize(
@@ -126,20 +157,22 @@ def test_the_media_type_is_right(running, viewer_client, kind, form, media_type)
     assert viewer_client.get(url(kind, form)).headers["Content-Type"] == media_type
 
 
-@pytest.mark.parametrize(("kind", "form"), [pair for pair in ALL if pair not in OFFERED_PAIRS])
-def test_what_is_not_offered_is_not_found(running, viewer_client, kind, form):
-    assert viewer_client.get(url(kind, form)).status_code == 404
-    assert viewer_client.get(url(kind, form, 1)).status_code == 404
+def test_what_is_not_offered_is_not_found(running, viewer_client, subtests):
+    for kind, form in [pair for pair in ALL if pair not in OFFERED_PAIRS]:
+        with subtests.test(kind=kind, form=form):
+            assert viewer_client.get(url(kind, form)).status_code == 404
+            assert viewer_client.get(url(kind, form, 1)).status_code == 404
 
 
-@pytest.mark.parametrize(("kind", "form"), OFFERED_PAIRS)
-@pytest.mark.parametrize("number", [None, 1, 2])
-def test_no_download_holds_a_private_key(handing_over, viewer_client, kind, form, number):
-    content = viewer_client.get(url(kind, form, number)).content
-    key = handing_over.published("current/host.key").read_bytes()
+def test_no_download_holds_a_private_key(handing_over, viewer_client, subtests):
+    for number in [None, 1, 2]:
+        for kind, form in OFFERED_PAIRS:
+            with subtests.test(number=number, kind=kind, form=form):
+                content = viewer_client.get(url(kind, form, number)).content
+                key = handing_over.published("current/host.key").read_bytes()
 
-    assert b"PRIVATE" not in content
-    assert key.splitlines()[1] not in content
+                assert b"PRIVATE" not in content
+                assert key.splitlines()[1] not in content
 
 
 def test_before_the_first_generation_there_is_nothing(world, viewer_client):
@@ -155,10 +188,10 @@ def test_any_generation_can_be_downloaded_from_the_history(handing_over, viewer_
 
 
 def test_an_attempt_without_a_pair_has_nothing_to_download(running, viewer_client):
-    from certificates import lifecycle
     from certificates.models import Generation
+    from certificates.renewal import orders
 
-    lifecycle.order_generation(running.clock(), trigger=Generation.Trigger.PAGE, by="anna")
+    orders.order_generation(running.clock(), orders.GenerationOrder(Generation.Trigger.PAGE, by="anna"))
 
     assert viewer_client.get(url("host", "pem", 2)).status_code == 404
     assert viewer_client.get(url("host", "pem", 99)).status_code == 404

@@ -4,10 +4,11 @@ import pytest
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from certificates import lifecycle
 from certificates.models import Generation
-from certificates.words import moment
+from certificates.renewal import orders
+from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General
+from pbxcerts.system.time_words import moment
 from tests.support.generations import DAY, HOUR
 
 GENERATE = "/certificates/generate/"
@@ -49,7 +50,7 @@ def test_restarting_telephones_now_is_offered_where_there_are_any_that_restart(
     assert "Restart telephones now" in text(operator_client.get(GENERATE))
 
 
-@pytest.mark.parametrize("known", ["certificates.handover.NoTerminals", "tests.support.telephones.TenTelephones"])
+@pytest.mark.parametrize("known", ["tests.support.telephones.NoTerminals", "tests.support.telephones.TenTelephones"])
 def test_restarting_telephones_now_is_not_offered_with_the_first_pair(world, settings, operator_client, text, known):
     settings.TERMINALS = known
 
@@ -107,6 +108,26 @@ def test_the_deadline_it_names_is_the_one_that_comes(running, operator_client, t
     running.beat()
 
     assert f"until {local(running, running.pending.deadline)} at the latest" in page
+
+
+def test_at_once_is_preselected_where_the_active_pair_has_ended_by_the_corrected_clock_alone(
+    running, ntp, operator_client
+):
+    Generation.objects.update(end=running.now + HOUR)
+    ntp.offset = 11 * 3600
+    timekeeping.check_clock()
+    page = operator_client.get(GENERATE).content.decode()
+    assert page.index('value="at_once"') < page.index("checked")
+    assert page.count("checked") == 1
+
+
+def test_at_once_is_preselected_where_the_active_pair_is_not_valid_yet(running, operator_client):
+    """As it is by a machine's clock that somebody has set back, which nobody can check."""
+    General.objects.update(ntp_enabled=False)
+    Generation.objects.update(not_before=running.now + 3 * DAY, end=running.now + 400 * DAY)
+    page = operator_client.get(GENERATE).content.decode()
+    assert page.index('value="at_once"') < page.index("checked")
+    assert page.count("checked") == 1
 
 
 def test_the_handover_is_preselected(running, operator_client):
@@ -186,7 +207,7 @@ def test_the_refused_form_can_be_sent_again_knowingly(running, operator_client):
 
 
 def test_while_one_is_being_made_it_is_refused_in_the_page(running, operator_client, text):
-    lifecycle.order_generation(running.clock(), trigger=Generation.Trigger.PAGE, by="anna")
+    orders.order_generation(running.clock(), orders.GenerationOrder(Generation.Trigger.PAGE, by="anna"))
 
     assert "A generation is just being made." in text(operator_client.post(GENERATE, form()))
 
@@ -264,5 +285,5 @@ def test_the_pair_that_a_person_orders_is_the_one_that_was_announced(running, op
     operator_client.post(GENERATE, form())
     running.beat()
 
-    assert f"valid until {local(running, running.pending.not_after)}" in page
+    assert f"valid until {local(running, running.pending.plan.not_after)}" in page
     assert running.pending.end - running.now < DAY * 112

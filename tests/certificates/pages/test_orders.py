@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from certificates import lifecycle
 from certificates.models import Generation, Switch
+from certificates.renewal import orders
+from pbxcerts.system import timekeeping
 from tests.support.generations import DAY, HOUR
 
 ACTIVATE, DEADLINE, DISCARD = "/certificates/2/activate/", "/certificates/2/deadline/", "/certificates/2/discard/"
@@ -23,7 +24,8 @@ def local(world, instant):
 def test_activating_says_who_is_missing(handing_over, terminals, operator_client, text):
     page = text(operator_client.get(ACTIVATE))
 
-    assert "Terminals that count and have not confirmed: 1." in page
+    assert "1 terminal that the server waits for has not confirmed." in page
+    assert "No terminal will refuse the server." in page
     assert "generation 1 comes back by itself" in page
     assert handing_over.states == {1: "active", 2: "prepared"}
 
@@ -84,7 +86,7 @@ def test_a_bad_deadline_has_its_message_and_stays(handing_over, operator_client,
 
 
 def test_how_late_it_can_be_is_said_and_holds(handing_over, operator_client, text):
-    latest = lifecycle.latest_deadline(handing_over.situation)
+    latest = orders.latest_deadline(handing_over.pending, handing_over.active)
 
     assert "At the latest" in text(operator_client.get(DEADLINE))
     assert operator_client.post(DEADLINE, {"at": local(handing_over, latest)}).status_code == 302
@@ -128,14 +130,12 @@ def test_rolling_back_needs_the_password(switched, operator_client, text, passwo
 
 
 def test_rolling_back_says_who_would_refuse(switched, terminals, operator_client, text):
-    assert "It is still in the trust bundle. Terminals that would refuse the server: 0." in text(
-        operator_client.get(ROLL_BACK)
-    )
+    page = text(operator_client.get(ROLL_BACK))
+    assert "It is still in the trust bundle." in page
+    assert "No terminal will refuse the server." in page
 
     Generation.objects.filter(number=1).update(leaves_bundle_at=switched.now - HOUR)
-    assert "It has left the trust bundle. Terminals that would refuse the server: 0." in text(
-        operator_client.get(ROLL_BACK)
-    )
+    assert "It has left the trust bundle." in text(operator_client.get(ROLL_BACK))
 
 
 def test_rolling_back_names_what_is_discarded_by_it(switched, operator_client, text):
@@ -178,7 +178,7 @@ def test_withdrawing_the_active_pair_switches_to_the_prepared_one(handing_over, 
 def test_withdrawing_the_only_pair_makes_a_new_one(running, terminals, administrator_client, text, password):
     page = text(administrator_client.get(WITHDRAW.format(1)))
     assert "A new pair is made at once" in page
-    assert "until they have the root certificate of the other pair: 10." in page
+    assert "10 terminals do not trust this generation" in page
 
     administrator_client.post(WITHDRAW.format(1), {"password": password})
     running.beat()
@@ -226,3 +226,29 @@ def test_withdrawing_twice_does_nothing_more(handing_over, administrator_client,
 
 def test_a_pair_that_does_not_exist_is_not_found(running, administrator_client):
     assert administrator_client.get(WITHDRAW.format(99)).status_code == 404
+
+
+def test_withdrawing_asks_the_servers_and_wants_tick_and_reason_where_one_alone_says_far_off(
+    running, ntp, administrator_client, text, password
+):
+    ntp.offset = 400 * 86_400
+    url, asked = WITHDRAW.format(1), ntp.asked
+    page = text(administrator_client.post(url, {"password": password, "reason": "leaked"}))
+    assert ntp.asked > asked
+    assert "The clock is more than 12 hours off" in page
+    assert "although the clock is in doubt" in page
+    assert running.generation(1).withdrawn_at is None
+    page = text(administrator_client.post(url, {"password": password, "confirm_clock": "on"}))
+    assert "say why" in page
+    assert running.generation(1).withdrawn_at is None
+    said = {"password": password, "reason": "leaked", "confirm_clock": "on"}
+    assert administrator_client.post(url, said).status_code == 302
+    assert running.generation(2).clock_override == "leaked"
+
+
+def test_where_no_pair_would_be_made_withdrawing_wants_no_tick(handing_over, ntp, administrator_client, text, password):
+    ntp.offset = 400 * 86_400
+    timekeeping.check_clock()
+    assert "although the clock is in doubt" not in text(administrator_client.get(WITHDRAW.format(1)))
+    assert administrator_client.post(WITHDRAW.format(1), {"password": password}).status_code == 302
+    assert handing_over.generation(1).withdrawn_at is not None

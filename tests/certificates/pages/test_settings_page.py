@@ -1,5 +1,7 @@
 """The settings on the page: every bad input at its field, consequences before they come, nobody overwritten."""
 
+import re
+
 import pytest
 
 from certificates.models import Settings
@@ -40,9 +42,8 @@ def test_a_form_that_is_not_ours_is_told_and_changes_nothing(running, administra
 BEFORE = (365, "02:00", 30, "all", "p256")
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "sentence"),
-    [
+def test_bad_input_has_its_message_at_its_field_and_stays_there(world, administrator_client, subtests):
+    for name, value, sentence in [
         ("interval_days", "0", "Enter a whole number of days from 1 to 3650."),
         ("interval_days", "-1", "Enter a whole number of days from 1 to 3650."),
         ("interval_days", "3651", "Enter a whole number of days from 1 to 3650."),
@@ -57,17 +58,16 @@ BEFORE = (365, "02:00", 30, "all", "p256")
         ("overlap_days", "91", "Enter a whole number of days from 0 to 90."),
         ("overlap_days", "abc", "Enter a whole number of days from 0 to 90."),
         ("overlap_days", "", "Enter a whole number of days from 0 to 90."),
-    ],
-)
-def test_bad_input_has_its_message_at_its_field_and_stays_there(world, administrator_client, name, value, sentence):
-    page = administrator_client.post(OVERVIEW, typed(**{name: value})).content.decode()
+    ]:
+        with subtests.test(name=name, value=value, sentence=sentence):
+            page = administrator_client.post(OVERVIEW, typed(**{name: value})).content.decode()
 
-    field = page[page.index(f'id="div_id_{name}"') :].split('class="parameter-explanation"')[0]
-    assert sentence in field
-    assert f'value="{value}"' in field
-    assert 'aria-invalid="true"' in field
-    assert page.count('aria-invalid="true"') == 1
-    assert stored() == BEFORE
+            field = page[page.index(f'id="div_id_{name}"') :].split('class="parameter-explanation"')[0]
+            assert sentence in field
+            assert f'value="{value}"' in field
+            assert 'aria-invalid="true"' in field
+            assert page.count('aria-invalid="true"') == 1
+            assert stored() == BEFORE
 
 
 def test_an_overlap_above_the_interval_is_refused_at_the_overlap(world, administrator_client):
@@ -261,3 +261,21 @@ def test_a_shortened_interval_waits_for_the_night(running, administrator_client)
 
     assert Settings.load().schedule_saved_at is not None
     assert Heartbeat.load().last_run is None
+
+
+def test_what_is_on_or_off_is_a_switch_and_the_rest_are_fields_as_elsewhere(running, administrator_client):
+    page = administrator_client.get("/certificates/").content.decode()
+    controls = {
+        re.search(r'name="(\w+)"', control)[1]: (re.search(r'type="(\w+)"', control) or ["", "select"])[1]
+        for control in re.findall(r'(?s)<(?:input|select)[^>]*class="form-[^>]*>', page)
+    }
+
+    assert controls["addresses_as_dns"] == "checkbox"
+    assert controls["interval_days"] == "text"
+    assert controls["key_type"] == "select"
+
+    running.set(addresses_as_dns=True)
+    assert re.search(
+        r'(?s)<input[^>]*name="addresses_as_dns"[^>]*checked',
+        administrator_client.get("/certificates/").content.decode(),
+    )

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from certificates.models import Generation, Settings
-from certificates.words import moment
+from pbxcerts.system.time_words import moment
 from tests.support.generations import DAY
 
 
@@ -16,7 +16,7 @@ def minutes(world):
 
     def shown(pair):
         with timezone.override(world.situation.general.zone):
-            return moment(pair.not_after), moment(pair.end)
+            return moment(pair.plan.not_after), moment(pair.end)
 
     return shown
 

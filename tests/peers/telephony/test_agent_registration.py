@@ -1,4 +1,4 @@
-"""The agent as a telephone that Kamailio reaches over the agent's own TLS connection alone (DESIGN 3.7)."""
+"""The agent as a telephone that Kamailio reaches over its own TLS connection alone (rule agent-connections)."""
 
 import asyncio
 import json
@@ -10,8 +10,8 @@ from ipaddress import ip_address
 import pytest
 
 from certificates.pki.identity import Identity
+from pbxcerts.system.endpoint import Endpoint
 from terminals.agent import config
-from terminals.agent.config import Endpoint
 from terminals.agent.registration import Registration
 from terminals.agent.store import TrustStore
 from terminals.sip.notify import Hop, Notify, Transport
@@ -30,7 +30,7 @@ LIST = f"number,name,type,transport,way\n{NUMBER},Host with the agent,pbxcerts-a
 TELEPHONE = """
 import json, sys
 from certificates.models import Generation
-from terminals import device_tokens
+from terminals.directory import device_tokens
 from terminals.models import DeliverySettings, Terminal
 
 DeliverySettings.load()
@@ -88,8 +88,10 @@ class Agent:
     """The registration of an agent whose trust store holds what the server's store holds; `asked`: by whom it was."""
 
     def __init__(self, server, directory, password=None):
-        place = Endpoint(secure=True, host="127.0.0.1", port=server.port, path="")
-        wanted = config.Registration(place, f"sip:{NUMBER}@pbx.test", NUMBER, "sip:pbx.test", NUMBER, password, 600)
+        place = Endpoint("127.0.0.1", server.port)
+        wanted = config.RegistrationConfig(
+            place, f"sip:{NUMBER}@pbx.test", NUMBER, "sip:pbx.test", NUMBER, password, 600
+        )
         trusted = TrustStore(directory / "trust.pem")
         trusted.path.write_bytes(trust_file(server.stores[0]))
         self.asked = []

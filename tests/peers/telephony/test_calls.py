@@ -1,5 +1,7 @@
 """Real calls through a real communication server that serves the published files."""
 
+import os
+import signal
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -60,6 +62,20 @@ def test_two_telephones_talk_to_each_other(office, exported):
 
     anna.hang_up()
     berta.wait_for_no_call()
+
+
+def test_who_calls_one_that_is_away_can_be_called_afterwards(office, exported):
+    anna, berta, clara = (office.baresip(name, **exported) for name in ("anna", "berta", "clara"))
+    assert [one.refusal() for one in (anna, berta, clara)] == [""] * 3
+    os.killpg(berta.process.pid, signal.SIGKILL)
+    berta.process.wait()
+
+    anna.dial("berta")
+    anna.wait_for(r"session closed: 477")
+    clara.dial("anna")
+
+    for telephone in (anna, clara):
+        telephone.wait_for_call()
 
 
 def test_telephones_of_two_makers_talk_to_each_other(office, exported):

@@ -1,4 +1,4 @@
-"""A renewal must never cost a call: the product's own handover, carried out under a call (DESIGN 3.4)."""
+"""A renewal must never cost a call: the product's own handover, carried out under a call (rule make-before-break)."""
 
 from dataclasses import replace
 from io import StringIO
@@ -6,14 +6,14 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
-from certificates import lifecycle
-from certificates.handover import NoTerminals
 from certificates.models import Generation, Switch
-from certificates.observing import communication_server
-from certificates.reconciling import reconcile
-from certificates.situation import Situation
+from certificates.renewal import orders
+from certificates.renewal.rounds import reconcile
+from certificates.renewal.situation import Situation
+from certificates.status.observing import communication_server
 from pbxcerts.system.models import General
 from pbxcerts.system.timekeeping import current_clock
+from tests.support.telephones import NoTerminals
 from tests.support.telephony.office import Office
 from tests.support.telephony.programs import SERVER_GROUP
 
@@ -58,7 +58,7 @@ def server(office, store, general, settings):
 
 def generate(**options):
     clock = current_clock()
-    lifecycle.order_generation(clock, trigger=Generation.Trigger.PAGE, without_clock=True, **options)
+    orders.order_generation(clock, orders.GenerationOrder(Generation.Trigger.PAGE, without_clock=True, **options))
     a_heartbeat(clock)
 
 
@@ -78,7 +78,7 @@ def export_trust(office):
 def at_the_deadline():
     clock = current_clock()
     deadline = Situation.load(clock).pending.deadline
-    return replace(clock, now=deadline, corrected=deadline)
+    return replace(clock, machine=deadline, corrected=deadline)
 
 
 class Telephones:

@@ -1,4 +1,4 @@
-"""A whole renewal with real programs: `up`, Kamailio, and a telephone of each method of delivery (DESIGN 3.4, 3.7).
+"""A whole renewal with real programs: `up`, Kamailio, and a telephone of each method (rule delivery-methods).
 
 No certificate is carried by the test: the agent loads its own, the Mitel phone fetches its own, a technician brings Linphone
 what the personal link gives.
@@ -56,7 +56,7 @@ def test_a_renewal_with_handover_costs_no_call(office, tmp_path):
         assert telephone.start_again().refusal() == ""
     calls.everybody()
 
-    assert (calls.failed, calls.dropped) == ([], []), "\n".join([*calls.logs, site.server.log()])
+    assert (calls.failed, calls.dropped) == ([], []), "\n".join([site.server.troubles(), *calls.logs])
     assert_apart_is_within_a_restart(calls.apart, site.desk, once_asked)
     assert site.speech_goes_on()
     assert site.desk.asked == 1

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from terminals.sip.notify import Hop, Transport
 from tests.support.peers import require_program
-from tests.support.telephony.programs import eventually, free_port
+from tests.support.ports import free_port
+from tests.support.telephony.programs import eventually
 
 SCENARIOS = Path(__file__).parent
+MESSAGES = "messages.log"
 TRANSPORTS = {Transport.UDP: "u1", Transport.TCP: "t1"}
 
 
@@ -27,6 +29,7 @@ class Sipp:
             [
                 *[sipp, "-sf", self.scenario, "-i", "127.0.0.1", "-p", str(self.port)],
                 *["-t", TRANSPORTS[self.transport], "-m", "1", "-nostdin", "-trace_err", "-timeout", "50s"],
+                *["-trace_msg", "-message_file", MESSAGES],
             ],
             cwd=self.directory.name,
             stdin=subprocess.DEVNULL,
@@ -55,6 +58,10 @@ class Sipp:
         output, _ = self.process.communicate(timeout=60)
         errors = "".join(log.read_text() for log in Path(self.directory.name).glob("*errors*.log"))
         return self.process.returncode, errors or ("" if self.process.returncode == 0 else output)
+
+    def requests(self):
+        """How many it has received, each repetition counted."""
+        return (Path(self.directory.name) / MESSAGES).read_text().count("\nNOTIFY sip:")
 
     def _listens(self):
         assert self.process.poll() is None, self.process.stdout.read()

@@ -4,8 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.ports import free_port
 from tests.support.product import ROOT
-from tests.support.telephony.programs import DEADLINE, eventually, free_port
+from tests.support.telephony.programs import DEADLINE, eventually
 
 ESTABLISHED = "01"  # in /proc/net/tcp
 CONFIGURATION = """\

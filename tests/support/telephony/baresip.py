@@ -6,7 +6,8 @@ import socket
 import threading
 from pathlib import Path
 
-from tests.support.telephony.programs import TELEPHONE_GROUP, TELEPHONE_USER, Program, eventually, free_port
+from tests.support.ports import free_port
+from tests.support.telephony.programs import TELEPHONE_GROUP, TELEPHONE_USER, Program, eventually
 
 CONFIGURATION = """\
 poll_method epoll

@@ -1,17 +1,22 @@
 """Kamailio as the communication server: it reads what was published, as a user of its own."""
 
+import re
 import subprocess
 from pathlib import Path
 
-from certificates.presented import look
+from certificates.communication_server.presented import look_at_tls_address
 from tests.support import debian13
-from tests.support.telephony.programs import SERVER_GROUP, SERVER_USER, Program, eventually, free_port
+from tests.support.ports import free_port
+from tests.support.telephony.programs import SERVER_GROUP, SERVER_USER, Program, eventually
+
+TROUBLE = re.compile(r"\b(WARNING|ERROR|CRITICAL|ALERT|EMERG):")
+MOST_TROUBLES = 40
 
 CONFIGURATION = Path(__file__).with_name("kamailio.cfg")
 
 
 class Kamailio(Program):
-    """`stores` are stores as DESIGN 3.5 lays them out; each is served on a port of its own.
+    """`stores` are stores of the product (rule store-layout); each is served on a port of its own.
 
     With an `account_password` a NOTIFY is relayed for those alone who know it, with a `telephone_password` those alone who know
     it are registered; both in the realm "pbx.test".
@@ -58,10 +63,15 @@ class Kamailio(Program):
         command = debian13.command("kamcmd", "-s", self.socket, *order, user="nobody", group=self.group)
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
+    def troubles(self):
+        """What it says went wrong, from the beginning: what comes later often follows from that."""
+        lines = [line for line in self.log().splitlines() if TROUBLE.search(line)]
+        return "\n".join(lines[:MOST_TROUBLES])
+
     def _answers(self, port):
         if self.process.poll() is not None:
             raise AssertionError(f"Kamailio does not start:\n{self.log()}")
-        return look(f"127.0.0.1:{port}").reached
+        return bool(look_at_tls_address(f"127.0.0.1:{port}").sha256)
 
     @property
     def port(self):

@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import suppress
 
-from terminals.sip.message import Framing
+from terminals.sip.message import MessageFraming
 from tests.support.provisioning import fetch, trusting
 from tests.support.telephony.programs import eventually
 
@@ -185,7 +185,7 @@ class MitelPhone:
 
     def _listen(self):
         """Until it is asked to start again, and has answered that and become idle, or until its plug is pulled."""
-        framing = Framing()
+        framing = MessageFraming()
         while self._connection and (octets := self._received()):
             for message in framing.feed(octets):
                 if self._answer(message.decode()):

@@ -5,7 +5,8 @@ import wave
 from contextlib import ExitStack
 from pathlib import Path
 
-from certificates.publishing import Publication, PublishedPair, Store
+from certificates.communication_server.publication import Publication, PublishedPair
+from certificates.communication_server.store import Store
 from tests.support.debian13 import require_debian13
 from tests.support.telephony.baresip import Baresip
 from tests.support.telephony.kamailio import Kamailio

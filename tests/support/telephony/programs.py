@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -31,12 +30,6 @@ def eventually(condition, *, what):
     return value
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Program:
     """A program of Debian 13 with a directory that is its user's and holds its log.
 
@@ -60,7 +53,12 @@ class Program:
         with self.output_file.open("wb") as output:
             self.process = subprocess.Popen(
                 debian13.command(program, *arguments, user=self.user, group=self.group, hosts=hosts),
-                env={"HOME": str(self.directory), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+                env={
+                    # What it leaves for its next start is left in its own directory.
+                    **dict.fromkeys(["HOME", "TMPDIR"], str(self.directory)),
+                    "PATH": os.environ["PATH"],
+                    "LC_ALL": "C.UTF-8",
+                },
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -40,7 +40,7 @@ TELEPHONES = """
 import json, sys
 from datetime import UTC, datetime, timedelta
 from certificates.models import Generation
-from terminals import device_tokens
+from terminals.directory import device_tokens
 from terminals.models import BootstrapWindow, DeliverySettings, Terminal
 
 DeliverySettings.load()

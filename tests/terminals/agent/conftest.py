@@ -1,6 +1,7 @@
 """An agent with its store and configuration, beside a server with two generations."""
 
 import asyncio
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,8 @@ import pytest
 
 from certificates.pki import formats
 from terminals.agent import config
-from terminals.agent.round import Exchange
-from tests.support.est_server import TOKEN, EstServer, a_pair_now
+from terminals.agent.round import AgentRounds
+from tests.support.est_server import TOKEN, EstServer, a_pair_now, a_succession
 
 
 @pytest.fixture(scope="session")
@@ -74,14 +75,22 @@ class Installed:
         self.store.write_bytes(formats.pem(*(pair.root for pair in pairs)))
         return self
 
+    def remembers(self, number, served, *following):
+        """What its last round has written down."""
+        words = a_succession(number, served, *following).words()
+        self.store.with_name("trust.pem.served").write_text(json.dumps(words))
+
     def holds(self):
         return self.store.read_text() if self.store.exists() else ""
 
     def exchange(self):
-        return Exchange(self.load())
+        return AgentRounds(self.load())
 
     def round(self):
         return asyncio.run(self.exchange().round())
+
+    def accept(self, fingerprint):
+        return asyncio.run(self.exchange().accept(fingerprint))
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pbxcerts.system.endpoint import Endpoint
 from terminals.agent import config
-from terminals.agent.config import Endpoint, FirstTrust, Hook, Sip
-from terminals.agent.errors import ConfigError
+from terminals.agent.config import FirstTrust, HookConfig, ServerUrl, SipConfig
+from terminals.agent.errors import AgentConfigError
 
 TOKEN = "A" * 43
 TOP = f'server = "https://pbx.example.com:8443"\nproof = "https://[2001:db8::1]:8444/x/"\ntoken = "{TOKEN}"\n'
@@ -29,9 +30,8 @@ def written(path, text, mode=0o600):
 
 def test_the_smallest_one(path):
     read = written(path, TOP + TRUST)
-    assert read.server == Endpoint(True, "pbx.example.com", 8443, "")
-    assert read.proof == Endpoint(True, "2001:db8::1", 8444, "/x")
-    assert read.proof.authority == "[2001:db8::1]:8444"
+    assert read.server == ServerUrl(True, Endpoint("pbx.example.com", 8443), "")
+    assert read.proof == ServerUrl(True, Endpoint("2001:db8::1", 8444), "/x")
     assert read.store == path.parent / "trust.pem"
     assert not read.store_is_directory
     assert (read.first_trust, read.sip, read.hook, read.every) == (FirstTrust(), None, None, 3600)
@@ -48,10 +48,12 @@ def test_a_whole_one(path):
     )
     assert read.store_is_directory
     assert read.first_trust.file == path.parent / "first.pem"
-    assert read.first_trust.source == Endpoint(False, "192.0.2.1", 80, "/root")
+    assert read.first_trust.source == ServerUrl(False, Endpoint("192.0.2.1", 80), "/root")
     assert read.first_trust.fingerprints == {"ab" * 32}
-    assert read.sip == Sip("::1", 5070, (ipaddress.ip_network("192.0.2.1/32"), ipaddress.ip_network("2001:db8::/32")))
-    assert read.hook == Hook(("true", "x"), 5.0)
+    assert read.sip == SipConfig(
+        Endpoint("::1", 5070), (ipaddress.ip_network("192.0.2.1/32"), ipaddress.ip_network("2001:db8::/32"))
+    )
+    assert read.hook == HookConfig(("true", "x"), 5.0)
     assert (read.every, read.firmware) == (900.0, "Door 1")
 
 
@@ -61,7 +63,7 @@ def test_a_whole_one(path):
 )
 def test_where_it_registers(path, server, host, port):
     read = written(path, REGISTRATION.replace('"pbx.test"', f'"{server}"')).registration
-    assert (read.server.host, read.server.port, read.server.secure) == (host, port, True)
+    assert read.server == Endpoint(host, port)
     assert (read.address, read.number, read.registrar) == ("sip:120@pbx.test", "120", "sip:pbx.test")
     assert (read.user, read.password, read.expires) == ("120", None, 3600)
 
@@ -81,14 +83,46 @@ def test_the_token_may_stand_in_a_file_that_nobody_else_may_read(path):
     token.write_text(f"{TOKEN}\n")
     text = TOP.replace(f'token = "{TOKEN}"', 'token_file = "token"') + TRUST
     token.chmod(0o640)
-    with pytest.raises(ConfigError, match="mode 0600"):
+    with pytest.raises(AgentConfigError, match="mode 0600"):
         written(path, text, 0o644)
     token.chmod(0o600)
     assert written(path, text, 0o644).token == TOKEN
 
 
+def with_a_token_file(path, octets):
+    token = path.parent / "token"
+    token.write_bytes(octets)
+    token.chmod(0o600)
+    return written(path, TOP.replace(f'token = "{TOKEN}"', 'token_file = "token"') + TRUST)
+
+
+@pytest.mark.parametrize("form", ["{}", "{}\r\n", "\n{}\n\n", "\ufeff{}\r\n", "\ufeff\r\n{}"])
+def test_the_token_is_read_as_editors_leave_it(path, form):
+    assert with_a_token_file(path, form.format(TOKEN).encode()).token == TOKEN
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_utf_16_is_told_as_such(path, encoding):
+    with pytest.raises(AgentConfigError, match=r"token is in UTF-16: save it as UTF-8"):
+        with_a_token_file(path, TOKEN.encode(encoding))
+    path.write_bytes((TOP + TRUST).encode(encoding))
+    with pytest.raises(AgentConfigError, match=r"agent\.toml is in UTF-16: save it as UTF-8"):
+        config.load(path)
+
+
+def test_a_file_that_is_no_text_is_told(path):
+    with pytest.raises(AgentConfigError, match="token cannot be read"):
+        with_a_token_file(path, b"\xff" * 40)
+
+
+def test_the_configuration_is_read_as_editors_leave_it(path):
+    path.write_bytes(b"\xef\xbb\xbf" + (TOP + TRUST).replace("\n", "\r\n").encode())
+    path.chmod(0o600)
+    assert config.load(path).token == TOKEN
+
+
 def test_a_configuration_with_the_token_in_it_is_nobody_elses_to_read(path):
-    with pytest.raises(ConfigError, match="mode 0600"):
+    with pytest.raises(AgentConfigError, match="mode 0600"):
         written(path, TOP + TRUST, 0o644)
 
 
@@ -144,12 +178,12 @@ def test_a_configuration_with_the_token_in_it_is_nobody_elses_to_read(path):
     ],
 )
 def test_what_cannot_be_used_is_said(path, text, says):
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(AgentConfigError, match=says):
         written(path, text)
 
 
 def test_one_that_is_not_there_is_said(path):
-    with pytest.raises(ConfigError, match="No such file"):
+    with pytest.raises(AgentConfigError, match="No such file"):
         config.load(path)
 
 
@@ -161,5 +195,5 @@ def test_the_one_in_the_readme_can_be_used(path):
         (path.parent / name).chmod(0o600)
     read = written(path, example.replace("AB:CD:...", ":".join(["AB"] * 32)))
     assert read.token == TOKEN
-    assert read.first_trust.source == Endpoint(False, "pbx.example.org", 8080, "/root.pem")
+    assert read.first_trust.source == ServerUrl(False, Endpoint("pbx.example.org", 8080), "/root.pem")
     assert None not in (read.sip, read.registration, read.hook)

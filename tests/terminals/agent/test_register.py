@@ -3,14 +3,15 @@
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sipmessage import Message
 
-from terminals.agent.config import Endpoint, Registration
+from pbxcerts.system.endpoint import Endpoint
+from terminals.agent.config import RegistrationConfig
 from terminals.agent.errors import NotWelcome
-from terminals.agent.register import Requests
-from terminals.sip.message import read_answer
+from terminals.agent.register import RegisterRequests
+from terminals.sip.message import read_response
 from tests.support.sip_registrar import answer_to, challenge, is_right
 
 OWN = "192.0.2.7:40000"
@@ -19,14 +20,14 @@ OURS = f"<sip:120@{OWN};transport=tls>"
 
 def requests(**changed):
     values = {
-        "server": Endpoint(secure=True, host="pbx.test", port=5061, path=""),
+        "server": Endpoint("pbx.test", 5061),
         "address": "sip:120@pbx.test",
         "number": "120",
         "registrar": "sip:pbx.test",
         "user": "anna",
         "password": "kettle",
     }
-    begun = Requests(Registration(**values | changed))
+    begun = RegisterRequests(RegistrationConfig(**values | changed))
     begun.begin(OWN)
     return begun
 
@@ -37,7 +38,7 @@ def written(begun):
 
 def judged(begun, status="200 OK", *lines):
     """Write the next request and judge the answer with these lines."""
-    return begun.judge(read_answer(answer_to(written(begun).headers, status, *lines)))
+    return begun.judge(read_response(answer_to(written(begun).headers, status, *lines)))
 
 
 def test_it_registers_the_address_of_the_connection():
@@ -188,9 +189,9 @@ def test_a_refusal_is_said(status):
 def test_an_answer_to_another_request_is_none(change):
     request = requests().write()
     octets = answer_to(Message.parse(request.octets).headers)
-    assert request.is_answered_by(read_answer(octets))
-    assert not request.is_answered_by(read_answer(octets.replace(*(part.encode() for part in change))))
-    assert not request.is_answered_by(read_answer(octets.replace(b"200 OK", b"100 Trying")))
+    assert request.is_answered_by(read_response(octets))
+    assert not request.is_answered_by(read_response(octets.replace(*(part.encode() for part in change))))
+    assert not request.is_answered_by(read_response(octets.replace(b"200 OK", b"100 Trying")))
 
 
 LINES = st.sampled_from(["Contact", "Expires", "Min-Expires", "Flow-Timer", "WWW-Authenticate", "Proxy-Authenticate"])
@@ -198,7 +199,6 @@ VALUES = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["C
 
 
 @given(st.sampled_from([200, 401, 407, 423, 503]), st.dictionaries(LINES, VALUES))
-@settings(deadline=None)
 def test_any_answer_is_judged(status, lines):
     begun = requests()
     with contextlib.suppress(NotWelcome):

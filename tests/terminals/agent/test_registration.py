@@ -382,6 +382,7 @@ class TestExchange:
         Whole(agent, registrar).during(lambda: registrar.wait_for(lambda: registrar.registers))
 
 
+@pytest.mark.process
 class TestProgram:
     def test_a_flood_of_notifies_costs_one_round_now_and_one_later_and_it_ends_when_told(
         self, agent, server, registrar

@@ -15,12 +15,20 @@ import pytest
 
 from certificates.pki import formats
 from certificates.pki.identity import Identity
+from pbxcerts import __version__
 from terminals.agent import https
 from terminals.agent.anchors import fingerprint
-from terminals.agent.errors import BundleRefused, HookError, NotWelcome, StoreError, Unreached, Untrusted
+from terminals.agent.errors import (
+    BundleRefused,
+    HookError,
+    NotWelcome,
+    ServerUnreached,
+    ServerUntrusted,
+    TrustStoreError,
+)
 from tests.support.est_server import EstServer, a_pair_now, in_est
 
-CACERTS = "/.well-known/est/cacerts"
+SUCCESSION, CACERTS = "/succession", "/.well-known/est/cacerts"
 HOUR = timedelta(hours=1)
 
 
@@ -30,7 +38,7 @@ def test_it_takes_the_new_root_over_a_connection_that_the_old_one_secures(agent,
     done = agent.round()
     assert done.changed
     assert done.trusted == {fingerprint(old.root), fingerprint(new.root)}
-    assert server.paths() == [CACERTS, "/report"]
+    assert server.paths() == [SUCCESSION, CACERTS, "/report"]
     assert proof.paths() == ["/proof"]
     assert agent.holds().count("BEGIN CERTIFICATE") == 2
     assert agent.store.stat().st_mode & 0o777 == 0o644
@@ -46,17 +54,18 @@ def test_it_reports_what_it_trusts_with_its_token(agent, server, proof, old, new
         "trusted": sorted(hashlib.sha256(formats.der(pair.root)).hexdigest() for pair in (old, new)),
         "firmware": "Intercom 4.2",
     }
+    assert report.headers["User-Agent"] == f"pbxcerts-agent/{__version__}"
     assert report.headers["Authorization"] == f"Bearer {server.token}"
     assert proof.asked[0].headers["Authorization"] == f"Bearer {server.token}"
     # EST's trust anchors are for everybody: the token is not shown for them.
-    assert server.asked[0].headers["Authorization"] is None
+    assert [one.headers["Authorization"] for one in server.asked[:2]] == [None, None]
 
 
 def test_it_does_not_tell_its_token_to_a_stranger(agent, server, proof, strange):
     proof.present(strange)
-    with pytest.raises(Untrusted, match="is not trusted"):
+    with pytest.raises(ServerUntrusted, match="is not trusted"):
         agent.round()
-    assert server.paths() == [CACERTS, "/report"]
+    assert server.paths() == [SUCCESSION, CACERTS, "/report"]
     assert proof.asked == []
 
 
@@ -64,7 +73,7 @@ def test_fetch_and_report_share_the_connection_and_the_proof_has_another_beside_
     opened = []
     proof.answers["/proof"] = lambda asked: (opened.append(server.open), (204, {}, b""))[1]
     agent.round()
-    assert [one.connection for one in server.asked] == [1, 1]
+    assert [one.connection for one in server.asked] == [1, 1, 1]
     assert opened == [1]  # the first one was still open when the proof came
 
 
@@ -93,7 +102,7 @@ def test_nothing_is_stored_from_a_server_with_an_unknown_root(agent, server, str
     server.present(strange)
     server.bundle = [strange, old]
     before = agent.holds()
-    with pytest.raises(Untrusted):
+    with pytest.raises(ServerUntrusted):
         agent.round()
     assert server.asked == []
     assert agent.holds() == before
@@ -104,24 +113,24 @@ def test_nothing_is_stored_from_a_man_in_the_middle_with_a_certificate_for_anoth
     agent.trusts(old, elsewhere)
     server.present(elsewhere)
     before = agent.holds()
-    with pytest.raises(Untrusted, match="IP address mismatch"):
+    with pytest.raises(ServerUntrusted, match="IP address mismatch"):
         agent.round()
     assert agent.holds() == before
 
 
 def test_nothing_is_stored_from_a_server_without_tls(agent, server):
     server.present(None)
-    with pytest.raises(Unreached):
+    with pytest.raises(ServerUnreached):
         agent.round()
 
 
 def test_a_bundle_without_any_root_that_is_trusted_is_refused(agent, server, strange):
     server.bundle = [strange]
     before = agent.holds()
-    with pytest.raises(BundleRefused, match="none of the certificates handed out is trusted already"):
+    with pytest.raises(BundleRefused, match="not among those handed out"):
         agent.round()
     assert agent.holds() == before
-    assert server.paths() == [CACERTS]
+    assert server.paths() == [SUCCESSION, CACERTS]
 
 
 def test_a_root_that_left_the_bundle_is_not_trusted_any_more(agent, server, proof, old, new):
@@ -132,7 +141,7 @@ def test_a_root_that_left_the_bundle_is_not_trusted_any_more(agent, server, proo
     agent.round()
     assert agent.holds().count("BEGIN CERTIFICATE") == 1
     proof.present(old)
-    with pytest.raises(Untrusted):
+    with pytest.raises(ServerUntrusted):
         agent.round()
 
 
@@ -142,7 +151,7 @@ def test_a_root_that_ended_secures_nothing_and_stays_all_the_same(agent, server,
     server.present(ended)
     server.bundle = [ended, old]
     before = agent.holds()
-    with pytest.raises(Untrusted, match="clock is ahead"):
+    with pytest.raises(ServerUntrusted, match="clock is ahead"):
         agent.round()
     assert agent.holds() == before
 
@@ -151,7 +160,7 @@ def test_a_certificate_that_is_not_valid_yet_points_to_the_clock(agent, server):
     early = a_pair_now(2, not_before=datetime.now(UTC) + HOUR)
     agent.trusts(early)
     server.present(early)
-    with pytest.raises(Untrusted, match="clock is behind"):
+    with pytest.raises(ServerUntrusted, match="clock is behind"):
         agent.round()
 
 
@@ -161,21 +170,21 @@ WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/pkcs7-mime\r\n"
 @pytest.mark.parametrize(
     ("answer", "error", "says"),
     [
-        (b"", Unreached, "cut"),
-        (b"HTTP/1.1 200 O", Unreached, "cut"),
-        (WHOLE + b"Content-Length: 1000\r\n\r\nMIIB", Unreached, "cut"),
-        (WHOLE + b"Transfer-Encoding: chunked\r\n\r\n5\r\nMII", Unreached, "cut"),
-        (WHOLE + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nMIIBB\r\n0\r\n\r\n", Unreached, "HTTP"),
-        (WHOLE + b"Transfer-Encoding: chunked\r\n\r\n" + b"10000\r\n" + b"A" * 65536 + b"\r\n10000000\r\n", Unreached, "more"),
-        (WHOLE + b"\r\nMIIB", Unreached, "length"),
-        (WHOLE + b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nMIIB", Unreached, "length"),
-        (WHOLE + b"Content-Length: 99999999999\r\n\r\nMIIB", Unreached, "more than"),
-        (WHOLE + b"X: " + b"x" * 70_000 + b"\r\n\r\n", Unreached, "too long"),
-        (b"SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", Unreached, "HTTP"),
-        (b"\x00\xff" * 50 + b"\r\n\r\n", Unreached, "HTTP"),
+        (b"", ServerUnreached, "cut"),
+        (b"HTTP/1.1 200 O", ServerUnreached, "cut"),
+        (WHOLE + b"Content-Length: 1000\r\n\r\nMIIB", ServerUnreached, "cut"),
+        (WHOLE + b"Transfer-Encoding: chunked\r\n\r\n5\r\nMII", ServerUnreached, "cut"),
+        (WHOLE + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nMIIBB\r\n0\r\n\r\n", ServerUnreached, "HTTP"),
+        (WHOLE + b"Transfer-Encoding: chunked\r\n\r\n" + b"10000\r\n" + b"A" * 65536 + b"\r\n10000000\r\n", ServerUnreached, "more"),
+        (WHOLE + b"\r\nMIIB", ServerUnreached, "length"),
+        (WHOLE + b"Content-Length: 4\r\nContent-Length: 5\r\n\r\nMIIB", ServerUnreached, "length"),
+        (WHOLE + b"Content-Length: 99999999999\r\n\r\nMIIB", ServerUnreached, "more than"),
+        (WHOLE + b"X: " + b"x" * 70_000 + b"\r\n\r\n", ServerUnreached, "too long"),
+        (b"SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", ServerUnreached, "HTTP"),
+        (b"\x00\xff" * 50 + b"\r\n\r\n", ServerUnreached, "HTTP"),
         (b"HTTP/1.1 302 Found\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\n\r\n", NotWelcome, "302"),
         (b"HTTP/1.1 304 Not Modified\r\n\r\n", NotWelcome, "304"),
-        (b"HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nLater", Unreached, "503: Later"),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nLater", ServerUnreached, "503: Later"),
         (WHOLE + b"Content-Length: 0\r\n\r\n", BundleRefused, "no certificates"),
         (WHOLE + b"Content-Length: 4\r\n\r\n@@@@", BundleRefused, "base64"),
         (WHOLE + b"Content-Length: 8\r\n\r\nAAAAAAAA", BundleRefused, "no certificates"),
@@ -202,7 +211,7 @@ def test_an_answer_in_chunks_after_an_early_one_is_read(agent, server, old, new)
         + b"0\r\nT: x\r\n\r\n"
     )
     # The server ends the connection after octets of a test's own, so the report is not heard.
-    with pytest.raises(Unreached):
+    with pytest.raises(ServerUnreached):
         agent.round()
     assert agent.holds().count("BEGIN") == 2
 
@@ -214,7 +223,7 @@ def test_a_slow_answer_is_waited_for_only_so_long(agent, server, monkeypatch):
     server.answers[CACERTS] = lambda asked: (release.wait(5), (200, {}, b""))[1]
     with contextlib.ExitStack() as stack:
         stack.callback(release.set)
-        with pytest.raises(Unreached, match="did not answer within"):
+        with pytest.raises(ServerUnreached, match="did not answer within"):
             agent.round()
 
 
@@ -234,8 +243,8 @@ def test_an_unchanged_bundle_is_not_sent_again_but_reported_and_proved_again(age
     first, second = asyncio.run(twice())
     assert (first.changed, second.changed) == (True, False)
     assert first.trusted == second.trusted
-    assert server.asked[2].headers["If-None-Match"] is not None
-    assert server.paths() == [CACERTS, "/report"] * 2
+    assert server.asked[4].headers["If-None-Match"] is not None
+    assert server.paths() == [SUCCESSION, CACERTS, "/report"] * 2
     assert proof.paths() == ["/proof"] * 2
 
 
@@ -249,7 +258,7 @@ def test_a_store_that_somebody_changed_is_fetched_whole(agent, server, old, new)
         await exchange.round()
 
     asyncio.run(twice())
-    assert server.asked[2].headers["If-None-Match"] is None
+    assert server.asked[4].headers["If-None-Match"] is None
     assert agent.holds().count("BEGIN") == 2
 
 
@@ -257,7 +266,7 @@ def test_a_server_that_is_away_is_unreached(agent, server):
     with EstServer(None) as gone:
         port = gone.port
     agent.write(server=f'server = "https://127.0.0.1:{port}"')
-    with pytest.raises(Unreached, match="cannot be reached"):
+    with pytest.raises(ServerUnreached, match="cannot be reached"):
         agent.round()
 
 
@@ -289,10 +298,10 @@ class TestTheHook:
 
     def test_the_report_needs_no_connection_that_the_server_kept_meanwhile(self, agent, server, old, new):
         server.bundle = [new, old]
-        server.keeps = 0.05
+        server.ends_after = CACERTS
         self.hook(agent, "/bin/sleep", "0.3")
         agent.round()
-        assert [one.connection for one in server.asked] == [1, 2]
+        assert [one.connection for one in server.asked] == [1, 1, 2]
 
     def test_one_that_does_not_end_is_ended_with_what_it_started(self, agent, server, old, new):
         server.bundle = [new, old]
@@ -326,7 +335,7 @@ def _runs(pid):
 class TestTheFirstTrust:
     def test_without_any_it_says_what_is_needed(self, agent):
         agent.store.unlink()
-        with pytest.raises(StoreError, match="nothing is trusted yet"):
+        with pytest.raises(TrustStoreError, match="nothing that can be trusted"):
             agent.round()
         assert agent.holds() == ""
 
@@ -373,12 +382,12 @@ class TestTheFirstTrust:
         (agent.directory / "first.pem").write_bytes(formats.pem(strange.root))
         agent.write(trust='[trust]\nfile = "trust.pem"\ninitial = "first.pem"')
         server.present(strange)
-        with pytest.raises(Untrusted):
+        with pytest.raises(ServerUntrusted):
             agent.round()
 
     def test_it_counts_where_the_store_is_damaged(self, agent, old):
         agent.store.write_text("-----BEGIN CERTIFICATE-----\nMII")
-        with pytest.raises(StoreError, match="no certificates"):
+        with pytest.raises(TrustStoreError, match="no certificates"):
             agent.round()
         (agent.directory / "first.pem").write_bytes(formats.pem(old.root))
         agent.write(trust='[trust]\nfile = "trust.pem"\ninitial = "first.pem"')
@@ -392,7 +401,7 @@ class TestTheFirstTrust:
 
 
 def test_two_agents_do_not_work_on_one_store_at_a_time(agent, server):
-    with agent.exchange()._store.locked(), pytest.raises(StoreError, match="another agent"):
+    with agent.exchange()._store.locked(), pytest.raises(TrustStoreError, match="another agent"):
         agent.round()
     agent.round()
 

@@ -1,6 +1,6 @@
 """When the next round is."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from terminals.agent import schedule
@@ -9,13 +9,11 @@ CHANCE = st.floats(0, 1, exclude_max=True)
 
 
 @given(CHANCE)
-@settings(deadline=None)
 def test_telephones_that_started_together_drift_apart_within_six_minutes_an_hour(chance):
     assert 3600 <= schedule.after_success(chance) < 3961
 
 
 @given(CHANCE, st.integers(1, 10_000))
-@settings(deadline=None)
 def test_after_failures_it_waits_between_half_and_all_of_the_time_and_never_more_than_an_hour(
     failures_chance, failures
 ):

@@ -15,8 +15,8 @@ import pytest
 
 from certificates.pki import formats
 from terminals.agent import schedule, service
-from terminals.agent.errors import Unreached
-from terminals.agent.round import Done
+from terminals.agent.errors import ServerUnreached
+from terminals.agent.round import RoundDone
 from terminals.agent.service import Agent
 from tests.support.est_server import EstServer
 from tests.support.product import ROOT
@@ -66,6 +66,7 @@ def ask(port, times=1):
             assert sender.recv(4096).startswith(b"SIP/2.0 200 ")
 
 
+@pytest.mark.process
 def test_it_is_installed_as_a_command_and_needs_no_django():
     command = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["pbxcerts-agent"]
     module, _, function = command.partition(":")
@@ -73,6 +74,7 @@ def test_it_is_installed_as_a_command_and_needs_no_django():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+@pytest.mark.process
 class TestOnce:
     def test_done(self, agent, server, old, new):
         server.bundle = [old, new]
@@ -107,6 +109,32 @@ class TestOnce:
         assert server.token not in once(agent)[1]
 
 
+@pytest.mark.process
+class TestAccept:
+    def accept(self, agent, fingerprint):
+        command = [*agent.command, "accept", str(agent.path), fingerprint]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stderr
+
+    def test_a_person_makes_it_go_back_to_an_older_root(self, agent, server, old, new):
+        agent.trusts(old, new)
+        agent.remembers(12, new)
+        server.bundle = [new, old]
+        code, log = once(agent)
+        assert code == 3
+        fingerprint = re.search("accept CONFIG ([0-9a-f]{64})", log)[1]
+        code, log = self.accept(agent, fingerprint)
+        assert code == 0, log
+        assert "2 roots reported and proved" in log
+        assert once(agent)[0] == 0
+
+    def test_what_is_no_fingerprint_is_wrong_use(self, agent):
+        code, log = self.accept(agent, "AB:CD")
+        assert code == 2
+        assert "Traceback" not in log
+
+
+@pytest.mark.process
 class TestRun:
     def test_it_exchanges_at_once_when_asked_by_notify_and_ends_when_told(self, agent, server, proof, old, new):
         agent.write(sip=SIP)
@@ -179,7 +207,7 @@ class Rounds:
         going = self.goes.pop(0) if self.goes else None
         if going is not None:
             raise going
-        return Done(changed=False, trusted=frozenset({"a"}))
+        return RoundDone(changed=False, trusted=frozenset({"a"}))
 
 
 class Quick:
@@ -218,7 +246,7 @@ def test_it_asks_every_hour(agent, without_gap):
 
 
 def test_it_waits_longer_after_each_failure_and_an_hour_after_a_success(agent, without_gap):
-    first, second, third, fourth = waits(agent, *[Unreached("away")] * 3, stop_after=4)
+    first, second, third, fourth = waits(agent, *[ServerUnreached("away")] * 3, stop_after=4)
     assert 14 < first <= 30
     assert 29 < second <= 60
     assert 59 < third <= 120
@@ -270,6 +298,6 @@ def test_between_two_rounds_that_are_asked_for_there_are_ten_seconds(agent, monk
 
 
 def test_the_note_where_an_error_happened_is_said():
-    error = Unreached("refused")
+    error = ServerUnreached("refused")
     error.add_note("at the proof listener")
-    assert service.said(error) == "refused at the proof listener"
+    assert service.error_text(error) == "refused at the proof listener"

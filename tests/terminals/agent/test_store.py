@@ -8,7 +8,7 @@ import pytest
 from certificates.pki import formats
 from terminals.agent import store as store_module
 from terminals.agent.anchors import fingerprint
-from terminals.agent.errors import StoreError
+from terminals.agent.errors import TrustStoreError
 from terminals.agent.store import TrustStore
 
 
@@ -47,7 +47,7 @@ def test_what_is_unchanged_is_not_written_again(store, old):
 
 def test_it_is_never_emptied(store, old):
     store.replace([old.root])
-    with pytest.raises(StoreError, match="never emptied"):
+    with pytest.raises(TrustStoreError, match="never emptied"):
         store.replace([])
     assert store.load() == [old.root]
 
@@ -132,14 +132,14 @@ def test_wherever_it_is_stopped_it_holds_a_root_that_was_trusted_before(
 
 def test_a_directory_that_cannot_be_written_is_said(tmp_path, old):
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(TrustStoreError, match="cannot be written"):
         TrustStore(tmp_path / "file" / "trust.pem").replace([old.root])
 
 
 def test_a_damaged_file_is_said_and_replaced(store, old):
     store.replace([old.root])
     files(store)[0].write_text("-----BEGIN CERTIFICATE-----\nMII")
-    with pytest.raises(StoreError, match="holds no certificates"):
+    with pytest.raises(TrustStoreError, match="holds no certificates"):
         store.load()
     assert store.replace([old.root])
     assert store.load() == [old.root]
@@ -157,7 +157,7 @@ def test_the_hook_is_due_from_a_change_until_it_has_run(store, old, new):
 
 def test_it_is_locked_by_one_at_a_time_and_free_again_afterwards(store):
     other = TrustStore(store.path, is_directory=store.is_directory)
-    with store.locked(), pytest.raises(StoreError, match="another agent"), other.locked():
+    with store.locked(), pytest.raises(TrustStoreError, match="another agent"), other.locked():
         pass
     with other.locked():
         pass

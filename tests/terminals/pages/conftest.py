@@ -8,12 +8,13 @@ from django.utils import translation
 from django.utils.html import strip_tags
 
 from pbxcerts.system import timekeeping
-from terminals import rollout
-from terminals.models import Installation, Methods
-from terminals.readiness import KnownTerminals
+from terminals.models import Installation
+from terminals.rollout import rounds
 from tests.support.fleet import Fleet
 from tests.support.generations import a_world
-from tests.support.ntp import NtpResponder
+from tests.support.telephones import TerminalsOfTheDatabase
+
+IN_SIX_HOURS = datetime.now(UTC) + timedelta(hours=6)
 
 
 @pytest.fixture(autouse=True)
@@ -23,27 +24,20 @@ def english():
 
 
 @pytest.fixture
-def ntp():
-    with NtpResponder() as responder:
-        yield responder
-
-
-@pytest.fixture
 def world(db, tmp_path, key_file, settings, ntp):
-    """The first pair is active; it is now, the clock is right, and the next night is at least two hours away."""
+    """The first pair is active since the first test needed one, the clock is right, and the next night is hours away."""
     settings.STORE = tmp_path / "store"
-    now = datetime.now(UTC)
     world = a_world(
         settings.STORE,
         ntp_servers=[ntp.server],
         language="en",
         site_name="Zürich Süd",
         time_zone="UTC",
-        generation_time=(now + timedelta(hours=6)).time().replace(second=0, microsecond=0),
+        generation_time=IN_SIX_HOURS.time().replace(second=0, microsecond=0),
     )
     timekeeping.check_clock()
-    world.telephones = KnownTerminals()
-    world.at(now).generate()
+    world.telephones = TerminalsOfTheDatabase()
+    world.at(datetime.now(UTC)).begin("pages of the terminals")
     return world
 
 
@@ -57,7 +51,7 @@ def fleet(world):
 def yealink(fleet):
     return fleet.type(
         "A Yealink",
-        Methods.SIP_STANDARD,
+        "sip_standard",
         wants="root",
         guide_en="Security > Trusted Certificates",
         guide_de="Sicherheit > Zertifikate",
@@ -67,11 +61,15 @@ def yealink(fleet):
 @pytest.fixture
 def mixed(fleet, yealink):
     """Twelve Mitel phones, six IP system phones and three that need a hand; the second generation is being rolled out."""
-    fleet.add(12)
-    fleet.add(6, fleet.type("An agent", Methods.IP_SYSTEM))
-    fleet.add(3, yealink)
-    fleet.world.generate()
-    assert rollout.reconcile(fleet.world.situation).generation_id == 2
+
+    def rolled_out():
+        fleet.add(12)
+        fleet.add(6, fleet.type("An agent", "ip_system"))
+        fleet.add(3, yealink)
+        fleet.world.generate()
+        assert rounds.reconcile_rollouts(fleet.world.situation).generation_id == 2
+
+    fleet.once("pages: rolled out", rolled_out)
     return fleet
 
 

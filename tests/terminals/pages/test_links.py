@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from django.core.cache import cache
 from django.test import Client
 
-from terminals import links, rollout
-from terminals.models import Installation, Link, Methods, Terminal, TerminalType
+from terminals.by_hand import links
+from terminals.models import Installation, Link, Terminal, TerminalType
+from terminals.rollout import rounds
 from tests.support.generations import DAY
 
 
@@ -127,13 +128,13 @@ def test_without_a_name_nothing_is_confirmed(make, say, row, text):
 
 @pytest.mark.parametrize("kind", [{}, {"trust_format": "der", "wants": "root"}, {"holds_only_one": True}], ids=str)
 def test_a_page_that_was_opened_before_confirms_no_certificate_that_came_since(fleet, desk, say, text, kind):
-    [phone] = fleet.add(1, fleet.type("At hand", Methods.SIP_STANDARD, **kind))
-    rollout.reconcile(fleet.world.situation)
+    [phone] = fleet.add(1, fleet.type("At hand", "sip_standard", **kind))
+    rounds.reconcile_rollouts(fleet.world.situation)
     path = f"/terminals/link/{links.make(fleet.world.situation, phone.terminal, by='otto')}/"
     opened = re.search(r'name="version" value="([^"]+)"', desk.get(path).content.decode())[1]
     fleet.world.generate()
     fleet.world.activate()
-    rollout.reconcile(fleet.world.situation)
+    rounds.reconcile_rollouts(fleet.world.situation)
 
     page = text(desk.post(path, {"name": "Petra", "version": opened}))
 
@@ -160,8 +161,8 @@ def test_it_works_until_the_terminal_is_confirmed(make, desk, say):
 
 def test_after_the_served_one_the_next_one_is_left_to_do(fleet, desk, say):
     fleet.world.generate()
-    [phone] = fleet.add(1, fleet.type("DER", Methods.SIP_STANDARD, trust_format="der", wants="root"))
-    rollout.reconcile(fleet.world.situation)
+    [phone] = fleet.add(1, fleet.type("DER", "sip_standard", trust_format="der", wants="root"))
+    rounds.reconcile_rollouts(fleet.world.situation)
 
     def made():
         return f"/terminals/link/{links.make(fleet.world.situation, phone.terminal, by='otto')}/"
@@ -282,7 +283,21 @@ def test_after_the_pair_has_ended_it_gives_nothing(make, mixed, terminal):
     token = make().rstrip("/").rpartition("/")[2]
     end = mixed.world.situation.pending.end
     mixed.world.at(end + DAY)
-    rollout.reconcile(mixed.world.situation)
+    rounds.reconcile_rollouts(mixed.world.situation)
 
-    with pytest.raises(links.Over):
+    with pytest.raises(links.LinkOver):
         links.open_link(mixed.world.situation, token, address="192.0.2.1")
+
+
+def test_the_page_of_a_link_tells_who_made_each_and_when_it_was_opened_or_revoked(
+    make, desk, terminal, operator_client
+):
+    first = make()
+    desk.get(first)
+    page = operator_client.post(f"/terminals/work-list/{terminal.pk}/link/").content.decode()
+    newest, before = re.findall(r"(?s)<tr[^>]*>(.*?)</tr>", page.partition("<tbody>")[2])
+    opened, revoked = (re.compile(rf'data-label="{word}">([^<]*)<') for word in ("Opened", "Revoked"))
+
+    assert "otto" in before
+    assert opened.search(before)[1] != "–" != revoked.search(before)[1]
+    assert opened.search(newest)[1] == "–" == revoked.search(newest)[1]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from terminals.listing import BY_NEED, NOT_YET, STATES
+from terminals.directory.listing import BY_NEED, DELIVERY_STATES, NOT_YET
 from terminals.models import Installation, Terminal
 
 LIST = "/terminals/"
@@ -19,9 +19,9 @@ def listed(response):
 def one_of_each(mixed, put):
     """A terminal in each state; of two generations, because it is the newest one's that counts. By state its number."""
     everybody = list(Terminal.objects.filter(type__method="mitel_sip").order_by("number"))
-    Terminal.objects.exclude(pk__in=[one.pk for one in everybody[:11]]).delete()
+    Terminal.objects.exclude(pk__in=[one.pk for one in everybody[:12]]).delete()
     numbers = {}
-    for terminal, (state, _label) in zip(everybody, STATES, strict=False):
+    for terminal, (state, _label) in zip(everybody, DELIVERY_STATES, strict=False):
         numbers[state] = terminal.number
         rows = Installation.objects.filter(terminal=terminal, generation=2)
         if state == NOT_YET:
@@ -29,7 +29,7 @@ def one_of_each(mixed, put):
         elif state == "disabled":
             Terminal.objects.filter(pk=terminal.pk).update(enabled=False)
         else:
-            rows.update(state=state, confirmed_at=mixed.world.now)
+            rows.update(state=state, confirmed_at=mixed.world.now if state == "confirmed" else None)
         Installation.objects.create(terminal=terminal, generation_id=1, state="waiting")
     return numbers
 
@@ -37,7 +37,7 @@ def one_of_each(mixed, put):
 def test_by_state_those_that_may_want_a_person_come_first(one_of_each, viewer_client):
     wanted = [one_of_each[state] for state in BY_NEED]
 
-    assert sorted(BY_NEED) == sorted(state for state, _label in STATES)
+    assert sorted(BY_NEED) == sorted(state for state, _label in DELIVERY_STATES)
     assert listed(viewer_client.get(LIST, {"order": "state"})) == wanted
     assert listed(viewer_client.get(LIST, {"order": "-state"})) == wanted[::-1]
 

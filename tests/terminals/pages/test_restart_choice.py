@@ -3,7 +3,7 @@
 import pytest
 
 from certificates.models import Generation
-from terminals.models import Methods, Rollout
+from terminals.models import Rollout
 from tests.support.generations import HOUR, MINUTE
 
 GENERATE = "/certificates/generate/"
@@ -70,7 +70,7 @@ def test_with_handover_the_tick_restarts_nobody_by_day(fleet, desks, order):
 
 
 def test_those_that_need_no_restart_do_not_wait_for_the_window_either_way(fleet, order):
-    agents = fleet.equipped(2, of=fleet.type("IP system phone", Methods.IP_SYSTEM))
+    agents = fleet.equipped(2, of=fleet.type("IP system phone", "ip_system"))
     order()
 
     fleet.during(HOUR)

@@ -1,15 +1,16 @@
 """The page of the rollout: what stands there is true, and what is ordered there is done once, by those who may."""
 
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 
-from terminals import rollout
 from terminals.models import Installation, Rollout, Terminal
-from terminals.waves import Wave
+from terminals.rollout import rounds
+from terminals.states import Wave
 from tests.support.generations import HOUR, MINUTE
 
 PAGE = "/terminals/rollout/"
@@ -215,7 +216,7 @@ def test_an_absent_one_has_its_next_attempt(mixed, put, viewer_client, text):
 
 def test_of_many_failures_the_first_are_named_and_the_others_counted(mixed, put, viewer_client, text):
     mixed.add(30)
-    rollout.reconcile(mixed.world.situation)
+    rounds.reconcile_rollouts(mixed.world.situation)
     put("mitel_sip", 25, state="failed", failure="refused")
 
     page = text(viewer_client.get(PAGE))
@@ -256,13 +257,13 @@ def test_a_stop_is_said_with_the_names_and_what_to_do(mixed, put, viewer_client,
     assert "has stopped, because too many terminals failed." in page
     assert "Failed: 1" in page
     assert str(failed.terminal) in page
-    assert "is not switched while the rollout does not go on" in page
+    assert "is not switched at its deadline while the rollout does not go on" in page
     assert "Next It goes on when a person continues." in page
 
 
 def test_an_earlier_rollout_says_why_it_ended(mixed, viewer_client, text):
     mixed.world.generate()
-    rollout.reconcile(mixed.world.situation)
+    rounds.reconcile_rollouts(mixed.world.situation)
 
     page = text(viewer_client.get(PAGE))
 
@@ -279,6 +280,8 @@ def test_pause_and_continue(mixed, operator_client, text):
     assert "The rollout is paused" in page
     assert "otto has paused the rollout of generation 2." in page
     assert (current().state, current().changed_by) == ("paused", "otto")
+    Rollout.objects.update(changed_at=datetime(2031, 1, 31, tzinfo=UTC))
+    assert re.search(r"Last order otto, .*2031", text(operator_client.get(PAGE)))
 
     assert "The rollout goes on." in text(operator_client.post(ORDER, {"order": "continue"}, follow=True))
     assert current().state == "running"
@@ -318,7 +321,7 @@ def test_retry_asks_those_that_failed_again(mixed, put, operator_client, text):
 
 
 def test_restarting_outside_the_window_is_confirmed_first(mixed, operator_client, text):
-    assert "a call on a terminal that does not wait is lost" in text(operator_client.get(RESTART))
+    assert "A call on a terminal that does not wait until it is idle is lost" in text(operator_client.get(RESTART))
     assert not current().restart_now
 
     page = text(operator_client.post(RESTART, follow=True))
@@ -368,7 +371,7 @@ def test_activate_now_leads_to_the_page_that_confirms_it(mixed, operator_client)
 def test_what_is_over_offers_no_pause_and_no_activation(mixed, operator_client, text):
     mixed.world.activate()
     Installation.objects.filter(generation=2).update(state="confirmed", confirmed_at=mixed.world.now)
-    rollout.reconcile(mixed.world.situation)
+    rounds.reconcile_rollouts(mixed.world.situation)
 
     page = text(operator_client.get(PAGE))
 
@@ -393,7 +396,7 @@ def test_with_a_skipped_one_not_everybody_has_them(mixed, viewer_client, text):
 @pytest.mark.parametrize("url", [ORDER, RESTART])
 def test_an_order_to_a_rollout_that_is_over_is_refused(mixed, operator_client, text, url):
     mixed.world.generate()
-    rollout.reconcile(mixed.world.situation)
+    rounds.reconcile_rollouts(mixed.world.situation)
 
     page = text(operator_client.post(url, {"order": "pause"}, follow=True))
 
@@ -437,7 +440,7 @@ def test_its_queries_do_not_grow_with_the_terminals(mixed, put, operator_client)
     put("mitel_sip", 1, state="heard", next_at=mixed.world.now + timedelta(minutes=5))
     few = queries(operator_client, PAGE)
     mixed.add(400)
-    rollout.reconcile(mixed.world.situation)
+    rounds.reconcile_rollouts(mixed.world.situation)
     put("mitel_sip", 100, state="failed", failure="refused")
 
     assert queries(operator_client, PAGE) == few <= 15

@@ -1,5 +1,7 @@
 """The work list shrinks as people tick it."""
 
+import re
+
 import pytest
 from cryptography import x509
 from django.db import connection
@@ -7,9 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from certificates.models import Generation
-from terminals import orders, rollout
-from terminals.models import Installation, Methods, Terminal, TerminalType
-from tests.support.generations import HOUR
+from terminals.models import Installation, Terminal, TerminalType
+from terminals.rollout import orders, rounds
+from tests.support.generations import HOUR, MINUTE
 
 PAGE = "/terminals/work-list/"
 TICK = "/terminals/work-list/tick/"
@@ -51,7 +53,7 @@ def test_the_guide_is_in_the_readers_language(mixed, viewer_client):
 
 def test_after_the_switch_it_is_due_now(mixed, viewer_client, text):
     mixed.world.activate()
-    rollout.reconcile(mixed.world.situation)
+    rounds.reconcile_rollouts(mixed.world.situation)
 
     assert "Due now: the communication server presents the new certificate already." in text(viewer_client.get(PAGE))
 
@@ -68,7 +70,7 @@ def test_without_a_rollout_it_says_why(fleet, yealink, viewer_client, text):
     assert soon in page
     assert nobody not in page
 
-    rollout.reconcile(fleet.world.situation)
+    rounds.reconcile_rollouts(fleet.world.situation)
     page = text(viewer_client.get(PAGE))
     assert soon not in page
     assert "1 terminal needs generation 1 by hand" in page
@@ -83,24 +85,24 @@ def test_before_the_first_generation_nobody_is_said_to_have_its_certificates(db,
 
 
 def test_who_holds_only_one_certificate_comes_with_the_switch(fleet, viewer_client, text):
-    fleet.add(2, fleet.type("Only one", Methods.SIP_STANDARD, holds_only_one=True))
+    fleet.add(2, fleet.type("Only one", "sip_standard", holds_only_one=True))
     orders.confirm(fleet.world.situation, Terminal.objects.all(), generation=1, by="otto", at=fleet.world.now)
     fleet.world.generate()
-    rollout.reconcile(fleet.world.situation)
+    rounds.reconcile_rollouts(fleet.world.situation)
     page = text(viewer_client.get(PAGE))
     assert "Nothing to be done by hand" in page
     assert "2 terminals hold only one certificate: they appear here when the server is switched" in page
 
     fleet.world.activate()
-    rollout.reconcile(fleet.world.situation)
+    rounds.reconcile_rollouts(fleet.world.situation)
     page = text(viewer_client.get(PAGE))
     assert "2 terminals need generation 2 by hand" in page
     assert "hold only one certificate" not in page
 
 
 def test_one_that_was_added_meanwhile_gets_the_certificate_that_is_served_first(mixed, operator_client, text, left):
-    [phone] = mixed.add(1, mixed.type("B Snom", Methods.SIP_STANDARD, wants="root", trust_format="der"))
-    rollout.reconcile(mixed.world.situation)
+    [phone] = mixed.add(1, mixed.type("B Snom", "sip_standard", wants="root", trust_format="der"))
+    rounds.reconcile_rollouts(mixed.world.situation)
     page = operator_client.get(PAGE)
     words = text(page)
     first = f"/terminals/work-list/types/{phone.terminal.type_id}/first/"
@@ -124,8 +126,8 @@ def test_one_that_was_added_meanwhile_gets_the_certificate_that_is_served_first(
 
 
 def test_the_same_form_sent_twice_confirms_no_generation_that_nobody_installed(mixed, operator_client, text, left):
-    [phone] = mixed.add(1, mixed.type("B Snom", Methods.SIP_STANDARD, wants="root", trust_format="der"))
-    rollout.reconcile(mixed.world.situation)
+    [phone] = mixed.add(1, mixed.type("B Snom", "sip_standard", wants="root", trust_format="der"))
+    rounds.reconcile_rollouts(mixed.world.situation)
     ticked = f"{phone.terminal.pk}:1"
     assert f'value="{ticked}"' in operator_client.get(PAGE).content.decode()
 
@@ -142,8 +144,8 @@ def test_the_same_form_sent_twice_confirms_no_generation_that_nobody_installed(m
 
 def test_where_that_is_all_the_list_says_nothing_else(fleet, operator_client, text):
     fleet.world.generate()
-    [phone] = fleet.add(1, fleet.type("Only one", Methods.SIP_STANDARD, holds_only_one=True))
-    rollout.reconcile(fleet.world.situation)
+    [phone] = fleet.add(1, fleet.type("Only one", "sip_standard", holds_only_one=True))
+    rounds.reconcile_rollouts(fleet.world.situation)
     words = text(operator_client.get(PAGE))
 
     assert "1 terminal needs generation 1 by hand" in words
@@ -196,8 +198,8 @@ def test_after_ticking_the_person_is_where_they_were(mixed, by_hand, operator_cl
 
 
 def test_all_of_a_type_are_ticked_after_being_told_how_many(mixed, yealink, operator_client, text, left):
-    mixed.add(2, mixed.type("B Snom", Methods.SIP_STANDARD))
-    rollout.reconcile(mixed.world.situation)
+    mixed.add(2, mixed.type("B Snom", "sip_standard"))
+    rounds.reconcile_rollouts(mixed.world.situation)
     url = f"/terminals/work-list/types/{yealink.pk}/"
 
     assert "3 terminals are taken to have the certificates of generation 2, on your word." in text(
@@ -225,8 +227,8 @@ def test_all_of_a_type_are_not_ticked_on_a_word_that_was_given_for_others(
 
 
 def test_the_filter_finds_by_type_number_and_name(mixed, by_hand, yealink, viewer_client, text):
-    other = mixed.add(1, mixed.type("B Snom", Methods.SIP_STANDARD))[0].terminal
-    rollout.reconcile(mixed.world.situation)
+    other = mixed.add(1, mixed.type("B Snom", "sip_standard"))[0].terminal
+    rounds.reconcile_rollouts(mixed.world.situation)
 
     found = text(viewer_client.get(PAGE, {"type": yealink.pk, "text": by_hand[1].number}))
 
@@ -245,7 +247,7 @@ def test_from_a_filtered_list_a_link_leads_to_all_of_it(mixed, by_hand, viewer_c
 
 def test_fifty_are_shown_on_a_page(mixed, yealink, viewer_client, text):
     mixed.add(60, yealink)
-    rollout.reconcile(mixed.world.situation)
+    rounds.reconcile_rollouts(mixed.world.situation)
 
     assert "Page 1 of 2" in text(viewer_client.get(PAGE))
 
@@ -280,7 +282,8 @@ def test_a_type_with_an_event_string_can_be_notified(mixed, by_hand, yealink, op
     assert rows.get(terminal=by_hand[0]).state == "waiting"
     assert rows.get(terminal=by_hand[0]).next_at is not None
     assert rows.get(terminal=by_hand[1]).state == "downloaded"
-    mixed.until(mixed.world.now + 7 * HOUR)
+    mixed.world.after(6 * HOUR)
+    mixed.during(5 * MINUTE)
     assert [mixed.notified([mixed.phones[one.pk]]) for one in by_hand] == [1, 0, 0]
 
 
@@ -291,10 +294,10 @@ def test_without_an_event_string_nobody_is_notified(mixed, by_hand, operator_cli
 
 
 def test_who_is_not_asked_in_this_rollout_is_not_said_to_have_no_event_string(fleet, operator_client, text):
-    fleet.add(1, fleet.type("A Yealink", Methods.SIP_STANDARD))
+    fleet.add(1, fleet.type("A Yealink", "sip_standard"))
     fleet.world.generate()
-    [phone] = fleet.add(1, fleet.type("One", Methods.SIP_STANDARD, holds_only_one=True, event="check-sync"))
-    rollout.reconcile(fleet.world.situation)
+    [phone] = fleet.add(1, fleet.type("One", "sip_standard", holds_only_one=True, event="check-sync"))
+    rounds.reconcile_rollouts(fleet.world.situation)
 
     page = text(operator_client.post(TICK, {"notify": "", "terminal": [f"{phone.terminal.pk}:1"]}, follow=True))
 
@@ -324,6 +327,26 @@ def queries(client):
 def test_its_queries_do_not_grow_with_the_terminals(mixed, yealink, operator_client):
     few = queries(operator_client)
     mixed.add(300, yealink)
-    rollout.reconcile(mixed.world.situation)
+    rounds.reconcile_rollouts(mixed.world.situation)
 
     assert queries(operator_client) == few <= 15
+
+
+def test_its_file_is_that_of_the_same_name_on_the_page_of_the_certificates(mixed, yealink, viewer_client):
+    for wants, trust_format in (("root", "pem"), ("root", "der"), ("bundle", "pem"), ("bundle", "p7b")):
+        TerminalType.objects.filter(pk=yealink.pk).update(wants=wants, trust_format=trust_format)
+        rounds.reconcile_rollouts(mixed.world.situation)
+        page, certificates = (viewer_client.get(path).content.decode() for path in (PAGE, "/certificates/"))
+        address, title = re.search(r'(?s)href="([^"]*/download/)"[^>]*>\s*Download: ([^<]*?)\s*</a>', page).groups()
+        same = re.search(rf'href="([^"]*)">{re.escape(title)}<', certificates)[1]
+
+        assert viewer_client.get(address).content == viewer_client.get(same).content
+
+
+def test_a_type_that_takes_less_than_it_wants_is_told_what_it_gets(mixed, yealink, viewer_client, text):
+    bundle = len(viewer_client.get("/certificates/download/trust.pem").content)
+    TerminalType.objects.filter(pk=yealink.pk).update(wants="bundle", size_limit=bundle)
+    assert "Download: Trust bundle of generations 2, 1, PEM" in text(viewer_client.get(PAGE))
+
+    TerminalType.objects.filter(pk=yealink.pk).update(size_limit=bundle - 1)
+    assert "Download: Root certificates of generations 2, 1, PEM" in text(viewer_client.get(PAGE))

@@ -1,4 +1,4 @@
-"""Who is absent, busy or overloaded is asked again."""
+"""Who is absent, busy or overloaded is asked again (rule absent)."""
 
 from datetime import timedelta
 

@@ -1,8 +1,8 @@
 """One generation to all telephones, from the first question to the switch of the server."""
 
-from terminals import orders
 from terminals.drivers.base import Reaction
-from terminals.models import Methods, Rollout, Terminal
+from terminals.models import Rollout, Terminal
+from terminals.rollout import orders
 from tests.support.generations import HOUR, MINUTE, SECOND
 
 
@@ -34,7 +34,7 @@ def test_the_server_waits_as_long_as_one_is_missing(fleet, world, renew):
 
 
 def test_ip_system_phones_are_exchanged_by_day_and_prove_it(fleet, world, renew):
-    phones = fleet.equipped(5, of=fleet.type("IP system phone", Methods.IP_SYSTEM))
+    phones = fleet.equipped(5, of=fleet.type("IP system phone", "ip_system"))
     for phone in phones:
         phone.reboot = SECOND
     renew(at=10 * HOUR)
@@ -44,7 +44,7 @@ def test_ip_system_phones_are_exchanged_by_day_and_prove_it(fleet, world, renew)
 
 
 def test_a_manual_terminal_waits_on_the_work_list_until_a_person_confirms_it(fleet, world, renew):
-    [desk] = fleet.add(of=fleet.type("Yealink T54W", Methods.SIP_STANDARD))
+    [desk] = fleet.add(of=fleet.type("Yealink T54W", "sip_standard"))
     renew()
     fleet.during(2 * HOUR)
     assert (fleet.row(desk).state, fleet.row(desk).wave, desk.notified) == ("waiting", 0, [])

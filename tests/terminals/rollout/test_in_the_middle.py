@@ -1,7 +1,7 @@
 """What changes in the middle: the list, the types, the generation."""
 
-from terminals import orders
-from terminals.models import Installation, Methods, Rollout, Terminal
+from terminals.models import Installation, Rollout, Terminal
+from terminals.rollout import orders
 from tests.support.generations import DAY, HOUR, MINUTE, utc
 
 
@@ -66,7 +66,7 @@ def test_a_terminal_deleted_in_the_middle_leaves_nothing_behind(fleet, world, re
 def test_a_terminal_that_becomes_one_of_another_method_moves_to_the_work_list(fleet, renew):
     _first, second = fleet.equipped(2)
     renew()
-    second.terminal.type = fleet.type("Snom D785", Methods.SIP_STANDARD)
+    second.terminal.type = fleet.type("Snom D785", "sip_standard")
     second.terminal.save()
     fleet.beat()
     assert fleet.row(second).wave == Installation.Waves.BY_HAND
@@ -88,7 +88,7 @@ def test_a_skipped_terminal_is_neither_asked_nor_waited_for(fleet, world, renew)
 
 def test_a_type_that_holds_only_one_is_due_at_the_switch_and_not_before(fleet, world, renew):
     fleet.equipped(1)
-    [single] = fleet.equipped(1, of=fleet.type("Cisco SPA", Methods.MITEL_SIP, holds_only_one=True))
+    [single] = fleet.equipped(1, of=fleet.type("Cisco SPA", "mitel_sip", holds_only_one=True))
     renew()
     assert single.notified == []
     assert not Installation.objects.filter(generation=2, terminal=single.terminal).exists()

@@ -1,4 +1,4 @@
-"""Who has heard it and does not come back, or does not confirm."""
+"""Who has heard it and does not come back, or does not confirm (rule given-up)."""
 
 from tests.support.fleet import IN_TIME
 from tests.support.generations import HOUR, MINUTE, SECOND

@@ -1,9 +1,9 @@
-"""A rollout that stops because too many fail, or is paused by a person."""
+"""A rollout that stops because too many fail, or is paused by a person (rule stop-rule)."""
 
 import pytest
 
-from terminals import orders
 from terminals.models import Rollout
+from terminals.rollout import orders
 from tests.support.generations import HOUR, MINUTE
 
 
@@ -74,12 +74,29 @@ def test_a_rollout_that_has_ended_takes_no_orders(fleet, world, renew, order):
     renew()
     world.discard()
     fleet.beat()
-    with pytest.raises(orders.Refused):
+    with pytest.raises(orders.RolloutOrderRefused):
         order(Rollout.objects.get(generation=2), by="otto", at=world.now)
 
 
 def test_a_running_one_can_not_be_continued(fleet, world, renew):
     fleet.equipped()
     current = renew()
-    with pytest.raises(orders.Refused):
+    with pytest.raises(orders.RolloutOrderRefused):
         orders.go_on(current, by="otto", at=world.now)
+
+
+def test_it_stops_at_so_many_failures_among_the_first_as_it_is_set(fleet, renew, delivery):
+    delivery(stop_among_first=1)
+    for name in ("Mitel 6867i", "Mitel 6869i", "Mitel 6940"):
+        [phone] = fleet.equipped(1, of=fleet.type(name))
+    phone.comes_back = False
+    renew()
+    assert fleet.during(HOUR).state == "stopped"
+
+
+@pytest.mark.parametrize(("percent", "state"), [(9, "stopped"), (10, "running")])
+def test_it_stops_above_the_part_of_a_wave_that_is_set(fleet, renew, delivery, percent, state):
+    delivery(waves=False, stop_percent=percent)
+    fleet.equipped(10)[0].comes_back = False
+    renew()
+    assert fleet.during(HOUR).state == state

@@ -1,4 +1,6 @@
-"""Who comes first, and how many at once."""
+"""Who comes first, and how many at once (rules waves, places)."""
+
+from django.db.models import Count
 
 from terminals.drivers.base import Reaction
 from terminals.models import Installation, Terminal
@@ -46,9 +48,18 @@ def test_an_absent_first_one_is_replaced_by_the_next_of_its_model(fleet, renew, 
 
 def test_while_nobody_is_there_nobody_passes_the_first_wave(fleet, renew, delivery):
     delivery(at_once=50)
-    phones = fleet.equipped(6)
+    phones = fleet.equipped(4)
     for phone in phones:
         phone.answer = Reaction.ABSENT
     renew()
-    fleet.during(2 * HOUR)
+    fleet.during(HOUR)
     assert set(Installation.objects.filter(generation=2).values_list("wave", "state")) == {(1, "absent")}
+
+
+def test_the_second_and_the_third_wave_are_as_large_as_it_is_set(fleet, renew, delivery):
+    delivery(second_wave_percent=20, third_wave_percent=40)
+    fleet.equipped(10)
+    renew()
+
+    waves = Installation.objects.filter(generation=2).values_list("wave").annotate(count=Count("pk")).order_by("wave")
+    assert list(waves) == [(1, 1), (2, 2), (3, 4), (4, 3)]

@@ -1,8 +1,8 @@
-"""The hours of the night in which telephones may restart."""
+"""The hours of the night in which telephones may restart (rules restart-window, restart-outside)."""
 
-from terminals import orders
 from terminals.drivers.base import Reaction
 from terminals.models import Rollout
+from terminals.rollout import orders
 from tests.support.generations import HOUR, MINUTE, utc
 
 

@@ -1,13 +1,20 @@
-"""A round of the worker: killed, cut short, never longer than a minute."""
+"""A round of the worker: killed, cut short, never longer than a minute (rule round)."""
 
 from datetime import timedelta
 
-from terminals import rollout
+import pytest
+
 from terminals.drivers.base import Reaction
 from terminals.models import Installation
+from terminals.rollout import rounds
 from terminals.web import snapshot
 from tests.support.fleet import IN_TIME, REBOOT, TIMER_F
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND
+
+
+@pytest.fixture(autouse=True)
+def seldom_looks():
+    """The pauses are the product's here: they are what this is about."""
 
 
 def test_what_was_claimed_by_a_worker_that_was_killed_is_not_asked_again_before_it_could_be_back(
@@ -52,7 +59,7 @@ def test_it_is_cut_short_too_while_it_waits_for_the_last_answers(fleet, world):
         phone.answer = Reaction.ABSENT
     world.after(DAY).generate()
     began = world.after(MINUTE).now
-    late = began + rollout.CLAIMS_FOR + 2 * SECOND
+    late = began + rounds.CLAIMS_FOR + 2 * SECOND
     fleet.beat(others_wait=lambda: world.now >= late)
     assert late <= world.now < began + TIMER_F, "nobody's time is over yet"
     assert {fleet.row(phone).state for phone in phones if phone.notified} == {"absent"}
@@ -106,6 +113,6 @@ def test_reconciling_twice_changes_nothing(fleet, world, renew):
     fleet.equipped(5)
     renew()
     before = list(Installation.objects.order_by("pk").values())
-    rollout.reconcile(world.situation)
-    rollout.reconcile(world.situation)
+    rounds.reconcile_rollouts(world.situation)
+    rounds.reconcile_rollouts(world.situation)
     assert list(Installation.objects.order_by("pk").values()) == before

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from sipmessage import Message
 
 from terminals.sip.digest import read_challenges
-from terminals.sip.exchange import Exchange, Notify, Outcome
+from terminals.sip.errors import MalformedMessage
+from terminals.sip.exchange import ExchangeOutcome, Notify, NotifyExchange
 from terminals.sip.hop import Hop
-from terminals.sip.message import LONGEST_HEAD, Framing, Malformed, Sender, read_answer
+from terminals.sip.message import LONGEST_HEAD, MessageFraming, SentBy, read_response
 from tests.support.phones import CREDENTIALS, answer
 
 CHALLENGE = (
@@ -19,8 +20,8 @@ CHALLENGE = (
 
 def an_exchange():
     notify = Notify(1, "sip:201@pbx.example.org", "check-sync", Hop("192.0.2.9", 5060), (CREDENTIALS,))
-    exchange = Exchange(notify)
-    return exchange, Message.parse(exchange.request(Sender("UDP", "192.0.2.1:5060")))
+    exchange = NotifyExchange(notify)
+    return exchange, Message.parse(exchange.request(SentBy("UDP", "192.0.2.1:5060")))
 
 
 @st.composite
@@ -41,8 +42,8 @@ def mutated(draw):
 
 @given(st.one_of(st.binary(max_size=300), st.binary(max_size=300).map(b"SIP/2.0 ".__add__), mutated()))
 def test_an_answer_is_read_or_refused(octets):
-    with suppress(Malformed):
-        answered = read_answer(octets)
+    with suppress(MalformedMessage):
+        answered = read_response(octets)
         assert 100 <= answered.status <= 699
         assert answered.phrase.isprintable()
 
@@ -50,21 +51,21 @@ def test_an_answer_is_read_or_refused(octets):
 @given(mutated())
 def test_what_is_read_is_judged(octets):
     exchange, _ = an_exchange()
-    with suppress(Malformed):
-        outcome = exchange.judge(read_answer(octets))
+    with suppress(MalformedMessage):
+        outcome = exchange.judge(read_response(octets))
         if outcome is None:
-            request = exchange.request(Sender("UDP", "192.0.2.1:5060"))
+            request = exchange.request(SentBy("UDP", "192.0.2.1:5060"))
             # The challenge is quoted in the next request, and must not write into it.
             assert request.count(b"\r\n") == request.count(b"\n") == request.count(b"\r") == 14
             assert Message.parse(request).headers["Authorization"].startswith("Digest ")
         else:
-            assert isinstance(outcome, Outcome)
+            assert isinstance(outcome, ExchangeOutcome)
 
 
 @given(st.lists(st.one_of(st.binary(max_size=60), mutated()), max_size=8))
 def test_a_stream_is_cut_or_refused(pieces):
-    framing = Framing()
-    with suppress(Malformed):
+    framing = MessageFraming()
+    with suppress(MalformedMessage):
         for piece in pieces:
             for message in framing.feed(piece):
                 assert len(message) <= LONGEST_HEAD + 65_540

@@ -3,18 +3,21 @@ from sipmessage import Message
 
 from terminals.drivers.base import Reaction
 from terminals.sip.digest import Credentials
-from terminals.sip.exchange import Exchange, Notify
+from terminals.sip.errors import InvalidNotify
+from terminals.sip.exchange import Notify, NotifyExchange
 from terminals.sip.hop import Hop, Transport
-from terminals.sip.message import Sender, read_answer
+from terminals.sip.message import SentBy, read_response
 from tests.support.phones import answer, expected_response, read_digest
 
-SENDER = Sender("UDP", "192.0.2.1:5060")
+SENDER = SentBy("UDP", "192.0.2.1:5060")
 PHONE = Credentials("201", "three teapots", "phone")
 PROXY = Credentials("pbxcerts", "two kettles", "pbx.example.org")
 
 
 def an_exchange(*credentials):
-    return Exchange(Notify(1, "sip:201@pbx.example.org", "check-sync", Hop("192.0.2.9", 5060), credentials))
+    hop = Hop("192.0.2.9", 5060)
+    notify = Notify(1, "sip:201@pbx.example.org", "check-sync", hop, credentials, answers_without_qop=True)
+    return NotifyExchange(notify)
 
 
 class Talk:
@@ -29,7 +32,7 @@ class Talk:
         self.requests.append(Message.parse(self.exchange.request(SENDER)))
 
     def hear(self, status, *headers):
-        outcome = self.exchange.judge(read_answer(answer(self.requests[-1], status, "Phrase", *headers)))
+        outcome = self.exchange.judge(read_response(answer(self.requests[-1], status, "Phrase", *headers)))
         if outcome is None:
             self.ask()
         return outcome
@@ -155,7 +158,7 @@ def test_an_overloaded_server_says_when_to_come_back():
 )
 def test_what_would_be_no_request_is_refused(changes):
     values = {"key": 1, "target": "sip:201@pbx.example.org", "event": "check-sync", "next_hop": Hop("192.0.2.9", 5060)}
-    with pytest.raises(ValueError):  # noqa: PT011 - each has its words
+    with pytest.raises(InvalidNotify):
         Notify(**(values | changes))
 
 
@@ -168,5 +171,5 @@ def test_the_events_of_the_makers_are_taken(event):
 
 @pytest.mark.parametrize(("host", "port"), [("", 5060), ("192.0.2.9", 0), ("192.0.2.9", 65536)])
 def test_what_is_no_next_hop_is_refused(host, port):
-    with pytest.raises(ValueError, match="next hop"):
+    with pytest.raises(InvalidNotify, match="next hop"):
         Hop(host, port)

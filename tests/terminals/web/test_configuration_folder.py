@@ -1,14 +1,21 @@
 """The block in the files of a site that has a configuration server of its own."""
 
 import os
+import stat
+from pathlib import Path
 
 import pytest
 
-from terminals import configuration_folder
-from terminals.web import snapshot
+from terminals.web import configuration_folder, snapshot
 
 MAC = "00085D000001"
+TOO_LARGE = "configuration_files_too_large"
 OWN = b"\xef\xbb\xbf# ours\r\nsip line1 user name: M\xfcller\r\n\r\nno newline at the end"
+
+
+def sparse(path, size):
+    path.touch()
+    os.truncate(path, size)
 
 
 @pytest.fixture
@@ -25,7 +32,9 @@ def keep(world, fleet, folder):
     fleet.add(1, fleet.type("Desk phone", "sip_standard"), mac="00085D000002")
 
     def keep():
-        return {notice.id: notice.text for notice in configuration_folder.keep(snapshot.read(), folder, port=8443)}
+        return {
+            notice.id: notice.text for notice in configuration_folder.keep(snapshot.read_snapshot(), folder, port=8443)
+        }
 
     return keep
 
@@ -107,6 +116,51 @@ def test_links_are_not_followed(keep, folder, tmp_path):
     assert other.read_bytes() == b"a: b\n"
 
 
+@pytest.mark.parametrize(
+    ("put", "told"),
+    [
+        (os.mkfifo, "configuration_files_not_regular"),
+        (os.mkdir, "configuration_files_not_regular"),
+        (lambda path: os.link(__file__, path), "configuration_files_not_regular"),
+        (lambda path: os.mknod(path, stat.S_IFSOCK | 0o600), "configuration_files_refused"),
+        (lambda path: sparse(path, 3 * 1024**3), TOO_LARGE),
+    ],
+    ids=["pipe", "directory", "several names", "socket", "3 GB"],
+)
+def test_what_is_no_configuration_file_is_named_and_the_others_get_their_block(keep, fleet, folder, put, told):
+    fleet.add(1, mac="00085D000003")
+    put(folder / f"{MAC}.cfg")
+    other = folder / "00085D000003.cfg"
+    other.write_bytes(b"a: b\n")
+
+    notices = keep()
+
+    assert list(notices) == [told]
+    assert f"{MAC}.cfg" in notices[told]
+    assert b"# pbxcerts begin" in other.read_bytes()
+
+
+def test_a_file_that_would_be_too_large_with_its_block_is_left_as_it_is(keep, folder):
+    file = folder / f"{MAC}.cfg"
+    for size, told in ((configuration_folder.LARGEST // 2, []), (configuration_folder.LARGEST, [TOO_LARGE])):
+        content = b"#" * (size - 1) + b"\n"
+        file.write_bytes(content)
+
+        assert list(keep()) == told
+        assert (file.read_bytes() == content) is bool(told)
+        assert list(keep()) == told
+
+
+def test_looking_at_the_folder_leaves_no_descriptor_open(keep, folder):
+    (folder / f"{MAC}.cfg").mkdir()
+    keep()
+    before = {each.name for each in Path("/proc/self/fd").iterdir()}
+
+    keep()
+
+    assert {each.name for each in Path("/proc/self/fd").iterdir()} == before
+
+
 def test_a_folder_that_is_not_there_is_told(keep, folder):
     folder.rmdir()
 
@@ -120,3 +174,14 @@ def test_without_a_name_under_which_terminals_reach_us_nothing_is_written(keep, 
 
     assert list(keep()) == ["configuration_folder_without_name"]
     assert file.read_bytes() == b"a: b\n"
+
+
+def test_the_block_names_the_file_that_proves_nothing(keep, folder):
+    """Another server gives it out, to whoever knows a MAC."""
+    file = folder / f"{MAC}.cfg"
+    file.write_bytes(OWN)
+    keep()
+    [terminal] = [one for one in snapshot.read_snapshot().terminals if one.mac == MAC]
+    assert terminal.trust_part in file.read_text("latin-1")
+    assert terminal.proving_part not in file.read_text("latin-1")
+    assert terminal.path_secret not in file.read_text("latin-1")

@@ -3,41 +3,55 @@
 import asyncio
 import re
 import socket
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from threading import Thread
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from pbxcerts.processes.arrival import Door
+from pbxcerts.processes.places import Limits, Places
 from terminals.web import connection
-from terminals.web.acknowledgement import Acknowledgements
+from terminals.web.acknowledgement import Acknowledgement, Acknowledgements
 from terminals.web.connection import TerminalConnection
-from terminals.web.listener import Response, Route, TerminalsApp
-from terminals.web.refusals import Refusals
+from terminals.web.refusals import RefusalCounter
+from terminals.web.routing import Route, TerminalResponse, TerminalsApp
+
+SIZE = 20_000
 
 
 class Listener:
     """Answers `GET /file`, what a `POST /report` says, and `GET /client`."""
 
-    def __init__(self, *, proxies=()):
-        self.refusals = Refusals()
+    def __init__(self, *, proxies=(), counts=None):
+        self._counts = counts
+        self.refusals = RefusalCounter()
         self.proved = []
+        self.answered = 0
         self.times_given_way = 0
         self.state = ServerState()
+        self.places = Places(Limits(in_all=100, of_one=100), exempt=())
         self.acknowledgements = Acknowledgements(self.proved.append)
         self._proxies = list(proxies)
+
+    def _answer(self, body, **more):
+        self.answered += 1
+        return TerminalResponse(200, body, **more)
 
     def _give_way(self):
         self.times_given_way += 1
 
     def _config(self):
         routes = [
-            Route("GET", "/file", lambda request: Response(200, b"content", evidence=(request.method,))),
-            Route("GET", "/client", lambda request: Response(200, request.client.encode())),
-            Route("GET", "/nothing", lambda _request: Response(304)),
+            Route("GET", "/file", lambda request: self._answer(b"content", evidence=(request.method,)), "file"),
+            Route("GET", "/large", lambda _request: self._answer(b"A" * SIZE)),
+            Route("GET", "/larger", lambda _request: self._answer(b"A" * 10_000_000)),
+            Route("GET", "/client", lambda request: TerminalResponse(200, request.client.encode())),
+            Route("GET", "/nothing", lambda _request: self._answer(b"")._replace(status=304)),
             Route("GET", "/error", lambda _request: 1 / 0),
-            Route("POST", "/report", lambda request: Response(200, request.body)),
+            Route("POST", "/report", lambda request: TerminalResponse(200, request.body), "report"),
         ]
         app = TerminalsApp(
             "https",
@@ -46,6 +60,7 @@ class Listener:
             acknowledgements=self.acknowledgements,
             refusals=self.refusals,
             give_way=self._give_way,
+            requests=self._counts,
         )
         config = uvicorn.Config(
             app,
@@ -62,17 +77,21 @@ class Listener:
         loop = asyncio.get_running_loop()
         config = self._config()
 
-        def protocol():
+        def made():
             return TerminalConnection(config=config, server_state=self.state, app_state={}, _loop=loop)
 
-        server = await loop.create_server(protocol, "127.0.0.1", 0)
-        started(loop, server.sockets[0].getsockname()[1])
-        await stop.wait()
-        server.close()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            door = Door(listening, self.places, made, context=lambda: None, a_round=8)
+            door.open()
+            started(loop, listening.getsockname()[1])
+            await stop.wait()
+            door.close()
         for one in list(self.state.connections):
             one.shutdown()
+        async with asyncio.timeout(5):
+            while self.state.connections:
+                await asyncio.sleep(0.01)
         await self.acknowledgements.end(1)
-        await server.wait_closed()
 
     @contextmanager
     def serving(self):
@@ -243,6 +262,108 @@ def test_pages_may_go_first_before_each_request(listener):
     assert listener.times_given_way == 1
 
 
+class Greedy:
+    """Sends a great many requests at once and reads none of the answers until it is told to."""
+
+    def __init__(self, listener, path, count):
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._socket.connect(("127.0.0.1", listener.port))
+        self._said = request(f"GET {path} HTTP/1.1") * count
+        self._sending = Thread(target=self._send, daemon=True)
+        self._sending.start()
+
+    def _send(self):
+        with suppress(OSError):
+            self._socket.sendall(self._said)
+
+    def take(self):
+        """All that comes until the connection is closed."""
+        with self._socket as client:
+            client.settimeout(10)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1_000_000)
+            answers = bytearray()
+            while data := client.recv(65536):
+                answers += data
+        self._sending.join()
+        return answers
+
+    def is_cut_off(self):
+        try:
+            self.take()
+        except ConnectionResetError:
+            return True
+        return False
+
+
+def settled(value):
+    """What it is once it does not change any more."""
+    before = None
+    while before != (before := value()):
+        time.sleep(0.3)
+    return before
+
+
+def test_of_who_does_not_take_the_answers_no_further_request_is_read(listener):
+    greedy = Greedy(listener, "/large", 500)
+
+    assert 0 < settled(lambda: listener.answered) < 100
+    whole = greedy.take()
+    assert listener.answered == 500
+    assert whole.count(b"HTTP/1.1 200 ") == 500
+
+
+def test_who_does_not_take_the_answers_is_cut_off(listener, monkeypatch):
+    monkeypatch.setattr(connection, "TAKEN_WITHIN", 0.5)
+    greedy = Greedy(listener, "/large", 500)
+    time.sleep(1)
+
+    assert listener.state.connections == set()
+    assert greedy.is_cut_off()
+
+
+@pytest.mark.parametrize("fields", [["Connection: close"], []], ids=["closing", "idle"])
+def test_what_is_left_when_the_connection_ends_is_not_waited_for_for_ever(listener, monkeypatch, fields):
+    monkeypatch.setattr(connection, "TAKEN_WITHIN", 0.5)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", listener.port))
+        client.sendall(request("GET /larger HTTP/1.1", *fields))
+        # An idle one is closed after a second.
+        time.sleep(2.5)
+
+        assert listener.state.connections == set()
+
+
+def test_the_next_request_waits_until_it_is_known_whether_the_file_has_arrived(listener, monkeypatch):
+    """Else a socket would be kept for each of them."""
+    monkeypatch.setattr(Acknowledgement, "arrived", lambda _acknowledgement: None)
+    greedy = Greedy(listener, "/file", 20)
+
+    assert settled(lambda: listener.answered) == 1
+    monkeypatch.undo()
+    assert len(re.findall(b"content", greedy.take())) >= 20
+    assert listener.answered == 20
+
+
+def test_others_have_their_turn_between_the_requests_of_one(listener):
+    greedy = Greedy(listener, "/nothing", 20_000)
+    while listener.answered < 10:
+        pass
+
+    assert say(listener, request("GET /nothing HTTP/1.1", LAST)).startswith(b"HTTP/1.1 304 ")
+    assert listener.answered < 20_000
+    greedy.take()
+
+
+def test_a_place_is_kept_until_it_is_known_whether_the_file_has_arrived(listener):
+    assert say(listener, request("GET /file HTTP/1.1", LAST)).endswith(b"content")
+    while listener.proved != ["GET"]:
+        pass
+
+    assert settled(lambda: len(listener.places)) == 0
+
+
 def client_of(listener, *fields):
     return say(listener, request("GET /client HTTP/1.1", *fields, LAST)).rpartition(b"\r\n")[2]
 
@@ -254,3 +375,19 @@ def test_whom_a_request_comes_from_is_told_by_proxies_of_ours_alone(listener):
     with Listener(proxies=["127.0.0.1"]).serving() as behind_a_proxy:
         assert client_of(behind_a_proxy, *forwarded) == b"192.0.2.7"
         assert client_of(behind_a_proxy) == b"127.0.0.1"
+
+
+def test_each_response_is_counted_by_the_name_of_its_route_where_somebody_wants_to_know():
+    counted = []
+    with Listener(counts=lambda *one: counted.append(one)).serving() as listener:
+        several = request("GET /file HTTP/1.1") + request("POST /report HTTP/1.1", "Content-Length: 2", body=b"hi")
+        say(listener, several + request("GET /4ihywCnrhaENwhDMM8rDMGQOetLAf1BAdOPA HTTP/1.1", LAST))
+        say(listener, b"no request\r\n\r\n")
+
+    assert [one[:3] for one in counted] == [
+        ("terminals_https", "file", 200),
+        ("terminals_https", "report", 200),
+        ("terminals_https", "none", 404),
+        ("terminals_https", "none", 400),
+    ]
+    assert all(0 <= seconds < 5 for *_what, seconds in counted)

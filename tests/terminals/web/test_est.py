@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import ssl
 import subprocess
 import sys
 from contextlib import closing
@@ -16,13 +17,13 @@ from hypothesis import strategies as st
 
 from certificates.pki import formats
 from terminals.agent.anchors import fingerprint
-from terminals.device_tokens import token_hash
-from terminals.installations import Proved, Reported
+from terminals.directory.device_tokens import token_hash
+from terminals.evidence.facts import Proved, Reported
 from terminals.web import est
-from terminals.web.est import CACERTS, Est, Unreadable, read_report
-from terminals.web.listener import Request
-from terminals.web.snapshot import KnownTerminal, KnownType, Pair, Snapshot
-from tests.support.est_server import TOKEN, a_pair_now
+from terminals.web.est import CACERTS, SUCCESSION, EstHandlers, UnreadableReport, read_report
+from terminals.web.routing import TerminalRequest
+from terminals.web.snapshot import Snapshot, SnapshotPair, SnapshotSuccession, SnapshotTerminal, SnapshotType
+from tests.support.est_server import TOKEN, EstServer, a_pair_now, a_succession
 from tests.support.peers import require_program
 from tests.support.provisioning import Provisioning, fetch, is_open, trusting
 from tests.support.running import wait_for
@@ -33,11 +34,14 @@ BEARER = MappingProxyType({"authorization": f"Bearer {TOKEN}", "user-agent": "pb
 
 
 def in_snapshot(number, pair):
-    return Pair(number, formats.pem(pair.root), formats.pem(pair.host), fingerprint(pair.root))
+    return SnapshotPair(number, formats.pem(pair.root), formats.pem(pair.host), fingerprint(pair.root))
+
+
+SAID = SnapshotSuccession(a_succession(41, OLD, NEW), ("a.b.c",))
 
 
 def a_snapshot(*pairs, method="ip_system"):
-    terminal = KnownTerminal(
+    terminal = SnapshotTerminal(
         key=11,
         number="201",
         mac=None,
@@ -50,7 +54,8 @@ def a_snapshot(*pairs, method="ip_system"):
     return Snapshot(
         bundle=pairs,
         active=7,
-        types={1: KnownType(method=method, model="", own_lines="", trust=None)},
+        succession=SAID if pairs else None,
+        types={1: SnapshotType(method=method, model="", own_lines="", trust=None)},
         terminals=(terminal, terminal._replace(key=12, number="202", token_sha256="")),
     )
 
@@ -65,10 +70,10 @@ class Server:
     def __init__(self, *pairs, **options):
         self.snapshot = a_snapshot(*(pairs or (in_snapshot(8, NEW), in_snapshot(7, OLD))), **options)
         self.evidence = Queue()
-        self.est = Est(lambda: self.snapshot, self.evidence, now=lambda: NOW)
+        self.est = EstHandlers(lambda: self.snapshot, self.evidence, now=lambda: NOW)
 
     def ask(self, method, path, headers=BEARER, body=b"", presents=8):
-        request = Request(method, path, headers, body=body, client="192.0.2.7", presents=presents)
+        request = TerminalRequest(method, path, headers, body=body, client="192.0.2.7", presents=presents)
         for route in (*self.est.routes, *self.est.proof_routes):
             if method in route.methods and route.matches(path):
                 return route.handler(request)
@@ -81,7 +86,8 @@ class TestCacerts:
         assert answer.status == 200
         assert answer.headers["content-type"] == "application/pkcs7-mime; smime-type=certs-only"
         assert answer.headers["content-transfer-encoding"] == "base64"
-        assert all(len(line) <= 76 for line in answer.body.splitlines())
+        # RFC 4648 section 3.1 wants no lines, and strongSwan's `pki --estca` reads the first one only.
+        assert len(answer.body.splitlines()) == 1
         assert set(pkcs7.load_der_pkcs7_certificates(base64.b64decode(answer.body))) == {OLD.root, NEW.root}
 
     def test_they_ask_for_no_token_and_prove_nothing(self):
@@ -114,6 +120,31 @@ class TestCacerts:
         server = Server()
         server.snapshot = a_snapshot()
         assert server.ask("GET", CACERTS, {}).status == 503
+
+
+class TestSuccession:
+    def test_it_names_the_served_root_and_the_next_one_with_what_was_signed(self):
+        answer = Server().ask("GET", SUCCESSION, {}, presents=7)
+        assert answer.status == 200
+        assert json.loads(answer.body) == {
+            "number": 41,
+            "served": fingerprint(OLD.root),
+            "next": [fingerprint(NEW.root)],
+            "signatures": ["a.b.c"],
+        }
+
+    def test_while_another_pair_is_presented_it_is_to_be_asked_again(self):
+        assert Server().ask("GET", SUCCESSION, {}, presents=8).status == 503
+
+    def test_before_the_first_pair_there_is_nothing_yet(self):
+        server = Server()
+        server.snapshot = a_snapshot()
+        assert server.ask("GET", SUCCESSION, {}, presents=None).status == 503
+
+    def test_it_is_for_everybody_and_proves_nothing(self):
+        server = Server()
+        assert server.ask("GET", SUCCESSION, {}, presents=7).evidence == ()
+        assert server.evidence == []
 
 
 def a_report(*roots, **others):
@@ -181,7 +212,7 @@ class TestReport:
     def test_any_octets_are_a_report_or_refused(self, octets):
         try:
             trusted, firmware = read_report(octets)
-        except Unreadable:
+        except UnreadableReport:
             return
         assert isinstance(trusted, frozenset)
         assert firmware.isprintable()
@@ -251,7 +282,7 @@ def test_the_content_is_made_once_for_each_bundle():
 
 AGENTS = """
 import sys
-from terminals import device_tokens
+from terminals.directory import device_tokens
 from terminals.models import Terminal, TerminalType
 
 kind = TerminalType.objects.create(name="An agent of a test", method="ip_system", event="check-sync;reboot=false")
@@ -260,7 +291,7 @@ for number in range(200, 200 + int(sys.argv[1])):
     print(device_tokens.issue(terminal))
 """
 REVOKE = """
-from terminals import device_tokens
+from terminals.directory import device_tokens
 from terminals.models import Terminal
 
 device_tokens.revoke(Terminal.objects.get(number="200"))
@@ -321,9 +352,10 @@ def confirmed(product, number="200"):
 
 
 def until_confirmed(product, *generations):
-    wait_for(lambda: confirmed(product) == set(generations), seconds=20, what=f"confirmed {generations}")
+    wait_for(lambda: confirmed(product) == set(generations), what=f"confirmed {generations}")
 
 
+@pytest.mark.process
 def test_an_agent_is_taken_through_a_whole_renewal_in_service(product, tmp_path):
     (token,) = product.run(AGENTS, "1").split()
     agent = AgentProgram(product, tmp_path / "agent", token)
@@ -333,7 +365,7 @@ def test_an_agent_is_taken_through_a_whole_renewal_in_service(product, tmp_path)
         return code == 0 or (code, log)
 
     # The listeners learn of the token within a second or two.
-    wait_for(lambda: goes_well() is True, seconds=20, what="a round")
+    wait_for(lambda: goes_well() is True, what="a round")
     until_confirmed(product, 1)
     (terminal,) = [row for row in product.rows("terminals.Terminal", "number", "firmware") if row["number"] == "200"]
     assert terminal["firmware"] == "Door 4.2"
@@ -341,14 +373,48 @@ def test_an_agent_is_taken_through_a_whole_renewal_in_service(product, tmp_path)
     context = trusting(agent.store.read_text())
     with closing(_open_connection(product.https, context)) as running:
         product.generate()
-        wait_for(lambda: goes_well() is True and agent.roots() == 2, seconds=20, what="both roots")
+        wait_for(lambda: goes_well() is True and agent.roots() == 2, what="both roots")
         until_confirmed(product, 1, 2)
         product.activate()
-        wait_for(lambda: _serves_second(product, agent), seconds=20, what="the switch")
-        assert goes_well() is True
+        wait_for(lambda: _serves_second(product), what="the switch")
+        # The listener presents the second pair a moment before it knows that this is the active one.
+        wait_for(lambda: goes_well() is True, what="a round with the second pair")
         # The connection of before the exchange is still the same one.
         running.request("GET", CACERTS)
         assert running.getresponse().read()
+
+
+@pytest.mark.process
+def test_after_a_roll_back_an_agent_goes_back_with_the_server_and_with_nobody_else(product, tmp_path):
+    (token,) = product.run(AGENTS, "1").split()
+    agent = AgentProgram(product, tmp_path / "agent", token)
+    wait_for(lambda: agent.once()[0] == 0, what="a round")
+    product.generate()
+    wait_for(lambda: agent.once()[0] == 0 and agent.roots() == 2, what="both roots")
+    product.activate()
+    wait_for(lambda: _serves_second(product), what="the switch")
+    wait_for(lambda: agent.once()[0] == 0, what="a round with the second pair")
+
+    (key,) = (product.data / "store").glob("generations/0001/host.key")
+    first = a_server_with(key.parent)
+    with EstServer(None, port=0) as attacker:
+        attacker.context = first
+        genuine = agent.path.read_text()
+        agent.path.write_text(genuine.replace(f"127.0.0.1:{product.https}", f"127.0.0.1:{attacker.port}"))
+        code, log = agent.once()
+        assert (code, [one.path for one in attacker.asked]) == (3, [SUCCESSION])
+        assert "pbxcerts-agent accept CONFIG" in log
+        agent.path.write_text(genuine)
+
+    product.roll_back()
+    wait_for(lambda: agent.once()[0] == 0 and not _serves_second(product), what="the roll back")
+    assert agent.once()[0] == 0
+
+
+def a_server_with(directory):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "fullchain.pem", directory / "host.key")
+    return context
 
 
 def _open_connection(port, context):
@@ -358,15 +424,16 @@ def _open_connection(port, context):
     return connection
 
 
-def _serves_second(product, agent):
-    """Whether the newest root in the agent's store secures the usual listener now."""
-    newest = agent.store.read_text().split("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n"
+def _serves_second(product):
+    """Whether the root of the second generation secures the usual listener now."""
+    second = (product.data / "store" / "generations" / "0002" / "root.pem").read_text()
     try:
-        return fetch(product.https, CACERTS, context=trusting(newest)).status == 200
+        return fetch(product.https, CACERTS, context=trusting(second)).status == 200
     except OSError:
         return False
 
 
+@pytest.mark.process
 def test_an_agent_that_trusts_the_old_root_alone_is_not_confirmed_by_a_report_that_lies(product, tmp_path):
     (token,) = product.run(AGENTS, "1").split()
     first = fetch(product.http, "/root.pem").body.decode()
@@ -384,12 +451,11 @@ def test_an_agent_that_trusts_the_old_root_alone_is_not_confirmed_by_a_report_th
     )
     rows = wait_for(
         lambda: [r for r in product.rows("terminals.Installation", "generation", "state", "evidence") if r["evidence"]],
-        seconds=20,
         what="a record",
     )
     assert {(row["state"], row["evidence"]) for row in rows} == {("fetched", "reported")}
     # The certificate of the prepared pair is what it would have to accept.
-    wait_for(lambda: not _accepts(product.proof, first), seconds=20, what="the prepared certificate")
+    wait_for(lambda: not _accepts(product.proof, first), what="the prepared certificate")
     assert confirmed(product) == set()
 
 
@@ -401,15 +467,17 @@ def _accepts(port, pem):
     return True
 
 
+@pytest.mark.process
 def test_a_revoked_token_is_refused_by_the_product(shared, tmp_path):
     (token,) = shared.run(AGENTS, "1").split()
     agent = AgentProgram(shared, tmp_path / "agent", token)
-    wait_for(lambda: agent.once()[0] == 0, seconds=20, what="a round")
+    wait_for(lambda: agent.once()[0] == 0, what="a round")
     shared.run(REVOKE)
-    wait_for(lambda: agent.once()[0] == 3, seconds=20, what="the refusal")
+    wait_for(lambda: agent.once()[0] == 3, what="the refusal")
     assert "token" in agent.once()[1]
 
 
+@pytest.mark.process
 def test_the_listeners_keep_to_their_tables_and_limits(shared):
     context = trusting(fetch(shared.http, "/root.pem").body.decode())
 
@@ -434,7 +502,7 @@ def test_curl_and_openssl_read_the_trust_anchors(shared, tmp_path):
     root = tmp_path / "root.pem"
     root.write_bytes(fetch(shared.http, "/root.pem").body)
     command = (
-        f'{curl} --silent --show-error --fail --cacert "$1" "$2{CACERTS}" | {openssl} base64 -d'
+        f'{curl} --silent --show-error --fail --cacert "$1" "$2{CACERTS}" | {openssl} base64 -d -A'
         f" | {openssl} pkcs7 -inform DER -print_certs -noout"
     )
     url = f"https://127.0.0.1:{shared.https}"
@@ -446,3 +514,27 @@ def test_curl_and_openssl_read_the_trust_anchors(shared, tmp_path):
     subprocess.run([*etag, "--output", "/dev/null"], check=True)
     again = [*etag[:-3], "--etag-compare", str(tmp_path / "tag"), "--write-out", "%{http_code}", url + CACERTS]
     assert subprocess.run(again, capture_output=True, text=True, check=True).stdout == "304"
+
+
+@pytest.mark.peer
+def test_strongswan_reads_the_trust_anchors(shared, tmp_path):
+    pki = require_program("pki")
+    root = tmp_path / "root.pem"
+    root.write_bytes(fetch(shared.http, "/root.pem").body)
+    url = f"https://127.0.0.1:{shared.https}"
+    command = [
+        pki,
+        "--estca",
+        "--url",
+        url,
+        "--cacert",
+        str(root),
+        "--caout",
+        str(tmp_path / "ca.pem"),
+        "--outform",
+        "pem",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (found,) = tmp_path.glob("ca*.pem")
+    assert found.read_text().split() == root.read_text().split()

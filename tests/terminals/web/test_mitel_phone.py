@@ -10,6 +10,8 @@ import pytest
 from tests.support.provisioning import Provisioning, fetch, trusting
 from tests.support.running import wait_for
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory):
@@ -53,7 +55,7 @@ def test_a_phone_fetches_its_files_over_https_and_is_recorded_as_confirmed(produ
 
     assert configuration["https validate certificates"] == "1"
     assert phone.trusts.count("BEGIN CERTIFICATE") == 2
-    wait_for(lambda: confirmed(product, phone) == {1}, seconds=10, what="a confirmation")
+    wait_for(lambda: confirmed(product, phone) == {1}, what="a confirmation")
     row = installations(product, phone)[1]
     assert row["evidence"] == "fetched"
     assert row["user_agent"] == phone.user_agent
@@ -129,7 +131,7 @@ def test_a_phone_of_tls_1_2_gets_its_files(product):
 
     phone.restart()
 
-    wait_for(lambda: confirmed(product, phone) == {1}, seconds=10, what="a confirmation")
+    wait_for(lambda: confirmed(product, phone) == {1}, what="a confirmation")
 
 
 # -- what proves nothing -----------------------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ def test_an_unknown_phone_is_listed_as_discovered_and_gets_nothing(product):
 
     for path in ("/startup.cfg", "/1400E91EDB52.cfg"):
         assert refused(product, phone, path, headers={"User-Agent": unknown}) == 404
-    wait_for(lambda: product.rows("terminals.Discovered", "mac"), seconds=10, what="a discovered phone")
+    wait_for(lambda: product.rows("terminals.Discovered", "mac"), what="a discovered phone")
 
     rows = product.rows("terminals.Discovered", "mac", "model", "firmware", "address")
     assert rows == [{"mac": "1400E91EDB52", "model": "6940", "firmware": "6.4.0.140-SIP", "address": "127.0.0.1"}]
@@ -196,8 +198,8 @@ def test_an_unknown_phone_is_listed_as_discovered_and_gets_nothing(product):
         "/%2e%2e/startup.cfg",
         "/%73tartup.cfg",
         "/startup.cfg%00",
-        "//startup.cfg",
         "/startup.cfg/",
+        "//startup.cfg//",
         "/store/current/host.key",
         "/" + "a" * 43 + "/startup.cfg",
         "/" + "x" * 5000 + ".cfg",
@@ -207,6 +209,13 @@ def test_an_unknown_phone_is_listed_as_discovered_and_gets_nothing(product):
 )
 def test_what_is_no_file_of_a_terminal_is_not_found(product, path):
     assert refused(product, product.phone(101), path) == 404
+
+
+def test_a_file_behind_doubled_slashes_is_the_same_file(product):
+    phone = product.phone(101)
+
+    assert phone.get("//startup.cfg").body == phone.get("/startup.cfg").body
+    assert phone.get(f"//{phone.secret}//{phone.mac}.cfg").body == phone.get(f"/{phone.secret}/{phone.mac}.cfg").body
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PROPFIND", "OPTIONS"])

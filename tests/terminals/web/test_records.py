@@ -5,6 +5,8 @@ import pytest
 from tests.support.provisioning import Provisioning
 from tests.support.running import wait_for
 
+pytestmark = pytest.mark.process
+
 
 def rows(product, phone):
     found = product.rows("terminals.Installation", "terminal", "state", "address", "address_differs")
@@ -12,9 +14,10 @@ def rows(product, phone):
 
 
 @pytest.mark.parametrize(
-    ("proxies", "address", "differs"), [("127.0.0.1", "203.0.113.9", True), ("192.0.2.1", "127.0.0.1", False)]
+    ("proxies", "address", "differs", "state"),
+    [("127.0.0.1", "203.0.113.9", True, "unproved"), ("192.0.2.1", "127.0.0.1", False, "confirmed")],
 )
-def test_an_address_behind_a_proxy_counts_from_a_declared_proxy_alone(tmp_path, proxies, address, differs):
+def test_an_address_behind_a_proxy_counts_from_a_declared_proxy_alone(tmp_path, proxies, address, differs, state):
     with Provisioning(tmp_path) as product:
         product.open(phones=1, PBXCERTS_TRUSTED_PROXIES=proxies)
         phone = product.phone(100)
@@ -22,9 +25,9 @@ def test_an_address_behind_a_proxy_counts_from_a_declared_proxy_alone(tmp_path, 
 
         assert phone.get(path, headers={"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http"}).status == 200
 
-        wait_for(lambda: rows(product, phone), seconds=10, what="a record")
+        wait_for(lambda: any(row["address"] for row in rows(product, phone)), what="a record")
         assert rows(product, phone) == [
-            {"terminal": phone.key, "state": "confirmed", "address": address, "address_differs": differs}
+            {"terminal": phone.key, "state": state, "address": address, "address_differs": differs}
         ]
 
 

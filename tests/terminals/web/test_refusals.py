@@ -10,6 +10,8 @@ import pytest
 from tests.support.panel import Browser
 from tests.support.provisioning import Provisioning, fetch, trusting
 
+pytestmark = pytest.mark.process
+
 PASSWORD = "seven copper kettles"
 OTTO = f"""
 from pbxcerts.system.models import Role, User

@@ -19,4 +19,4 @@ def test_phones_are_told_of_a_server_over_tls_that_its_certificate_names(world, 
     world.set(ip_addresses=["192.0.2.10"])
     delivery(proxy_host=host, proxy_port=5061, proxy_transport=transport)
 
-    assert snapshot.read().proxy == told
+    assert snapshot.read_snapshot().proxy == told

@@ -7,9 +7,11 @@ from contextlib import closing
 
 import pytest
 
-from tests.support.product import free_port
+from tests.support.ports import free_port
 from tests.support.provisioning import Provisioning, fetch, trusting
 from tests.support.running import wait_for
+
+pytestmark = pytest.mark.process
 
 
 @pytest.fixture
@@ -48,18 +50,16 @@ def test_a_phone_fetches_before_and_after_the_switch_and_an_old_version_confirms
 
     assert product.generate() == 2
     second = root_of(product, 2)
-    wait_for(
-        lambda: phone.configuration()["https user certificates"].count("/2-1."), seconds=10, what="the new version"
-    )
+    wait_for(lambda: phone.configuration()["https user certificates"].count("/2-1."), what="the new version")
 
     # The version of before is served, and says nothing about the new pair.
     assert phone.get(old_path).body.decode() == phone.trusts
     phone.restart()
     assert phone.trusts.count("BEGIN CERTIFICATE") == 4
-    wait_for(lambda: confirmed(product, phone) == {1, 2}, seconds=10, what="both confirmed")
+    wait_for(lambda: confirmed(product, phone) == {1, 2}, what="both confirmed")
     assert confirmed(product, late) == {1}
     # The proof listener shows the prepared pair, the other one still the active.
-    wait_for(lambda: presents(product.proof, second), seconds=10, what="the prepared pair")
+    wait_for(lambda: presents(product.proof, second), what="the prepared pair")
     assert presents(product.https, first)
 
     open_one = http.client.HTTPSConnection("127.0.0.1", product.https, timeout=20, context=trusting(first))
@@ -72,7 +72,7 @@ def test_a_phone_fetches_before_and_after_the_switch_and_an_old_version_confirms
             session = connection.session
 
         product.activate()
-        wait_for(lambda: presents(product.https, second), seconds=10, what="the new pair")
+        wait_for(lambda: presents(product.https, second), what="the new pair")
 
         open_one.request("GET", "/startup.cfg")
         assert open_one.getresponse().status == 200
@@ -97,15 +97,13 @@ def test_a_version_without_the_root_of_the_active_pair_is_not_given_out(product)
     phone.restart()
     old_path = phone.trust_path
     product.generate()
-    wait_for(
-        lambda: phone.configuration()["https user certificates"].count("/2-1."), seconds=10, what="the new version"
-    )
+    wait_for(lambda: phone.configuration()["https user certificates"].count("/2-1."), what="the new version")
     phone.restart()
     assert phone.get(old_path).status == 200
     product.activate()
 
     # With it the phone could not place a call any more.
-    wait_for(lambda: phone.get(old_path).status == 404, seconds=10, what="the refusal")
+    wait_for(lambda: phone.get(old_path).status == 404, what="the refusal")
 
 
 def test_the_listeners_open_with_their_first_pair_and_a_port_in_use_stops_nothing_else(tmp_path):
@@ -118,11 +116,12 @@ def test_the_listeners_open_with_their_first_pair_and_a_port_in_use_stops_nothin
             PBXCERTS_TERMINALS_HTTP=f"127.0.0.1:{taken}",
             PBXCERTS_TERMINALS_PROOF=f"127.0.0.1:{plain}",
         )
-        told = "from pbxcerts import listeners\nprint(*sorted(listeners.failing()))"
-        wait_for(lambda: product.run(told).split() == ["http"], seconds=15, what="a message")
+        told = "from pbxcerts.system.run_files import FAILING_LISTENERS\nfrom django.conf import settings\n"
+        told += "print(*sorted(FAILING_LISTENERS.read(settings.DATA)))"
+        wait_for(lambda: product.run(told).split() == ["http"], what="a message")
         assert product.run(MESSAGES).split() == ["critical"]
         squatter.close()
-        wait_for(lambda: product.run(told).split() == [], seconds=15, what="the listener")
+        wait_for(lambda: product.run(told).split() == [], what="the listener")
         with pytest.raises(ConnectionRefusedError):
             fetch(https, "/", context=trusting_nothing())
         assert fetch(taken, "/root.pem").status == 404
@@ -130,7 +129,7 @@ def test_the_listeners_open_with_their_first_pair_and_a_port_in_use_stops_nothin
 
         product.run(NAMED)
         product.generate()
-        wait_for(lambda: opens(https) and opens(plain), seconds=15, what="the listeners with their first pair")
+        wait_for(lambda: opens(https) and opens(plain), what="the listeners with their first pair")
 
 
 NAMED = """
@@ -139,7 +138,7 @@ General.load()
 General.objects.update(fqdn="pbx.example.com", on_this_machine=False)
 """
 MESSAGES = """
-from pbxcerts import process_warnings
+from pbxcerts.panel import process_warnings
 from pbxcerts.heartbeat import beat
 from pbxcerts.system.models import EventMessage
 beat()

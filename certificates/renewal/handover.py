@@ -1,0 +1,111 @@
+"""What the handover asks of telephones, without knowing any: `settings.TERMINALS` names the class that answers
+(rule terminals-asked).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+if TYPE_CHECKING:
+    from certificates.renewal.situation import Situation
+    from pbxcerts.system.events import Notice
+
+
+@dataclass(frozen=True)
+class MissingTerminal:
+    """A terminal that counts and has not confirmed. `why` is a text for a person."""
+
+    number: str
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        """With its number: several may have the same name."""
+        return f"{self.number} {self.name}".strip()
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """How far the terminals are with one generation. Only terminals that count are in it (rule who-counts).
+
+    `missing` names the first of those that have not confirmed, `unnamed` is how many more there are.
+    """
+
+    counting: int = 0
+    missing: tuple[MissingTerminal, ...] = ()
+    unnamed: int = 0
+    rollout_stopped: bool = False
+    automatic_seen_but_unconfirmed: int = 0
+
+    @property
+    def missing_count(self) -> int:
+        return len(self.missing) + self.unnamed
+
+    @property
+    def complete(self) -> bool:
+        """Everybody has confirmed, and there is somebody (rule switch-when)."""
+        return self.counting > 0 and not self.missing
+
+    @property
+    def holds_deadline(self) -> bool:
+        return self.rollout_stopped or self.automatic_seen_but_unconfirmed > 0
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a generation with handover that is ordered now means for the terminals, counted by how they get it.
+
+    `gap`: how many of them hold only one certificate and have no calls from the switch until somebody has given them the
+    new one. `restarts_at`: when the first of those that restart does; `ends_at`: when all that need nobody have it, if they
+    are there. Both are None where there are none.
+    """
+
+    exchanged_in_service: int = 0
+    restarting: int = 0
+    by_hand: int = 0
+    gap: int = 0
+    restarts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    @property
+    def total(self) -> int:
+        return self.exchanged_in_service + self.restarting + self.by_hand
+
+
+class Terminals(Protocol):
+    def readiness(self, *, root_sha256: str, counts: str, now: datetime) -> Readiness:
+        """`now` is by the machine's clock, by which is kept when a terminal was seen (rule which-clock)."""
+        ...
+
+    def refusing(self, *, trusted_roots: Collection[str]) -> int:
+        """How many terminals trust none of these roots (SHA-256), and so would refuse a server that presents one."""
+        ...
+
+    def forecast(self, situation: Situation) -> Forecast: ...
+
+    def warnings(self, situation: Situation) -> list[Notice]:
+        """What the page of the certificates says of them, besides that the handover waits for them (rule warnings)."""
+        ...
+
+
+class AskedOnce:
+    """The terminals for one round: how far they are is asked once, however often the round wants to know."""
+
+    def __init__(self, asked: Terminals) -> None:
+        self.readiness = cache(asked.readiness)
+        self.refusing = asked.refusing
+        self.forecast = asked.forecast
+        self.warnings = asked.warnings
+
+
+def known_terminals() -> Terminals:
+    """The terminals of this installation, as `settings.TERMINALS` names them."""
+    answering: Terminals = import_string(settings.TERMINALS)()
+    return answering

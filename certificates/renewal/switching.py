@@ -1,0 +1,312 @@
+"""The switch of the communication server: one rename, the reload command, a look at what the server presents, and back
+if it does not present the new certificate (rules switch, switch-proved, switch-failed).
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext_lazy as _
+
+from certificates.communication_server.errors import ReloadError
+from certificates.communication_server.presented import Presented, look_at_tls_addresses
+from certificates.communication_server.publication import Publication
+from certificates.communication_server.reload import reload_server
+from certificates.communication_server.store import Store
+from certificates.models import Generation, Settings, Switch
+from certificates.pki import handover_times
+from certificates.renewal import states
+from certificates.renewal.situation import Situation
+from pbxcerts.system import events, own_process
+from pbxcerts.system.events import EventKind, Notice
+from pbxcerts.system.models import Heartbeat, Severity
+
+State = Generation.State
+SwitchOutcome = Switch.Outcome
+Why = Switch.Why
+
+RELOAD_FAILED = EventKind(
+    "reload_failed",
+    Severity.CRITICAL,
+    _("The reload command failed at the switch to generation %(number)s. Its words: “%(failure)s”"),
+)
+RELOAD_INTERRUPTED = EventKind(
+    "reload_interrupted",
+    Severity.CRITICAL,
+    _(
+        "The reload command at the switch to generation %(number)s was interrupted three times, as if it ended pbxcerts itself:"
+        " it is not run again for this switch."
+    ),
+)
+SERVER_UNSEEN = EventKind(
+    "server_unseen",
+    Severity.SERIOUS,
+    _("The server was switched to generation %(number)s, but it could not be reached before and after: not verified."),
+)
+ROLL_BACK_FAILED = EventKind(
+    "roll_back_failed",
+    Severity.CRITICAL,
+    _(
+        "The roll back to generation %(number)s failed: the server is back with the pair that it was served with before."
+    ),
+)
+
+RELOADS_AT_MOST = 3
+INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class CommunicationServer:
+    """The communication server as a switch sees it. Times are in seconds.
+
+    `alive` is called between the steps, so that whoever watches the heartbeat sees that a long switch goes on.
+    """
+
+    store: Store
+    reload_command: Sequence[str] = ()
+    reload_timeout: float = 30
+    reload_environment: Mapping[str, str] | None = None
+    look_for: float = 60
+    look_every: float = 1
+    alive: Callable[[], None] = lambda: None
+
+    def reload(self) -> str:
+        """Run the reload command. Returns why it failed, "" where it did not."""
+        if not self.reload_command:
+            return ""
+        try:
+            with own_process.callers_core_limit():
+                reload_server(self.reload_command, timeout=self.reload_timeout, environment=self.reload_environment)
+        except ReloadError as error:
+            return str(error)[:500]
+        finally:
+            self.alive()
+        return ""
+
+
+def carry_out(switch: Switch, situation: Situation, server: CommunicationServer) -> SwitchOutcome:
+    """Carry out a running switch, or go on with one that was interrupted. The caller holds the lock of the store and
+    has read the situation since. Raises StoreError or SealingError where the file system refuses, and
+    GenerationOvertaken where another process was faster. The switch is still running then. Either nothing has been
+    switched yet, or the next heartbeat publishes what the database says.
+    """
+    began = time.monotonic()
+
+    def now() -> datetime:
+        return situation.clock.best + timedelta(seconds=time.monotonic() - began)
+
+    if switch.switched_at is None:
+        publication = situation.publication()
+        to = situation.generation(switch.to_id)
+        refusal = _refusal(switch, to, situation, publication)
+        if to is None or refusal:
+            return _finish(switch, SwitchOutcome.REFUSED, now(), reload_failure=refusal)
+        # Everything but the links is on the disk before the database changes its mind.
+        server.store.stage(publication)
+        switch.before = {a: seen.sha256 for a, seen in look_at_tls_addresses(situation.general.tls_addresses).items()}
+        if switch.before:
+            server.alive()
+        _commit(switch, to, situation)
+        # The rows are up to date; in a new object all that is derived from their states is worked out anew.
+        situation = replace(situation)
+    server.store.publish(situation.publication(), situation.new_mark())
+    if switch.outcome == SwitchOutcome.WENT_BACK:
+        _reload(switch, server)
+        return _finish(switch, SwitchOutcome.WENT_BACK, now())
+    switch.reload_failure = _reload(switch, server)
+    seen, proved = _look(switch, server)
+    switch.after = {address: presented.sha256 for address, presented in seen.items()}
+    if proved:
+        return _finish(switch, _outcome(switch, seen), now())
+    failed, before = situation.active, _pair_to_go_back_to(switch, situation)
+    if failed is not None and before is not None:
+        _go_back(switch, failed, before, situation.settings, now())
+        gone_back = Situation.load(situation.clock, settings=situation.settings, store=server.store)
+        server.store.publish(gone_back.publication(), gone_back.new_mark())
+        _reload(switch, server)
+        return _finish(switch, SwitchOutcome.WENT_BACK, now())
+    return _finish(switch, SwitchOutcome.STAYS, now())
+
+
+def _reload(switch: Switch, server: CommunicationServer) -> str:
+    """Run the reload command; returns why it failed, "" where it did not. One that was begun three times and never came to
+    an end is not begun again: it may be what ends this process, and nothing else can change while a switch runs.
+    """
+    if server.reload_command:
+        if switch.reloads >= RELOADS_AT_MOST:
+            return INTERRUPTED
+        switch.reloads += 1
+        switch.save(update_fields=["reloads"])
+    return server.reload()
+
+
+def _refusal(switch: Switch, to: Generation | None, situation: Situation, publication: Publication) -> str:
+    """Why an ordered switch to this pair can't be carried out any more; "" where it can. `to` is None where the pair
+    has neither a key nor a place any more.
+    """
+    active = situation.active.number if situation.active else None
+    if to is None or to.host_key is None or not situation.is_valid(to):
+        return "not valid now"
+    if to.number in publication.lost:
+        return "key lost"
+    if switch.why == Why.REPEAT:
+        return "" if to == situation.active else "no longer active"
+    if switch.away_from_id != active or to.state not in {State.PREPARED, State.HELD, State.SUPERSEDED}:
+        return "overtaken"
+    return ""
+
+
+def _commit(switch: Switch, to: Generation, situation: Situation) -> None:
+    now = situation.clock.best
+    with transaction.atomic():
+        mine = Switch.objects.running().filter(pk=switch.pk, switched_at=None)
+        if not mine.update(switched_at=now, before=switch.before):
+            raise states.GenerationOvertaken(f"the switch to generation {switch.to_id} has been carried out")
+        if switch.why != Why.REPEAT:
+            _change_places(switch, to, situation)
+        # What the addresses presented before says nothing of the pair that is active from now on.
+        Heartbeat.objects.update(presented={})
+    switch.switched_at = now
+
+
+def _change_places(switch: Switch, to: Generation, situation: Situation) -> None:
+    active, schedule, now = situation.active, situation.settings.schedule, situation.clock.best
+    move = partial(states.move, now=now, by=switch.by, why=switch.why, reason=switch.reason)
+    if switch.why == Why.ROLL_BACK and situation.pending is not None:
+        move(situation.pending, State.DISCARDED, discarded_at=now)
+    if active is not None:
+        if active.withdrawn_at is not None:
+            move(active, State.WITHDRAWN)
+        elif switch.why == Why.ROLL_BACK:
+            move(
+                active,
+                State.HELD,
+                held_because=Generation.Held.ROLLED_BACK,
+                switch_failures=0,
+                deadline=handover_times.deadline_after_roll_back(
+                    schedule, now=now, active_end=to.plan.end, planned=active.plan.planned, end=active.plan.end
+                ),
+            )
+        else:
+            move(active, State.SUPERSEDED, leaves_bundle_at=min(active.plan.end, now + schedule.overlap))
+    changes: dict[str, Any] = {"activated_at": now, "held_because": "", "leaves_bundle_at": None, "deadline": None}
+    if switch.why != Why.ROLL_BACK:
+        changes["took_over_from_id"] = active.number if active else None
+    move(to, State.ACTIVE, **changes)
+
+
+def _look(switch: Switch, server: CommunicationServer) -> tuple[dict[str, Presented], bool]:
+    """Look until every address that has to show the new certificate does, and none shows another, for a minute at most.
+
+    Where the reload command failed, at least one address has to show it.
+    """
+    addresses = list(switch.before)
+    if not addresses:
+        return {}, not switch.reload_failure
+    has_to = _has_to_show(switch)
+    new = switch.to.host_sha256
+    until = time.monotonic() + server.look_for
+    while True:
+        seen = look_at_tls_addresses(addresses)
+        shows_new = {address for address, presented in seen.items() if presented.sha256 == new}
+        answers = {address for address, presented in seen.items() if presented.sha256}
+        proved = shows_new.issuperset(has_to | answers) and (not switch.reload_failure or bool(shows_new))
+        if proved or time.monotonic() >= until:
+            return seen, proved
+        server.alive()
+        time.sleep(server.look_every)
+
+
+def _has_to_show(switch: Switch) -> set[str]:
+    """The addresses that have to present the new certificate; some are away since a failed switch (rule switch-proved)."""
+    switches = [switch]
+    if switch.why in {Why.RETRY, Why.REPEAT}:
+        switches += Switch.objects.failed().filter(to=switch.to_id)
+    return {a for before in switches for a, sha256 in before.before.items() if sha256 and a in switch.before}
+
+
+def _outcome(switch: Switch, seen: dict[str, Presented]) -> SwitchOutcome:
+    if not seen:
+        return SwitchOutcome.NOT_VERIFIED
+    verified = any(presented.sha256 == switch.to.host_sha256 for presented in seen.values())
+    return SwitchOutcome.VERIFIED if verified else SwitchOutcome.UNREACHABLE
+
+
+def _pair_to_go_back_to(switch: Switch, situation: Situation) -> Generation | None:
+    """The pair that was served before this switch, if it is valid and not withdrawn (rule switch-failed)."""
+    before = situation.generation(switch.away_from_id)
+    if (
+        before is not None
+        and before.state in {State.SUPERSEDED, State.HELD}
+        and before.host_key is not None
+        and situation.can_be_served(before)
+        # Judged as before the switch, as the active pair: if it had ended by then, it does not come back.
+        and not situation.clock.has_passed(before.plan.end, active_end=before.plan.end, one_server_suffices=True)
+    ):
+        return before
+    return None
+
+
+def _go_back(switch: Switch, failed: Generation, before: Generation, settings: Settings, now: datetime) -> None:
+    """Activate the pair served before again. The pair whose switch failed is held; one that a roll back failed to
+    activate is superseded again.
+    """
+    with transaction.atomic():
+        if switch.why == Why.ROLL_BACK:
+            leaves = min(failed.plan.end, (before.activated_at or now) + settings.schedule.overlap)
+            states.move(failed, State.SUPERSEDED, now=now, why="switch_failed", leaves_bundle_at=leaves)
+        else:
+            states.move(
+                failed,
+                State.HELD,
+                now=now,
+                why="switch_failed",
+                held_because=Generation.Held.SWITCH_FAILED,
+                switch_failures=failed.switch_failures + 1,
+                switch_failed_at=now,
+            )
+        states.move(
+            before, State.ACTIVE, now=now, why="switch_failed", held_because="", leaves_bundle_at=None, deadline=None
+        )
+        # Whoever goes on after a crash must not look for the new certificate any more.
+        switch.outcome, switch.reloads = SwitchOutcome.WENT_BACK, 0
+        switch.save(update_fields=["outcome", "after", "reload_failure", "reloads"])
+
+
+def _finish(
+    switch: Switch, outcome: SwitchOutcome, now: datetime, *, reload_failure: str | None = None
+) -> SwitchOutcome:
+    if reload_failure is not None:
+        switch.reload_failure = reload_failure
+    with transaction.atomic():
+        if outcome == SwitchOutcome.STAYS:
+            Generation.objects.filter(number=switch.to_id).update(
+                switch_failures=F("switch_failures") + 1, switch_failed_at=now
+            )
+        elif outcome not in {SwitchOutcome.WENT_BACK, SwitchOutcome.REFUSED}:
+            Generation.objects.filter(number=switch.to_id).update(switch_failures=0, switch_failed_at=None)
+        _tell(switch, outcome, now)
+        switch.outcome, switch.finished_at, switch.running = outcome, now, None
+        switch.save()
+    return outcome
+
+
+def _tell(switch: Switch, outcome: SwitchOutcome, now: datetime) -> None:
+    """Send the event messages about what no warning says afterwards. The failure of the reload command is told once for
+    each pair, because a switch that fails is tried again many times.
+    """
+    number = switch.to_id
+    if switch.reload_failure and outcome != SwitchOutcome.REFUSED:
+        kind = RELOAD_INTERRUPTED if switch.reload_failure == INTERRUPTED else RELOAD_FAILED
+        failure = {"number": number, "failure": switch.reload_failure}
+        events.tell(Notice(kind, subject=str(number), params=failure), now=now)
+    if outcome == SwitchOutcome.UNREACHABLE:
+        events.tell(Notice(SERVER_UNSEEN, subject=str(switch.pk), params={"number": number}), now=now)
+    if outcome == SwitchOutcome.WENT_BACK and switch.why == Why.ROLL_BACK:
+        back = {"number": number, "active": switch.away_from_id}
+        events.tell(Notice(ROLL_BACK_FAILED, subject=str(switch.pk), params=back), now=now)

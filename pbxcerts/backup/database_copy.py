@@ -1,0 +1,233 @@
+"""The seam to the databases' own tools: a consistent copy while everything goes on, and PostgreSQL's way back.
+
+What must not outlive a restore is in no copy: the sessions of those who were logged in, and the queue of the worker, which holds
+no state (rule orders-in-the-database).
+"""
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.db import connection
+from django.db.backends.sqlite3._functions import register as register_functions
+from django.utils.translation import gettext as _
+
+from pbxcerts import env
+from pbxcerts.backup.errors import BackupDamaged, BackupNotMade, BackupUnfit
+
+if TYPE_CHECKING:
+    import psycopg
+
+LEFT_OUT = ("django_session", "django_q_ormq")
+WAITS = 20
+"""Seconds for a lock that somebody else holds."""
+_COPY = re.compile(r"COPY [^;]+ FROM stdin;\n")
+
+
+def is_sqlite() -> bool:
+    return connection.vendor == "sqlite"
+
+
+def sqlite_file() -> Path:
+    return Path(connection.settings_dict["NAME"])
+
+
+# -- the copy ----------------------------------------------------------------------------------------------------------
+
+
+def copy_sqlite(source: Path, target: Path) -> None:
+    """By SQLite's own interface, in one step: it reads one state of the database, and nobody who writes waits for it. Raises
+    BackupNotMade.
+    """
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        with closing(_connected(source)) as original, closing(_connected(target)) as copy:
+            original.backup(copy)
+            # One file, and nothing of what is left out in its free pages.
+            copy.execute("PRAGMA journal_mode = DELETE")
+            copy.execute("PRAGMA secure_delete = ON")
+            for table in LEFT_OUT:
+                copy.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
+            said = _integrity(copy)
+    except sqlite3.Error as error:
+        raise BackupNotMade(_("The database can't be copied: %(reason)s.") % {"reason": error}) from error
+    if said:
+        raise BackupNotMade(
+            _("The database is damaged (%(reason)s), so no backup is made of it: restore an earlier one.")
+            % {"reason": said}
+        )
+
+
+def check_sqlite(file: Path) -> set[tuple[str, str]]:
+    """Whether the copy in a backup is whole; returns the migrations that were carried out on it, as app and name. Raises
+    BackupDamaged.
+    """
+    try:
+        with closing(_connected(file)) as copy:
+            said = _integrity(copy)
+            carried_out = set(copy.execute("SELECT app, name FROM django_migrations"))
+    except sqlite3.Error as error:
+        said, carried_out = str(error), set()
+    if said:
+        raise BackupDamaged(
+            _("The database in the backup is damaged (%(reason)s). Take another backup.") % {"reason": said}
+        )
+    return carried_out
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    opened = sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=WAITS, isolation_level=None)
+    # The constraints that are checked call functions of Django's.
+    register_functions(opened)
+    return opened
+
+
+def _integrity(database: sqlite3.Connection) -> str:
+    """What is wrong with it, "" where nothing is."""
+    (said,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+    return "" if said == "ok" else str(said)
+
+
+# -- PostgreSQL --------------------------------------------------------------------------------------------------------
+
+
+def dump_postgresql(target: Path) -> None:
+    """By pg_dump, which reads one state of the database: every table of ours, and none of others. Raises BackupNotMade."""
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    where, variables = _connection()
+    tables = [f"--table={table}" for table in our_tables(connection.introspection.table_names())]
+    done = _run(
+        [
+            *[_program("pg_dump"), "--format=custom", "--no-owner", "--no-privileges", f"--file={target}"],
+            *[f"--exclude-table-data={table}" for table in LEFT_OUT],
+            *[*tables, f"--lock-wait-timeout={WAITS}s", f"--dbname={where}"],
+        ],
+        variables,
+    )
+    if done.returncode:
+        raise BackupNotMade(_("The database can't be copied: %(reason)s.") % {"reason": _first_line(done.stderr)})
+
+
+def check_postgresql(dump: Path) -> None:
+    """Whether pg_restore can read what is in a backup. Raises BackupDamaged, or BackupNotMade where the program is missing."""
+    done = _run([_program("pg_restore"), "--file=/dev/null", str(dump)], {})
+    if done.returncode:
+        raise BackupDamaged(
+            _(
+                "The database in the backup can't be read: %(reason)s. Take another backup, or install the PostgreSQL client of its version."
+            )
+            % {"reason": _first_line(done.stderr)}
+        )
+
+
+def restore_postgresql(dump: Path) -> None:
+    """Replace every table of ours by those of the dump, in one transaction: all or nothing.
+
+    pg_restore makes the statements and this connection carries them out, because tables that a newer version has added must go in
+    the same transaction, and because psql would also carry out commands of its own that somebody has put between the statements.
+    Raises BackupUnfit.
+    """
+    import psycopg
+
+    said = _("The database can't be restored; it is as it was before: %(reason)s.")
+    try:
+        with (
+            psycopg.connect(env.secret_text("DATABASE")) as database,
+            subprocess.Popen(
+                [_program("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(dump)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                encoding="utf-8",
+            ) as restoring,
+        ):
+            assert restoring.stdout is not None  # noqa: S101 - as it was asked for
+            assert restoring.stderr is not None  # noqa: S101
+            database.execute(f"SET LOCAL lock_timeout = '{WAITS}s'")
+            _drop_ours(database)
+            _carry_out(database, restoring.stdout)
+            complaint = restoring.stderr.read()
+            if restoring.wait():
+                raise BackupUnfit(said % {"reason": _first_line(complaint)})
+    except psycopg.Error as error:
+        raise BackupUnfit(said % {"reason": _first_line(str(error))}) from error
+
+
+def _drop_ours(database: "psycopg.Connection[Any]") -> None:
+    from psycopg import sql
+
+    found = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()").fetchall()
+    for table in our_tables([name for (name,) in found]):
+        database.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(table)))
+
+
+def _carry_out(database: "psycopg.Connection[Any]", script: IO[str]) -> None:
+    """The script of pg_restore: statements, and rows behind each COPY. Lines for psql alone are left out."""
+    statement: list[str] = []
+    with database.cursor() as cursor:
+        for line in script:
+            if _COPY.fullmatch(line):
+                _execute(cursor, statement)
+                with cursor.copy(line.encode()) as copy:
+                    while (row := script.readline()) not in {"\\.\n", ""}:
+                        copy.write(row)
+            elif not (line.startswith("\\") or line.startswith("--")):
+                statement.append(line)
+        _execute(cursor, statement)
+
+
+def _execute(cursor: "psycopg.Cursor[Any]", statement: list[str]) -> None:
+    if text := "".join(statement).strip():
+        cursor.execute(text.encode())
+    statement.clear()
+
+
+def our_tables(names: list[str]) -> list[str]:
+    """Those of the product among the tables of a database, also of its versions to come."""
+    ours = tuple(f"{label}_" for label in {"django", *(app.label for app in apps.get_app_configs())})
+    return sorted(name for name in names if name.startswith(ours) and name.isidentifier())
+
+
+def _connection() -> tuple[str, dict[str, str]]:
+    """Where the database is, for a command line that everybody may read, and the variable with the password."""
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    parameters = conninfo_to_dict(env.secret_text("DATABASE"))
+    password = parameters.pop("password", None)
+    return make_conninfo("", **parameters), {"PGPASSWORD": str(password)} if password else {}
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise BackupNotMade(
+            _(
+                "With PostgreSQL a backup needs the program %(program)s: install the PostgreSQL client (Debian: postgresql-client)."
+            )
+            % {"program": name}
+        )
+    return found
+
+
+def _run(command: list[str], variables: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command,
+        env=env.of_the_caller() | {"LC_ALL": "C"} | variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+
+
+def _first_line(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[0].removesuffix(".")[:300] if lines else "?"

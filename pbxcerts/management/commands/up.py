@@ -1,0 +1,150 @@
+"""`manage.py up`: everything in one process tree."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connections
+from django.utils.translation import gettext as _
+
+from pbxcerts import __version__
+from pbxcerts.processes import lifeline, startup, supervision
+from pbxcerts.processes.service_manager import ServiceManager
+from pbxcerts.system import log_lines, setup_token, timekeeping
+from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.models import User
+from pbxcerts.system.sealing import SealingError
+
+HUNG_UP = 128 + signal.SIGTERM
+"""The exit status after SIGHUP. Whoever sends that (a terminal that is closed, a log rotation) has not told the service to end,
+and with this status a service manager starts it again; a process that SIGHUP itself ends is left alone (systemd.service(5), rule
+orderly-end).
+"""
+
+
+BIND = "127.0.0.1:8000"
+
+logger = logging.getLogger("pbxcerts.up")
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Those that a unit takes over too."""
+    parser.add_argument("--bind", default=BIND, metavar="HOST:PORT", help="plain HTTP (default: %(default)s)")
+    parser.add_argument("--bind-https", metavar="HOST:PORT", help="HTTPS with the active pair, as soon as there is one")
+    parser.add_argument(
+        "--plain-http", action="store_true", help="allow plain HTTP for other machines without a declared proxy"
+    )
+    parser.add_argument("--data", metavar="DIRECTORY", help="the data directory; the same as PBXCERTS_DATA")
+
+
+class Command(BaseCommand):
+    help = "Installs what is missing and starts everything: the panel and the worker. Ctrl-C ends it."
+    # The start of a service is not the time to look for mistakes in the code.
+    requires_system_checks = []
+
+    def get_version(self) -> str:
+        return __version__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        add_options(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self.manager = ServiceManager.taken_from(os.environ)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            # Until all has been started; then the supervisor waits for it.
+            signal.signal(signal.SIGHUP, lambda _signal, _frame: os._exit(HUNG_UP))
+        try:
+            startup.refuse_a_second(settings.DATA)
+            plain = startup.listen(
+                startup.listen_address(options["bind"]),
+                open_to_all=bool(settings.TRUSTED_PROXIES) or settings.PLAIN_HTTP or options["plain_http"],
+                at_once=True,
+            )
+            https = options["bind_https"] and startup.listen(
+                startup.listen_address(options["bind_https"]), open_to_all=True, at_once=False
+            )
+            # Only now: what is refused before leaves nothing behind.
+            lock = startup.lock_data_directory(settings.DATA)
+        except startup.StartupError as error:
+            self.stderr.write(_line(str(error), logging.ERROR))
+            sys.exit(error.exit_code)
+        preparing = self._prepare(plain)
+        # Meanwhile, for every process to share.
+        from pbxcerts.processes import web, worker
+
+        _pid, status = os.waitpid(preparing, 0)
+        if code := os.waitstatus_to_exitcode(status):
+            sys.exit(abs(code))
+        listeners = [listener for listener in (plain, https) if listener]
+        self.supervise(partial(web.run, plain, https or None), worker.run, lock, [each.fileno() for each in listeners])
+
+    def supervise(
+        self,
+        web: Callable[[Callable[[], None]], int],
+        worker: Callable[..., int],
+        lock: int,
+        listeners: list[int],
+        patience: supervision.Patience = supervision.Patience(),  # noqa: B008 - frozen
+    ) -> None:
+        database = connections["default"]
+        ended_by = supervision.Supervisor(
+            supervision.ChildProcess("web", web, not_its=[lock], patience=patience),
+            supervision.ChildProcess("worker", worker, not_its=[lock, *listeners], patience=patience),
+            data=settings.DATA,
+            sqlite_file=Path(database.settings_dict["NAME"]) if database.vendor == "sqlite" else None,
+            patience=patience,
+            manager=self.manager,
+        ).run()
+        if ended_by == signal.SIGHUP:
+            sys.exit(HUNG_UP)
+
+    def _prepare(self, plain: socket.socket) -> int:
+        """In a process of its own, so that the one from which all others are forked never has the database open."""
+        supervisor = os.getpid()
+        if pid := os.fork():
+            return pid
+        code = 1
+        try:
+            lifeline.end_with(supervisor)
+            startup.prepare()
+            code = 0
+            # Nobody may be there to read it, or the disk that it is written to is full.
+            with suppress(OSError):
+                self._greet(plain)
+                self.stdout.flush()
+        except startup.StartupError as error:
+            self.stderr.write(_line(str(error), logging.ERROR))
+            code = error.exit_code
+        except (OSError, DatabaseError, SealingError) as error:
+            self.stderr.write(_line(_("pbxcerts cannot be installed: %(reason)s") % {"reason": error}, logging.ERROR))
+        except Exception:
+            logger.exception("pbxcerts cannot be installed.")
+        finally:
+            os._exit(code)
+
+    def _greet(self, plain: socket.socket) -> None:
+        host, port, *_rest = plain.getsockname()
+        panel = f"http://{Endpoint(host, port)}{settings.URL_PATH}/"
+        self.stdout.write(_line(_("The panel is at %(address)s (Ctrl-C ends everything).") % {"address": panel}))
+        if not User.objects.administrators().exists():
+            self.stdout.write(
+                _line(_("There is no administrator yet. Set a password here; the link is good until the next start:"))
+            )
+            self.stdout.write(_line(f"{panel}setup/#{setup_token.issue()}"))
+
+
+def _line(sentence: str, level: int = logging.INFO) -> str:
+    """A sentence for whoever starts it, as the log has its lines (rule json-lines)."""
+    if settings.LOG != "json":
+        return sentence
+    return log_lines.for_a_person(sentence, at=timekeeping.machine_time(), level=level, logger=logger.name)

@@ -1,0 +1,76 @@
+"""What the pages and the event messages say about the processes of `up` and what they were started with."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from pbxcerts import env
+from pbxcerts.system.events import EventKind, Notice
+from pbxcerts.system.models import Severity
+from pbxcerts.system.run_files import FAILING_LISTENERS, FAILING_PROCESSES
+
+HINT = _(
+    "It is tried again at least once a minute. The terminal or the journal in which pbxcerts runs says why it ends."
+)
+KINDS = {
+    "web": EventKind(
+        "web_process_fails",
+        Severity.CRITICAL,
+        _("The web process ends again and again (%(failures)s times in a row, last: %(last_end)s)."),
+        cleared=_("The web process runs again."),
+        hint=HINT,
+    ),
+    "worker": EventKind(
+        "worker_process_fails",
+        Severity.CRITICAL,
+        _(
+            "The worker ends again and again (%(failures)s times in a row, last: %(last_end)s). "
+            "Meanwhile nothing is renewed and nothing is handed over."
+        ),
+        cleared=_("The worker runs again."),
+        hint=HINT,
+    ),
+}
+
+LISTENER = EventKind(
+    "terminals_listener_fails",
+    Severity.CRITICAL,
+    _("The terminals' listener at %(address)s cannot be opened: %(reason)s. Terminals do not get their files there."),
+    cleared=_("The terminals' listener at %(address)s is open, or no longer wanted."),
+    hint=_("It is tried again every second. Free the port, or name another address in the environment."),
+)
+
+WEAK_KEY = EventKind(
+    "secret_key_weak",
+    Severity.SERIOUS,
+    _("The secret key of the panel is weak: whoever guesses it can be any user."),
+    cleared=_("The secret key of the panel is a good one."),
+    hint=_(
+        "Give PBXCERTS_SECRET_KEY at least 50 random characters, or remove it and its file: then a good one is made. Everybody logs "
+        "in again afterwards."
+    ),
+)
+
+
+def warnings() -> list[Notice]:
+    """The warnings about processes, listeners and the secret key that are true now."""
+    return [
+        *(
+            Notice(KINDS[name], params={"failures": child.failures, "last_end": child.last_end})
+            for name, child in FAILING_PROCESSES.read(settings.DATA).items()
+            if name in KINDS
+        ),
+        *(
+            Notice(LISTENER, subject=name, params={"address": listener.address, "reason": listener.reason})
+            for name, listener in FAILING_LISTENERS.read(settings.DATA).items()
+        ),
+        *([Notice(WEAK_KEY)] if env.is_weak(settings.SECRET_KEY) else []),
+    ]
+
+
+def of_every_page(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: every page shows these warnings, because without a worker no heartbeat sends them."""
+    signed_in = getattr(request, "user", None) is not None and request.user.is_authenticated
+    return {"process_warnings": warnings() if signed_in else []}

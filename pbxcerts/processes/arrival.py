@@ -1,0 +1,150 @@
+"""The door of a listener: whoever connects gets a place before anything else happens (rule places-of-a-listener).
+
+The socket is accepted here and not by the event loop's own server, which would tell of a TLS connection only once its handshake is
+over: one that never ends would not count. While all places are taken, whoever comes waits in the kernel's queue.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+import struct
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
+
+from pbxcerts.processes.places import Place, Places
+
+HANDSHAKE_WITHIN = 20
+GOODBYE_WITHIN = 10
+"""Seconds for the end of a TLS connection that we close (close_notify)."""
+HIGH_WATER = 16 * 1024
+"""Octets that wait for a client, or from it, above which nothing more is read from it."""
+RECEIVED, SENT = 16 * 1024, 64 * 1024
+"""Octets that the kernel keeps for a connection until we read them, and until they are acknowledged; it takes up to twice as much.
+By itself it would let both grow to megabytes for a client that pushes, or that does not read.
+"""
+AGAIN_AFTER = 0.1
+"""Seconds between two looks whether a place is free, while all are taken."""
+
+AT_ONCE = struct.pack("ii", 1, 0)
+
+logger = logging.getLogger("pbxcerts.web")
+
+
+class Door:
+    """Lets clients of one listening socket in. `made` makes what speaks with a client, an asyncio protocol that is given its
+    `place` and gives it back when it has lost its connection. `context` is asked for each client; None is a connection without
+    TLS. `a_round`: how many are accepted in one round of the event loop.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        places: Places,
+        made: Callable[[], Any],
+        *,
+        context: Callable[[], ssl.SSLContext | None],
+        a_round: int,
+    ) -> None:
+        self._listener = listener
+        self._places = places
+        self._made = made
+        self._context = context
+        self._a_round = a_round
+        self._loop = asyncio.get_running_loop()
+        self._again: asyncio.TimerHandle | None = None
+        # Only these references keep the tasks alive.
+        self._arriving: set[asyncio.Task[None]] = set()
+
+    def open(self) -> None:
+        self._listener.setblocking(False)  # noqa: FBT003 - its only argument
+        self._loop.add_reader(self._listener, self._accept)
+
+    def close(self) -> None:
+        """Let nobody in any more. Those whose connection is not made yet are sent away."""
+        if self._again is not None:
+            self._again.cancel()
+        self._loop.remove_reader(self._listener)
+        for arriving in self._arriving:
+            arriving.cancel()
+
+    def _accept(self) -> None:
+        for _ in range(self._a_round):
+            if self._places.are_taken:
+                self._wait()
+                return
+            try:
+                client, address = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # No descriptor or no memory is left: it may be so for a while.
+                logger.warning("A connection cannot be accepted: %s", error)
+                self._wait()
+                return
+            self._let_in(client, address[0])
+
+    def _wait(self) -> None:
+        self._loop.remove_reader(self._listener)
+        self._again = self._loop.call_later(AGAIN_AFTER, self._look_again)
+
+    def _look_again(self) -> None:
+        self._places.make_room()
+        if self._places.are_taken:
+            self._again = self._loop.call_later(AGAIN_AFTER, self._look_again)
+        else:
+            self._again = None
+            self._loop.add_reader(self._listener, self._accept)
+
+    def _let_in(self, client: socket.socket, address: str) -> None:
+        place = self._places.enter(address)
+        if place is None:
+            client.close()
+            return
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT)
+        arriving = self._loop.create_task(self._arrive(client, place))
+        place.end = arriving.cancel
+        self._arriving.add(arriving)
+        arriving.add_done_callback(partial(self._arrived, client, place))
+
+    def _arrived(self, client: socket.socket, place: Place, arriving: asyncio.Task[None]) -> None:
+        self._arriving.discard(arriving)
+        if arriving.cancelled():
+            # Maybe before it had begun.
+            place.leave()
+            client.close()
+
+    async def _arrive(self, client: socket.socket, place: Place) -> None:
+        client.setblocking(False)  # noqa: FBT003 - its only argument
+        made = self._made()
+        made.place = place
+        context = self._context()
+        within = (
+            {}
+            if context is None
+            else {
+                "ssl_handshake_timeout": HANDSHAKE_WITHIN,
+                "ssl_shutdown_timeout": GOODBYE_WITHIN,
+            }
+        )
+        try:
+            transport, _made = await self._loop.connect_accepted_socket(lambda: made, client, ssl=context, **within)
+        except OSError:
+            # The client speaks no TLS, or another one, or is too slow, or has gone.
+            place.leave()
+        else:
+            place.end = partial(_cut_off, transport)
+            transport.set_write_buffer_limits(high=HIGH_WATER)
+            if context is not None:
+                # The type does not know it, the transports of every event loop do.
+                cast("Any", transport).set_read_buffer_limits(high=HIGH_WATER)
+
+
+def _cut_off(transport: asyncio.Transport) -> None:
+    """End a connection with all that is left of it, in the kernel too, which else would offer it for minutes (SO_LINGER)."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and connection.fileno() != -1:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+    transport.abort()

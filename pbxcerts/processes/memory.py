@@ -1,0 +1,30 @@
+"""Keep the tree small: its processes share memory, and what is free goes back to the system (glibc's malloc)."""
+
+import ctypes
+import gc
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+LARGE = 16 * 1024
+
+_libc = ctypes.CDLL(None)
+# Another C library (musl) has neither, and gives back what is free without being told.
+_mallopt = getattr(_libc, "mallopt", None)
+_malloc_trim = getattr(_libc, "malloc_trim", None)
+
+
+def share() -> None:
+    """Called before processes are forked, which share what is loaded here as long as none of them writes to it."""
+    gc.collect()
+    gc.freeze()
+    give_back()
+    # A TLS connection has buffers of 16 KiB (OpenSSL) and one of 256 KiB (uvloop), of which it uses a few pages. By default glibc
+    # raises these limits by itself and keeps such buffers; so they go back to the system with their connection (mallopt(3)).
+    if _mallopt is not None:
+        _mallopt(M_MMAP_THRESHOLD, LARGE)
+        _mallopt(M_TRIM_THRESHOLD, LARGE)
+
+
+def give_back() -> None:
+    """Give the system back the small free pieces that many TLS handshakes leave in malloc. Takes some milliseconds."""
+    if _malloc_trim is not None:
+        _malloc_trim(0)

@@ -1,0 +1,175 @@
+"""The places of a listener: how many connections it keeps at once, in all and of one address (rule places-of-a-listener).
+
+A connection without a whole request costs its place first: one in its handshake, with half a request, or idle.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from pbxcerts.system.one_address import parsed, source_of
+
+GRACE = 2
+"""Seconds that a connection keeps its place in any case: so that many who come at once do not cost each other theirs."""
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True)
+class Limits:
+    """`of_one`: of one address, or of one network of IPv6 (/64), which one machine has to itself."""
+
+    in_all: int
+    of_one: int
+
+
+def networks(written: Iterable[str]) -> tuple[Network, ...]:
+    """The addresses and networks among these words; `*` is every address. What is none has no connection."""
+    found: list[Network] = []
+    for word in written:
+        if word == "*":
+            found += [ip_network("0.0.0.0/0"), ip_network("::/0")]
+            continue
+        try:
+            found.append(ip_network(word, strict=False))
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+class Place:
+    """The place of one connection, which tells it what it waits for. `end` ends the connection at once."""
+
+    __slots__ = ("_places", "_site", "end", "since")
+
+    def __init__(self, places: Places, site: _Crowd | None) -> None:
+        self._places = places
+        self._site = site
+        self.end: Callable[[], object] = lambda: None
+        self.since = time.monotonic()
+        self._places.put(self, self._site, is_answered=False)
+
+    def asks(self) -> None:
+        """From now on a whole request of the client is waited for."""
+        self._move(is_answered=False)
+
+    def is_answered(self) -> None:
+        """A whole request has come; from now on its response is made, or waits for the client to take it."""
+        self._move(is_answered=True)
+
+    def turn_out(self) -> None:
+        """End the connection, whatever state it is in."""
+        self.end()
+
+    def leave(self) -> None:
+        """The connection is over. May be called more than once."""
+        if self in self._places:
+            self._places.remove(self, self._site)
+
+    def _move(self, *, is_answered: bool) -> None:
+        if self in self._places:
+            self.since = time.monotonic()
+            self._places.put(self, self._site, is_answered=is_answered)
+
+
+class _Crowd:
+    """Connections that count together: each kind in the order of how long it has been so."""
+
+    __slots__ = ("_answered", "_without_request", "name")
+
+    def __init__(self, name: object = None) -> None:
+        self.name = name
+        self._without_request: dict[Place, None] = {}
+        self._answered: dict[Place, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._without_request) + len(self._answered)
+
+    def __contains__(self, place: Place) -> bool:
+        return place in self._without_request or place in self._answered
+
+    def put(self, place: Place, *, is_answered: bool) -> None:
+        self.remove(place)
+        (self._answered if is_answered else self._without_request)[place] = None
+
+    def remove(self, place: Place) -> None:
+        self._without_request.pop(place, None)
+        self._answered.pop(place, None)
+
+    def first_to_go(self) -> Place | None:
+        """Who makes room for another, if anybody has had his place for long enough."""
+        latest = time.monotonic() - GRACE
+        for some in (self._without_request, self._answered):
+            first = next(iter(some), None)
+            if first is not None and first.since <= latest:
+                return first
+        return None
+
+
+class Places:
+    """The places of one listener. `exempt`: networks whose addresses have no limit of their own."""
+
+    def __init__(self, limits: Limits, exempt: Iterable[Network]) -> None:
+        self._limits = limits
+        self._exempt = tuple(exempt)
+        self._all = _Crowd()
+        self._sites: dict[object, _Crowd] = {}
+        self._site_of = lru_cache(maxsize=4096)(self._find_site)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __contains__(self, place: Place) -> bool:
+        return place in self._all
+
+    @property
+    def are_taken(self) -> bool:
+        """Whether nobody else is to be let in."""
+        return len(self._all) >= self._limits.in_all
+
+    def enter(self, address: str) -> Place | None:
+        """A place for a connection from this address; None where others of the address have all that it may have."""
+        name = self._site_of(address)
+        if name is None:
+            return Place(self, None)
+        site = self._sites.get(name)
+        if site is not None and len(site) >= self._limits.of_one:
+            leaves = site.first_to_go()
+            if leaves is None:
+                return None
+            self._turn_out(leaves)
+        return Place(self, self._sites.setdefault(name, _Crowd(name)))
+
+    def make_room(self) -> None:
+        """Turn out who is first to go, until one in twenty places is free or nobody is left who may be turned out."""
+        enough = self._limits.in_all - max(1, self._limits.in_all // 20)
+        while len(self._all) > enough and (leaves := self._all.first_to_go()) is not None:
+            self._turn_out(leaves)
+
+    def put(self, place: Place, site: _Crowd | None, *, is_answered: bool) -> None:
+        self._all.put(place, is_answered=is_answered)
+        if site is not None:
+            site.put(place, is_answered=is_answered)
+
+    def remove(self, place: Place, site: _Crowd | None) -> None:
+        self._all.remove(place)
+        if site is not None:
+            site.remove(place)
+            if not len(site):
+                self._sites.pop(site.name, None)
+
+    def _turn_out(self, place: Place) -> None:
+        place.leave()
+        place.turn_out()
+
+    def _find_site(self, address: str) -> object:
+        """What an address counts as; None where it is exempt."""
+        ip = parsed(address)
+        if ip is not None and any(ip in network for network in self._exempt if network.version == ip.version):
+            return None
+        return source_of(address)

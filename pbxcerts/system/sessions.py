@@ -1,0 +1,58 @@
+"""How long a person stays logged in, by this machine's clock, by which Django judges sessions too (rule sessions)."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.models import Session
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from pbxcerts.system import timekeeping
+from pbxcerts.system.frame import general_of
+
+LASTS = timedelta(days=14)
+"""However often it is used."""
+WRITTEN_EVERY = timedelta(minutes=1)
+"""A use is written down only where it moves the end by so much: else each page would write into the database."""
+ENDS = "ends"
+
+
+def limited_sessions(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Let a session end after the time without use that System / General says.
+
+    A part of a page that asks for itself (a GET of htmx) is no use; what a person orders in it (a POST) is.
+    """
+
+    def respond(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if request.user.is_authenticated:
+            by_itself = request.method == "GET" and "HX-Request" in request.headers
+            idle = timedelta(minutes=general_of(request).logout_after_minutes)
+            limit(request.session, idle=idle, now=timekeeping.machine_time(), used=not by_itself)
+        return response
+
+    return respond
+
+
+def limit(session: SessionBase, *, idle: timedelta, now: datetime, used: bool) -> None:
+    """Set when the session ends. No end lies further ahead than the limits allow from now on, also after the clock was set
+    back or a limit was made shorter.
+    """
+    began = ENDS in session
+    ends = min(datetime.fromisoformat(session[ENDS]), now + LASTS) if began else now + LASTS
+    until = session.get_expiry_date() if began else ends
+    new = min(now + idle, ends) if used or not began else min(now + idle, ends, until)
+    if not began or abs(new - until) >= WRITTEN_EVERY:
+        session[ENDS] = ends.isoformat()
+        session.set_expiry(new)
+
+
+def clear_ended_hourly(*, last: datetime | None, now: datetime) -> None:
+    """Remove the sessions that have ended, in the first round of an hour. `last`: when the round before was."""
+    if last is None or last.replace(minute=0, second=0, microsecond=0) != now.replace(
+        minute=0, second=0, microsecond=0
+    ):
+        Session.objects.filter(expire_date__lt=now).delete()

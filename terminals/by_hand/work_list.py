@@ -1,0 +1,141 @@
+"""Terminals whose certificates a person installs: who is left, by type, until when (rule work-list)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from django.db.models import Count, Q, QuerySet
+from django.utils.translation import get_language
+
+from certificates.downloads import file_name_part
+from certificates.models import Generation
+from certificates.renewal.situation import Situation
+from terminals.drivers.registry import BY_HAND_METHODS
+from terminals.models import Installation, InstallationQuerySet, Rollout, Terminal, TerminalType
+from terminals.rollout.served_first import served_first
+from terminals.rollout.target import rollout_in_force, rollout_target
+from terminals.states import SETTLED, Wave
+from terminals.trust_file import NothingToTrust, NoTrustFile, TrustFile, trust_file
+
+
+@dataclass(frozen=True)
+class WorkListType:
+    """One type on the list: what its terminals get, and how many are left.
+
+    `first`: these terminals lack the certificate that the server presents now, and get it before that of the next pair.
+    """
+
+    type: TerminalType
+    generation: int
+    first: bool
+    left: int
+    total: int
+    file: TrustFile | None
+    too_large: bool
+
+    @property
+    def done(self) -> int:
+        return self.total - self.left
+
+    @property
+    def guide(self) -> str:
+        return guide(self.type)
+
+
+@dataclass(frozen=True)
+class WorkList:
+    """`rollout` is None where nothing is handed out, or nobody is there to get it."""
+
+    situation: Situation
+    rollout: Rollout | None
+
+    @classmethod
+    def load(cls, situation: Situation) -> WorkList:
+        return cls(situation, rollout_in_force(situation))
+
+    @property
+    def target(self) -> Generation | None:
+        return rollout_target(self.situation)
+
+    @property
+    def begins_soon(self) -> bool:
+        """Terminals are to get a generation, and the next heartbeat begins its rollout."""
+        return self.target is not None and self.rollout is None and Terminal.objects.concerned_by(self.target).exists()
+
+    @property
+    def due(self) -> datetime | None:
+        """When the server switches at the latest; None where it has switched, and the work is due at once."""
+        return self.target.deadline if self.target is not None and self.target.pending else None
+
+    @property
+    def all(self) -> InstallationQuerySet:
+        """The installations of the work list: one for each terminal, of the generation that it is to get now."""
+        if self.target is None:
+            return Installation.objects.none()
+        first = served_first(self.situation)
+        # The terminals of `served_first` are on the work list now, whatever wave their row was given.
+        now = Q(generation=self.situation.active, terminal__in=first)
+        concerned = Terminal.objects.concerned_by(self.target)
+        later = Q(generation=self.target, terminal__in=concerned, wave=Wave.BY_HAND) & ~Q(terminal__in=first)
+        return Installation.objects.filter(now | later)
+
+    @property
+    def left(self) -> QuerySet[Installation]:
+        rows = self.all.unsettled().select_related("terminal")
+        return rows.order_by("terminal__number")
+
+    @cached_property
+    def types(self) -> list[WorkListType]:
+        """The types that have terminals left, first those whose terminals have no calls."""
+        rows = (
+            self.all.order_by()
+            .values_list("terminal__type", "generation")
+            .annotate(total=Count("pk"), left=Count("pk", filter=~Q(state__in=SETTLED)))
+        )
+        counted = [(generation, key, left, total) for key, generation, total, left in rows if left]
+        types = TerminalType.objects.in_bulk({key for _generation, key, _left, _total in counted})
+        found = [self._of_type(types[key], generation, left, total) for generation, key, left, total in counted]
+        return sorted(found, key=lambda one: (not one.first, one.type.name))
+
+    @property
+    def left_count(self) -> int:
+        return sum(one.left for one in self.types if not one.first)
+
+    @property
+    def first_count(self) -> int:
+        """How many lack the certificate that the server presents now."""
+        return sum(one.left for one in self.types if one.first)
+
+    @cached_property
+    def due_at_switch(self) -> int:
+        """Terminals that hold only one certificate: their turn comes with the switch."""
+        if self.target is None or not self.target.pending:
+            return 0
+        by_hand = Terminal.objects.enabled().of_methods(BY_HAND_METHODS)
+        return by_hand.filter(type__holds_only_one=True).count()
+
+    def _of_type(self, type_: TerminalType, generation: int, left: int, total: int) -> WorkListType:
+        first = self.target is not None and generation != self.target.number
+        file, too_large = None, False
+        try:
+            file = trust_file(self.situation, type_, lacks_active=first)
+        except NothingToTrust:
+            pass
+        except NoTrustFile:
+            too_large = True
+        return WorkListType(type_, generation, first, left, total, file, too_large)
+
+
+def guide(type_: TerminalType) -> str:
+    """In the reader's language; in the other one where only that was written."""
+    german = (get_language() or "").startswith("de")
+    mine, other = (type_.guide_de, type_.guide_en) if german else (type_.guide_en, type_.guide_de)
+    return mine or other
+
+
+def file_name(situation: Situation, type_: TerminalType, file: TrustFile) -> str:
+    """`zuerich-sued-yealink-8-7.3fb1c2d4.pem`: a name of its own for each version."""
+    site = file_name_part(situation.general.site_name, default="pbxcerts")
+    return f"{site}-{file_name_part(type_.name, default='terminal')}-{file.version}.{file.format.value}"

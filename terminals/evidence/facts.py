@@ -1,0 +1,106 @@
+"""What the listeners see, as values: facts on their way to the database."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from datetime import datetime
+
+from pbxcerts.system.events import Notice
+from pbxcerts.system.one_address import source_of
+
+
+@dataclass(frozen=True)
+class FetchedConfiguration:
+    """Somebody took a terminal's own configuration file. `address` is the IP address that the request came from."""
+
+    terminal: int
+    file: str
+    user_agent: str
+    address: str
+    at: datetime
+    firmware: str = ""
+
+
+@dataclass(frozen=True)
+class FetchedTrust:
+    """Somebody took a terminal's trust file. `generations`: whose roots that version of the file held.
+
+    `by_secret_path`: it had the name that only the configuration under the terminal's secret path tells (rule proved-fetch).
+    """
+
+    terminal: int
+    generations: frozenset[int]
+    file: str
+    user_agent: str
+    address: str
+    at: datetime
+    firmware: str = ""
+    by_secret_path: bool = False
+
+
+@dataclass(frozen=True)
+class Reported:
+    """An IP system phone says, with its token, the SHA-256 of all roots (lower case, no colons) that it trusts now."""
+
+    terminal: int
+    fingerprints: frozenset[str]
+    user_agent: str
+    address: str
+    at: datetime
+    firmware: str = ""
+
+
+@dataclass(frozen=True)
+class Proved:
+    """An IP system phone connected, with its token, to the proof listener while that presented this generation."""
+
+    terminal: int
+    generation: int
+    user_agent: str
+    address: str
+    at: datetime
+    firmware: str = ""
+
+
+@dataclass(frozen=True)
+class UnknownPhone:
+    """A phone that is not in the list asked for its configuration."""
+
+    mac: str
+    model: str
+    firmware: str
+    address: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class LoggedEvent:
+    """Something that is logged as an event message that nobody need confirm, once for its kind and subject."""
+
+    notice: Notice
+    at: datetime
+
+
+Fetched = FetchedConfiguration | FetchedTrust
+Seen = Fetched | Reported | Proved
+"""What a terminal shows of what it trusts."""
+Fact = Seen | UnknownPhone | LoggedEvent
+
+
+def subject_of(fact: Fact) -> Hashable:
+    """A later fact of the same subject takes the place of an earlier one. Who fetches from another address is another subject:
+    neither may hide the other (rule requesters).
+    """
+    match fact:
+        case FetchedConfiguration():
+            return FetchedConfiguration, fact.terminal, source_of(fact.address)
+        case FetchedTrust():
+            source = source_of(fact.address)
+            return FetchedTrust, fact.terminal, fact.generations, source, fact.by_secret_path
+        case Reported():
+            return Reported, fact.terminal
+        case Proved():
+            return Proved, fact.terminal, fact.generation
+        case UnknownPhone():
+            return UnknownPhone, fact.mac, source_of(fact.address)
+        case LoggedEvent():
+            return LoggedEvent, fact.notice.key

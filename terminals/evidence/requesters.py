@@ -1,0 +1,76 @@
+"""Who asks for a terminal's files: one row for each address that did (rule requesters)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from pbxcerts.system.one_address import source_of
+from terminals.batches import Statement, in_batches, inserts, updates
+from terminals.evidence.addresses import family_of
+from terminals.evidence.facts import Fetched, FetchedTrust
+from terminals.models import Requester
+
+MOST_OF_A_FAMILY = 8
+"""Addresses of IPv4, and as many of IPv6, that are remembered of a terminal: a stranger may have thousands."""
+MOST_GENERATIONS = 32
+NO_LONGER_NOW = timedelta(days=1)
+"""What lies further ahead of something newer was written by a wrong clock (rule written-ahead)."""
+
+Known = dict[int, dict[str, Requester]]
+"""By terminal and source."""
+
+
+def known_requesters(terminals: Iterable[int]) -> Known:
+    """One query for some hundred terminals."""
+    known: Known = defaultdict(dict)
+    for batch in in_batches(sorted(set(terminals))):
+        for row in Requester.objects.filter(terminal__in=batch).order_by():
+            known[row.terminal_id][row.source] = row
+    return known
+
+
+def remembered(seen: Sequence[Fetched], known: Known) -> tuple[list[Statement], list[int]]:
+    """Statements that remember who has fetched what, two at most for some hundred facts, and the keys of rows that are to go;
+    `known` is brought up to date.
+    """
+    changed: dict[tuple[int, str], Requester] = {}
+    for one in seen:
+        source = source_of(one.address)
+        row = known[one.terminal].get(source)
+        if row is None:
+            row = Requester(terminal_id=one.terminal, source=source, last_at=one.at, took=[])
+            known[one.terminal][source] = row
+        row.address = one.address[:64]
+        row.last_at = _later(row.last_at, one.at)
+        if isinstance(one, FetchedTrust):
+            row.took = sorted({*row.took, *one.generations}, reverse=True)[:MOST_GENERATIONS]
+        changed[one.terminal, source] = row
+    gone = [row for terminal in {one.terminal for one in seen} for row in _surplus(known[terminal])]
+    left = [row for (terminal, source), row in changed.items() if source in known[terminal]]
+    new = [{"terminal": row.terminal_id, "source": row.source, **_said(row)} for row in left if row._state.adding]
+    again = [{"id": row.pk, **_said(row)} for row in left if not row._state.adding]
+    statements = inserts(Requester, new) + updates(Requester, again, match=["id"])
+    return statements, sorted(row.pk for row in gone if not row._state.adding)
+
+
+def _said(row: Requester) -> dict[str, Any]:
+    return {"address": row.address, "last_at": row.last_at, "took": row.took}
+
+
+def _later(before: datetime, now: datetime) -> datetime:
+    return now if before > now + NO_LONGER_NOW else max(before, now)
+
+
+def _surplus(rows: dict[str, Requester]) -> list[Requester]:
+    """Take out of `rows` those of each family that were seen the longest ago, and return them; an accepted one stays."""
+    newest = sorted(rows.values(), key=attrgetter("last_at"), reverse=True)
+    alike = sorted((row for row in newest if not row.accepted_by), key=lambda row: family_of(row.source))
+    gone = [
+        row for _family, some in groupby(alike, lambda row: family_of(row.source)) for row in [*some][MOST_OF_A_FAMILY:]
+    ]
+    for row in gone:
+        del rows[row.source]
+    return gone

@@ -1,0 +1,54 @@
+"""Forms that say which stored passwords a change deletes before it is applied (rule kept-password)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import ngettext
+
+from terminals.answer_target import NotifyServer
+from terminals.directory import kept_passwords
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as LazyText
+
+    _Form = forms.BaseForm
+else:
+    _Form = object
+
+
+class PasswordWarning(_Form):
+    """Mixed into a form. One that would delete passwords is refused once, with a sentence that says so, and a hidden field then
+    carries that it was said.
+    """
+
+    PASSWORD_GOES = "password_goes"  # noqa: S105 - the name of a field
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields[self.PASSWORD_GOES] = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    def warn_of_password(self, field: str | None, sentence: str | LazyText) -> None:
+        if self.cleaned_data.get(self.PASSWORD_GOES):
+            return
+        self.data = {name: self.data.get(name) for name in self.data} | {self.PASSWORD_GOES: "true"}
+        self.add_error(field, ValidationError(sentence, code=self.PASSWORD_GOES))
+
+    def warn_of_server(self, before: NotifyServer, after: NotifyServer) -> None:
+        """Where the communication server would become another one."""
+        if lost := kept_passwords.lost_by_server(before, after).count():
+            self.warn_of_password(
+                None,
+                ngettext(
+                    "Applying deletes the stored SIP password of %(count)s terminal, because its answers would go to another"
+                    " realm, or over a connection that proves nothing. Enter or import it anew afterwards. Apply once more to"
+                    " do it.",
+                    "Applying deletes the stored SIP passwords of %(count)s terminals, because their answers would go to another"
+                    " realm, or over a connection that proves nothing. Enter or import them anew afterwards. Apply once more"
+                    " to do it.",
+                    lost,
+                )
+                % {"count": lost},
+            )

@@ -1,0 +1,230 @@
+"""How far a rollout is and what comes next; and what a rollout would mean, before its generation is made."""
+
+import math
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Min, Q
+
+from certificates.renewal.handover import Forecast
+from certificates.renewal.situation import Situation
+from terminals.drivers.registry import AUTOMATIC_METHODS, RESTARTING_METHODS
+from terminals.models import DeliverySettings, Installation, Rollout, Terminal
+from terminals.rollout import waves
+from terminals.rollout.target import may_restart, rollout_in_force, rollout_target, terminal_groups
+from terminals.rollout.waves import TerminalGroup
+from terminals.states import CLAIMABLE, IN_FLIGHT, SETTLED, UNDER_WAY, DeliveryState, Wave
+
+# From the NOTIFY to the fetch of the trust file: a restart, DHCP, the files, the registration.
+A_RESTART_TAKES = timedelta(minutes=3)
+AN_EXCHANGE_TAKES = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class WaveRow:
+    """One method and wave: how many terminals are in which state."""
+
+    method: str
+    wave: Wave
+    states: Counter[DeliveryState]
+    is_open: bool
+
+    @property
+    def total(self) -> int:
+        return self.states.total()
+
+    @property
+    def confirmed(self) -> int:
+        return self.states[DeliveryState.CONFIRMED]
+
+    @property
+    def skipped(self) -> int:
+        return self.states[DeliveryState.SKIPPED]
+
+
+@dataclass(frozen=True)
+class RolloutProgress:
+    """`next_at`: when the next terminals are asked; None where nothing is left to ask, or a person has to go on first.
+
+    `ends_at`: when all terminals that are there will have confirmed if nothing fails; None where only a person can say.
+    """
+
+    rollout: Rollout
+    rows: tuple[WaveRow, ...]
+    states: Counter[DeliveryState]
+    restarts_allowed: bool
+    next_at: datetime | None
+    ends_at: datetime | None
+
+    @property
+    def total(self) -> int:
+        return self.states.total()
+
+    @property
+    def done(self) -> int:
+        """How many have confirmed or were skipped."""
+        return sum(self.states[state] for state in SETTLED)
+
+    @property
+    def in_flight(self) -> int:
+        return sum(self.states[state] for state in IN_FLIGHT)
+
+    @property
+    def by_hand(self) -> int:
+        """How many are left on the work list."""
+        return sum(row.total - row.confirmed - row.skipped for row in self.rows if row.wave == Wave.BY_HAND)
+
+    @property
+    def left_to_restart(self) -> int:
+        """How many telephones have not taken it yet and restart for it."""
+        return self._left(RESTARTING_METHODS)
+
+    @property
+    def left_in_service(self) -> int:
+        return self._left([method for method in AUTOMATIC_METHODS if method not in RESTARTING_METHODS])
+
+    def _left(self, methods: Collection[str]) -> int:
+        ours = [row for row in self.rows if row.wave != Wave.BY_HAND and row.method in methods]
+        return sum(row.total - row.confirmed - row.skipped for row in ours)
+
+    @property
+    def is_complete(self) -> bool:
+        return all(state in SETTLED for state, count in self.states.items() if count)
+
+
+def rollout_progress(situation: Situation, rollout: Rollout | None = None) -> RolloutProgress | None:
+    """Of the rollout in force, or of this one. At most five queries, whatever the number of terminals."""
+    rollout = rollout or rollout_in_force(situation)
+    if rollout is None:
+        return None
+    delivery = DeliverySettings.load()
+    groups = terminal_groups(rollout.generation)
+    open_waves = waves.open_waves(groups)
+    now = situation.clock.best
+    restart = may_restart(situation, rollout, delivery, now)
+    return RolloutProgress(
+        rollout=rollout,
+        rows=_rows(groups, open_waves),
+        states=_states(groups),
+        restarts_allowed=restart,
+        next_at=_next_at(situation, rollout, delivery, groups, restart=restart),
+        ends_at=_ends_at(situation, rollout, delivery, groups, restart=restart),
+    )
+
+
+def _states(groups: list[TerminalGroup]) -> Counter[DeliveryState]:
+    counted: Counter[DeliveryState] = Counter()
+    for group in groups:
+        counted[group.state] += group.count
+    return counted
+
+
+def _rows(groups: list[TerminalGroup], open_waves: dict[str, Wave]) -> tuple[WaveRow, ...]:
+    kinds = sorted({(group.method, group.wave) for group in groups})
+    return tuple(
+        WaveRow(
+            method,
+            wave,
+            _states([group for group in groups if (group.method, group.wave) == (method, wave)]),
+            is_open=open_waves.get(method) == wave,
+        )
+        for method, wave in kinds
+    )
+
+
+def _next_at(
+    situation: Situation, rollout: Rollout, delivery: DeliverySettings, groups: list[TerminalGroup], *, restart: bool
+) -> datetime | None:
+    if rollout.state != Rollout.State.RUNNING:
+        return None
+    now = situation.clock.best
+    left = {group.method for group in groups if group.method in AUTOMATIC_METHODS and group.state in CLAIMABLE}
+    if not left:
+        return None
+    asked_now = left if restart else left.difference(RESTARTING_METHODS)
+    if not asked_now:
+        return restarts_at(situation, delivery)
+    rows = Installation.objects.of(rollout.generation_id).of_enabled_terminals().of_methods(asked_now)
+    found = rows.in_state(*CLAIMABLE).aggregate(ready=Count("pk", filter=Q(next_at=None)), again=Min("next_at"))
+    return now if found["ready"] else max(now, found["again"])
+
+
+def restarts_at(situation: Situation, delivery: DeliverySettings) -> datetime:
+    """When the window opens next, or the last day before the deadline begins."""
+    night = waves.next_restarts(situation.settings.schedule, delivery.window_hours, situation.clock.best)
+    target = rollout_target(situation)
+    if target is not None and target.pending and target.deadline is not None:
+        return min(night, max(target.deadline - waves.LAST_DAY_BEFORE_DEADLINE, situation.clock.best))
+    return night
+
+
+def _ends_at(
+    situation: Situation, rollout: Rollout, delivery: DeliverySettings, groups: list[TerminalGroup], *, restart: bool
+) -> datetime | None:
+    if rollout.state != Rollout.State.RUNNING:
+        return None
+    left = Counter[str]()
+    for group in groups:
+        if group.method in AUTOMATIC_METHODS and group.state in UNDER_WAY:
+            left[group.method] += group.count
+    if not left:
+        return None
+    return situation.clock.best + _duration(situation, delivery, left, restart=restart)
+
+
+def _duration(situation: Situation, delivery: DeliverySettings, left: Counter[str], *, restart: bool) -> timedelta:
+    """From now until all of these have been asked and are back, with the nights that lie between."""
+    now, schedule = situation.clock.best, situation.settings.schedule
+    in_service = sum(count for method, count in left.items() if method not in RESTARTING_METHODS)
+    restarting = sum(count for method, count in left.items() if method in RESTARTING_METHODS)
+    quick = _rounds(in_service, delivery) * AN_EXCHANGE_TAKES
+    work = _rounds(restarting, delivery) * A_RESTART_TAKES
+    if restart and waves.restarts_until(schedule, delivery.window_hours, now) is None:
+        return max(quick, work)
+    end = now
+    while work > timedelta(0):
+        end = waves.next_restarts(schedule, delivery.window_hours, end)
+        closes = waves.restarts_until(schedule, delivery.window_hours, end) or end
+        done = min(work, closes - end)
+        work -= done
+        end += done
+    return max(quick, end - now)
+
+
+def _rounds(count: int, delivery: DeliverySettings) -> int:
+    """How often `at_once` terminals are asked; each wave begins a round of its own."""
+    if not count:
+        return 0
+    return math.ceil(count / delivery.at_once) + (3 if delivery.waves else 0)
+
+
+# -- before a generation is made ---------------------------------------------------------------------------------------
+
+
+def forecast_generation(situation: Situation) -> Forecast:
+    """Two queries, whatever the number of terminals."""
+    found = (
+        Terminal.objects.enabled()
+        .order_by()
+        .values_list("type__method", "type__holds_only_one")
+        .annotate(count=Count("pk"))
+    )
+    left: Counter[str] = Counter()
+    gap = 0
+    for method, only_one, count in found:
+        left[method] += count
+        gap += count if only_one else 0
+    delivery, now = DeliverySettings.load(), situation.clock.best
+    automatic = Counter({method: count for method, count in left.items() if method in AUTOMATIC_METHODS})
+    restarting = sum(count for method, count in left.items() if method in RESTARTING_METHODS)
+    night = waves.next_restarts(situation.settings.schedule, delivery.window_hours, now)
+    return Forecast(
+        exchanged_in_service=automatic.total() - restarting,
+        restarting=restarting,
+        by_hand=left.total() - automatic.total(),
+        gap=gap,
+        restarts_at=night if restarting else None,
+        ends_at=now + _duration(situation, delivery, automatic, restart=False) if automatic else None,
+    )

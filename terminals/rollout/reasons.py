@@ -1,0 +1,143 @@
+"""Why a terminal has not got the certificates that are handed out, in a sentence for its page and for the list (rule why-missing)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from certificates.models import Generation
+from certificates.renewal.situation import Situation
+from pbxcerts.system import time_words
+from terminals.drivers.registry import BY_HAND_METHODS, RESTARTING_METHODS
+from terminals.models import DeliverySettings, Installation, Rollout, Terminal, TerminalType
+from terminals.rollout import waves, words
+from terminals.rollout.progress import restarts_at
+from terminals.rollout.target import may_restart, rollout_target, terminal_groups
+from terminals.states import IN_FLIGHT, DeliveryState, Wave
+
+
+@dataclass(frozen=True)
+class MissingReasons:
+    """How the rollout stands, for as many terminals as are asked about. `open_waves`: by method, whose turn it is;
+    `restarts_from`: when terminals may be restarted for it, None while they may.
+    """
+
+    now: datetime
+    target: Generation | None
+    rollout: Rollout | None = None
+    open_waves: dict[str, Wave] | None = None
+    restarts_from: datetime | None = None
+
+    @classmethod
+    def load(cls, situation: Situation) -> MissingReasons:
+        """At most five queries, whatever the number of terminals."""
+        now, target = situation.clock.best, rollout_target(situation)
+        rollout = Rollout.objects.filter(generation=target).first() if target is not None else None
+        if target is None or rollout is None:
+            return cls(now, target)
+        delivery = DeliverySettings.load()
+        allowed = may_restart(situation, rollout, delivery, now)
+        return cls(
+            now,
+            target,
+            rollout,
+            open_waves=waves.open_waves(terminal_groups(target)),
+            restarts_from=None if allowed else restarts_at(situation, delivery),
+        )
+
+    def why(self, terminal: Terminal, type_: TerminalType, installation: Installation | None) -> str:
+        """Why this terminal has not got the generation that is handed out; "" where it has. `installation`: that one's."""
+        if self.target is None:
+            return _("Nothing is handed out now.")
+        if installation is not None and installation.state == DeliveryState.CONFIRMED:
+            doubt = installation.doubt_until
+            return words.why_missing(installation) if doubt is not None and doubt > self.now else ""
+        if not terminal.enabled:
+            return _("It is disabled, so it is not asked.")
+        if installation is None:
+            return self._not_taken_in(type_)
+        said = self._said(terminal, type_, installation)
+        if terminal.last_contact is None and installation.state in {DeliveryState.WAITING, DeliveryState.ABSENT}:
+            return f"{said} " + _("Nothing has ever been heard of it.")
+        return said
+
+    def _not_taken_in(self, type_: TerminalType) -> str:
+        if self.target is not None and self.target.pending and type_.holds_only_one:
+            return _("Its type holds only one certificate: it gets this generation after the switch and not before.")
+        if type_.method in BY_HAND_METHODS:
+            return _("It is not in this generation yet: the next heartbeat puts it on the work list.")
+        return _("It is not in this generation yet: the next heartbeat takes it in.")
+
+    def _said(self, terminal: Terminal, type_: TerminalType, installation: Installation) -> str:
+        match installation.state:
+            case DeliveryState.SKIPPED:
+                return _("A person skipped it in this rollout.")
+            case DeliveryState.DOWNLOADED:
+                return _("Its file was downloaded; that it is installed must be confirmed on the work list.")
+            case DeliveryState.FAILED:
+                return _answered(installation, words.failure(installation)[0] or words.why_missing(installation))
+            case state if state in IN_FLIGHT:
+                return _under_way(installation)
+        if type_.method in BY_HAND_METHODS:
+            return _("It is done by hand: it is on the work list.")
+        said = []
+        if installation.state == DeliveryState.UNPROVED:
+            said.append(_("Fetched, unproved: %(why)s.") % {"why": words.why_missing(installation)})
+        elif installation.state == DeliveryState.ABSENT:
+            said.append(_absent(installation))
+        # One that fetches what is handed out before a rollout has taken it in has no wave yet.
+        taken_in = self.rollout is not None and installation.wave != Wave.BY_HAND
+        said.append(self._waits_for(type_, installation) if taken_in else self._not_taken_in(type_))
+        return " ".join(filter(None, said))
+
+    def _waits_for(self, type_: TerminalType, installation: Installation) -> str:
+        """What has to come before it is asked: a person, its turn, the night, or its next attempt."""
+        if self.rollout is not None and self.rollout.is_held_up:
+            return _("The rollout is paused or has stopped: nobody is asked until a person continues it.")
+        turn = (self.open_waves or {}).get(type_.method)
+        # What was put off once is asked again whatever its wave; where nobody is left to wait for, no wave is closed.
+        put_off = installation.postponed > 0 or installation.state == DeliveryState.ABSENT
+        if turn is not None and turn < installation.wave and not put_off:
+            return _("It waits for its turn (%(own)s): before it come %(open)s.") % {
+                "own": Installation.Waves(installation.wave).label,
+                "open": Installation.Waves(turn).label,
+            }
+        if type_.method in RESTARTING_METHODS and self.restarts_from is not None:
+            at = {"at": time_words.moment(self.restarts_from)}
+            return _("It must restart, and waits for the night: from %(at)s.") % at
+        if installation.next_at is not None and installation.next_at > self.now:
+            return _("It is asked again on %(at)s.") % {"at": time_words.moment(installation.next_at)}
+        return _("It is asked as soon as those that are asked now are back.")
+
+
+def _absent(installation: Installation) -> str:
+    if installation.failure:
+        return _answered(installation, words.failure(installation)[0])
+    if installation.status_code is not None:
+        return _answered(installation, _("It is not there."))
+    asked = installation.asked_at
+    if asked is None:
+        return _("It is not there.")
+    return _("It was asked on %(at)s and was silent.") % {"at": time_words.moment(asked)}
+
+
+def _answered(installation: Installation, said: str) -> str:
+    """With the response that says so."""
+    if installation.status_code is None or installation.status_code < 300:
+        return said
+    return f"{said} " + _("(Response: SIP %(status)s)") % {"status": installation.status_code}
+
+
+def _under_way(installation: Installation) -> str:
+    asked = {"at": time_words.moment(installation.asked_at) if installation.asked_at else "\N{EN DASH}"}
+    match installation.state:
+        case DeliveryState.ASKED:
+            return _("It was asked on %(at)s, and has not answered yet.") % asked
+        case DeliveryState.HEARD:
+            return _("It was asked on %(at)s and has answered; it has not come for its files yet.") % asked
+        case _:
+            return (
+                _("It was asked on %(at)s and has come for its files; it has not shown the certificates yet.") % asked
+            )

@@ -1,0 +1,59 @@
+"""What terminals are to get now, who is to get it, how far they are, and whether they may be restarted for it."""
+
+from datetime import datetime
+
+from django.db.models import Count, Q
+
+from certificates.models import Generation, Switch
+from certificates.renewal.situation import Situation
+from terminals.models import DeliverySettings, Installation, Rollout
+from terminals.rollout import waves
+from terminals.rollout.waves import TerminalGroup
+from terminals.states import DeliveryState, Wave
+
+
+def rollout_target(situation: Situation) -> Generation | None:
+    """The generation that terminals are to get (rule what-is-handed-out). Downloads give no held pair
+    (`certificates.downloads.pair_to_download`).
+    """
+    pair = situation.pending or situation.active
+    if pair is None or pair.withdrawn_at is not None or situation.has_ended(pair):
+        return None
+    return pair
+
+
+def rollout_in_force(situation: Situation) -> Rollout | None:
+    """The rollout of the generation that terminals are to get; None where there is none yet."""
+    target = rollout_target(situation)
+    return Rollout.objects.filter(generation=target).first() if target else None
+
+
+def terminal_groups(target: Generation) -> list[TerminalGroup]:
+    """How the terminals that are to get this generation stand, in groups of equal ones. One query."""
+    installed = Installation.objects.of(target).of_enabled_terminals()
+    if target.pending:
+        installed = installed.filter(terminal__type__holds_only_one=False)
+    rows = (
+        installed.order_by()
+        .annotate(put_off=Q(postponed__gt=0))
+        .values_list("terminal__type__method", "terminal__type", "wave", "state", "excused", "put_off")
+        .annotate(count=Count("pk"))
+    )
+    return [
+        TerminalGroup(method, model, Wave(wave), DeliveryState(state), count, postponed=put_off, excused=excused)
+        for method, model, wave, state, excused, put_off, count in rows
+    ]
+
+
+def may_restart(situation: Situation, rollout: Rollout, delivery: DeliverySettings, now: datetime) -> bool:
+    """Whether telephones may be restarted now (rules restart-window, restart-outside)."""
+    target = rollout_target(situation)
+    if waves.restarts_until(situation.settings.schedule, delivery.window_hours, now) or rollout.restart_now:
+        return True
+    if target is None:
+        return False
+    if target == situation.pending:
+        near = target.deadline is not None and now >= target.deadline - waves.LAST_DAY_BEFORE_DEADLINE
+        return near or not situation.active_is_served
+    # A terminal that trusted no other pair had no calls any more (rule restart-outside).
+    return Switch.objects.filter(to=target, why__in=[Switch.Why.ENDED, Switch.Why.WITHDRAWAL]).exists()

@@ -1,0 +1,242 @@
+"""What the rollout always says when it is true: notices for the page, and event messages (rule warnings).
+
+The ids are stable, as those of `certificates.status.warnings`.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from certificates.renewal.situation import Situation
+from pbxcerts.system.events import EventKind, Notice
+from pbxcerts.system.models import Severity
+from terminals.models import Installation, InstallationQuerySet, Rollout, Terminal
+from terminals.rollout.target import rollout_target, terminal_groups
+from terminals.states import SETTLED, DeliveryState, Wave
+
+NAMED_AT_MOST = 5
+TOLD_FOR = timedelta(days=1)
+REMINDER_STEPS = (14, 7, 3, 1)
+
+ROLLOUT_STOPPED = EventKind(
+    "rollout_stopped",
+    Severity.CRITICAL,
+    _(
+        "The rollout of generation %(number)s has stopped, because too many terminals failed. No other terminal is asked, and the"
+        " deadline of the handover is held, until a person goes on."
+    ),
+    cleared=_("The rollout of generation %(number)s is no longer stopped, or no longer in force."),
+    hint=_("See why they failed on the page of the rollout, mend it, then retry the failed ones and continue."),
+)
+ROLLOUT_PAUSED = EventKind(
+    "rollout_paused",
+    Severity.SERIOUS,
+    _(
+        "%(by)s has paused the rollout of generation %(number)s. Nobody else is asked, and the deadline of the handover is held."
+    ),
+    cleared=_("The rollout of generation %(number)s is no longer paused, or no longer in force."),
+)
+TERMINALS_CUT_OFF = EventKind(
+    "terminals_cut_off",
+    Severity.CRITICAL,
+    _(
+        "The communication server presents generation %(number)s, which terminals do not trust that could call before:"
+        " %(count)s (%(names)s). They refuse it at their next connection and can't call then."
+    ),
+    cleared=_(
+        "Generation %(number)s is no longer presented, or no terminal is known any more that does not trust"
+        " it and could call before."
+    ),
+    hint=_("Roll back to the generation before, or give these terminals the new one."),
+)
+TERMINALS_FAILED = EventKind(
+    "terminals_failed",
+    Severity.SERIOUS,
+    _("Terminals that did not take generation %(number)s: %(count)s (%(names)s)."),
+    cleared=_("No terminal is left that did not take generation %(number)s, or its rollout is no longer in force."),
+)
+TERMINALS_ABSENT = EventKind(
+    "terminals_absent",
+    Severity.NORMAL,
+    _(
+        "Terminals that were not there for generation %(number)s: %(count)s (%(names)s). They are asked again by themselves."
+    ),
+    cleared=_(
+        "No terminal is left that was not there for generation %(number)s, or its rollout is no longer in force."
+    ),
+)
+MANUAL_LEFT = EventKind(
+    "manual_left",
+    Severity.NORMAL,
+    _("Terminals to be given generation %(number)s by hand: %(count)s (%(names)s)."),
+    cleared=_("No terminal is left to be given generation %(number)s by hand, or its rollout is no longer in force."),
+)
+MANUAL_DUE = EventKind(
+    "manual_due",
+    Severity.SERIOUS,
+    _("By hand until %(due)s, in less than %(days)s days: %(count)s terminals need generation %(number)s (%(names)s)."),
+    cleared=_(
+        "No terminal is left to be given generation %(number)s by hand, its deadline has come or is further"
+        " away, or its rollout is no longer in force."
+    ),
+    instants=("due",),
+)
+FETCHES_UNPROVED = EventKind(
+    "fetches_unproved",
+    Severity.NORMAL,
+    _(
+        "The trust file of generation %(number)s was fetched in the name of these terminals, and nothing shows that they did it:"
+        " %(count)s (%(names)s). The switch waits for them."
+    ),
+    cleared=_(
+        "No terminal is left in whose name generation %(number)s was fetched without a proof, or its rollout"
+        " is no longer in force."
+    ),
+    hint=_(
+        "On the page of the rollout the addresses stand from which it was fetched. Accept them there, enter the addresses of the"
+        " terminals, or name the telephones' networks under Delivery."
+    ),
+)
+SEVERAL_ADDRESSES = EventKind(
+    "several_addresses",
+    Severity.SERIOUS,
+    _(
+        "After their notification more than one address has asked for the files of these terminals: %(count)s (%(names)s)."
+        " Somebody may ask in their name."
+    ),
+    cleared=_(
+        "No terminal is left for whose files more than one address has asked within a day, or the rollout of"
+        " generation %(number)s is no longer in force."
+    ),
+    hint=_("The page of each terminal names the addresses. A secret address for each telephone keeps strangers out."),
+)
+ADDRESS_DIFFERS = EventKind(
+    "address_differs",
+    Severity.NORMAL,
+    _("Terminals that fetched their files from another address than the one in the list: %(names)s."),
+    cleared=_(
+        "No terminal is left that came from another address than the one in the list, or the rollout is no"
+        " longer in force."
+    ),
+    hint=_("See whether the list is out of date."),
+)
+SAME_ADDRESS = EventKind(
+    "same_address",
+    Severity.NORMAL,
+    _("Several terminals have the same address in the list: %(names)s."),
+    cleared=_("No address stands with several enabled terminals in the list any more."),
+)
+
+
+def rollout_warnings(situation: Situation, rollout: Rollout | None) -> list[Notice]:
+    """All that is true of the terminals and of the rollout in force. Only what is the case costs a query of its own."""
+    if rollout is None and rollout_target(situation) is not None:
+        # The heartbeat begins one where anybody is concerned: there is nobody.
+        return []
+    in_force = () if rollout is None else _of_rollout(situation, rollout)
+    return [*_cut_off(situation), *in_force, *_same_address()]
+
+
+def _of_rollout(situation: Situation, rollout: Rollout) -> Iterator[Notice]:
+    number, counts = rollout.generation_id, dict.fromkeys(DeliveryState, 0)
+    by_hand = 0
+    for group in terminal_groups(rollout.generation):
+        if group.wave == Wave.BY_HAND:
+            by_hand += group.count if group.state not in SETTLED else 0
+        else:
+            counts[group.state] += group.count
+    rows = Installation.objects.of(number).of_enabled_terminals()
+    in_waves = rows.in_waves()
+    if rollout.state == Rollout.State.STOPPED:
+        yield Notice(ROLLOUT_STOPPED, subject=str(number), params={"number": number})
+    if rollout.state == Rollout.State.PAUSED:
+        yield Notice(ROLLOUT_PAUSED, subject=str(number), params={"number": number, "by": rollout.changed_by or "-"})
+    if counts[DeliveryState.FAILED]:
+        failed = in_waves.in_state(DeliveryState.FAILED)
+        yield _notice(TERMINALS_FAILED, rollout, counts[DeliveryState.FAILED], failed)
+    if counts[DeliveryState.ABSENT]:
+        absent = in_waves.in_state(DeliveryState.ABSENT)
+        yield _notice(TERMINALS_ABSENT, rollout, counts[DeliveryState.ABSENT], absent)
+    if by_hand:
+        left = rows.by_hand().unsettled()
+        yield _notice(MANUAL_LEFT, rollout, by_hand, left)
+        yield from _reminder(situation, rollout, by_hand, left)
+    yield from _doubts(situation, rollout, rows)
+    differing = _names(rows.trusted().filter(address_differs=True))
+    if differing:
+        yield Notice(ADDRESS_DIFFERS, subject=str(number), params={"names": differing})
+
+
+def _cut_off(situation: Situation) -> Iterator[Notice]:
+    """Those whose calls the last switch has cost, or will at their next connection."""
+    active = situation.active
+    if active is not None and (count := (terminals := Terminal.objects.all().cut_off_by(active)).count()):
+        params = {
+            "number": active.number,
+            "count": count,
+            "names": _first_of(terminals.order_by("number").values_list("number", "name")),
+        }
+        yield Notice(TERMINALS_CUT_OFF, subject=str(active.number), params=params)
+
+
+def _doubts(situation: Situation, rollout: Rollout, rows: InstallationQuerySet) -> Iterator[Notice]:
+    """Of whom somebody else may have asked for the files (rules unproved, proved-by-answer): two queries where nobody has."""
+    if count := (unproved := rows.unproved()).count():
+        yield _notice(FETCHES_UNPROVED, rollout, count, unproved)
+    lately = situation.clock.best - TOLD_FOR
+    several = rows.filter(several_addresses=True, asked_at__gte=lately)
+    if count := several.count():
+        # Each number is a message of its own: one a round at most.
+        yield _notice(SEVERAL_ADDRESSES, rollout, count, several, step=str(count))
+
+
+def _reminder(situation: Situation, rollout: Rollout, count: int, left: QuerySet[Installation]) -> Iterator[Notice]:
+    """The work list is due when the server switches; after that at once."""
+    due = rollout.generation.deadline if rollout.generation.pending else None
+    if due is None:
+        return
+    days = [step for step in REMINDER_STEPS if due - situation.clock.best <= timedelta(days=step)]
+    if days:
+        yield _notice(MANUAL_DUE, rollout, count, left, step=str(min(days)), due=due.isoformat(), days=min(days))
+
+
+def _notice(
+    kind: EventKind, rollout: Rollout, count: int, rows: QuerySet[Installation], *, step: str = "", **params: object
+) -> Notice:
+    number = rollout.generation_id
+    return Notice(
+        kind,
+        subject=str(number),
+        step=step,
+        params={"number": number, "count": count, "names": _names(rows), **params},
+    )
+
+
+def _names(rows: QuerySet[Installation]) -> str:
+    """The numbers and names of the first terminals of these rows."""
+    return _first_of(rows.order_by("terminal__number").values_list("terminal__number", "terminal__name"))
+
+
+def _first_of(numbers_and_names: QuerySet[Any, tuple[str, str]]) -> str:
+    return _first([f"{number} {name}".strip() for number, name in numbers_and_names[: NAMED_AT_MOST + 1]])
+
+
+def _same_address() -> Iterator[Notice]:
+    shared = (
+        Terminal.objects.enabled()
+        .exclude(address="")
+        .order_by("address")
+        .values_list("address")
+        .annotate(count=Count("pk"))
+        .filter(count__gt=1)
+    )
+    if names := _first([f"{address} ({count})" for address, count in shared[: NAMED_AT_MOST + 1]]):
+        yield Notice(SAME_ADDRESS, params={"names": names})
+
+
+def _first(names: list[str]) -> str:
+    """The names that are shown, and "…" if `names` holds more than these."""
+    return ", ".join([*names[:NAMED_AT_MOST], "…"] if len(names) > NAMED_AT_MOST else names)

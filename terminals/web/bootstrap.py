@@ -1,0 +1,55 @@
+"""Bootstrap windows: for some minutes named terminals fetch their files over plain HTTP (rule bootstrap-window)."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from pbxcerts.system.events import EventKind, Notice
+from pbxcerts.system.models import Severity
+from terminals.evidence import recording
+from terminals.evidence.facts import LoggedEvent
+from terminals.models import BootstrapWindow, Terminal
+
+MINUTES_AT_MOST = 240
+
+OPENED = EventKind(
+    "bootstrap_window_opened",
+    Severity.NORMAL,
+    _("%(by)s has let terminals fetch their files over plain HTTP until %(until)s: %(who)s."),
+    instants=("until",),
+)
+CLOSED = EventKind(
+    "bootstrap_window_closed",
+    Severity.NORMAL,
+    _("%(by)s has closed the bootstrap window before its time."),
+)
+
+
+def open_window(terminals: Collection[Terminal] | None, *, minutes: int, by: str, now: datetime) -> BootstrapWindow:
+    """Open a window for these terminals, or for all where None is given; `minutes` from 1 to MINUTES_AT_MOST."""
+    until = now + timedelta(minutes=minutes)
+    with transaction.atomic():
+        window = BootstrapWindow.objects.create(
+            opened_at=now, closes_at=until, opened_by=by, all_terminals=terminals is None
+        )
+        window.terminals.set(terminals or [])
+        who = "*" if terminals is None else ", ".join(sorted(terminal.number for terminal in terminals))
+        params = {"by": by, "until": until.isoformat(), "who": who}
+        recording.log([LoggedEvent(Notice(OPENED, subject=str(window.pk), params=params), now)])
+    return window
+
+
+def close_window(key: int, *, by: str, now: datetime) -> bool:
+    """Close a window. Returns whether it was open."""
+    with transaction.atomic():
+        closed = BootstrapWindow.objects.filter(pk=key, closes_at__gt=now).update(closes_at=now)
+        if closed:
+            recording.log([LoggedEvent(Notice(CLOSED, subject=str(key), params={"by": by}), now)])
+    return bool(closed)
+
+
+def windows_open_at(now: datetime) -> QuerySet[BootstrapWindow]:
+    return BootstrapWindow.objects.filter(opened_at__lte=now, closes_at__gt=now).prefetch_related("terminals")

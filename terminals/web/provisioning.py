@@ -1,0 +1,270 @@
+"""Telephones that load their files by themselves: configuration files and trust files, and what their fetching proves.
+
+    /<file>                                  a configuration file, without lines that hold passwords
+    /<path secret>/<file>                    HTTPS only; the terminal's own path
+    /<MAC>/<version>.<random part>.pem       the versioned trust file that the configuration names; the one that the terminal's
+                                             own path names has another random part
+
+What the files are called and how a telephone names itself its driver knows (`terminals.drivers.base.ConfigurationFiles`;
+rules versioned-file, own-lines, user-agent, proved-fetch).
+"""
+
+import hmac
+import logging
+import re
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+
+from django.utils.translation import gettext_lazy as _
+
+from pbxcerts.system import timekeeping
+from pbxcerts.system.events import EventKind, Notice
+from pbxcerts.system.models import Severity
+from terminals.drivers.base import (
+    ConfigurationFile,
+    ConfigurationFiles,
+    Confirmation,
+    FileOf,
+    OwnLinesError,
+    PhoneTls,
+    Telephone,
+)
+from terminals.drivers.registry import drivers
+from terminals.evidence.facts import FetchedConfiguration, FetchedTrust, LoggedEvent, UnknownPhone
+from terminals.trust_file import MEDIA_TYPES, generations_of
+from terminals.web.routing import NOT_FOUND, Route, TerminalRequest, TerminalResponse, text_response
+from terminals.web.snapshot import Snapshot, Snapshots, SnapshotTerminal, SnapshotType
+
+ALL_FILES: tuple[ConfigurationFiles, ...] = tuple(driver.files for driver in drivers().values() if driver.files)
+FILE = f"(?P<name>{'|'.join(files.pattern for files in ALL_FILES)})"
+SECRET = r"(?P<secret>[0-9A-Za-z_-]{43})"  # noqa: S105 - a pattern, no secret
+TRUST = (
+    r"/(?P<mac>[0-9A-F]{12})/(?P<version>[0-9-]{1,80}\.[0-9a-f]{8})\.(?P<part>[0-9a-f]{32})\.(?P<format>pem|der|p7b)"
+)
+HOST = re.compile(r"(?:[0-9A-Za-z.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
+
+FETCHED_IN_CLEAR = EventKind(
+    "fetched_over_http",
+    Severity.NORMAL,
+    _("Terminal %(number)s fetched its files over plain HTTP from %(address)s, within the bootstrap window."),
+)
+
+logger = logging.getLogger("pbxcerts.web")
+
+
+class ProvisioningHandlers:
+    """`https_port` and `http_port` are those under which terminals reach the listeners, None where one is off."""
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        *,
+        https_port: int | None,
+        http_port: int | None,
+        now: Callable[[], datetime] = timekeeping.machine_time,
+    ) -> None:
+        self._snapshots = snapshots
+        self._https_port = https_port
+        self._http_port = http_port
+        self._now = now
+
+    def routes_over_https(self) -> list[Route]:
+        return [
+            *self.routes_over_http(),
+            Route("GET", f"/{SECRET}/{FILE}", self._own_configuration, "own_configuration"),
+        ]
+
+    def routes_over_http(self) -> list[Route]:
+        """Within a bootstrap window; never the path with the secret, which would be readable on the network."""
+        return [
+            Route("GET", f"/{FILE}", self._configuration, "configuration"),
+            Route("GET", TRUST, self._trust, "trust"),
+        ]
+
+    # -- handlers --------------------------------------------------------------------------------------------------
+
+    def _configuration(self, request: TerminalRequest) -> TerminalResponse:
+        snapshot = self._snapshots.current
+        name, user_agent = request.parameters["name"], request.headers.get("user-agent", "")
+        files, file, telephone = _asked_for(name, user_agent)
+        mac = file.mac or (telephone.mac if telephone else "")
+        if not mac:
+            # Nobody is named: a phone that goes on to ask for its own file is not stopped here.
+            given_on = file.of is FileOf.ALL and request.scheme == "https"
+            return TerminalResponse(200, b"", _headers(files)) if given_on else NOT_FOUND
+        terminal = snapshot.by_mac.get(mac)
+        if terminal is None:
+            return self._unknown(request, file, telephone)
+        return self._file(request, snapshot, terminal, path_is_secret=False)
+
+    def _own_configuration(self, request: TerminalRequest) -> TerminalResponse:
+        snapshot = self._snapshots.current
+        terminal = snapshot.by_path_secret.get(request.parameters["secret"])
+        if terminal is None:
+            return text_response(404, "Not found.", refused="unknown_path")
+        return self._file(request, snapshot, terminal, path_is_secret=True)
+
+    def _trust(self, request: TerminalRequest) -> TerminalResponse:
+        snapshot = self._snapshots.current
+        parameters = request.parameters
+        terminal = snapshot.by_mac.get(parameters["mac"])
+        if terminal is None:
+            return text_response(404, "Not found.", refused="unknown_path")
+        # Over plain HTTP it would be readable on the network, and prove nothing from then on.
+        proves = request.scheme == "https" and hmac.compare_digest(terminal.proving_part, parameters["part"])
+        if not proves and not hmac.compare_digest(terminal.trust_part, parameters["part"]):
+            return text_response(404, "Not found.", refused="unknown_path")
+        known_type = snapshot.type_of(terminal)
+        files = known_type.driver.files
+        telephone = files.telephone(request.headers.get("user-agent", "")) if files else None
+        if telephone is not None and telephone.mac != terminal.mac:
+            return text_response(404, "Not found.", refused="foreign_mac")
+        content = snapshot.trust_content(known_type, parameters["version"])
+        by_fetching = known_type.driver.capabilities.confirmation is Confirmation.FETCH
+        if not by_fetching or known_type.trust is None or content is None:
+            return text_response(404, "Not found.", refused="unknown_version")
+        fetched = FetchedTrust(
+            terminal=terminal.key,
+            generations=generations_of(parameters["version"]),
+            # Without its random part: the name stands on pages.
+            file=f"{parameters['version']}.{parameters['format']}",
+            user_agent=_user_agent(request),
+            address=request.client,
+            at=self._now(),
+            firmware=telephone.firmware if telephone else "",
+            by_secret_path=proves,
+        )
+        headers = {"content-type": MEDIA_TYPES[known_type.trust.format]}
+        return self._given_out(request, terminal, TerminalResponse(200, content, headers, evidence=(fetched,)))
+
+    # -- what is answered --------------------------------------------------------------------------------------------
+
+    def _unknown(
+        self, request: TerminalRequest, file: ConfigurationFile, telephone: Telephone | None
+    ) -> TerminalResponse:
+        """Answer a phone that is not in the list: 404, as for any unknown path. Its MAC is remembered as discovered."""
+        if telephone is not None and file.mac not in {"", telephone.mac}:
+            return text_response(404, "Not found.", refused="foreign_mac")
+        unknown = UnknownPhone(
+            mac=file.mac or (telephone.mac if telephone else ""),
+            model=telephone.model if telephone else "",
+            firmware=telephone.firmware if telephone else "",
+            address=request.client,
+            at=self._now(),
+        )
+        return TerminalResponse(404, NOT_FOUND.body, NOT_FOUND.headers, evidence=(unknown,), refused="unknown_phone")
+
+    def _file(
+        self, request: TerminalRequest, snapshot: Snapshot, terminal: SnapshotTerminal, *, path_is_secret: bool
+    ) -> TerminalResponse:
+        known_type = snapshot.type_of(terminal)
+        files = known_type.driver.files
+        name = request.parameters["name"]
+        if files is None or not re.fullmatch(files.pattern, name):
+            return NOT_FOUND
+        file = files.requested(name)
+        telephone = files.telephone(request.headers.get("user-agent", ""))
+        if file.mac not in {"", terminal.mac} or (telephone is not None and telephone.mac != terminal.mac):
+            return text_response(404, "Not found.", refused="foreign_mac")
+        models = {known_type.model.lower(), telephone.model.lower() if telephone else ""} - {""}
+        if file.of is FileOf.MODEL and file.model.lower() not in models:
+            return NOT_FOUND
+        url = self._trust_url(request, snapshot, terminal, known_type, path_is_secret=path_is_secret)
+        if not url:
+            return text_response(404, "Not found.", refused="no_trust_file")
+        lines: list[str] = []
+        if file.of is not FileOf.ALL:
+            lines += _own_lines_of_type(files, known_type.own_lines, path_is_secret=path_is_secret)
+        if file.of is FileOf.TERMINAL:
+            lines += _own_lines(files, terminal.own_lines, path_is_secret=path_is_secret)
+        host, port = snapshot.proxy
+        body = files.content(PhoneTls(trust_url=url, proxy_host=host, proxy_port=port), own_lines=lines)
+        fetched = FetchedConfiguration(
+            terminal=terminal.key,
+            file=name,
+            user_agent=_user_agent(request),
+            address=request.client,
+            at=self._now(),
+            firmware=telephone.firmware if telephone else "",
+        )
+        # The phone's own file is the one that it fetches last: with it the phone is back.
+        evidence = (fetched,) if file.of is FileOf.TERMINAL else ()
+        return self._given_out(request, terminal, TerminalResponse(200, body, _headers(files), evidence=evidence))
+
+    def _given_out(
+        self, request: TerminalRequest, terminal: SnapshotTerminal, response: TerminalResponse
+    ) -> TerminalResponse:
+        """Give the response out. Over plain HTTP that is done only within a bootstrap window, and logged."""
+        if request.scheme == "https":
+            return response
+        now = self._now()
+        window = self._snapshots.current.window_for(terminal, now)
+        if window is None:
+            return text_response(404, "Not found.", refused="no_window")
+        notice = Notice(
+            FETCHED_IN_CLEAR,
+            subject=f"{window.key} {terminal.number} {request.client}",
+            params={"number": terminal.number, "address": request.client},
+        )
+        return response._replace(evidence=(*response.evidence, LoggedEvent(notice, now)))
+
+    def _trust_url(
+        self,
+        request: TerminalRequest,
+        snapshot: Snapshot,
+        terminal: SnapshotTerminal,
+        known_type: SnapshotType,
+        *,
+        path_is_secret: bool,
+    ) -> str:
+        """The URL of a terminal's trust file; "" if there is no pair yet, or nobody knows how terminals reach us."""
+        over_http = request.scheme == "http"
+        port = self._http_port if over_http else self._https_port
+        where = f"{snapshot.own_host}:{port}" if snapshot.own_host else request.headers.get("host", "")
+        if known_type.trust is None or not HOST.fullmatch(where):
+            return ""
+        return f"{request.scheme}://{where}{trust_path(terminal, known_type, proves=path_is_secret)}"
+
+
+def trust_path(terminal: SnapshotTerminal, known_type: SnapshotType, *, proves: bool = False) -> str:
+    """The path of a terminal's trust file on the listeners. The terminal has a MAC, its type a trust file.
+
+    `proves`: the one that only the terminal itself may learn. What anybody can read who knows a MAC names the other one.
+    """
+    assert known_type.trust is not None  # noqa: S101 - the caller has looked
+    trust = known_type.trust
+    part = terminal.proving_part if proves else terminal.trust_part
+    return f"/{terminal.mac}/{known_type.version}.{part}.{trust.format.value}"
+
+
+def _asked_for(name: str, user_agent: str) -> tuple[ConfigurationFiles, ConfigurationFile, Telephone | None]:
+    """Whose configuration file is asked for. Several makers may use one name; then the User-Agent decides."""
+    named = [files for files in ALL_FILES if re.fullmatch(files.pattern, name)]
+    for files in named:
+        if telephone := files.telephone(user_agent):
+            return files, files.requested(name), telephone
+    return named[0], named[0].requested(name), None
+
+
+def _headers(files: ConfigurationFiles) -> dict[str, str]:
+    return {"content-type": files.media_type, "cache-control": "no-store"}
+
+
+def _user_agent(request: TerminalRequest) -> str:
+    """As it was sent, of what can be kept and shown."""
+    words = request.headers.get("user-agent", "")[:200]
+    return words if words.isprintable() else "".join(filter(str.isprintable, words))
+
+
+def _own_lines(files: ConfigurationFiles, lines: str, *, path_is_secret: bool) -> list[str]:
+    """The own lines that may be served on this kind of path; none at all if a form would not have let them through."""
+    try:
+        checked = files.own_lines(lines, path_is_secret=True)
+    except OwnLinesError as error:
+        logger.error("Own lines of a configuration file are not served: %s", error)
+        return []
+    return [line for line in checked if path_is_secret or not files.holds_secret(line)]
+
+
+_own_lines_of_type = lru_cache(maxsize=256)(_own_lines)

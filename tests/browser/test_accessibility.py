@@ -1,0 +1,224 @@
+"""Every page of the panel, as narrow and as wide as it is used: axe-core finds nothing, and nothing is wider than the window."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from django.core.cache import cache
+from django.urls import URLPattern, get_resolver, reverse
+
+from pbxcerts.backup.models import BackupRun
+from pbxcerts.system.models import General
+from pbxcerts.system.notifications.models import Destination
+from terminals.by_hand import links
+from terminals.models import Discovered, Installation, TerminalType
+from tests.certificates.pages.test_browser import OPTIONS
+from tests.support.peers import require_program
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+NO_PAGES = {
+    "certificates:download",
+    "certificates:download_generation",
+    "terminals:export",
+    "terminals:link_file",
+    "terminals:types:download",
+    "terminals:work_list:download",
+    "terminals:work_list:first_download",
+}
+"""What is downloaded."""
+ONLY_ORDERS = {
+    "logout",
+    "set_language",
+    "system:events_confirm",
+    "system:events_destination_test",
+    "system:events_watchdog_call",
+    "system:events_watchdog_remove",
+    "system:general_accept_clock",
+    "system:general_backup",
+    "system:general_check",
+    "terminals:accept",
+    "terminals:accept_network",
+    "terminals:adopt",
+    "terminals:bootstrap:close",
+    "terminals:dismiss",
+    "terminals:dismiss_all",
+    "terminals:enable",
+    "terminals:import_give_up",
+    "terminals:make_token",
+    "terminals:no_longer_accept",
+    "terminals:revoke_token",
+    "terminals:rollout:order",
+    "terminals:take_realm",
+    "terminals:work_list:revoke",
+    "terminals:work_list:tick",
+}
+"""What is posted only."""
+PARTS = {"certificates:status", "system:events_destination_state", "terminals:rollout:status"}
+"""What a page loads into itself."""
+NOT_NOW = {
+    "certificates:store",
+    "home",
+    "login",
+    "set_up",
+    "terminals:import_preview",
+    "terminals:work_list:first_type",
+}
+"""What leads elsewhere where the store is in order, somebody is logged in, there is an administrator, nothing was uploaded, and nobody is to be served first."""
+
+
+def names(resolver=None, spaces=()):
+    for pattern in (resolver or get_resolver()).url_patterns:
+        if isinstance(pattern, URLPattern):
+            yield ":".join((*spaces, pattern.name)), pattern.pattern.converters
+        else:
+            yield from names(pattern, (*spaces, pattern.namespace) if pattern.namespace else spaces)
+
+
+PAGES = {name: parameters for name, parameters in names() if name not in NO_PAGES | ONLY_ORDERS | PARTS | NOT_NOW}
+
+
+@pytest.fixture
+def browser(monkeypatch):
+    program = require_program("chromium")
+    from playwright.sync_api import sync_playwright
+
+    # Playwright runs an event loop in this thread, in which Django would refuse the database.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def addresses(everything, administrator):
+    """The address of each page, with the keys of what there is."""
+    terminal = Installation.objects.filter(generation=3, wave=0, state="waiting").first().terminal
+    token = links.make(everything.world.situation, terminal, by="anna")
+    General.objects.update(backup_enabled=True)
+    name = "pbxcerts-0123abcd-20270301T023000Z.tar.gz.age"
+    BackupRun.objects.create(
+        good_at=datetime(2027, 3, 1, 2, 30, tzinfo=UTC), good_name=name, good_size=10**9, beside_data=True
+    )
+    mail, hook = (Destination.objects.filter(kind=kind).first().pk for kind in ("email", "webhook"))
+    keys = {
+        "certificates:generation": {"number": 2},
+        "certificates:activate": {"number": 3},
+        "certificates:deadline": {"number": 3},
+        "certificates:discard": {"number": 3},
+        "certificates:roll_back": {"number": 1},
+        "certificates:withdraw": {"number": 2},
+        "system:events_destination": {"pk": mail},
+        "system:events_destination_add": {"kind": "syslog"},
+        "system:events_destination_edit": {"pk": mail},
+        "system:events_destination_remove": {"pk": mail},
+        "system:events_destination_secret": {"pk": hook},
+        "terminals:take_in": {"pk": Discovered.objects.first().pk},
+        "terminals:rollout:restart_now": {"number": 3},
+        "terminals:rollout:skip": {"number": 3, "terminal": terminal.pk},
+        "terminals:work_list:link": {"terminal": terminal.pk},
+        "terminals:work_list:type": {"pk": terminal.type_id},
+        "terminals:link": {"token": token},
+    }
+    of_a_space = {"terminals": terminal.pk, "terminals:types": terminal.type_id, "system": administrator.pk}
+    found = {}
+    for name, parameters in PAGES.items():
+        if parameters and name not in keys:
+            assert list(parameters) == ["pk"], f"nobody says what {name} is to show"
+            keys[name] = {"pk": of_a_space[name.rpartition(":")[0]]}
+        found[name] = reverse(name, kwargs=keys.get(name))
+    # A type page each: their guides are the widest texts there are.
+    for one in TerminalType.objects.all():
+        found[f"type {one.name}"] = reverse("terminals:types:type", kwargs={"pk": one.pk})
+    for destination in Destination.objects.all():
+        for part in ("", "_edit"):
+            name = f"system:events_destination{part}"
+            found[f"{name} {destination.kind}"] = reverse(name, kwargs={"pk": destination.pk})
+    return found
+
+
+@pytest.fixture
+def open_page(browser, live_server, administrator_client):
+    """Pages of a browser of an administrator; whatever it complains of fails the test."""
+    cache.clear()
+    complaints = []
+
+    def opened(width, language):
+        General.objects.update(language=language)
+        context = browser.new_context(base_url=live_server.url, viewport={"width": width, "height": 800})
+        session = {"url": live_server.url}
+        context.add_cookies(
+            [{"name": name, "value": morsel.value, **session} for name, morsel in administrator_client.cookies.items()]
+        )
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield opened
+    assert complaints == []
+
+
+def too_wide(page, name):
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    if wide > 0:
+        yield f"{name}: {wide} pixels wider than the window"
+
+
+def findings(page, name, address):
+    """What is wrong with a page, as sentences."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    response = page.goto(address)
+    if response.status != 200:
+        yield f"{name}: status {response.status}"
+    if not page.url.endswith(address):
+        yield f"{name}: led to {page.url}"
+    yield from too_wide(page, name)
+    for violation in Axe().run(page).response["violations"]:
+        targets = ", ".join(str(node["target"]) for node in violation["nodes"][:3])
+        yield f"{name}: {violation['id']} ({violation['help']}): {targets}"
+
+
+@pytest.mark.parametrize(
+    ("width", "language"),
+    [
+        (360, "de"),
+        pytest.param(1280, "en", marks=pytest.mark.long),
+        pytest.param(360, "en", marks=pytest.mark.long),
+        pytest.param(390, "de", marks=pytest.mark.long),
+        pytest.param(390, "en", marks=pytest.mark.long),
+        pytest.param(1280, "de", marks=pytest.mark.long),
+    ],
+)
+def test_nothing_is_found_on_any_page(open_page, addresses, width, language):
+    page, stranger = open_page(width, language), open_page(width, language)
+    stranger.context.clear_cookies()
+
+    found = [*findings(stranger, "login", reverse("login"))]
+    found += [said for name, address in addresses.items() for said in findings(page, name, address)]
+    assert not found, "\n".join(found)
+
+
+def test_no_page_is_wider_than_an_administrators_window(open_page, addresses):
+    page = open_page(1280, "de")
+    found = []
+    for name, address in addresses.items():
+        page.goto(address)
+        found += too_wide(page, name)
+    assert not found, "\n".join(found)
+
+
+def test_it_would_find_something(open_page, everything):
+    page = open_page(360, "en")
+    page.goto("/terminals/")
+    page.evaluate("document.querySelector('h1').style.cssText = 'width: 900px; color: #eee'")
+    page.evaluate("document.querySelector('main input').removeAttribute('id')")
+    page.evaluate("document.documentElement.removeAttribute('lang')")
+    page.goto = lambda address: SimpleNamespace(status=200)
+
+    said = " ".join(findings(page, "list", "/terminals/"))
+
+    assert "wider than the window" in said
+    assert "html-has-lang" in said

@@ -1,0 +1,39 @@
+"""The tests that touch the database, on a PostgreSQL of Debian: a chosen part, and all of them with --long."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.postgresql import cluster, unprivileged_directory
+from tests.support.product import ROOT
+
+pytestmark = pytest.mark.peer
+
+CHOSEN = [
+    "tests/certificates/renewal/test_restored_copies.py",
+    "tests/certificates/renewal/test_states.py",
+    "tests/terminals/evidence",
+    "tests/terminals/rollout/test_claims.py",
+]
+"""Where statements are written by hand, rows are locked, or an order could be taken for granted."""
+
+
+@pytest.mark.parametrize("tests", [CHOSEN, pytest.param(["tests"], marks=pytest.mark.long)], ids=["chosen", "all"])
+def test_what_holds_on_sqlite_holds_there_too(tests):
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PBXCERTS_"))}
+    with unprivileged_directory() as (directory, user), cluster(directory, user) as url:
+        done = subprocess.run(
+            [
+                *[sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--quiet", *tests],
+                *["-m", "not process and not peer and not browser and not long"],
+            ],
+            cwd=ROOT,
+            env=own | {"PBXCERTS_TEST_DATABASE": f"{url}/postgres"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout[-10_000:]
+    assert " passed" in done.stdout

@@ -1,0 +1,58 @@
+"""The queue of event messages in a PostgreSQL of Debian: the same promises, also between two processes."""
+
+import psycopg
+import pytest
+
+from tests.peers.test_postgresql_redis import postgresql, unprivileged  # noqa: F401 - fixtures
+from tests.support.http_sink import HttpSink
+from tests.support.product import Product
+
+pytestmark = pytest.mark.peer
+
+QUEUED = """
+import sys, threading
+from pbxcerts.processes import startup
+startup.prepare()
+from django.db import connections
+from pbxcerts.system.models import EventMessage, General
+from pbxcerts.system.notifications import claims, queue
+from pbxcerts.system.notifications.models import Delivery, Destination
+from pbxcerts.system.timekeeping import machine_time, read_machine
+queue.begin_with(Destination(name="hook", kind="webhook", url=sys.argv[1], secret="s", options={"shown": "-"}))
+General.load()
+for number in range(500):
+    EventMessage.objects.create(kind="files_differ", subject=str(number), severity="serious", raised_at=machine_time())
+
+def note():
+    queue.note(list(Destination.objects.all()), General.load(), machine_time(), read_machine())
+    connections.close_all()
+
+threads = [threading.Thread(target=note) for _number in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(*[one.count for one in Delivery.objects.all()])
+found = []
+def claim():
+    found.extend(claims.claim(read_machine()))
+    connections.close_all()
+threads = [threading.Thread(target=claim) for _number in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(found))
+Delivery.objects.update(due_boottime=0)
+"""
+
+
+def test_two_heartbeats_note_once_and_two_senders_claim_once(tmp_path, postgresql):  # noqa: F811 - the fixture
+    with psycopg.connect(f"{postgresql}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE told")
+    product = Product(tmp_path, PBXCERTS_DATABASE=f"{postgresql}/told")
+    with HttpSink() as sink:
+        assert product.run(QUEUED, sink.url).split() == ["500", "1"]
+        sender = product.command("-m", "pbxcerts", "deliver", "--json")
+        output, error = sender.communicate(timeout=60)
+
+    assert sender.returncode == 0, error
+    assert output.strip() == '{"delivered": 1}'
+    ((_method, _path, _headers, body),) = sink.received
+    assert b'"count": 500' in body

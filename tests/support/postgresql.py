@@ -1,0 +1,92 @@
+"""A PostgreSQL of Debian on loopback, with a cluster of its own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+
+from tests.support.peers import missing
+from tests.support.ports import free_port
+
+PASSWORD = "seven:copper/kettles@home"
+STARTS_WITHIN = 30
+
+
+def program(name):
+    """Debian keeps PostgreSQL's programs out of the way of PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(found[-1]) if found else shutil.which(name) or missing(f"{name} is not installed")
+
+
+@contextmanager
+def unprivileged_directory():
+    """How to start a program that refuses to run as root, and a directory of its own that it can reach."""
+    directory = Path(tempfile.mkdtemp(prefix="pbxcerts-"))
+    user = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+    if user:
+        shutil.chown(directory, "nobody", "nogroup")
+    try:
+        yield directory, user
+    finally:
+        shutil.rmtree(directory)
+
+
+@contextmanager
+def cluster(directory, user):
+    """Serves until the end of the `with` block; gives its URL without the name of a database."""
+    place, port = directory / "postgresql", free_port()
+    initdb, server = program("initdb"), program("postgres")
+    password = directory / "password"
+    password.write_text(PASSWORD)
+    password.chmod(0o644)
+    subprocess.run(
+        [initdb, "-D", place, "-U", "pbx certs", "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "-N"],
+        check=True,
+        capture_output=True,
+        cwd=directory,
+        **user,
+    )
+    settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={directory}", "fsync=off"]
+    url = f"postgresql://pbx%20certs:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
+    with (directory / "postgresql.log").open("wb") as log:
+        process = subprocess.Popen(
+            [server, "-D", place, *(word for setting in settings for word in ("-c", setting))],
+            cwd=directory,
+            stdout=log,
+            stderr=log,
+            **user,
+        )
+    try:
+        wait_until(lambda: psycopg.connect(f"{url}/postgres").close(), psycopg.OperationalError, process)
+        yield url
+    finally:
+        # SIGINT is its fast shutdown: sessions are ended, none is waited for.
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+
+
+def new_database(url, *, template=None):
+    """The URL of a new database in the cluster at `url`: an empty one, or a copy of the one at the URL `template`, which nobody uses."""
+    name = f"pbxcerts_{os.urandom(4).hex()}"
+    of = template.rpartition("/")[2] if template else "template1"
+    with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {of}")
+    return f"{url}/{name}"
+
+
+def wait_until(tried, error, process):
+    """What `tried` returns as soon as it raises no `error`; fails where the process has ended."""
+    for _ in range(STARTS_WITHIN * 10):
+        assert process.poll() is None
+        try:
+            return tried()
+        except error:
+            time.sleep(0.1)
+    return tried()

@@ -1,0 +1,147 @@
+"""What every driver keeps, whatever its terminals are (`terminals.drivers.base`)."""
+
+import ast
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import terminals.drivers
+from terminals.drivers import base
+from terminals.drivers.base import Confirmation, FileOf, MarkedBlockError, OwnLinesError, PhoneTls, TrustFormat
+from terminals.drivers.registry import drivers
+
+FOLDER = Path(terminals.drivers.__path__[0])
+DRIVERS = list(drivers().values())
+WITH_FILES = [driver for driver in DRIVERS if driver.files is not None]
+FIRST = PhoneTls("https://pbx.example.org:8443/0008/7-6.00000000.aa.pem")
+SECOND = PhoneTls("https://pbx.example.org:8443/0008/8-7.11111111.bb.pem", "pbx.example.org", 5063)
+MAC = "00085D4A905F"
+
+each_driver = pytest.mark.parametrize("driver", DRIVERS, ids=lambda driver: driver.name)
+each_with_files = pytest.mark.parametrize("driver", WITH_FILES, ids=lambda driver: driver.name)
+
+
+def test_each_file_of_the_folder_is_a_driver_or_the_protocol_itself():
+    assert {file.stem for file in FOLDER.glob("*.py")} - {"__init__", "base", "registry"} == set(drivers())
+
+
+@each_driver
+def test_it_has_tests_of_its_own_or_nothing_but_data(driver):
+    own = Path(__file__).with_name(f"test_{driver.name}.py")
+
+    assert own.exists() or driver.files is None
+
+
+@each_driver
+def test_it_is_called_by_a_name_that_the_database_takes_and_by_texts_of_the_catalogue(driver):
+    assert re.fullmatch(r"[a-z][a-z0-9_]{0,31}", driver.name)
+    source = ast.walk(ast.parse((FOLDER / f"{driver.name}.py").read_text()))
+    marked = {
+        ast.literal_eval(node.args[0])
+        for node in source
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == base.gettext_noop.__name__
+    }
+    assert {text for text in (driver.label, driver.summary, driver.note, driver.silence) if text} == marked
+    assert driver.label
+    assert driver.summary
+    assert driver.silence
+
+
+@each_driver
+def test_what_confirms_without_a_person_can_be_asked(driver):
+    """A NOTIFY starts it; how long it may take afterwards is known."""
+    assert driver.event("something;else") == "something;else"
+    assert bool(driver.event("")) == driver.capabilities.automatic
+    assert driver.capabilities.answers_within > timedelta(0)
+
+
+@each_driver
+def test_it_names_the_formats_that_its_terminals_read(driver):
+    assert driver.capabilities.formats
+    assert set(driver.capabilities.formats) <= set(TrustFormat)
+
+
+@pytest.mark.parametrize(
+    "can", [{"formats": (TrustFormat.PEM, TrustFormat.DER)}, {"formats": (TrustFormat.PEM,), "anchors": 1}]
+)
+def test_no_driver_can_let_the_new_trust_anchor_drive_out_the_old_one(can):
+    with pytest.raises(ValueError, match="must hold several"):
+        replace(drivers()["mitel_sip"].capabilities, **can)
+
+    assert replace(drivers()["mitel_sip"].capabilities, replaces=False, **can).formats == can["formats"]
+
+
+@each_driver
+def test_it_names_its_makers_as_the_ieee_does(driver):
+    """A telephone that asks before it is in the list is told from an invented one by its maker (rule discovered)."""
+    assert all(re.fullmatch("[0-9A-F]{6}", oui) for oui in driver.ouis)
+    assert driver.ouis or driver.files is None
+
+
+@each_driver
+def test_what_confirms_by_fetching_has_files_to_fetch_and_nothing_else_has(driver):
+    assert (driver.capabilities.confirmation is Confirmation.FETCH) == (driver.files is not None)
+
+
+# -- configuration files -----------------------------------------------------------------------------------------------
+
+
+@each_with_files
+def test_the_file_names_the_trust_file_and_the_server_where_that_is_told(driver):
+    told, untold = driver.files.content(SECOND), driver.files.content(FIRST)
+
+    assert SECOND.trust_url.encode() in told
+    assert b"pbx.example.org" not in untold.replace(FIRST.trust_url.encode(), b"")
+    assert SECOND.proxy_host.encode() in told.replace(SECOND.trust_url.encode(), b"")
+
+
+@each_with_files
+def test_its_pattern_matches_a_name_whole_and_no_path(driver):
+    for path in ("../x.cfg", "a/b.cfg", "", ".", "%2e%2e.cfg", "a\n.cfg"):
+        assert not re.fullmatch(driver.files.pattern, path)
+
+
+@each_with_files
+def test_a_terminal_is_named_by_a_mac_in_capitals(driver):
+    names = [f"{MAC}.cfg", f"{MAC.lower()}.cfg", f"cfg{MAC}.xml", f"{MAC}.xml"]
+    found = [driver.files.requested(name) for name in names if re.fullmatch(driver.files.pattern, name)]
+
+    assert MAC in {file.mac for file in found if file.of is FileOf.TERMINAL}
+
+
+@each_with_files
+def test_a_stranger_names_no_telephone(driver):
+    for user_agent in ("", "curl/8.0", "Mozilla/5.0 (X11)", "\x00", "A" * 5000):
+        assert driver.files.telephone(user_agent) is None
+
+
+@each_with_files
+def test_our_block_follows_the_trust_file_and_leaves_every_other_byte(driver):
+    before, after = b"own: \xff\r\n", b"own: 2\r\n"
+    first = driver.files.with_block(before, FIRST)
+    second = driver.files.with_block(first + after, SECOND)
+
+    assert second.startswith(before)
+    assert second.endswith(after)
+    assert SECOND.trust_url.encode() in second
+    assert FIRST.trust_url.encode() not in second
+    assert driver.files.with_block(second, SECOND) == second
+
+
+@each_with_files
+def test_a_block_that_somebody_has_edited_is_left_alone(driver):
+    edited = driver.files.with_block(b"", FIRST).replace(b"pbx.example.org", b"pbx.example.org\r\nown: 1")
+
+    with pytest.raises(MarkedBlockError):
+        driver.files.with_block(edited, SECOND)
+
+
+@each_with_files
+def test_what_pbxcerts_writes_itself_is_no_own_line(driver):
+    ours = driver.files.content(FIRST).decode()
+
+    with pytest.raises(OwnLinesError):
+        driver.files.own_lines(ours, path_is_secret=True)
