@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.utils.translation import gettext as _
 
 from pbxcerts.system.form_layout import ParameterForm
@@ -56,34 +57,40 @@ class VersionedForm(ParameterForm, forms.Form):
             field.disabled = True
 
     def compare_with(self, row: VersionedSettings) -> None:
-        """Somebody else has saved `row` meanwhile: show where it differs from what is typed, and keep what is typed.
+        """Somebody else has saved `row` meanwhile: show where it differs from what is typed, and keep what is typed."""
+        stored = {name: in_words(row, name, getattr(row, name)) for name in row.differing(self.parameters)}
+        tell_overtaken(self, version=row.version, stored=stored)
 
-        From now on the form is about that row, so that applying it once more is a decision and no accident.
-        """
-        self.data = {**{name: self.data.get(name) for name in self.data}, "version": str(row.version)}
-        self.add_error(
-            None,
-            ValidationError(
-                _(
-                    "Somebody else has changed these settings while you were editing them. Nothing of yours has been applied;"
-                    " what you typed is still in the fields. Apply once more to replace what is stored."
-                ),
-                code="overtaken",
+
+def tell_overtaken(form: forms.BaseForm, *, version: int, stored: Mapping[str, str]) -> None:
+    """Say that somebody else has saved meanwhile, show what is `stored` beside what is typed, and keep what is typed.
+
+    From now on the form is about that `version`, so that applying it once more is a decision and no accident.
+    """
+    form.data = {**{name: form.data.get(name) for name in form.data}, "version": str(version)}
+    form.add_error(
+        None,
+        ValidationError(
+            _(
+                "Somebody else has changed these settings while you were editing them. Nothing of yours has been applied;"
+                " what you typed is still in the fields. Apply once more to replace what is stored."
             ),
-        )
-        for name in row.differing(self.parameters):
-            self.fields[name].stored = _shown(row, name)  # type: ignore[attr-defined]
+            code="overtaken",
+        ),
+    )
+    for name, words in stored.items():
+        form.fields[name].stored = words  # type: ignore[attr-defined]
 
 
-def _shown(row: VersionedSettings, name: str) -> str:
-    """A parameter's value as a person reads it."""
-    match getattr(row, name):
+def in_words(row: models.Model, name: str, value: Any) -> str:
+    """The value of a parameter, which the row or a column of it holds, as a person reads it."""
+    match value:
         case bool(on):
             return _("on") if on else _("off")
         case time() as moment:
             return f"{moment:%H:%M}"
         case list(entries):
             return ", ".join(entries) or _("empty")
-        case value:
+        case _:
             display = getattr(row, f"get_{name}_display", None)
             return str(display() if display else value) or _("empty")

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from pbxcerts.system.endpoint import Endpoint
 from pbxcerts.system.form_layout import ParameterForm, Parameters
-from pbxcerts.system.forms.entries import ListField, clean_endpoint, clean_tls_address
+from pbxcerts.system.forms.entries import ListField, SeenField, clean_endpoint, clean_tls_address
+from pbxcerts.system.forms.versioned import in_words, tell_overtaken
 from pbxcerts.system.notifications.entered_urls import check_apprise_url, clean_http_url
 from pbxcerts.system.notifications.models import Destination
 from pbxcerts.system.notifications.transports.http import shown_url
@@ -70,12 +71,23 @@ class DestinationForm(ParameterForm, forms.ModelForm):  # type: ignore[type-arg]
         for name in self.of_kind:
             if name in instance.options:
                 self.initial[name] = instance.options[name]
+        if not self.is_new:
+            self.fields["version"] = SeenField()
+            self.initial["version"] = instance.version
 
     def layout(self) -> list[Parameters | str]:
         return [
+            *(name for name in self.fields if name == "version"),
             Parameters(_("Where"), "name", "enabled", *self.how),
             Parameters(_("What and when"), *OF_EVERY_KIND[2:]),
         ]
+
+    def compare_with(self, row: Destination) -> None:
+        """Somebody else has saved `row` meanwhile: show where it differs from what is typed, and keep what is typed."""
+        held = {name: getattr(row, name) for name in OF_EVERY_KIND} | {name: row.options[name] for name in self.of_kind}
+        differing = {name: value for name, value in held.items() if self.cleaned_data[name] != value}
+        stored = {name: in_words(row, name, value) for name, value in differing.items()}
+        tell_overtaken(self, version=row.version, stored=stored)
 
     @property
     def is_new(self) -> bool:

@@ -39,7 +39,7 @@ class Destination(models.Model):
     """One place that is told. `options` is what its page shows, by kind; `url` and `secret` are sealed and never shown.
 
     `failures` counts attempts that failed in a row; `fault` and `said` are of the last one, or of one that succeeded only in
-    part. `digested_on`: the local day of the last digest.
+    part. `digested_on`: the local day of the last digest. `version` counts what administrators have saved (rule versioned-settings).
     """
 
     class Kind(models.TextChoices):
@@ -68,6 +68,7 @@ class Destination(models.Model):
     said = models.JSONField(default=dict)
     tried_at = models.DateTimeField(null=True)
     delivered_at = models.DateTimeField(null=True)
+    version = models.PositiveIntegerField(default=0, editable=False)
 
     objects: ClassVar[models.Manager[Destination]] = DestinationQuerySet.as_manager()
 

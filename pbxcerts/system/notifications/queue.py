@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from pbxcerts.system.clock import MachineReading
@@ -74,13 +74,22 @@ def _pass_over_what_was_before() -> None:
         EventMessage.objects.filter(clear_noted=False, cleared_at__isnull=False).update(clear_noted=True)
 
 
-def change(destination: Destination, *, was_used: bool, now: MachineReading) -> None:
-    """Store a destination that somebody has changed: what waits is tried now, or dropped where it is no longer in use."""
+class DestinationOvertaken(Exception):
+    """Somebody else has saved the destination since `expected_version`."""
+
+
+def change(destination: Destination, *, was_used: bool, expected_version: int, now: MachineReading) -> None:
+    """Store a destination that somebody has changed: what waits is tried now, or dropped where it is no longer in use.
+    Raises DestinationOvertaken (rule versioned-settings).
+    """
     with transaction.atomic():
         if destination.enabled and not was_used:
             _pass_over_what_was_before()
         # Not what the sender may have written meanwhile.
-        destination.save(update_fields=EDITED)
+        edited = {name: getattr(destination, name) for name in EDITED}
+        as_seen = Destination.objects.filter(pk=destination.pk, version=expected_version)
+        if not as_seen.update(**edited, version=F("version") + 1):
+            _refuse_other(destination, edited)
         waiting = Delivery.objects.filter(destination=destination, state=Delivery.State.WAITING)
         if not destination.enabled:
             waiting.delete()
@@ -91,6 +100,13 @@ def change(destination: Destination, *, was_used: bool, now: MachineReading) -> 
         else:
             waiting.filter(attempts=0, kind=Delivery.Kind.DIGEST).update(kind=Delivery.Kind.EVENTS)
             waiting.update(**due_in(0, now))
+
+
+def _refuse_other(destination: Destination, edited: dict[str, Any]) -> None:
+    """What stands there already overtakes nobody, so a form that is sent twice does no harm."""
+    stored = Destination.objects.filter(pk=destination.pk).first()
+    if stored is None or any(getattr(stored, name) != value for name, value in edited.items()):
+        raise DestinationOvertaken
 
 
 def new_secret(destination: Destination) -> str:

@@ -18,6 +18,7 @@ from pbxcerts.system.notifications import queue, sending, watchdog
 from pbxcerts.system.notifications.faults import NotificationError
 from pbxcerts.system.notifications.forms import FORMS, WatchdogForm
 from pbxcerts.system.notifications.models import Delivery, Destination, Watchdog
+from pbxcerts.system.notifications.queue import DestinationOvertaken
 
 SHOWN = 20
 shows_then_acts = require_http_methods(["GET", "HEAD", "POST"])
@@ -90,9 +91,16 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     was_used = found.enabled
     form = FORMS[found.kind](request.POST if request.method == "POST" else None, instance=found)
     if request.method == "POST" and form.is_valid():
-        queue.change(form.save(commit=False), was_used=was_used, now=timekeeping.read_machine())
-        messages.success(request, _("The destination “%(name)s” has been changed.") % {"name": found})
-        return redirect("system:events_destination", found.pk)
+        seen = form.cleaned_data["version"]
+        try:
+            queue.change(
+                form.save(commit=False), was_used=was_used, expected_version=seen, now=timekeeping.read_machine()
+            )
+        except DestinationOvertaken:
+            form.compare_with(get_object_or_404(Destination, pk=pk))
+        else:
+            messages.success(request, _("The destination “%(name)s” has been changed.") % {"name": found})
+            return redirect("system:events_destination", found.pk)
     heading = Destination.objects.values_list("name", flat=True).get(pk=pk)
     return render(request, "system/destination_form.html", {"form": form, "heading": heading, "changed": pk})
 

@@ -30,6 +30,7 @@ MAIL = {
     "sender": "pbx@example.org",
     "recipients": "admin@example.org",
 }
+EDITED = MAIL | {"port": "587", "password": "", "version": "0"}
 HOOK = {name: MAIL[name] for name in list(MAIL)[:8]} | {"url": "https://user:verborgen@hooks.example.org/token?a=b"}
 
 
@@ -107,10 +108,37 @@ def test_a_mail_destination_is_stored_sealed_and_its_password_is_never_shown(adm
 def test_without_a_new_password_the_stored_one_stays(administrator_client):
     _answer, destination = added(administrator_client)
     edit = reverse("system:events_destination_edit", args=[destination.pk])
-    administrator_client.post(edit, MAIL | {"password": "", "port": "587", "name": "Other"})
+    administrator_client.post(edit, EDITED | {"name": "Other"})
 
     destination.refresh_from_db()
     assert (destination.name, str(destination.secret)) == ("Other", "ümlaut & secret")
+
+
+def test_the_second_of_two_administrators_is_told_and_what_is_typed_stays(administrator_client):
+    _answer, destination = added(administrator_client)
+    edit = reverse("system:events_destination_edit", args=[destination.pk])
+    administrator_client.post(edit, EDITED | {"recipients": "first@example.org"})
+    second = EDITED | {"recipients": "second@example.org", "name": "Mine"}
+    answer = administrator_client.post(edit, second)
+
+    shown = text(answer)
+    assert "Somebody else has changed these settings" in shown
+    assert "first@example.org" in shown
+    assert 'value="Mine"' in shown
+    destination.refresh_from_db()
+    assert destination.options["recipients"] == ["first@example.org"]
+    assert 'name="version" value="1"' in shown
+    assert administrator_client.post(edit, second | {"version": "1"}).status_code == 302
+    destination.refresh_from_db()
+    assert (destination.options["recipients"], destination.name) == (["second@example.org"], "Mine")
+
+
+def test_a_form_of_a_destination_that_is_sent_twice_overtakes_nobody(administrator_client):
+    _answer, destination = added(administrator_client)
+    edit = reverse("system:events_destination_edit", args=[destination.pk])
+    changed = EDITED | {"recipients": "other@example.org", "password": "new secret"}
+
+    assert [administrator_client.post(edit, changed).status_code for _ in range(2)] == [302, 302]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +147,7 @@ def test_without_a_new_password_the_stored_one_stays(administrator_client):
 def test_a_stored_password_goes_to_no_other_server_or_user(administrator_client, changed):
     _answer, destination = added(administrator_client)
     edit = reverse("system:events_destination_edit", args=[destination.pk])
-    answer = administrator_client.post(edit, MAIL | {"password": "", "port": "587"} | changed)
+    answer = administrator_client.post(edit, EDITED | changed)
 
     assert "Enter the password" in text(answer)
     destination.refresh_from_db()
@@ -237,7 +265,7 @@ def test_changing_one_does_not_undo_what_the_sender_writes_meanwhile(administrat
         return read()
 
     monkeypatch.setattr(timekeeping, "read_machine", meanwhile)
-    administrator_client.post(f"{LIST}{destination.pk}/edit/", MAIL | {"port": "587", "password": ""})
+    administrator_client.post(f"{LIST}{destination.pk}/edit/", EDITED)
 
     assert Destination.objects.get().failures == 5
 

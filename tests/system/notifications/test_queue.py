@@ -383,7 +383,7 @@ def test_one_that_is_changed_to_at_once_sends_what_it_has_collected(desk, daily)
     message = desk.happens()
     desk.notes()
     daily.timing = Timing.AT_ONCE
-    queue.change(daily, was_used=True, now=desk.now)
+    queue.change(daily, was_used=True, expected_version=daily.version, now=desk.now)
 
     assert [told(one) for one in desk.due()] == [[(message.pk, "raised")]]
 
@@ -393,11 +393,12 @@ def test_one_that_is_no_longer_in_use_tells_nothing_later(desk):
     desk.happens()
     desk.notes()
     destination.enabled = False
-    queue.change(destination, was_used=True, now=desk.now)
+    queue.change(destination, was_used=True, expected_version=destination.version, now=desk.now)
     desk.happens()
     desk.notes()
+    destination.refresh_from_db()
     destination.enabled = True
-    queue.change(destination, was_used=False, now=desk.now)
+    queue.change(destination, was_used=False, expected_version=destination.version, now=desk.now)
     desk.notes()
 
     assert Delivery.objects.count() == 0
