@@ -47,6 +47,7 @@ class MailServer:
         self.received = []
         self.envelopes = []
         self.logins = []
+        self._transports = []
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         options = {"authenticator": self._authenticate, "auth_require_tls": encryption == "starttls"}
@@ -59,6 +60,7 @@ class MailServer:
         class Server(SMTP):
             def connection_made(self, transport):
                 super().connection_made(transport)
+                outer._transports.append(transport)
                 if outer.drops == "greeting":
                     transport.close()
 
@@ -92,6 +94,10 @@ class MailServer:
         for task in ours:
             task.cancel()
         await asyncio.gather(*ours, return_exceptions=True)
+        # Whoever is in the middle of a goodbye would outlive the loop.
+        for transport in self._transports:
+            transport.abort()
+        await asyncio.sleep(0)
 
     def _authenticate(self, _server, _session, _envelope, mechanism, data):
         assert isinstance(data, LoginPassword)

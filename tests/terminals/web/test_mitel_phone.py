@@ -88,6 +88,7 @@ def test_the_server_that_pbxcerts_is_told_of_is_named_with_tls(product):
         )
     finally:
         product.run(PROXY.format(host=""))
+        wait_for(lambda: "sip outbound proxy" not in phone.configuration(), what="the end of the proxy")
 
     assert configuration["sip outbound proxy"] == "pbx.example.org"
     assert (configuration["sip transport protocol"], configuration["sips persistent tls"]) == ("4", "1")
