@@ -2,9 +2,8 @@
 
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
-from django.views.generic import RedirectView
 
-from pbxcerts.panel import backups, general
+from pbxcerts.panel import backups, general, overview
 from pbxcerts.system.notifications import views as destinations
 from pbxcerts.system.url_numbers import NumberConverter
 from pbxcerts.system.views import account, events, users
@@ -42,7 +41,8 @@ SYSTEM = [
 ]
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="certificates:overview"), name="home"),
+    path("", overview.overview, name="home"),
+    path("overview/", overview.state, name="home_state"),
     path("certificates/", include("certificates.urls")),
     path("terminals/", include("terminals.urls")),
     path("system/", include((SYSTEM, "system"))),

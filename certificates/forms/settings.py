@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.boundfield import BoundField
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -23,6 +24,7 @@ _DAYS = _("Enter a whole number of days from 1 to 3650.")
 _OVERLAP = _("Enter a whole number of days from 0 to 90.")
 _TIME = _("Enter a time of day as hours and minutes, from 00:00 to 23:59.")
 _NUMBER = {"inputmode": "numeric"}
+FIRST = ("interval_days", "generation_time")
 
 
 class SettingsForm(VersionedForm):
@@ -90,6 +92,20 @@ class SettingsForm(VersionedForm):
 
     def layout(self) -> list[Parameters | str]:
         return ["version", Parameters(_("Self-signed certificates"), *self.names())]
+
+    @property
+    def first_fields(self) -> list[BoundField]:
+        """The parameters for which the page exists."""
+        return [self[name] for name in FIRST]
+
+    @property
+    def expert_fields(self) -> list[BoundField]:
+        return [self[name] for name in self.names() if name not in FIRST]
+
+    @property
+    def expert_is_wrong(self) -> bool:
+        """Whether something in the folded part is to be looked at: what was refused, or saved by somebody else meanwhile."""
+        return any(field.errors or hasattr(field.field, "stored") for field in self.expert_fields)
 
     def clean_generation_time(self) -> time:
         entered: time = self.cleaned_data["generation_time"]

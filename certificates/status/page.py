@@ -20,12 +20,13 @@ from certificates.renewal.orders import PairOrderRefused, is_at_once, pair_to_di
 from certificates.renewal.rounds import readiness_of_pending
 from certificates.renewal.situation import Situation
 from certificates.status import words
+from certificates.status.assurance import Assurance
 from certificates.status.awaited_switch import AwaitedSwitch
 from certificates.status.history import GenerationAttempt
 from certificates.status.next_generation import NextGeneration
 from certificates.status.observing import observe
-from certificates.status.warnings import certificate_warnings, worst_first
-from pbxcerts.system import clock_words, time_words
+from certificates.status.warnings import HEARTBEAT_LATE, certificate_warnings, worst_first
+from pbxcerts.system import clock_words, time_words, timekeeping
 from pbxcerts.system.clock import Clock, ClockState
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import Heartbeat
@@ -283,6 +284,16 @@ class CertificateStatus:
     @cached_property
     def next_generation(self) -> NextGeneration:
         return NextGeneration.of(self.situation)
+
+    @cached_property
+    def assurance(self) -> Assurance:
+        return Assurance.of(self.situation, self.awaited_switch, self.next_generation, works=self.works)
+
+    @property
+    def works(self) -> bool:
+        """Whether the heartbeat has been seen lately: without it nothing happens by itself."""
+        silent_for = timekeeping.since_heartbeat(self.heartbeat, timekeeping.read_machine())
+        return silent_for is not None and silent_for <= HEARTBEAT_LATE
 
     @property
     def clock_text(self) -> str:

@@ -16,13 +16,18 @@ def what_comes(situation: Situation, terminals: Terminals) -> Ahead | None:
     """The next generation, or the deadline of the handover that is under way, where it comes within a week; else None, which
     costs no query.
     """
+    return coming(situation, terminals, within=TOLD_BEFORE)
+
+
+def coming(situation: Situation, terminals: Terminals, *, within: timedelta = timedelta.max) -> Ahead | None:
+    """As `what_comes`, however far ahead it is."""
     pending, now = situation.pending, situation.clock.best
     if pending is not None:
         at, number = pending.deadline, pending.number
     else:
         # Not when it is tried next: after a failure that moves every ten minutes.
         at, number = (situation.due.at if situation.due is not None else None), None
-    if at is None or not now < at <= now + TOLD_BEFORE:
+    if at is None or not timedelta() < at - now <= within:
         return None
     if pending is None:
         forecast = terminals.forecast(situation)

@@ -52,4 +52,4 @@ def _section(request: HttpRequest) -> str:
         return ""
     if match.namespace == "system":
         return (match.url_name or "").partition("_")[0]
-    return match.namespace.rpartition(":")[2]
+    return match.namespace.rpartition(":")[2] or match.url_name or ""

@@ -54,11 +54,10 @@ ONLY_ORDERS = {
     "terminals:work_list:tick",
 }
 """What is posted only."""
-PARTS = {"certificates:status", "system:events_destination_state", "terminals:rollout:status"}
+PARTS = {"certificates:status", "home_state", "system:events_destination_state", "terminals:rollout:status"}
 """What a page loads into itself."""
 NOT_NOW = {
     "certificates:store",
-    "home",
     "login",
     "set_up",
     "terminals:import_preview",

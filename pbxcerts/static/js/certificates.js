@@ -1,12 +1,13 @@
-// The status asks for itself. What a person has opened or marked in it must not vanish under their hands.
+// The status asks for itself, and brings the pairs with it. What a person has opened or marked in them must not vanish under
+// their hands.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  const status = document.getElementById("status");
-  if (event.target !== status) {
+  if (event.target.id !== "status") {
     return;
   }
   const selection = document.getSelection();
-  const marked = !selection.isCollapsed && status.contains(selection.anchorNode);
-  if (marked || status.querySelector(".dropdown-menu.show")) {
+  const parts = [event.target, document.getElementById("pairs")];
+  const marked = !selection.isCollapsed && parts.some((part) => part.contains(selection.anchorNode));
+  if (marked || parts.some((part) => part.querySelector(".dropdown-menu.show"))) {
     event.preventDefault();
   }
 });

@@ -22,6 +22,7 @@ from pbxcerts.system.notifications.ahead import Ahead
 from pbxcerts.system.notifications.letters import OVER, RAISED
 from pbxcerts.system.notifications.models import Delivery, Destination, Timing, due_in
 from pbxcerts.system.notifications.warnings import DELIVERY_GIVEN_UP, DESTINATION_FAILS
+from pbxcerts.system.versioned import SavingError
 
 AT_MOST_EVERY = 60
 """Seconds between two messages of events: what happens meanwhile goes together."""
@@ -74,7 +75,7 @@ def _pass_over_what_was_before() -> None:
         EventMessage.objects.filter(clear_noted=False, cleared_at__isnull=False).update(clear_noted=True)
 
 
-class DestinationOvertaken(Exception):
+class DestinationOvertaken(SavingError):
     """Somebody else has saved the destination since `expected_version`."""
 
 

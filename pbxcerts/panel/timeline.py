@@ -1,0 +1,188 @@
+"""The pairs on a line of time: what is served, what is prepared, what comes. The values of a picture, and of the table that says
+the same to who can't see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+from zoneinfo import ZoneInfo
+
+from django.utils import formats
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from certificates.models import Generation
+from certificates.pki.schedule import PairPlan
+from certificates.renewal.situation import Situation
+from certificates.status.next_generation import NextGeneration
+
+WIDTH = 1000
+"""The units of the picture from its left edge to its right one."""
+LEAST, MOST = timedelta(days=91), timedelta(days=730)
+"""What the picture shows at the least and at the most: three months, two years."""
+PAST = 8
+"""One part in so many of what it shows has passed already."""
+ROW, FIRST_ROW = 34, 34
+TICKS_AT_MOST, LAST_TICK = 9, 900
+"""The name of a month stands right of its line."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The validity of one pair. `kind`: the state of the pair, or "planned"; `left` and `width` in units, `top` of its row.
+
+    `goes_on_before`, `goes_on_after`: it reaches over the edge of the picture.
+    """
+
+    kind: str
+    title: str
+    begin: datetime
+    end: datetime
+    left: int
+    width: int
+    top: int
+    goes_on_before: bool
+    goes_on_after: bool
+
+    @property
+    def height(self) -> int:
+        return ROW - 10
+
+    @property
+    def text_left(self) -> int:
+        return self.left + 8
+
+    @property
+    def text_top(self) -> int:
+        return self.top + 17
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An instant. `kind`: "now", "next", "deadline" or "restarts"."""
+
+    kind: str
+    title: str
+    at: datetime
+    left: int
+
+
+@dataclass(frozen=True)
+class Tick:
+    title: str
+    left: int
+
+
+@dataclass(frozen=True)
+class Timeline:
+    begin: datetime
+    end: datetime
+    bars: tuple[Bar, ...]
+    marks: tuple[Mark, ...]
+    ticks: tuple[Tick, ...]
+
+    @classmethod
+    def of(
+        cls, situation: Situation, following: NextGeneration, nights: Sequence[tuple[datetime, int]]
+    ) -> Timeline | None:
+        """None before the first pair. `nights`: the beginning of each, and how many telephones restart in it."""
+        pairs = list(_pairs(situation, following))
+        if not pairs:
+            return None
+        now = situation.clock.best
+        scale = _Scale.over(now, [plan.end for _kind, _title, plan in pairs])
+        bars = tuple(
+            _bar(scale, row, kind, title, plan)
+            for row, (kind, title, plan) in enumerate(pairs)
+            if plan.end > scale.begin
+        )
+        marks = tuple(
+            Mark(kind, title, at, scale.at(at))
+            for kind, title, at in _instants(situation, following, nights)
+            if scale.begin <= at <= scale.end
+        )
+        return cls(scale.begin, scale.end, bars, marks, tuple(_ticks(scale, situation.general.zone)))
+
+    @property
+    def width(self) -> int:
+        return WIDTH
+
+    @property
+    def height(self) -> int:
+        return self.foot + 22
+
+    @property
+    def foot(self) -> int:
+        """Where the rows end and the dates stand."""
+        return FIRST_ROW + ROW * len(self.bars)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    begin: datetime
+    end: datetime
+
+    @classmethod
+    def over(cls, now: datetime, ends: Sequence[datetime]) -> _Scale:
+        shown = min(max((max(ends) - now) * PAST / (PAST - 1) * 1.04, LEAST), MOST)
+        begin = now - shown / PAST
+        return cls(begin, begin + shown)
+
+    def at(self, instant: datetime) -> int:
+        within = min(max(instant, self.begin), self.end)
+        return round(WIDTH * ((within - self.begin) / (self.end - self.begin)))
+
+
+def _pairs(situation: Situation, following: NextGeneration) -> Iterator[tuple[str, str, PairPlan]]:
+    shown = [situation.served_before, situation.active, situation.pending]
+    for pair in (pair for pair in shown if pair is not None):
+        title = _("Generation %(number)s, %(state)s") % {"number": pair.number, "state": pair.get_state_display()}
+        yield pair.state, title, pair.plan
+    if following.at is not None:
+        yield "planned", _("Next generation"), situation.settings.schedule.plan(following.at)
+
+
+def _bar(scale: _Scale, row: int, kind: str, title: str, plan: PairPlan) -> Bar:
+    left = scale.at(plan.not_before)
+    return Bar(
+        kind=kind,
+        title=title,
+        begin=plan.not_before,
+        end=plan.end,
+        left=left,
+        width=max(2, scale.at(plan.end) - left),
+        top=FIRST_ROW + ROW * row + 5,
+        goes_on_before=plan.not_before < scale.begin,
+        goes_on_after=plan.end > scale.end,
+    )
+
+
+def _instants(
+    situation: Situation, following: NextGeneration, nights: Sequence[tuple[datetime, int]]
+) -> Iterator[tuple[str, str, datetime]]:
+    yield "now", _("Now"), situation.clock.best
+    if following.at is not None:
+        yield "next", _("Next automatic generation"), following.at
+    pending: Generation | None = situation.pending
+    if pending is not None and pending.deadline is not None:
+        title = _("The server switches to generation %(number)s at the latest") % {"number": pending.number}
+        yield "deadline", title, pending.deadline
+    for night, restarting in nights:
+        said = ngettext("%(count)s telephone restarts", "%(count)s telephones restart", restarting)
+        yield "restarts", said % {"count": restarting}, night
+
+
+def _ticks(scale: _Scale, zone: ZoneInfo) -> Iterator[Tick]:
+    """The beginnings of months in the installation's zone, so many that their names have room."""
+    first = scale.begin.astimezone(zone)
+    months = [
+        datetime(first.year + (first.month + n) // 12, (first.month + n) % 12 + 1, 1, tzinfo=zone)
+        for n in range(-1, 27)
+    ]
+    shown = [month for month in months if scale.begin <= month <= scale.end]
+    step = next(step for step in count(1) if len(shown) / step <= TICKS_AT_MOST)
+    for month in (month for month in shown[::step] if scale.at(month) <= LAST_TICK):
+        yield Tick(formats.date_format(month, "YEAR_MONTH_FORMAT" if step > 1 else "F"), scale.at(month))

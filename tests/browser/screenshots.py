@@ -1,0 +1,28 @@
+"""Pictures of every page, to be looked at: `.venv/bin/pytest tests/browser/screenshots.py` writes them to `.cache/screenshots`.
+
+PAGES="home certificates:overview" in the environment takes these alone.
+"""
+
+import os
+import re
+
+import pytest
+
+from tests.browser.test_accessibility import addresses, browser, open_page
+from tests.support.product import ROOT
+
+__all__ = ["addresses", "browser", "open_page"]
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_take_pictures(open_page, addresses, width, language):
+    place = ROOT / ".cache" / "screenshots" / f"{language}-{width}"
+    place.mkdir(parents=True, exist_ok=True)
+    page = open_page(width, language)
+    wanted = os.environ.get("PAGES", "").split() or addresses
+    for name in wanted:
+        page.goto(addresses[name])
+        page.screenshot(path=place / f"{re.sub('[^a-zA-Z0-9_]+', '-', name)}.png", full_page=True)

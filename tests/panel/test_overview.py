@@ -1,0 +1,149 @@
+"""The first page: whether calls are secured, what comes, and for what a person is needed."""
+
+import re
+from datetime import timedelta
+from importlib import import_module
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from certificates.status.page import CertificateStatus
+from pbxcerts.panel.overview import Overview
+from pbxcerts.panel.timeline import LEAST, WIDTH
+from pbxcerts.panel.where_to_act import PLACES, place_of
+from pbxcerts.system.events import EventKind
+from pbxcerts.system.models import General, Heartbeat
+from pbxcerts.system.timekeeping import read_machine
+from terminals.models import Installation
+from tests.terminals.pages.conftest import english, fleet, mixed, put, text, world, yealink
+
+__all__ = ["english", "fleet", "mixed", "put", "text", "world", "yealink"]
+
+HOME = "/"
+
+
+@pytest.fixture
+def alive(world):
+    """The heartbeat was just seen."""
+    reading = read_machine()
+    Heartbeat.load()
+    Heartbeat.objects.update(last_run=reading.wall, ran_boottime=reading.boottime, ran_boot_id=reading.boot_id)
+
+
+def test_it_is_the_first_page_and_answers_whether_calls_are_secured(world, alive, administrator_client, text):
+    page = text(administrator_client.get(HOME))
+
+    assert "Calls are secured until" in page
+    assert "They are renewed by themselves on" in page
+
+
+def test_without_a_heartbeat_it_promises_no_renewal(world, administrator_client, text):
+    page = text(administrator_client.get(HOME))
+
+    assert "Nothing is renewed by itself any more" in page
+    assert "They are renewed by themselves" not in page
+
+
+def test_it_says_who_restarts_and_who_needs_a_person(mixed, alive, administrator_client, text):
+    page = text(administrator_client.get(HOME))
+
+    assert re.search(r"From .+ on about 12 telephones restart\.", page)
+    assert "3 terminals need a person, until" in page
+    assert "0 of 21 terminals have generation 2." in page
+    assert "3 need a person" in page
+    assert 'href="/terminals/work-list/"' in administrator_client.get(HOME).content.decode()
+
+
+def test_the_parts_of_the_bar_are_all_terminals_and_fill_it(mixed, put, administrator_client):
+    put("mitel_sip", 4, state="asked")
+    put("mitel_sip", 2, state="failed", failure="refused")
+    Installation.objects.filter(generation=2, state="waiting", terminal__type__method="ip_system").update(
+        state="confirmed", confirmed_at=mixed.world.now
+    )
+    parts = Overview(CertificateStatus.load()).parts
+
+    assert {part.kind: int(part.words.split()[0]) for part in parts} == {
+        "done": 6,
+        "under-way": 4,
+        "waiting": 6,
+        "by-hand": 3,
+        "trouble": 2,
+    }
+    assert [part.left for part in parts[1:]] == [part.left + part.width for part in parts[:-1]]
+    assert parts[-1].left + parts[-1].width == WIDTH
+
+
+def test_what_needs_attention_leads_to_where_it_is_done(world, alive, administrator_client):
+    General.objects.update(fqdn="", ip_addresses=[])
+    shown = administrator_client.get(HOME).content.decode()
+
+    assert re.search(r'href="/system/general/">\s*Names and addresses', shown)
+
+
+def test_every_kind_that_has_a_place_is_one_and_the_place_is_there():
+    # Who sends them all knows them all.
+    import_module("pbxcerts.heartbeat")
+    assert set(PLACES) <= set(EventKind.known)
+    assert all(place_of(kind).url.startswith("/") for kind in PLACES)
+    assert place_of("reload_failed") is None
+
+
+def test_the_timeline_shows_the_pairs_now_and_the_deadline(mixed, administrator_client, text):
+    timeline = Overview(CertificateStatus.load()).timeline
+    situation = mixed.world.situation
+
+    assert [(bar.kind, bar.end) for bar in timeline.bars] == [
+        ("active", situation.active.end),
+        ("prepared", situation.pending.end),
+    ]
+    assert [mark.kind for mark in timeline.marks] == ["now", "deadline", "restarts"]
+    assert timeline.marks[1].at == situation.pending.deadline
+    assert all(0 <= bar.left < bar.left + bar.width <= WIDTH for bar in timeline.bars)
+    assert text(administrator_client.get(HOME)).count("at the latest") >= 2
+
+
+def test_the_timeline_of_short_intervals_shows_three_months(world):
+    world.set(interval_days=1, overlap_days=0)
+    timeline = Overview(CertificateStatus.load()).timeline
+
+    assert timeline.end - timeline.begin >= LEAST
+    assert len({tick.left for tick in timeline.ticks}) == len(timeline.ticks) > 1
+
+
+def test_a_long_validity_is_cut_at_two_years_and_says_that_it_goes_on(world):
+    world.set(interval_days=3650)
+    world.generate(at_once=True)
+    timeline = Overview(CertificateStatus.load()).timeline
+
+    assert timeline.end - timeline.begin <= timedelta(days=731)
+    active = next(bar for bar in timeline.bars if bar.kind == "active")
+    assert active.goes_on_after
+
+
+def test_the_part_that_asks_for_itself_is_the_page_without_its_frame(world, administrator_client):
+    part = administrator_client.get(reverse("home_state"), headers={"HX-Request": "true"}).content.decode()
+
+    assert 'id="overview"' in part
+    assert "<html" not in part
+
+
+def test_its_cost_does_not_grow_with_the_terminals(mixed, administrator_client):
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            administrator_client.get(HOME)
+        return len(captured)
+
+    queries()
+    few = queries()
+    mixed.add(60)
+    assert queries() == few
+
+
+def test_who_may_only_view_is_told_to_generate_nothing(world, viewer_client, operator_client):
+    General.objects.update(fqdn="other.example.org")
+    assert "/certificates/generate/" in operator_client.get(HOME).content.decode()
+    shown = viewer_client.get(HOME).content.decode()
+
+    assert "/certificates/generate/" not in shown
