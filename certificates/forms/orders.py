@@ -22,7 +22,7 @@ def _reason_field() -> forms.CharField:
         required=False,
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text=_("Stands in the history for everybody to read."),
+        help_text=_("Everyone can read it in the history."),
     )
 
 
@@ -30,7 +30,7 @@ def _confirm_clock_field() -> forms.BooleanField:
     return forms.BooleanField(
         label=_("Generate although the clock is in doubt"),
         required=False,
-        help_text=_("The dates of the certificates come from this clock. That you confirmed it stands in the history."),
+        help_text=_("The certificate dates come from this clock. Your confirmation is recorded in the history."),
     )
 
 
@@ -155,7 +155,7 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
         if outlook.clock_verdict is ClockVerdict.DO:
             del self.fields["confirm_clock"]
         if outlook.interrupts_service:
-            self.fields["password"].help_text = _("Needed only to switch at once, because that can cost calls.")
+            self.fields["password"].help_text = _("Needed only to switch at once, because that can drop calls.")
         else:
             del self.fields["password"]
 

@@ -24,7 +24,7 @@ CLOCK_OFF = EventKind(
 CLOCK_UNANSWERED = EventKind(
     "clock_unanswered",
     Severity.SERIOUS,
-    _("No NTP server gives an answer that counts: an automatic generation would be postponed."),
+    _("No NTP server gives a usable answer: automatic generation is postponed."),
     cleared=_("An NTP server gives an answer that counts again, or the NTP service is off."),
 )
 CLOCK_WRONG = EventKind(

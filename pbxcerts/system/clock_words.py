@@ -36,7 +36,7 @@ OUTCOMES: dict[str, Promise] = {
     NtpFault.TIMEOUT: gettext_lazy("no answer in time"),
     NtpFault.MALFORMED: gettext_lazy("the answer is no time"),
     NtpFault.ORIGIN: gettext_lazy("the answer belongs to another question: late or forged"),
-    NtpFault.KISS_OF_DEATH: gettext_lazy("the server asks not to be asked"),
+    NtpFault.KISS_OF_DEATH: gettext_lazy("the server refuses further requests"),
     NtpFault.STRATUM: gettext_lazy("the server has no source of time itself"),
     NtpFault.LEAP: gettext_lazy("the server's own clock is not set"),
     NtpFault.DELAY: gettext_lazy("the answer took longer than 5 seconds, or the clock was set meanwhile"),

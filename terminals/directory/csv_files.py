@@ -137,8 +137,7 @@ def _header(cells: Iterable[str]) -> list[str]:
     # A column without a name is what a spreadsheet has beside the table.
     if unknown := [name for name in header if name and name not in COLUMNS]:
         raise WrongHeader(
-            _("The header has a column “%(name)s”, which there is not. The columns are: %(columns)s.")
-            % (known | {"name": shown(unknown[0][:40])})
+            _("Unknown column “%(name)s”. The columns are: %(columns)s.") % (known | {"name": shown(unknown[0][:40])})
         )
     if doubled := [name for name in header if name and header.count(name) > 1]:
         raise WrongHeader(_("The header has the column “%(name)s” twice.") % {"name": doubled[0]})

@@ -55,19 +55,19 @@ FAILURES: dict[str, tuple[str | Promise, str | Promise]] = {
         _("Give its type another event string, or deliver its certificates by hand."),
     ),
     NO_WAY: (
-        _("It can't be asked: nothing says where to."),
+        _("It can't be notified: no address is set."),
         _("Enter an address for this terminal, or the address of the outbound proxy under Delivery."),
     ),
     "other": (
         _("It answered something else."),
-        _("The status code stands in the story of this terminal."),
+        _("The status code is in this terminal's history."),
     ),
     Silence.UNRESOLVED.value: (
-        _("The name of the communication server leads to no address."),
+        _("The communication server's name can't be resolved."),
         _("See whether the outbound proxy under Delivery is right, and whether its name can be looked up here."),
     ),
     Silence.UNREACHABLE.value: (
-        _("Where its notification is sent, nothing takes a connection."),
+        _("The notification target accepts no connection."),
         _(
             "See whether address, port and transport are right: of the outbound proxy under Delivery, or of this terminal."
         ),

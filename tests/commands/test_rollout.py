@@ -58,7 +58,7 @@ def test_of_an_absent_one_it_says_when_it_is_asked_again_and_what_is_known(rolli
     line = next(line for line in rolling.run("rollout").out.splitlines() if "102 desk 102" in line)
 
     assert "next attempt " in line
-    assert line.endswith("nothing takes a connection.")
+    assert line.endswith("The notification target accepts no connection.")
 
 
 def test_json_has_generation_wave_and_states_by_method(rolling, row):

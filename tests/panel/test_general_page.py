@@ -200,7 +200,7 @@ def test_the_second_of_two_administrators_is_told_and_overwrites_nothing(adminis
 @pytest.mark.parametrize("version", ["", "abc", "-1"])
 def test_a_form_that_is_not_ours_is_told_and_changes_nothing(administrator_client, general, version):
     html = administrator_client.post(URL, typed(site_name="North", version=version)).content.decode()
-    assert "does not come from this page" in html
+    assert "This page was out of date" in html
     assert 'value="North"' in html
     general.refresh_from_db()
     assert (general.site_name, general.version) == ("", 0)

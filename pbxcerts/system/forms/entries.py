@@ -53,10 +53,7 @@ class SeenField(forms.IntegerField):
     """
 
     widget = forms.HiddenInput
-    _NOT_OURS = _(
-        "What was sent does not come from this page as it was shown: the mark of its state is missing or wrong. Nothing has"
-        " been done; what you entered is still in the fields. Look at it and send it once more."
-    )
+    _NOT_OURS = _("This page was out of date. Nothing was done; your entries are kept. Check and send them again.")
 
     def __init__(self) -> None:
         super().__init__(

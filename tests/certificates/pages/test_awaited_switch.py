@@ -163,7 +163,7 @@ def test_after_a_roll_back_no_confirmation_is_said_to_switch(switched, operator_
 def test_in_an_ordinary_handover_it_is(handing_over, operator_client, said):
     page = said(operator_client, DEADLINE_PAGE)
 
-    assert page.has("as soon as every terminal", "sobald alle maßgebenden Endgeräte")
+    assert page.has("as soon as every terminal", "sobald alle Endgeräte bestätigt haben")
     assert not page.has("That terminals confirm switches nothing.", "Dass Endgeräte bestätigen, schaltet nichts um.")
 
 
@@ -186,7 +186,7 @@ def test_where_no_terminal_counts_none_is_said_to_be_unknown(handing_over, opera
     page = said(operator_client)
 
     assert page.has("none: the switch waits for the deadline", "keine: Die Umschaltung wartet auf die Frist")
-    assert page.has("no terminal counts that could confirm", "kein maßgebendes Endgerät, das")
+    assert page.has("no terminal counts that could confirm", "Auf kein Endgerät, das")
     assert Switch.objects.filter(running=True).count() == 0
 
 

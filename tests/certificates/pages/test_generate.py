@@ -68,7 +68,7 @@ def test_a_form_that_is_not_ours_is_told_and_can_be_sent_again(world, operator_c
     sent = {name: value for name, value in form(newest=newest, reason="start").items() if value is not None}
     page = operator_client.post(GENERATE, sent)
 
-    assert "does not come from this page" in text(page)
+    assert "This page was out of date" in text(page)
     assert 'name="newest" value="0"' in page.content.decode()
     assert "start</textarea>" in page.content.decode()
     assert not Generation.objects.exists()

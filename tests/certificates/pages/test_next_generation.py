@@ -139,7 +139,7 @@ def test_a_pair_that_has_ended_is_nowhere_said_to_stay_in_service(
 
 def test_an_address_that_the_prepared_pair_has_needs_no_generation(handing_over, viewer_client, said):
     handing_over.set(ip_addresses=["192.0.2.77"])
-    assert said(viewer_client).has("Generate manually.", "Generieren Sie manuell.")
+    assert said(viewer_client).has("Generate manually.", "lehnt ihn ab. Generieren Sie neu.")
 
     number = handing_over.generate().number
     page = said(viewer_client)
@@ -147,7 +147,7 @@ def test_an_address_that_the_prepared_pair_has_needs_no_generation(handing_over,
         f"Generation {number}, which is not served yet, holds them", f"Generation {number}, die noch nicht in"
     )
     assert page.has("would begin the handover anew", "würde die Übergabe von vorn beginnen")
-    assert not page.has("refuse it. Generate manually.", "Generieren Sie manuell.")
+    assert not page.has("refuse it. Generate manually.", "lehnt ihn ab. Generieren Sie neu.")
 
 
 # -- short intervals ----------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def test_a_form_that_is_not_ours_is_told_and_changes_nothing(running, administra
     for version in ("", "abc", "-1"):
         page = administrator_client.post(OVERVIEW, typed(version=version, overlap_days="20"))
 
-        assert "does not come from this page" in text(page)
+        assert "This page was out of date" in text(page)
         assert 'name="version" value="0"' in page.content.decode()
         assert 'value="20"' in page.content.decode()
     assert stored() == BEFORE

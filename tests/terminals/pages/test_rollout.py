@@ -31,7 +31,7 @@ def test_before_a_rollout_begins_it_says_what_a_generation_would_mean(fleet, yea
 
     assert "No rollout" in page
     assert "Restart by themselves 3," in page
-    assert "Need a hand 2" in page
+    assert "To be installed by hand 2" in page
 
 
 def test_where_nobody_is_there_it_does_not_promise_a_rollout(fleet, viewer_client, text):
@@ -120,7 +120,7 @@ def test_it_says_how_many_are_under_way(mixed, put, viewer_client, text):
     assert "3 under way" in page
 
 
-LATEST = "waits for the wave before; whoever has not confirmed is given up by"
+LATEST = "waits for the previous wave; terminals unconfirmed by"
 
 
 @pytest.fixture

@@ -314,7 +314,7 @@ def test_a_viewer_sees_the_list_without_buttons(mixed, viewer_client, text):
     page = text(viewer_client.get(PAGE))
 
     assert "Confirm the ticked ones" not in page
-    assert "Tick all of this type" not in page
+    assert "Confirm all of this type" not in page
     assert "Personal link" not in page
 
 

@@ -149,7 +149,7 @@ def test_where_the_server_takes_no_connection_the_absence_has_a_reason(world, de
     row = Installation.objects.get()
     assert (row.state, row.failure) == ("absent", "unreachable")
     with translation.override("en"):
-        assert "nothing takes a connection" in words.failure(row)[0]
+        assert "accepts no connection" in words.failure(row)[0]
 
 
 def test_without_a_proxy_the_communication_server_is_it(world):
