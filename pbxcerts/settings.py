@@ -99,6 +99,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "pbxcerts.system.frame.frame",
+                "pbxcerts.panel.tree.of_every_page",
                 "pbxcerts.panel.process_warnings.of_every_page",
             ],
         },

@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
-from pbxcerts.panel import backups, general, overview
+from pbxcerts.panel import backups, general, overview, search
 from pbxcerts.system.notifications import views as destinations
 from pbxcerts.system.url_numbers import NumberConverter
 from pbxcerts.system.views import account, events, users
@@ -43,6 +43,7 @@ SYSTEM = [
 urlpatterns = [
     path("", overview.overview, name="home"),
     path("overview/", overview.state, name="home_state"),
+    path("search/", search.search, name="search"),
     path("certificates/", include("certificates.urls")),
     path("terminals/", include("terminals.urls")),
     path("system/", include((SYSTEM, "system"))),

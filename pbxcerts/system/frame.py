@@ -1,4 +1,4 @@
-"""What the frame around every page shows: the installation, the open event messages, the open entry of the navigation."""
+"""What the frame around every page shows: the installation, the open event messages."""
 
 from typing import Any
 
@@ -16,7 +16,6 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     user: User | AnonymousUser = getattr(request, "user", AnonymousUser())
     return {
         "general": getattr(request, "general", None),
-        "section": _section(request),
         "administers": may(user, Role.ADMINISTER),
         "operates": may(user, Role.OPERATE),
         "version": __version__,
@@ -46,7 +45,7 @@ def may(user: User | AnonymousUser, needed: Role) -> bool:
     return user.is_authenticated and user.may(needed)
 
 
-def _section(request: HttpRequest) -> str:
+def section_of(request: HttpRequest) -> str:
     match = request.resolver_match
     if match is None:
         return ""

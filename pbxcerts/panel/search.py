@@ -1,0 +1,99 @@
+"""The search box: views by code or word, terminals by number, name, MAC or address, generations by number or fingerprint, and
+settings by their names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django import forms
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+from django.views.decorators.http import require_safe
+
+from certificates.forms.settings import SettingsForm
+from certificates.models import Generation
+from pbxcerts.panel.tree import every_view
+from pbxcerts.system.access import logged_in_user
+from pbxcerts.system.forms.general import GeneralForm
+from pbxcerts.system.models import User
+from terminals.forms.delivery import DeliveryForm
+from terminals.models import Terminal
+
+SHOWN = 20
+LONGEST = 100
+FORMS: tuple[tuple[str, type[forms.Form]], ...] = (
+    ("certificates:overview", SettingsForm),
+    ("system:general", GeneralForm),
+    ("terminals:delivery:settings", DeliveryForm),
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    kind: str
+    title: str
+    url: str
+
+
+@require_safe
+def search(request: HttpRequest) -> HttpResponse:
+    """What is found; the only thing that is found is opened at once."""
+    words = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST]
+    found = list(everything(words, logged_in_user(request))) if words else []
+    if len(found) == 1:
+        return redirect(found[0].url)
+    return render(request, "search.html", {"words": words, "found": found[:SHOWN], "more": len(found) > SHOWN})
+
+
+def everything(words: str, user: User) -> Iterator[Found]:
+    """A code alone, as in =ge, is its view alone."""
+    views = [view for view in every_view() if user.may(view.role)]
+    code = [view for view in views if words.removeprefix("=").lower() == view.code]
+    yield from (Found(pgettext("what is found", "View"), str(view.title), view.url) for view in code)
+    if words.startswith("="):
+        return
+    lower = words.lower()
+    yield from (
+        Found(pgettext("what is found", "View"), str(view.title), view.url)
+        for view in views
+        if view not in code and lower in str(view.title).lower()
+    )
+    yield from _settings(lower)
+    yield from _terminals(words)
+    yield from _generations(words)
+
+
+def _settings(lower: str) -> Iterator[Found]:
+    for url_name, form in FORMS:
+        for name, field in form.base_fields.items():
+            label = str(field.label or "")
+            if lower in label.lower():
+                yield Found(_("Setting"), label[:1].upper() + label[1:], f"{reverse(url_name)}#div_id_{name}")
+
+
+def _terminals(words: str) -> Iterator[Found]:
+    matches = Q(number__istartswith=words) | Q(name__icontains=words) | Q(address__istartswith=words)
+    mac = re.sub(r"[:.\-\s]", "", words).upper()
+    if re.fullmatch(r"[0-9A-F]{4,12}", mac):
+        matches |= Q(mac__startswith=mac)
+    for one in Terminal.objects.filter(matches).order_by("number")[: SHOWN + 1]:
+        yield Found(_("Terminal"), str(one), reverse("terminals:terminal", args=(one.pk,)))
+
+
+def _generations(words: str) -> Iterator[Found]:
+    matches = Q(pk__in=())
+    if words.isascii() and words.isdecimal() and len(words) < 10:
+        matches |= Q(number=int(words))
+    fingerprint = words.replace(":", "").lower()
+    if re.fullmatch(r"[0-9a-f]{8,64}", fingerprint):
+        matches |= Q(host_sha256__startswith=fingerprint) | Q(root_sha256__startswith=fingerprint)
+    for one in Generation.objects.filter(matches).without_files()[: SHOWN + 1]:
+        title = _("Generation %(number)s, %(state)s") % {"number": one.number, "state": one.get_state_display()}
+        yield Found(_("Generation"), title, reverse("certificates:generation", args=(one.number,)))
