@@ -100,6 +100,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "pbxcerts.system.frame.frame",
                 "pbxcerts.panel.tree.of_every_page",
+                "pbxcerts.panel.theme.of_every_page",
                 "pbxcerts.panel.process_warnings.of_every_page",
             ],
         },
@@ -139,6 +140,7 @@ COOKIES = f"pbxcerts-{sha256(f'cookies {SECRET_KEY}'.encode()).hexdigest()[:8]}"
 SESSION_COOKIE_NAME = f"{COOKIES}-session"
 CSRF_COOKIE_NAME = f"{COOKIES}-csrf"
 LANGUAGE_COOKIE_NAME = f"{COOKIES}-language"
+THEME_COOKIE_NAME = f"{COOKIES}-theme"
 KNOWN_BROWSER_COOKIE_NAME = f"{COOKIES}-browser"
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = f"{URL_PATH}/"
 SESSION_COOKIE_HTTPONLY = True

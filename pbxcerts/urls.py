@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
-from pbxcerts.panel import backups, general, overview, search
+from pbxcerts.panel import backups, general, overview, search, theme
 from pbxcerts.system.notifications import views as destinations
 from pbxcerts.system.url_numbers import NumberConverter
 from pbxcerts.system.views import account, events, users
@@ -51,5 +51,6 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("password/", account.ChangePassword.as_view(), name="password_change"),
     path("language/", account.set_language, name="set_language"),
+    path("theme/", theme.choose, name="theme"),
     path("setup/", account.set_up, name="set_up"),
 ]

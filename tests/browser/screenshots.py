@@ -18,10 +18,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 @pytest.mark.parametrize("language", ["de", "en"])
-def test_take_pictures(open_page, addresses, width, language):
-    place = ROOT / ".cache" / "screenshots" / f"{language}-{width}"
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_take_pictures(open_page, addresses, width, language, theme):
+    place = ROOT / ".cache" / "screenshots" / f"{language}-{theme}-{width}"
     place.mkdir(parents=True, exist_ok=True)
-    page = open_page(width, language)
+    page = open_page(width, language, theme)
     wanted = os.environ.get("PAGES", "").split() or addresses
     for name in wanted:
         page.goto(addresses[name])

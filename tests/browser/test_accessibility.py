@@ -52,6 +52,7 @@ ONLY_ORDERS = {
     "terminals:take_realm",
     "terminals:work_list:revoke",
     "terminals:work_list:tick",
+    "theme",
 }
 """What is posted only."""
 PARTS = {"certificates:status", "home_state", "system:events_destination_state", "terminals:rollout:status"}
@@ -143,9 +144,11 @@ def open_page(browser, live_server, administrator_client):
     cache.clear()
     complaints = []
 
-    def opened(width, language):
+    def opened(width, language, theme="light"):
         General.objects.update(language=language)
-        context = browser.new_context(base_url=live_server.url, viewport={"width": width, "height": 800})
+        context = browser.new_context(
+            base_url=live_server.url, viewport={"width": width, "height": 800}, color_scheme=theme
+        )
         session = {"url": live_server.url}
         context.add_cookies(
             [{"name": name, "value": morsel.value, **session} for name, morsel in administrator_client.cookies.items()]
@@ -181,18 +184,20 @@ def findings(page, name, address):
 
 
 @pytest.mark.parametrize(
-    ("width", "language"),
+    ("width", "language", "theme"),
     [
-        (360, "de"),
-        pytest.param(1280, "en", marks=pytest.mark.long),
-        pytest.param(360, "en", marks=pytest.mark.long),
-        pytest.param(390, "de", marks=pytest.mark.long),
-        pytest.param(390, "en", marks=pytest.mark.long),
-        pytest.param(1280, "de", marks=pytest.mark.long),
+        (360, "de", "light"),
+        *(
+            pytest.param(width, language, theme, marks=pytest.mark.long)
+            for width in (360, 390, 1280)
+            for language in ("de", "en")
+            for theme in ("light", "dark")
+            if (width, language, theme) != (360, "de", "light")
+        ),
     ],
 )
-def test_nothing_is_found_on_any_page(open_page, addresses, width, language):
-    page, stranger = open_page(width, language), open_page(width, language)
+def test_nothing_is_found_on_any_page(open_page, addresses, width, language, theme):
+    page, stranger = open_page(width, language, theme), open_page(width, language, theme)
     stranger.context.clear_cookies()
 
     found = [*findings(stranger, "login", reverse("login"))]

@@ -16,6 +16,7 @@ PUBLIC = {
     "set_up",
     "terminals:link",
     "terminals:link_file",
+    "theme",
 }
 
 

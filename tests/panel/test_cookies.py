@@ -74,7 +74,7 @@ def test_behind_a_proxy_that_does_not_say_how_the_reader_came_the_setting_counts
     assert client.get(reverse("system:events")).status_code == 200
 
 
-NAMES = ["SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "LANGUAGE_COOKIE_NAME"]
+NAMES = ["SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "LANGUAGE_COOKIE_NAME", "THEME_COOKIE_NAME"]
 
 
 def names_of_an_installation(**variables):
@@ -95,7 +95,7 @@ def test_two_installations_on_one_host_use_other_names(tmp_path):
 
     assert one == again
     assert not set(one) & set(other)
-    assert len({*one, *other}) == 6
+    assert len({*one, *other}) == 8
     assert not {"sessionid", "csrftoken", "django_language"} & {*one, *other}
 
 
