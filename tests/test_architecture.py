@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -10,12 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = {
-    str(path.relative_to(ROOT)): ast.parse(path.read_text())
-    for package in ("pbxcerts", "certificates", "terminals")
-    for path in sorted((ROOT / package).rglob("*.py"))
-    if "migrations" not in path.parts
-}
 # The version, which all that is sent names.
 EVERYWHERE = ["pbxcerts.__version__"]
 PURE = ["certificates/pki", "terminals/drivers", "pbxcerts/system/endpoint.py"]
@@ -80,9 +75,20 @@ LAYERS = {
 }
 
 
+@cache
+def sources() -> dict[str, ast.Module]:
+    """Every file of the product by its path."""
+    return {
+        str(path.relative_to(ROOT)): ast.parse(path.read_text())
+        for package in ("pbxcerts", "certificates", "terminals")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if "migrations" not in path.parts
+    }
+
+
 def files_of(*folders: str) -> list[str]:
     """Those of folders, or single files."""
-    return [name for name in SOURCES if name in folders or name.startswith(tuple(f"{folder}/" for folder in folders))]
+    return [name for name in sources() if name in folders or name.startswith(tuple(f"{folder}/" for folder in folders))]
 
 
 def names_in(nodes: list[ast.AST]) -> set[str]:
@@ -97,7 +103,7 @@ def names_in(nodes: list[ast.AST]) -> set[str]:
 
 
 def imports_of(name: str) -> set[str]:
-    return names_in(list(ast.walk(SOURCES[name])))
+    return names_in(list(ast.walk(sources()[name])))
 
 
 def within(name: str, packages: list[str]) -> bool:
@@ -128,7 +134,7 @@ def test_the_pure_core_knows_no_framework_no_disk_and_no_clock():
     files = files_of(*PURE)
 
     assert [(file, name) for file in files for name in imports_of(file) if within(name, forbidden)] == []
-    assert [file for file in files if "datetime.now(" in ast.unparse(SOURCES[file])] == []
+    assert [file for file in files if "datetime.now(" in ast.unparse(sources()[file])] == []
 
 
 def run_at_import(nodes: list[ast.AST]) -> Iterator[ast.AST]:
@@ -143,10 +149,10 @@ def run_at_import(nodes: list[ast.AST]) -> Iterator[ast.AST]:
 
 
 def test_no_module_imports_itself_by_way_of_others():
-    modules = {file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): file for file in SOURCES}
+    modules = {file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): file for file in sources()}
     graph = {}
     for module, file in modules.items():
-        names = names_in(list(run_at_import(SOURCES[file].body)))
+        names = names_in(list(run_at_import(sources()[file].body)))
         imported = {name if name in modules else name.rpartition(".")[0] for name in names}
         graph[module] = imported & modules.keys() - {module}
 
@@ -154,7 +160,7 @@ def test_no_module_imports_itself_by_way_of_others():
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(" <- ".join(error.args[1]))
-    assert len(order) == len(SOURCES)
+    assert len(order) == len(sources())
 
 
 def is_ours(key: ast.expr) -> bool:
@@ -174,7 +180,7 @@ def reads_the_environment(node: ast.AST) -> bool:
 
 
 def test_the_only_reader_of_the_environment_is_env_py():
-    readers = {file for file, tree in SOURCES.items() if any(reads_the_environment(node) for node in ast.walk(tree))}
+    readers = {file for file, tree in sources().items() if any(reads_the_environment(node) for node in ast.walk(tree))}
 
     assert readers == {"pbxcerts/env.py"}
 
@@ -194,7 +200,7 @@ def test_only_timekeeping_reads_the_clock_of_the_machine():  # (rule which-clock
     """ntp.py measures it, and the agent runs on another machine, without our database."""
     readers = {
         file
-        for file, tree in SOURCES.items()
+        for file, tree in sources().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node) in CLOCKS
     }
@@ -241,7 +247,7 @@ ROOTS = {
 def test_every_boundary_has_one_root_of_its_exceptions():
     classes = {
         node.name: {ast.unparse(base).rpartition(".")[2] for base in node.bases}
-        for tree in SOURCES.values()
+        for tree in sources().values()
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     }
@@ -254,7 +260,7 @@ def test_every_boundary_has_one_root_of_its_exceptions():
 def test_no_file_is_a_drawer():
     drawers = {"utils", "helpers", "common", "services", "misc"}
 
-    assert [file for file in SOURCES if Path(file).stem in drawers] == []
+    assert [file for file in sources() if Path(file).stem in drawers] == []
 
 
 def test_what_a_template_says_it_is_given_exists():

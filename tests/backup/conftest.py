@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.utils import translation
 
+from tests.support.backups import a_key
 from tests.support.product import ROOT, Product
 
 PASSPHRASE = "correct horse battery staple"
@@ -40,6 +41,9 @@ class Site:
         self.data = self.product.data
         self.passphrase = directory / "passphrase"
         self.passphrase.write_text(PASSPHRASE + "\n")
+        self.key = directory / "own-key"
+        self.public, private = a_key()
+        self.key.write_text(private + "\n")
 
     def install(self):
         self.product.run(SET_UP)
@@ -68,6 +72,11 @@ class Site:
         return error["code"], error["text"]
 
     def back_up(self, name="one.age"):
+        file = self.directory / name
+        self.done("backup", file, "--recipient", self.public)
+        return file
+
+    def locked_by_passphrase(self, name="one.age"):
         file = self.directory / name
         self.done("backup", file, "--passphrase-file", self.passphrase)
         return file

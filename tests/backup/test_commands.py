@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pbxcerts.backup.manifest import KEY_LIST, MANIFEST, SQLITE, Manifest
-from tests.backup.conftest import PASSPHRASE, Site
+from tests.backup.conftest import Site
 from tests.support import backups
 from tests.support.backups import KeyPair, flipped
 from tests.support.peers import require_program
@@ -63,7 +63,7 @@ def test_what_age_has_encrypted_anew_for_another_key_is_restored(site, key, tmp_
 
 
 def test_who_was_logged_in_is_not_in_it(site):
-    files = backups.opened(site.back_up(), PASSPHRASE)
+    files = backups.opened(site.back_up())
     copy = site.directory / "copy.sqlite3"
     copy.write_bytes(files[SQLITE])
 
@@ -80,7 +80,7 @@ def test_it_names_the_variables_that_were_set_and_no_secret_among_them(site):
         "PBXCERTS_RELOAD_COMMAND": "systemctl reload pbx",
         "PBXCERTS_SECRET_KEY": "a very long secret of our own making, with more than fifty characters in it",
     }
-    files = backups.opened(site.back_up(), PASSPHRASE)
+    files = backups.opened(site.back_up())
 
     environment = Manifest.read(files[MANIFEST]).environment
     assert environment["RELOAD_COMMAND"] == "systemctl reload pbx"
@@ -94,7 +94,7 @@ def test_it_is_one_state_of_a_database_that_others_write_to_meanwhile(site):
     )
     try:
         writing.stdout.readline()
-        files = [backups.opened(site.back_up(f"{number}.age"), PASSPHRASE) for number in range(2)]
+        files = [backups.opened(site.back_up(f"{number}.age")) for number in range(2)]
     finally:
         writing.kill()
         writing.wait()
@@ -149,13 +149,13 @@ def test_in_a_directory_the_last_are_kept_and_nothing_of_others_is_deleted(site)
     others = ["pbxcerts-00000000-20200101T000000Z.tar.gz.age", "notes.txt", "pbxcerts-x.tar.gz.age"]
     for name in others:
         (place / name).touch()
-    own = site.done("backup", place, "--passphrase-file", site.passphrase)["file"]
+    own = site.done("backup", place, "--recipient", site.public)["file"]
     beginning = Path(own).name[: len("pbxcerts-00000000-")]
     later = f"{beginning}29990101T000000Z.tar.gz.age"
     for stamp in ("20200101T000000Z", "20210101T000000Z"):
         (place / f"{beginning}{stamp}.tar.gz.age").touch()
     (place / later).touch()
-    made = site.done("backup", place, "--passphrase-file", site.passphrase, "--keep", "3")
+    made = site.done("backup", place, "--recipient", site.public, "--keep", "3")
 
     kept = {file.name for file in place.iterdir()} - {*others}
     # What a wrong clock has dated ahead takes a place, but never that of the one that has just been made.
@@ -194,7 +194,7 @@ def test_what_is_asked_for_wrongly_is_said(site, arguments, said):
 
 def test_where_it_would_be_lost_with_the_installation_it_is_not_put(site):
     for place in (site.data / "one.age", site.data / "store" / "one.age", site.data / "pbxcerts.sqlite3"):
-        code, text = site.refused("backup", place, "--passphrase-file", site.passphrase)
+        code, text = site.refused("backup", place, "--recipient", site.public)
         assert code == "not_made"
         assert "choose another place" in text
     assert site.states()
@@ -213,7 +213,7 @@ def test_without_an_installation_it_says_so_and_makes_none(elsewhere):
 def test_without_its_keys_no_backup_is_made(site, damage):
     damage(site.data / "secrets" / "host-keys.key")
 
-    code, text = site.refused("backup", "one.age", "--passphrase-file", site.passphrase)
+    code, text = site.refused("backup", "one.age", "--recipient", site.public)
     assert code == "not_made"
     assert "Put the key list back" in text
     assert not (site.directory / "one.age").exists()
@@ -233,7 +233,7 @@ def test_of_a_damaged_database_no_backup_is_made_and_the_one_before_stays(site):
         database.seek((page - 1) * size)
         database.write(os.urandom(size))
 
-    code, text = site.refused("backup", file, "--passphrase-file", site.passphrase)
+    code, text = site.refused("backup", file, "--recipient", site.public)
     assert code == "not_made"
     assert "database" in text
     assert file.read_bytes() == before
@@ -260,7 +260,7 @@ def test_on_a_full_disk_nothing_is_left_and_the_place_is_named(site, place):
     size = "16k" if place == "backups" else "64k"
     site.product.environment["LISTING"] = str(listing)
     mounted = ("unshare", "--mount", "sh", "-c", FULL, "sh", size, str(full))
-    ran = site.manage("backup", target, "--passphrase-file", site.passphrase, before=mounted)
+    ran = site.manage("backup", target, "--recipient", site.public, before=mounted)
     if ran.returncode == 77:
         pytest.skip("this user can't mount anything")
 
@@ -279,7 +279,7 @@ def test_on_another_machine_all_is_as_it_was_and_what_was_set_otherwise_is_named
     file = site.back_up()
     store = elsewhere.directory / "srv" / "store"
     elsewhere.product.environment["PBXCERTS_STORE"] = str(store)
-    done = elsewhere.done("restore", file, "--passphrase-file", elsewhere.passphrase)
+    done = elsewhere.done("restore", file, "--identity", elsewhere.key)
 
     assert done["other_variables"] == {
         "PBXCERTS_DATA": str(site.data),
@@ -295,7 +295,7 @@ def test_on_another_machine_all_is_as_it_was_and_what_was_set_otherwise_is_named
 
 
 def test_it_tells_the_restore_once(site, elsewhere):
-    elsewhere.done("restore", site.back_up(), "--passphrase-file", elsewhere.passphrase)
+    elsewhere.done("restore", site.back_up(), "--identity", elsewhere.key)
     for _beat in range(2):
         elsewhere.done("heartbeat")
 
@@ -309,7 +309,7 @@ def test_it_tells_the_restore_once(site, elsewhere):
 def test_keys_that_stand_elsewhere_get_their_place(site, elsewhere):
     keys = elsewhere.directory / "etc" / "keys"
     elsewhere.product.environment["PBXCERTS_KEY_FILE"] = str(keys)
-    elsewhere.done("restore", site.back_up(), "--passphrase-file", elsewhere.passphrase)
+    elsewhere.done("restore", site.back_up(), "--identity", elsewhere.key)
 
     assert keys.read_bytes() == (site.data / "secrets" / "host-keys.key").read_bytes()
     assert keys.stat().st_mode & 0o777 == 0o600
@@ -321,7 +321,7 @@ def test_over_an_installation_it_says_what_is_lost_and_changes_nothing_until_it_
     file = site.back_up()
     site.done("settings", "site_name=Later")
     before = site.files()
-    code, text = site.refused("restore", file, "--passphrase-file", site.passphrase)
+    code, text = site.refused("restore", file, "--identity", site.key)
 
     assert code == "confirmation"
     for part in ("1 generation, ", "1 user", "is lost: settings", "--replace", "stay as they are"):
@@ -332,7 +332,7 @@ def test_over_an_installation_it_says_what_is_lost_and_changes_nothing_until_it_
     }
     assert site.done("settings")["settings"]["site_name"] == "Later"
 
-    done = site.done("restore", file, "--passphrase-file", site.passphrase, "--replace")
+    done = site.done("restore", file, "--identity", site.key, "--replace")
     assert site.done("settings")["settings"]["site_name"] == ""
     aside = done["restored"]["aside"]
     with closing(sqlite3.connect(f"{aside}/pbxcerts.sqlite3")) as database:
@@ -343,7 +343,7 @@ def test_over_an_installation_it_says_what_is_lost_and_changes_nothing_until_it_
 def test_the_backup_of_another_installation_is_called_that(site, tmp_path):
     other = Site(tmp_path / "other").install()
 
-    _code, text = site.refused("restore", other.back_up(), "--passphrase-file", site.passphrase)
+    _code, text = site.refused("restore", other.back_up(), "--identity", site.key)
     assert "ANOTHER installation" in text
 
 
@@ -360,7 +360,7 @@ def test_an_older_copy_adopts_what_is_served_also_after_its_keys_were_exchanged(
     keys.write_text(second)
     site.done("regenerate", "--at-once", "--without-clock")
     served, states = site.served(), site.states()
-    site.done("restore", file, "--passphrase-file", site.passphrase, "--replace")
+    site.done("restore", file, "--identity", site.key, "--replace")
     assert site.done("status")["published"]["store"] == "older"
     site.done("heartbeat")
 
@@ -377,7 +377,7 @@ def test_while_it_runs_nothing_is_restored(site):
     with site.product:
         site.product.up()
         site.product.wait_until_it_answers()
-        code, text = site.refused("restore", file, "--passphrase-file", site.passphrase, "--replace")
+        code, text = site.refused("restore", file, "--identity", site.key, "--replace")
 
     assert code == "running"
     assert "already runs" in text or "läuft bereits" in text
@@ -385,9 +385,7 @@ def test_while_it_runs_nothing_is_restored(site):
 
 def test_the_next_command_finishes_a_restore_that_was_killed(site, elsewhere):
     file = site.back_up()
-    killed = elsewhere.manage(
-        "restore", file, "--passphrase-file", elsewhere.passphrase, before=(sys.executable, "-c", KILLED)
-    )
+    killed = elsewhere.manage("restore", file, "--identity", elsewhere.key, before=(sys.executable, "-c", KILLED))
     assert killed.returncode == 9
     assert not (elsewhere.data / "pbxcerts.sqlite3").exists()
 
@@ -425,7 +423,7 @@ def assert_untouched(site):
 
 
 def test_a_wrong_passphrase_and_a_wrong_key_open_nothing(site, key, tmp_path, assert_untouched):
-    by_passphrase, by_key = site.back_up(), for_key(site, key, "two.age")
+    by_passphrase, by_key = site.locked_by_passphrase(), for_key(site, key, "two.age")
     wrong = site.directory / "wrong"
     wrong.write_text("another passphrase\n")
     other = KeyPair(tmp_path, "other")
@@ -448,7 +446,7 @@ def test_a_wrong_passphrase_and_a_wrong_key_open_nothing(site, key, tmp_path, as
 def test_one_that_was_cut_off_or_changed_is_refused(site, key, damage, assert_untouched):
     broken = site.directory / "broken.age"
     for file, option, opener in (
-        (site.back_up(), "--passphrase-file", site.passphrase),
+        (site.locked_by_passphrase(), "--passphrase-file", site.passphrase),
         (for_key(site, key, "two.age"), "--identity", key.file),
     ):
         broken.write_bytes(damage(file.read_bytes()))
@@ -523,7 +521,7 @@ def test_what_is_no_backup_leaves_nothing_on_a_new_machine(elsewhere):
     file = elsewhere.directory / "no.age"
     file.write_text("no backup")
     for name in (file, "missing.age"):
-        elsewhere.refused("restore", name, "--passphrase-file", elsewhere.passphrase)
+        elsewhere.refused("restore", name, "--identity", elsewhere.key)
 
     assert not elsewhere.data.exists()
 
@@ -531,7 +529,7 @@ def test_what_is_no_backup_leaves_nothing_on_a_new_machine(elsewhere):
 def test_a_database_of_another_kind_is_said(site, elsewhere):
     elsewhere.product.environment["PBXCERTS_DATABASE"] = "postgresql://nobody@127.0.0.1:1/nothing"
 
-    code, text = elsewhere.refused("restore", site.back_up(), "--passphrase-file", elsewhere.passphrase)
+    code, text = elsewhere.refused("restore", site.back_up(), "--identity", elsewhere.key)
     assert code == "unfit"
     assert "SQLite" in text
     assert not elsewhere.data.exists()

@@ -4,9 +4,12 @@ import io
 import subprocess
 import tarfile
 from dataclasses import replace
+from functools import cache
+
+import pyrage
 
 from pbxcerts.backup import archive, encryption
-from pbxcerts.backup.encryption import Identities, Passphrase, Recipients
+from pbxcerts.backup.encryption import Identities, Recipients
 from pbxcerts.backup.manifest import MANIFEST, Manifest
 from tests.support.peers import require_program
 
@@ -29,16 +32,24 @@ class KeyPair:
         return subprocess.run(age, capture_output=True, check=True).stdout
 
 
+@cache
+def a_key():
+    """The public and the private one, for what is not about a passphrase: each use of one takes a second."""
+    key = pyrage.x25519.Identity.generate()
+    return str(key.to_public()), str(key)
+
+
 def contents(packed):
     """Of an archive: the content of each file by its name."""
     with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as tar:
         return {member.name: tar.extractfile(member).read() for member in tar}
 
 
-def opened(file, passphrase):
+def opened(file):
+    """What is in a backup for the key of `a_key`."""
     plain = io.BytesIO()
     with file.open("rb") as backup:
-        encryption.decrypt(backup, plain, Passphrase(passphrase))
+        encryption.decrypt(backup, plain, Identities(a_key()[1:]))
     return contents(plain.getvalue())
 
 

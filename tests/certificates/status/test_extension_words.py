@@ -7,11 +7,10 @@ from django.utils import translation
 
 from certificates.pki import describe as describing
 from certificates.pki.describe import ExtensionDescription, ExtensionItem, describe_extensions
-from certificates.pki.keys import KeyType
 from certificates.status import extension_words
 from tests.support.x509 import a_pair, remade
 
-PAIR = a_pair(key_type=KeyType.RSA2048)
+PAIR = a_pair()
 
 
 @pytest.fixture(autouse=True)
