@@ -3,8 +3,9 @@
 import gc
 import os
 import socket
+import sqlite3
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,6 +14,8 @@ import pytest
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
+from django.core import management
+from django.db import connection
 from django.template.base import Template
 from django.test import Client
 from pytest_django.plugin import blocking_manager_key
@@ -22,6 +25,7 @@ from pbxcerts.system.models import Role, User
 from pbxcerts.system.slowing import Throttle
 from terminals.rollout.rounds import MonotonicStopwatch
 from tests.support import known_types
+from tests.support.made_once import made_once
 from tests.support.names import REAL, TwoAddresses
 from tests.support.ntp import NtpResponder
 
@@ -33,7 +37,31 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup, django_db_blocker):
+def _migrated_once():
+    """Its tables are those that the migrations make, and one process of the tests runs them."""
+    call_command = management.call_command
+
+    def called(name, *arguments, **options):
+        if name != "migrate" or connection.vendor != "sqlite":
+            return call_command(name, *arguments, **options)
+
+        def migrate(place):
+            call_command(name, *arguments, **options)
+            connection.cursor().execute("VACUUM INTO %s", [str(place)])
+
+        place = made_once("migrated.sqlite3", migrate)
+        connection.ensure_connection()
+        with closing(sqlite3.connect(place)) as migrated:
+            migrated.backup(connection.connection)
+        return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(management, "call_command", called)
+        yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(_migrated_once, django_db_setup, django_db_blocker):
     """As pytest-django makes it."""
     with django_db_blocker.unblock():
         known_types.remember()

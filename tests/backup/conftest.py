@@ -10,12 +10,11 @@ import pytest
 from django.utils import translation
 
 from tests.support.backups import a_key
+from tests.support.made_once import made_once
 from tests.support.product import ROOT, Product
 
 PASSPHRASE = "correct horse battery staple"
 SET_UP = """
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from certificates.models import Settings
 from pbxcerts.system.models import General, Role, User
 from django.contrib.sessions.backends.db import SessionStore
@@ -46,7 +45,7 @@ class Site:
         self.key.write_text(private + "\n")
 
     def install(self):
-        self.product.run(SET_UP)
+        self.product.install().run(SET_UP)
         self.done("regenerate", "--without-clock")
         return self
 
@@ -106,17 +105,17 @@ def _english():
         yield
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """One that nobody changes."""
-    return Site(tmp_path_factory.mktemp("installed")).install()
+@pytest.fixture(scope="session")
+def installed_data():
+    """The data directory of one that nobody changes."""
+    return made_once("backup-site", lambda place: Site(place).install()) / "data"
 
 
 @pytest.fixture
-def site(installed, tmp_path):
+def site(installed_data, tmp_path):
     """A copy of it for one test."""
     copy = Site(tmp_path / "site")
-    shutil.copytree(installed.data, copy.data, symlinks=True)
+    shutil.copytree(installed_data, copy.data, symlinks=True)
     return copy
 
 

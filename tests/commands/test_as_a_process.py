@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from django.db import OperationalError
 
 from pbxcerts import __version__
 from pbxcerts.system.commands import CommandFailed, OperatorCommand
+from tests.support.made_once import made_once
 
 pytestmark = pytest.mark.process
 
@@ -53,15 +55,21 @@ def machine(tmp_path):
     return Machine(tmp_path / "data")
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """In English, with a first pair; what a test leaves, the others find."""
-    machine = Machine(tmp_path_factory.mktemp("installed") / "data")
+def an_installation(data):
+    """In English, with a first pair."""
+    machine = Machine(data)
     machine.install()
     settings = ["fqdn=pbx.example.com", "key_type=p256", "language=en", "time_zone=Europe/Zurich"]
     assert machine.run("settings", *settings)[0] == 0
     code, _out, err = machine.run("regenerate", "--without-clock")
     assert code == 0, err
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """What a test leaves, the others find."""
+    machine = Machine(tmp_path_factory.mktemp("installed") / "data")
+    shutil.copytree(made_once("installation", an_installation), machine.data, symlinks=True)
     return machine
 
 

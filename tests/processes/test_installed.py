@@ -9,10 +9,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from pbxcerts import __version__
+from tests.support.made_once import made_once
 from tests.support.panel import Browser, hidden_fields
 from tests.support.ports import free_port
 from tests.support.product import ROOT
@@ -35,19 +38,24 @@ initial = "first.pem"
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def installed():
     """The folder that pip installed the wheel into; its dependencies are those of the tests."""
-    sources, built, folder = (tmp_path_factory.mktemp(name) for name in ("sources", "built", "installed"))
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, sources / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-        else:
-            shutil.copy(ROOT / name, sources / name)
-    # Without isolation and without an index: what builds it is installed with the tests.
-    pip(sources, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", built, ".")
-    (wheel,) = built.glob("pbxcerts-*.whl")
-    pip(built, "install", "--no-deps", "--no-index", "--no-compile", "--target", folder, wheel)
-    return folder
+    return made_once("installed-wheel", install_wheel)
+
+
+def install_wheel(folder):
+    with tempfile.TemporaryDirectory() as directory:
+        sources, built = (Path(directory, name) for name in ("sources", "built"))
+        sources.mkdir()
+        for name in SOURCES:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, sources / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+            else:
+                shutil.copy(ROOT / name, sources / name)
+        # Without isolation and without an index: what builds it is installed with the tests.
+        pip(sources, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", built, ".")
+        (wheel,) = built.glob("pbxcerts-*.whl")
+        pip(built, "install", "--no-deps", "--no-index", "--no-compile", "--target", folder, wheel)
 
 
 def pip(directory, *arguments):

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import psycopg
 
+from tests.support.made_once import made_once
 from tests.support.peers import missing
 from tests.support.ports import free_port
 
@@ -38,21 +39,27 @@ def unprivileged_directory():
         shutil.rmtree(directory)
 
 
+def _copy(source, target):
+    """With the owners of its files."""
+    subprocess.run(["cp", "--archive", source, target], check=True)
+
+
+def _new_cluster(place):
+    with unprivileged_directory() as (directory, user):
+        password = directory / "password"
+        password.write_text(PASSWORD)
+        password.chmod(0o644)
+        options = ["-U", "pbx certs", "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "-N"]
+        initdb = [program("initdb"), "-D", directory / "postgresql", *options]
+        subprocess.run(initdb, check=True, capture_output=True, cwd=directory, **user)
+        _copy(directory / "postgresql", place)
+
+
 @contextmanager
 def cluster(directory, user):
     """Serves until the end of the `with` block; gives its URL without the name of a database."""
-    place, port = directory / "postgresql", free_port()
-    initdb, server = program("initdb"), program("postgres")
-    password = directory / "password"
-    password.write_text(PASSWORD)
-    password.chmod(0o644)
-    subprocess.run(
-        [initdb, "-D", place, "-U", "pbx certs", "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "-N"],
-        check=True,
-        capture_output=True,
-        cwd=directory,
-        **user,
-    )
+    place, port, server = directory / "postgresql", free_port(), program("postgres")
+    _copy(made_once("postgresql", _new_cluster), place)
     settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={directory}", "fsync=off"]
     url = f"postgresql://pbx%20certs:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
     with (directory / "postgresql.log").open("wb") as log:

@@ -1,27 +1,27 @@
 """The product as a person starts it, in processes of its own, over a data directory of its own."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from functools import cache
 from pathlib import Path
 
+from tests.support.made_once import made_once
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-@cache
-def _new_database():
+def _new_database(place):
     with tempfile.TemporaryDirectory(prefix="pbxcerts-tests-") as directory:
         product = Product(Path(directory))
         migrating = product.command("manage.py", "migrate", "--verbosity", "0")
         assert migrating.communicate() == ("", "")
-        return (product.data / "pbxcerts.sqlite3").read_bytes()
+        shutil.copyfile(product.data / "pbxcerts.sqlite3", place)
 
 
 class Product:
@@ -59,7 +59,7 @@ class Product:
     def install(self):
         """Have the database there that the first start makes, where a test tells of something else: copied, that takes no time."""
         self.data.mkdir(mode=0o700, exist_ok=True)
-        (self.data / "pbxcerts.sqlite3").write_bytes(_new_database())
+        shutil.copyfile(made_once("pbxcerts.sqlite3", _new_database), self.data / "pbxcerts.sqlite3")
         return self
 
     def command(self, *arguments):
