@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sources import syntax_trees
+
 ROOT = Path(__file__).resolve().parent.parent
 # The version, which all that is sent names.
 EVERYWHERE = ["pbxcerts.__version__"]
@@ -77,13 +79,7 @@ LAYERS = {
 
 @cache
 def sources() -> dict[str, ast.Module]:
-    """Every file of the product by its path."""
-    return {
-        str(path.relative_to(ROOT)): ast.parse(path.read_text())
-        for package in ("pbxcerts", "certificates", "terminals")
-        for path in sorted((ROOT / package).rglob("*.py"))
-        if "migrations" not in path.parts
-    }
+    return {name: tree for name, tree in syntax_trees().items() if "migrations" not in Path(name).parts}
 
 
 def files_of(*folders: str) -> list[str]:

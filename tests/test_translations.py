@@ -9,6 +9,7 @@ import polib
 import pytest
 
 from tests.support.peers import require_program
+from tests.support.sources import syntax_trees
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = ROOT / "pbxcerts" / "locale" / "de" / "LC_MESSAGES" / "django.po"
@@ -30,10 +31,9 @@ def test_no_text_stands_where_xgettext_does_not_look():
     """It takes what is in the braces of an f-string for a part of the string."""
     calls = {"_", "gettext", "ngettext", "pgettext", "npgettext", "gettext_lazy", "ngettext_lazy", "pgettext_lazy"}
     found = [
-        f"{path.relative_to(ROOT)}:{call.lineno}"
-        for app in ("pbxcerts", "certificates", "terminals")
-        for path in (ROOT / app).rglob("*.py")
-        for string in ast.walk(ast.parse(path.read_text()))
+        f"{path}:{call.lineno}"
+        for path, tree in syntax_trees().items()
+        for string in ast.walk(tree)
         if isinstance(string, ast.JoinedStr)
         for call in ast.walk(string)
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in calls

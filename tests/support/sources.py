@@ -1,0 +1,17 @@
+"""The code of the product, read and parsed once for all tests that look at it."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@cache
+def syntax_trees() -> dict[str, ast.Module]:
+    """Of every file, migrations included, by its path from the root of the repository."""
+    return {
+        str(path.relative_to(ROOT)): ast.parse(path.read_text())
+        for package in ("pbxcerts", "certificates", "terminals")
+        for path in sorted((ROOT / package).rglob("*.py"))
+    }
