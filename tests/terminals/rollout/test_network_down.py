@@ -21,9 +21,9 @@ COPIED = re.compile(r"^(?:Via|From|To|Call-ID|CSeq): .*\r\n", re.MULTILINE)
 
 @pytest.fixture
 def rolling(fleet, world, delivery):
-    """Eight phones, one after the other; three of them have the second pair already."""
+    """Six phones, one after the other; three of them have the second pair already."""
     delivery(window_hours=12, at_once=1)
-    fleet.equipped(8)
+    fleet.equipped(6)
     world.after(DAY).generate()
     while fleet.states(2).get("confirmed", 0) < 3:
         fleet.during(MINUTE)
@@ -55,7 +55,7 @@ def test_nobody_fails_and_afterwards_everybody_is_confirmed_after_one_restart(ro
         current = rolling.during(10 * MINUTE)
         assert (current.state, rolling.states(2).get("failed", 0)) == ("running", 0)
         assert world.states == {1: "active", 2: "prepared"}
-    assert rolling.states(2) == {"absent": 8 - had_it - len(under_way), "confirmed": had_it + len(under_way)}
+    assert rolling.states(2) == {"absent": 6 - had_it - len(under_way), "confirmed": had_it + len(under_way)}
     absent = [phone for phone in rolling.phones.values() if not phone.heard]
     for phone in absent:
         due = [timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 16, 32)]
@@ -66,8 +66,8 @@ def test_nobody_fails_and_afterwards_everybody_is_confirmed_after_one_restart(ro
     mend(rolling)
     rolling.during(3 * HOUR, every=2 * MINUTE)
 
-    assert rolling.states(2) == {"confirmed": 8}
-    assert [phone.restarts for phone in rolling.phones.values()] == [1] * 8
+    assert rolling.states(2) == {"confirmed": 6}
+    assert [phone.restarts for phone in rolling.phones.values()] == [1] * 6
     assert world.states == {1: "superseded", 2: "active"}
 
 
