@@ -79,6 +79,9 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
+    """Those that take long first, in the random order that they have: at the end all processes of the tests have something to do."""
+    items.sort(key=lambda item: not item.get_closest_marker("takes_minutes"))
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("process", "peer", "browser")))
     if not config.getoption("long"):
         left_out = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if not item.get_closest_marker("long")]

@@ -9,7 +9,7 @@ import pytest
 from tests.support.postgresql import cluster, unprivileged_directory
 from tests.support.product import ROOT
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.takes_minutes]
 
 CHOSEN = [
     "tests/certificates/renewal/test_restored_copies.py",
