@@ -17,6 +17,7 @@ from django.db import OperationalError
 from pbxcerts import __version__
 from pbxcerts.system.commands import CommandFailed, OperatorCommand
 from tests.support.made_once import made_once
+from tests.support.product import copy_new_database
 
 pytestmark = pytest.mark.process
 
@@ -33,6 +34,8 @@ class Machine:
         self.environment = names | {"PBXCERTS_DATA": str(data), "DJANGO_SETTINGS_MODULE": "pbxcerts.settings"}
 
     def install(self) -> None:
+        self.data.mkdir(mode=0o700)
+        copy_new_database(self.data / "pbxcerts.sqlite3")
         subprocess.run([sys.executable, "-c", INSTALL], cwd=ROOT, env=self.environment, check=True, timeout=120)
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pbxcerts.system import data_owner
+from tests.support.made_once import made_once
 from tests.support.other_user import AS_NOBODY, NOBODY, python_for_everybody
 from tests.support.product import ROOT
 from tests.support.running import MANAGE, Tree, wait_for
@@ -90,6 +91,25 @@ def a_pair(tree):
     done(tree, "regenerate", "--without-clock", "--reason", "first")
 
 
+@pytest.fixture
+def with_a_pair(tree):
+    """A tree of nobody's in which root has made a pair."""
+    shutil.rmtree(tree.data)
+    made = made_once("a-pair-of-nobody", _with_a_pair)
+    subprocess.run(["cp", "--archive", made, tree.data], check=True)
+    return tree
+
+
+def _with_a_pair(data):
+    with tempfile.TemporaryDirectory(prefix="pbxcerts-owner-") as directory:
+        place = Path(directory)
+        place.chmod(0o755)
+        with Tree(place) as tree:
+            give_to_nobody(tree.data)
+            a_pair(tree)
+            subprocess.run(["cp", "--archive", tree.data, data], check=True)
+
+
 def test_no_file_of_roots_stays_behind(tree):
     administrator = {"USERNAME": "anna", "PASSWORD": "seven copper kettles", "EMAIL": "anna@example.org"}
     a_pair(tree)
@@ -106,10 +126,9 @@ def test_no_file_of_roots_stays_behind(tree):
     assert (tree.data / "store" / "current" / "host.key").is_file()
 
 
-def test_what_was_ordered_stays_roots_in_the_records(tree):
-    a_pair(tree)
+def test_what_was_ordered_stays_roots_in_the_records(with_a_pair):
 
-    told = tree.run(
+    told = with_a_pair.run(
         "from certificates.models import Generation; print(Generation.objects.get().by)",
     )
     assert told.strip() == "root (command line)"
@@ -164,10 +183,9 @@ def test_it_leaves_no_core_dump_as_that_user_either(tree):
 
 
 @pytest.mark.parametrize("name", ["pbxcerts.sqlite3", "secrets", "store"])
-def test_a_link_to_what_is_roots_leads_nowhere(tree, place, name):
-    a_pair(tree)
+def test_a_link_to_what_is_roots_leads_nowhere(with_a_pair, place, name):
     treasure = place / "treasure"
-    theirs = tree.data / name
+    theirs = with_a_pair.data / name
     shutil.copytree(theirs, treasure) if theirs.is_dir() else shutil.copy(theirs, treasure)
     for path in (treasure, *treasure.rglob("*")):
         os.chown(path, 0, 0, follow_symlinks=False)
@@ -178,7 +196,7 @@ def test_a_link_to_what_is_roots_leads_nowhere(tree, place, name):
     theirs.symlink_to(treasure)
 
     for command in (["publish"], ["heartbeat"], ["settings", "interval_days=90"], ["migrate"]):
-        assert "Traceback" not in manage(tree, *command).stdout
+        assert "Traceback" not in manage(with_a_pair, *command).stdout
 
     assert {path: (path.lstat().st_mtime_ns, path.lstat().st_mode) for path in before} == before
     assert {*treasure.rglob("*")} <= {*before}
@@ -237,9 +255,8 @@ def test_a_link_that_leads_to_itself_is_followed_to_no_end(place):
     assert data_owner.owner_of(place / "data", product=place) is None
 
 
-def test_a_file_that_only_root_may_write_is_told_with_whom_the_command_goes_on_as(tree, place):
-    a_pair(tree)
-    ran = manage(tree, "export", "root", "--output", str(place / "root.pem"), "--json")
+def test_a_file_that_only_root_may_write_is_told_with_whom_the_command_goes_on_as(with_a_pair, place):
+    ran = manage(with_a_pair, "export", "root", "--output", str(place / "root.pem"), "--json")
 
     assert ran.returncode == 1
     error = json.loads(ran.stdout)["error"]
@@ -247,7 +264,11 @@ def test_a_file_that_only_root_may_write_is_told_with_whom_the_command_goes_on_a
     assert "goes on as the user nobody" in error["text"]
     with (place / "root.pem").open("w") as output:
         subprocess.run(
-            [sys.executable, MANAGE, "export", "root"], env=tree.environment, stdout=output, check=True, timeout=60
+            [sys.executable, MANAGE, "export", "root"],
+            env=with_a_pair.environment,
+            stdout=output,
+            check=True,
+            timeout=60,
         )
     assert "BEGIN CERTIFICATE" in (place / "root.pem").read_text()
 

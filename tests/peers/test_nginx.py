@@ -17,8 +17,6 @@ pytestmark = [pytest.mark.peer, pytest.mark.process]
 
 PASSWORD = "seven copper kettles"
 ADMINISTRATOR = f"""
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from pbxcerts.system.models import User
 User.objects.create_superuser("anna", password="{PASSWORD}")
 """
@@ -68,7 +66,7 @@ def site(tmp_path_factory):
     """The address of nginx, and that of the panel itself."""
     directory = tmp_path_factory.mktemp("site")
     with Tree(directory, PBXCERTS_TRUSTED_PROXIES="127.0.0.1", PBXCERTS_URL_PATH=BELOW) as tree:
-        tree.run(ADMINISTRATOR)
+        tree.install().run(ADMINISTRATOR)
         tree.start()
         with nginx(directory / "nginx", tree.port) as port:
             yield f"http://127.0.0.1:{port}", f"http://127.0.0.1:{tree.port}"

@@ -26,8 +26,6 @@ HOST = "panel.example.org"
 PASSWORD = "seven copper kettles"
 YEAR = 31536000
 ADMINISTRATOR = f"""
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from pbxcerts.system.models import User
 User.objects.create_superuser("anna", password="{PASSWORD}")
 """
@@ -146,7 +144,7 @@ def site(tmp_path_factory):
     directory = tmp_path_factory.mktemp("site")
     variables = {"TRUSTED_PROXIES": "127.0.0.1", "HOSTS": HOST, "HSTS_SECONDS": str(YEAR)}
     with Tree(directory, **{f"PBXCERTS_{name}": value for name, value in variables.items()}) as tree:
-        tree.run(ADMINISTRATOR)
+        tree.install().run(ADMINISTRATOR)
         # Its greeting is all that can be waited for: the panel is not for its own address.
         tree.launch("--bind", f"127.0.0.1:{tree.port}", program=MANAGE)
         wait_for(lambda: tree.still_runs() and "http://" in tree.log.read_text(), what="a greeting")

@@ -84,7 +84,7 @@ def test_nor_does_the_hook_of_a_task_of_ours(called):
 @pytest.mark.process
 def test_the_cluster_takes_no_other_task_from_the_queue_and_goes_on(tmp_path):
     with Tree(tmp_path) as tree:
-        tree.start(program=MANAGE)
+        tree.install().start(program=MANAGE)
         wait_for(tree.beats, what="a heartbeat")
         worker = tree.worker_monitor_pusher()[0]
         with tree.asking() as ask:

@@ -121,7 +121,7 @@ def test_without_shared_memory_it_works_in_one_process_and_says_so(tree, shared_
     mount = SHARED_MEMORY[shared_memory]
     if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode != 0:
         pytest.skip("this user can't mount anything")
-    tree.start(program=MANAGE, before=("unshare", "-m", "sh", "-c", f'{mount}; exec "$@"', "sh"))
+    tree.install().start(program=MANAGE, before=("unshare", "-m", "sh", "-c", f'{mount}; exec "$@"', "sh"))
     wait_for(tree.beats, what="a heartbeat")
     worker = tree.child("worker")
     before = tree.beats()
@@ -162,7 +162,7 @@ def test_a_c_library_without_malloc_trim_does_without(tmp_path):
 
 
 def test_a_hang_up_ends_it_in_order_with_the_status_with_which_a_service_manager_starts_it_again(tree):
-    tree.start(program=MANAGE)
+    tree.install().start(program=MANAGE)
 
     tree.process.send_signal(signal.SIGHUP)
 
@@ -181,7 +181,7 @@ def test_a_hang_up_while_it_starts_ends_it_with_the_same_status(tree):
 
 
 def test_nohup_holds(tree):
-    tree.start(program=MANAGE, before=("nohup",))
+    tree.install().start(program=MANAGE, before=("nohup",))
 
     tree.process.send_signal(signal.SIGHUP)
     time.sleep(0.5)

@@ -52,7 +52,7 @@ def test_the_first_comes_within_a_minute_and_older_ones_go(tmp_path, key):
     place = tmp_path / "backups"
     place.mkdir()
     with Tree(tmp_path, PBXCERTS_BACKUPS=str(place)) as tree:
-        tree.run(SWITCHED_ON, key.public)
+        tree.install().run(SWITCHED_ON, key.public)
         tree.start()
         made = {wait_for(lambda: next(place.glob("pbxcerts-*.age"), None), what="a backup")}
         with tree.asking_for_heartbeats():
@@ -81,7 +81,7 @@ def test_one_that_hangs_delays_no_heartbeat_and_none_is_begun_beside_it(tmp_path
     place = tmp_path / "backups"
     place.mkdir()
     with Tree(tmp_path, PBXCERTS_BACKUPS=str(place)) as tree:
-        tree.run(SWITCHED_ON, key.public)
+        tree.install().run(SWITCHED_ON, key.public)
         tree.start(PBXCERTS_BACKUPS=str(tmp_path / "none"))
         wait_for(lambda: "is not there" in state(tree)["failure"], what="a failure that is told")
         tree.end()

@@ -68,7 +68,7 @@ def manager(request, tmp_path):
 @pytest.fixture
 def tree(tmp_path):
     with Tree(tmp_path) as tree:
-        yield tree
+        yield tree.install()
 
 
 @pytest.mark.process

@@ -27,6 +27,12 @@ def tree(tmp_path):
         yield tree
 
 
+@pytest.fixture
+def installed(tree):
+    """What it says is not about its first start."""
+    return tree.install()
+
+
 def manage(tree, *arguments):
     """A command beside `up`, with Django's own variables for an administrator."""
     environment = tree.environment | {
@@ -74,11 +80,11 @@ def test_an_https_port_in_use_is_refused_as_well(tree):
     assert str(port) in sentence
 
 
-def test_a_second_up_on_the_same_data_is_refused_and_the_first_goes_on(tree, tmp_path):
-    tree.start()
+def test_a_second_up_on_the_same_data_is_refused_and_the_first_goes_on(installed):
+    installed.start()
     second = subprocess.run(
         [sys.executable, MANAGE, "up", "--bind", f"127.0.0.1:{free_port()}"],
-        env=tree.environment,
+        env=installed.environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -86,19 +92,19 @@ def test_a_second_up_on_the_same_data_is_refused_and_the_first_goes_on(tree, tmp
     )
 
     assert second.returncode == 1
-    assert str(tree.data) in second.stderr
+    assert str(installed.data) in second.stderr
     assert len(second.stderr.splitlines()) == 1
-    assert tree.answers()
+    assert installed.answers()
 
 
-def test_up_can_be_started_again_and_schedules_its_heartbeat_once(tree):
-    tree.start(program=MANAGE)
-    assert tree.end() == 0
+def test_up_can_be_started_again_and_schedules_its_heartbeat_once(installed):
+    installed.start(program=MANAGE)
+    assert installed.end() == 0
 
-    tree.start(program=MANAGE)
+    installed.start(program=MANAGE)
 
-    assert tree.answers()
-    schedules = tree.run(
+    assert installed.answers()
+    schedules = installed.run(
         "from django_q.models import Schedule\n"
         "print(*Schedule.objects.values_list('name', 'func', 'schedule_type', 'minutes', 'repeats'))"
     )
@@ -115,20 +121,20 @@ def without_power():
     return ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 
 
-def test_an_older_program_does_not_start_over_a_newer_database(tree):
-    tree.start(program=MANAGE)
-    assert tree.end() == 0
-    with closing(sqlite3.connect(tree.data / "pbxcerts.sqlite3")) as database, database:
+def test_an_older_program_does_not_start_over_a_newer_database(installed):
+    installed.start(program=MANAGE)
+    assert installed.end() == 0
+    with closing(sqlite3.connect(installed.data / "pbxcerts.sqlite3")) as database, database:
         database.execute(
             "INSERT INTO django_migrations (app, name, applied) VALUES ('certificates', '0999_of_tomorrow', '2031-01-01')"
         )
 
-    tree.launch("--bind", "127.0.0.1:0", program=MANAGE)
+    installed.launch("--bind", "127.0.0.1:0", program=MANAGE)
 
-    assert tree.process.wait(timeout=60) == 1
-    (sentence,) = tree.log.read_text().splitlines()
+    assert installed.process.wait(timeout=60) == 1
+    (sentence,) = installed.log.read_text().splitlines()
     assert "certificates.0999_of_tomorrow" in sentence
-    assert tree.processes() == []
+    assert installed.processes() == []
 
 
 @pytest.mark.parametrize("secret", [{}, {"PBXCERTS_SECRET_KEY": "from the environment, fifty characters long, or so"}])
@@ -283,16 +289,16 @@ def test_a_bad_value_in_the_environment_is_named_in_one_sentence(tree):
     assert "PBXCERTS_PLAIN_HTTP" in sentence
 
 
-def test_where_the_caller_ignores_ctrl_c_it_goes_on_and_ends_at_sigterm(tree):
+def test_where_the_caller_ignores_ctrl_c_it_goes_on_and_ends_at_sigterm(installed):
     ignoring = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
-    tree.start(program=MANAGE, before=ignoring)
+    installed.start(program=MANAGE, before=ignoring)
 
-    tree.process.send_signal(signal.SIGINT)
-    assert tree.answers()
-    assert tree.still_runs()
+    installed.process.send_signal(signal.SIGINT)
+    assert installed.answers()
+    assert installed.still_runs()
 
-    assert tree.end() == 0
-    assert tree.processes() == []
+    assert installed.end() == 0
+    assert installed.processes() == []
 
 
 def test_a_secret_that_was_lost_is_told_in_one_sentence(tree):
@@ -331,24 +337,24 @@ def test_what_it_makes_is_for_its_own_user_alone(tree):
     assert {"django.key", "host-keys.key"} <= keys
 
 
-def test_the_set_up_link_is_new_at_each_start_and_gone_with_the_first_administrator(tree):
+def test_the_set_up_link_is_new_at_each_start_and_gone_with_the_first_administrator(installed):
     def token():
-        links = re.findall(r"http://127\.0\.0\.1:\d+/setup/#(\S+)", tree.log.read_text())
+        links = re.findall(r"http://127\.0\.0\.1:\d+/setup/#(\S+)", installed.log.read_text())
         return links[0] if links else None
 
     def accepted(value):
-        return tree.run(f"from pbxcerts.system import setup_token; print(setup_token.accepts({value!r}))").strip()
+        return installed.run(f"from pbxcerts.system import setup_token; print(setup_token.accepts({value!r}))").strip()
 
-    tree.start(program=MANAGE)
+    installed.start(program=MANAGE)
     first = token()
     assert accepted(first) == "True"
-    tree.end()
-    tree.start(program=MANAGE)
+    installed.end()
+    installed.start(program=MANAGE)
     second = token()
     assert accepted(first) == "False"
     assert accepted(second) == "True"
-    manage(tree, "createsuperuser", "--noinput")
+    manage(installed, "createsuperuser", "--noinput")
     assert accepted(second) == "False"
-    tree.end()
-    tree.start(program=MANAGE)
+    installed.end()
+    installed.start(program=MANAGE)
     assert token() is None

@@ -100,6 +100,7 @@ def grow_older():
 
 def prepare(directory):
     from django.core.management import call_command
+    from django.db import connection
 
     from certificates.models import Settings
     from pbxcerts.system.models import General
@@ -107,7 +108,8 @@ def prepare(directory):
     (directory / "refuses").touch()
     (directory / "reload").write_text(RELOAD)
     (directory / "reload").chmod(0o755)
-    call_command("migrate", verbosity=0)
+    if not connection.introspection.table_names():
+        call_command("migrate", verbosity=0)
     general, settings = General.load(), Settings.load()
     general.fqdn, general.time_zone, general.on_this_machine = "pbx.example.com", "UTC", False
     general.ntp_enabled, general.ntp_servers = True, ["192.0.2.1"]
@@ -479,10 +481,12 @@ def walk(scenario, root):
     from django.db import connections
 
     from certificates.communication_server.store import Store
+    from tests.support.product import copy_new_database
     from tests.support.published import served
 
     template = root / "template"
     (template / "secrets").mkdir(parents=True)
+    copy_new_database(template / "db.sqlite3")
 
     def with_it(directory, act):
         def run(pipe):

@@ -24,6 +24,11 @@ def _new_database(place):
         shutil.copyfile(product.data / "pbxcerts.sqlite3", place)
 
 
+def copy_new_database(file):
+    """The database that the first start of `up` makes, at another place."""
+    shutil.copyfile(made_once("pbxcerts.sqlite3", _new_database), file)
+
+
 class Product:
     """`changes` are environment variables, as a deployment sets them. What was started is ended with the `with` block."""
 
@@ -59,7 +64,7 @@ class Product:
     def install(self):
         """Have the database there that the first start makes, where a test tells of something else: copied, that takes no time."""
         self.data.mkdir(mode=0o700, exist_ok=True)
-        shutil.copyfile(made_once("pbxcerts.sqlite3", _new_database), self.data / "pbxcerts.sqlite3")
+        copy_new_database(self.data / "pbxcerts.sqlite3")
         return self
 
     def command(self, *arguments):

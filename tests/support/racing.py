@@ -12,6 +12,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from tests.support.product import copy_new_database
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -22,6 +24,9 @@ class Processes:
         self.directory, self._before = directory, before
 
     def __enter__(self):
+        database, owner = self.directory / "db.sqlite3", self.directory.stat()
+        copy_new_database(database)
+        os.chown(database, owner.st_uid, owner.st_gid)
         self._process = subprocess.Popen(
             [*self._before, sys.executable, "-m", "tests.support.racing", self.directory],
             cwd=ROOT,

@@ -14,8 +14,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from certificates.pki import authority
 from certificates.pki.authority import SIP_DOMAIN, Pair, make_pair
 from certificates.pki.identity import Identity
-from certificates.pki.keys import KeyType, generate_two, host_key_pem
+from certificates.pki.keys import KeyType, SecretPem, generate_two, host_key_pem, load_host_key
 from certificates.pki.verify import shake_hands
+from tests.support.made_once import made_once
 
 NOW = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
 IDENTITY = Identity(
@@ -45,7 +46,12 @@ def pair_of(key_type, *, addresses_as_dns=False):
         return a_pair(key_type=key_type, addresses_as_dns=addresses_as_dns)
 
 
-_two_keys = cache(generate_two)
+@cache
+def _two_keys(key_type):
+    def make(place):
+        place.write_bytes(b"\0".join(host_key_pem(key).reveal() for key in generate_two(key_type)))
+
+    return tuple(load_host_key(SecretPem(pem)) for pem in made_once(f"{key_type}.keys", make).read_bytes().split(b"\0"))
 
 
 def remade(pair, *, without=(), root_without=(), root_name=None, not_before=None, not_after=None, instead=()):

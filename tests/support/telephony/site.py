@@ -25,8 +25,6 @@ A_SECOND_OF_SPEECH = 50  # RTP packets of 20 ms
 SET_UP = """
 import json, sys
 from django.core.management import call_command
-call_command("migrate", verbosity=0)
-
 from pbxcerts.system.models import Role, User
 from certificates.models import Settings
 
@@ -89,7 +87,7 @@ class Site:
         elsewhen = datetime.now(UTC) + timedelta(hours=12)
         general = [f"fqdn={NAME}", "ip_addresses=127.0.0.1", "on_this_machine=false", "own_names=localhost"]
         certificates = ["key_type=p256", "time_zone=UTC", f"generation_time={elsewhen:%H:%M}", "ntp_enabled=false"]
-        self.product.run(SET_UP, PASSWORD, json.dumps([*general, *certificates]))
+        self.product.install().run(SET_UP, PASSWORD, json.dumps([*general, *certificates]))
         self.product.generate()
         self.server = self.office.kamailio(self.store, telephone_password=self.telephone_password)
         self.product.environment["PBXCERTS_RELOAD_COMMAND"] = shlex.join(self.server.reload_command)

@@ -124,7 +124,7 @@ def deliver(product):
 
 @pytest.mark.process
 def test_one_that_is_killed_in_the_middle_repeats_itself_with_the_same_ids(tmp_path):
-    product = Product(tmp_path)
+    product = Product(tmp_path).install()
     with HttpSink() as sink:
         sink.late = 20
         product.run(SET_UP, sink.url)
@@ -152,7 +152,7 @@ def test_one_that_is_killed_in_the_middle_repeats_itself_with_the_same_ids(tmp_p
 
 @pytest.mark.process
 def test_a_receiver_that_is_killed_gets_it_when_it_is_back(tmp_path):
-    product, port = Product(tmp_path), free_port()
+    product, port = Product(tmp_path).install(), free_port()
     product.run(SET_UP, f"http://127.0.0.1:{port}/hook")
     deliver(product)
     assert product.run(STATE).split() == ["waiting", "1"]
