@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
-from pbxcerts.panel import backups, general, overview, search, theme
+from pbxcerts.panel import backups, general, message_help, overview, search, theme
 from pbxcerts.system.notifications import views as destinations
 from pbxcerts.system.url_numbers import NumberConverter
 from pbxcerts.system.views import account, events, users
@@ -27,6 +27,7 @@ SYSTEM = [
     path("users/<number:pk>/password/", users.password, name="users_password"),
     path("events/", events.events, name="events"),
     path("events/<number:pk>/confirm/", events.confirm, name="events_confirm"),
+    path("events/meaning/", message_help.message_help, name="events_meaning"),
     path("events/destinations/", destinations.destinations, name="events_destinations"),
     path("events/destinations/add/<slug:kind>/", destinations.add, name="events_destination_add"),
     path("events/destinations/<number:pk>/", destinations.destination, name="events_destination"),

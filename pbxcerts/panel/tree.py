@@ -67,7 +67,10 @@ TREE = (
             View("us", _("Users"), "system:users", "users", role=Role.ADMINISTER),
             View(
                 *("ev", _("Event messages"), "system:events", "events"),
-                views=(View("ds", pgettext_lazy("view", "Destinations"), "system:events_destinations"),),
+                views=(
+                    View("ds", pgettext_lazy("view", "Destinations"), "system:events_destinations"),
+                    View("wm", _("What event messages mean"), "system:events_meaning"),
+                ),
             ),
         ),
     ),

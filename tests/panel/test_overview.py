@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from importlib import import_module
 
 import pytest
 from django.db import connection
@@ -10,10 +9,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from certificates.status.page import CertificateStatus
+from pbxcerts.event_kinds import every_kind
 from pbxcerts.panel.overview import Overview
 from pbxcerts.panel.timeline import LEAST, WIDTH
 from pbxcerts.panel.where_to_act import PLACES, place_of
-from pbxcerts.system.events import EventKind
 from pbxcerts.system.models import General, Heartbeat
 from pbxcerts.system.timekeeping import read_machine
 from terminals.models import Installation
@@ -83,9 +82,7 @@ def test_what_needs_attention_leads_to_where_it_is_done(world, alive, administra
 
 
 def test_every_kind_that_has_a_place_is_one_and_the_place_is_there():
-    # Who sends them all knows them all.
-    import_module("pbxcerts.heartbeat")
-    assert set(PLACES) <= set(EventKind.known)
+    assert set(PLACES) <= {kind.id for kind in every_kind()}
     assert all(place_of(kind).url.startswith("/") for kind in PLACES)
     assert place_of("reload_failed") is None
 

@@ -4,9 +4,7 @@ from typing import Any
 
 from django.utils.translation import ngettext
 
-# A kind of event message has its texts beside the code that tells it: with the heartbeat and the pages all are known.
-import pbxcerts.heartbeat
-import pbxcerts.urls  # noqa: F401
+import pbxcerts.event_kinds  # noqa: F401 - their texts are sent
 from pbxcerts.system.commands import CommandReport, OperatorCommand
 from pbxcerts.system.models import General
 from pbxcerts.system.notifications import sending

@@ -41,6 +41,8 @@ def test_it_knows_the_texts_of_every_kind_of_event_message():
     everything = printed(f"import importlib\nfor name in {modules!r}: importlib.import_module(name)\n{KNOWN}")
 
     assert printed(f"import pbxcerts.management.commands.deliver\n{KNOWN}") == everything
+    # What the pages of event messages are served by.
+    assert printed(f"import pbxcerts.urls\n{KNOWN}") == everything
 
 
 @pytest.mark.process
