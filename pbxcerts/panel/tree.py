@@ -69,7 +69,7 @@ TREE = (
                 *("ev", _("Event messages"), "system:events", "events"),
                 views=(
                     View("ds", pgettext_lazy("view", "Destinations"), "system:events_destinations"),
-                    View("wm", _("What event messages mean"), "system:events_meaning"),
+                    View("wm", pgettext_lazy("view", "Meaning"), "system:events_meaning"),
                 ),
             ),
         ),

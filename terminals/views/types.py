@@ -19,8 +19,9 @@ from terminals.views.terminals import shows_then_acts
 @require_safe
 def types(request: HttpRequest) -> HttpResponse:
     found = TerminalType.objects.annotate(count=Count("terminals")).defer("guide_de", "guide_en", "own_lines")
-    found = found.order_by(Lower("name"))
-    return render(request, "terminals/types.html", {"types": found})
+    in_order = list(found.order_by(Lower("name")))
+    used, unused = ([one for one in in_order if bool(one.count) is is_used] for is_used in (True, False))
+    return render(request, "terminals/types.html", {"used": used, "unused": unused})
 
 
 @require_safe

@@ -203,3 +203,14 @@ def test_a_type_that_is_notified_through_the_server_from_now_on_lets_no_password
     kind.refresh_from_db()
     assert kind.way == "server"
     assert sealing.unseal(Terminal.objects.get().sip_password) == b"secret"
+
+
+def test_types_without_terminals_are_folded_below_those_that_are_used(operator_client):
+    used = TerminalType.objects.order_by("pk").first()
+    Terminal.objects.create(number="101", type=used)
+    page = operator_client.get(TYPES).content.decode()
+    first, _, folded = page.partition('<details id="unused-types"')
+
+    assert f"{TYPES}{used.pk}/" in first
+    assert f"{TYPES}{used.pk}/" not in folded
+    assert all(f"{TYPES}{one.pk}/" in folded for one in TerminalType.objects.exclude(pk=used.pk))
