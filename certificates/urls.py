@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 
 from certificates.downloads import DownloadFormat, DownloadKind
-from certificates.views import downloads, history, orders, overview, store
+from certificates.views import downloads, history, orders, overview, server, store
 
 
 class DownloadKindConverter:
@@ -33,6 +33,7 @@ urlpatterns = [
     path("", overview.overview, name="overview"),
     path("status/", overview.status, name="status"),
     path("store/", store.decide, name="store"),
+    path("server/", server.server, name="server"),
     path("generate/", orders.generate, name="generate"),
     path("download/<kind:kind>.<format:form>", downloads.of_situation, name="download"),
     path("history/", history.history, name="history"),

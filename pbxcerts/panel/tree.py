@@ -46,7 +46,10 @@ TREE = (
         (
             View(
                 *("sc", _("Self-signed certificates"), "certificates:overview", "certificates"),
-                views=(View("hi", _("History"), "certificates:history"),),
+                views=(
+                    View("cs", _("Communication server"), "certificates:server"),
+                    View("hi", _("History"), "certificates:history"),
+                ),
             ),
             View(
                 *("te", _("Terminals"), "terminals:terminals", "terminals"),

@@ -11,6 +11,7 @@ from django.utils.translation import pgettext_lazy
 
 GENERATE = ("certificates:generate", _("Generate now"))
 CERTIFICATES = ("certificates:overview", _("Self-signed certificates"))
+SERVER = ("certificates:server", _("Communication server"))
 STORE = ("certificates:store", _("Decide about the store"))
 CLOCK = ("system:general", _("Look at the clock"))
 NAMES = ("system:general", _("Names and addresses"))
@@ -27,11 +28,12 @@ PLACES: dict[str, tuple[str, Promise]] = {
         [
             *("pair_ends", "pair_ended", "pair_ended_corrected", "pair_not_yet_valid", "withdrawn_served"),
             *("handover_waits", "handover_waits_alone", "deadline_near", "names_prepared"),
-            *("deadline_held", "pair_held", "pair_rolled_back", "switch_unproved", "generation_failed"),
-            *("publish_failed", "key_lost", "files_differ", "modes_wide", "presents_other", "clock_last_chance"),
+            *("deadline_held", "pair_held", "pair_rolled_back", "generation_failed"),
+            *("publish_failed", "key_lost", "files_differ", "modes_wide", "clock_last_chance"),
         ],
         CERTIFICATES,
     ),
+    **dict.fromkeys(["presents_other", "switch_unproved"], SERVER),
     **dict.fromkeys(["store_older", "store_foreign", "store_unreadable"], STORE),
     **dict.fromkeys(
         [
