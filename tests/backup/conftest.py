@@ -15,6 +15,8 @@ from tests.support.product import ROOT, Product
 
 PASSPHRASE = "correct horse battery staple"
 SET_UP = """
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
 from certificates.models import Settings
 from pbxcerts.system.models import General, Role, User
 from django.contrib.sessions.backends.db import SessionStore
@@ -45,7 +47,7 @@ class Site:
         self.key.write_text(private + "\n")
 
     def install(self):
-        self.product.install().run(SET_UP)
+        self.product.run(SET_UP)
         self.done("regenerate", "--without-clock")
         return self
 

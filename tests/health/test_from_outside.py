@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.peers import require_program
 from tests.support.ports import free_port
-from tests.support.postgresql import cluster, new_database, unprivileged_directory
+from tests.support.postgresql import cluster, installed_database, unprivileged_directory
 from tests.support.provisioning import Provisioning
 from tests.support.running import MANAGE, Tree, wait_for
 
@@ -290,7 +290,7 @@ def locked(url):
 
 @pytest.mark.peer
 def test_a_locked_database_keeps_nobody_waiting_and_takes_no_telephones_files(tmp_path, server):
-    url = new_database(server)
+    url = installed_database(server)
     with Site(tmp_path, PBXCERTS_DATABASE=url, PBXCERTS_METRICS_TOKEN=TOKEN) as site:
         site.open()
         assert site.checks()["database"]["ok"]
@@ -323,7 +323,7 @@ def test_a_locked_database_keeps_nobody_waiting_and_takes_no_telephones_files(tm
 
 @pytest.mark.peer
 def test_a_panel_alone_is_not_ready_without_its_database(tmp_path, server):
-    url = new_database(server)
+    url = installed_database(server)
     with Tree(tmp_path, PBXCERTS_DATABASE=url) as tree:
         tree.start(program=MANAGE)
         assert tree.get("/readyz").status == 200

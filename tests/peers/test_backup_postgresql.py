@@ -9,7 +9,7 @@ import pytest
 from tests.backup.conftest import Site
 from tests.peers.test_postgresql_redis import postgresql, unprivileged  # noqa: F401 - fixtures
 from tests.support.backups import KeyPair
-from tests.support.postgresql import PASSWORD, new_database, program
+from tests.support.postgresql import PASSWORD, installed_database, new_database, program
 
 pytestmark = pytest.mark.peer
 
@@ -32,7 +32,7 @@ def a_site(directory, url, path):
 
 @pytest.fixture
 def site(postgresql, tmp_path, path_of_programs):  # noqa: F811 - the fixture
-    return a_site(tmp_path / "site", new_database(postgresql), path_of_programs).install()
+    return a_site(tmp_path / "site", installed_database(postgresql), path_of_programs).install()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.peers.test_postgresql_redis import postgresql, unprivileged  # noqa: F401 - fixtures
-from tests.support.postgresql import new_database, program
+from tests.support.postgresql import installed_database, program
 from tests.support.product import Product
 from tests.support.provisioning import FIRST_PAIR, GENERATE
 from tests.support.running import MANAGE
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.peer
 
 @pytest.fixture
 def product(postgresql, tmp_path):  # noqa: F811 - the fixture
-    with Product(tmp_path, PBXCERTS_DATABASE=new_database(postgresql)) as product:
+    with Product(tmp_path, PBXCERTS_DATABASE=installed_database(postgresql)) as product:
         product.run(FIRST_PAIR, "0")
         assert product.run(GENERATE) == "1\n"
         yield product

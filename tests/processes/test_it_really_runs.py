@@ -89,7 +89,7 @@ def generations(data):
 def test_the_worker_renews_and_publishes_by_itself_when_the_pair_is_due(tmp_path):
     require_program("faketime")
     (tmp_path / "sitecustomize.py").write_text(SLEEP_BY_SELECT)
-    with NtpResponder() as ntp, Product(tmp_path) as product:
+    with NtpResponder() as ntp, Product(tmp_path).install() as product:
         data, store = product.data, product.data / "store"
         due = datetime.fromtimestamp(float(product.run(FIRST_PAIR, ntp.server)), UTC)
         assert [row[:3] for row in generations(data)] == [(1, "active", "command")]

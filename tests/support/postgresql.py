@@ -15,9 +15,12 @@ import psycopg
 from tests.support.made_once import made_once
 from tests.support.peers import missing
 from tests.support.ports import free_port
+from tests.support.product import Product
 
 PASSWORD = "seven:copper/kettles@home"
 STARTS_WITHIN = 30
+INSTALLED = "installed"
+"""The database of a new installation, which stands in each cluster."""
 
 
 def program(name):
@@ -52,19 +55,30 @@ def _new_cluster(place):
         options = ["-U", "pbx certs", "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "-N"]
         initdb = [program("initdb"), "-D", directory / "postgresql", *options]
         subprocess.run(initdb, check=True, capture_output=True, cwd=directory, **user)
+        with _served(directory, user) as url, tempfile.TemporaryDirectory(prefix="pbxcerts-tests-") as of_the_product:
+            with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {INSTALLED}")
+            product = Product(Path(of_the_product), PBXCERTS_DATABASE=f"{url}/{INSTALLED}")
+            assert product.command("manage.py", "migrate", "--verbosity", "0").communicate() == ("", "")
         _copy(directory / "postgresql", place)
 
 
 @contextmanager
 def cluster(directory, user):
     """Serves until the end of the `with` block; gives its URL without the name of a database."""
-    place, port, server = directory / "postgresql", free_port(), program("postgres")
-    _copy(made_once("postgresql", _new_cluster), place)
+    _copy(made_once("postgresql", _new_cluster), directory / "postgresql")
+    with _served(directory, user) as url:
+        yield url
+
+
+@contextmanager
+def _served(directory, user):
+    port = free_port()
     settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={directory}", "fsync=off"]
     url = f"postgresql://pbx%20certs:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
     with (directory / "postgresql.log").open("wb") as log:
         process = subprocess.Popen(
-            [server, "-D", place, *(word for setting in settings for word in ("-c", setting))],
+            [program("postgres"), "-D", directory / "postgresql", *(word for one in settings for word in ("-c", one))],
             cwd=directory,
             stdout=log,
             stderr=log,
@@ -86,6 +100,11 @@ def new_database(url, *, template=None):
     with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {of}")
     return f"{url}/{name}"
+
+
+def installed_database(url):
+    """The URL of a database in the cluster at `url` such as the first start of `up` makes it."""
+    return new_database(url, template=f"{url}/{INSTALLED}")
 
 
 def wait_until(tried, error, process):
