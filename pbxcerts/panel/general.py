@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from certificates.models import Generation
 from pbxcerts.panel import backups, saving
 from pbxcerts.panel.general_form import GeneralPageForm
-from pbxcerts.system import clock_acceptance, clock_words, interfaces, timekeeping
+from pbxcerts.system import clock_acceptance, clock_words, interfaces, machine_ntp, timekeeping
 from pbxcerts.system.access import RoleNeeded, logged_in_user, needs
 from pbxcerts.system.clock import Clock
 from pbxcerts.system.clock_acceptance import AcceptanceRefused
@@ -57,7 +57,11 @@ def general(request: HttpRequest) -> HttpResponse:
             query = "?check" if changed & CLOCK_SETTINGS else ""
             return redirect(reverse("system:general") + query)
     if administers:
-        form.offer(names=list(filter(None, [interfaces.host_name()])), addresses=interfaces.offered_addresses())
+        form.offer(
+            names=list(filter(None, [interfaces.host_name()])),
+            addresses=interfaces.offered_addresses(),
+            ntp_servers=machine_ntp.configured_servers(),
+        )
     else:
         form.make_read_only()
     context = {

@@ -236,8 +236,9 @@ class GeneralForm(VersionedForm):
             Parameters(_("Backup"), "backup_enabled", "backup_days", "backup_time", "backup_keep", "backup_recipients"),
         ]
 
-    def offer(self, *, names: list[str], addresses: list[str]) -> None:
+    def offer(self, *, names: list[str], addresses: list[str], ntp_servers: list[str]) -> None:
         """Show what this machine has beside the fields where it can be taken over."""
+        self.fields["ntp_servers"].offers = ntp_servers  # type: ignore[attr-defined]
         self.fields["dns_names"].offers = names  # type: ignore[attr-defined]
         self.fields["ip_addresses"].offers = addresses  # type: ignore[attr-defined]
 
