@@ -16,11 +16,11 @@ from certificates.renewal.situation import Situation
 from certificates.status.page import CertificateStatus
 from certificates.status.warnings import worst_first
 from pbxcerts.backup.warnings import backup_warnings
+from pbxcerts.panel.first_steps import Step, first_steps
 from pbxcerts.panel.timeline import WIDTH, Timeline
 from pbxcerts.panel.what_comes import coming
 from pbxcerts.panel.where_to_act import Place, place_of
 from pbxcerts.system.events import Notice
-from pbxcerts.system.models import Severity
 from pbxcerts.system.notifications.ahead import Ahead
 from pbxcerts.system.notifications.models import Destination, Watchdog
 from pbxcerts.system.notifications.warnings import notification_warnings
@@ -112,9 +112,9 @@ class Overview:
         yield from backup_warnings(self.situation.general, self.situation.clock.machine)
         yield from notification_warnings(list(Destination.objects.in_use().without_credentials()), Watchdog.load())
 
-    @property
-    def is_all_right(self) -> bool:
-        return not any(need.notice.severity in {Severity.CRITICAL, Severity.SERIOUS} for need in self.needs)
+    @cached_property
+    def first_steps(self) -> list[Step]:
+        return first_steps(self.status, terminals=self.terminals)
 
 
 @require_safe

@@ -144,3 +144,33 @@ def test_who_may_only_view_is_told_to_generate_nothing(world, viewer_client, ope
     shown = viewer_client.get(HOME).content.decode()
 
     assert "/certificates/generate/" not in shown
+
+
+def test_a_new_installation_is_led_through_what_it_needs(db, key_file, settings, tmp_path, administrator_client, text):
+    settings.STORE = tmp_path / "store"
+    General.load()
+    General.objects.update(language="en")
+    page = text(administrator_client.get(HOME))
+
+    assert "First steps" in page
+    assert "One to four NTP servers" in page
+    assert "done" not in page.partition("First steps")[2].partition("What needs attention")[0]
+
+
+def test_what_is_done_of_the_first_steps_is_marked(world, administrator_client, viewer_client, text):
+    page = text(administrator_client.get(HOME))
+    steps = page.partition("First steps")[2].partition("What needs attention")[0]
+
+    assert "First generation done" in steps
+    assert "Terminals A generation reaches only" in steps
+    assert "First steps" not in text(viewer_client.get(HOME))
+
+
+def test_where_all_steps_are_done_none_is_shown(mixed, administrator_client, text):
+    address = "192.0.2.10:5061"
+    General.objects.update(tls_addresses=[address])
+    seen = {"sha256": mixed.world.active.host_sha256, "error": "", "reached": True, "at": mixed.world.now.isoformat()}
+    Heartbeat.load()
+    Heartbeat.objects.update(presented={address: seen})
+
+    assert "First steps" not in text(administrator_client.get(HOME))
