@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "pbxcerts.panel.middleware.people_before_phones",
     "django.contrib.messages.middleware.MessageMiddleware",
     "pbxcerts.panel.middleware.language_and_time_zone",
     "pbxcerts.panel.middleware.page_where_a_method_is_not_allowed",

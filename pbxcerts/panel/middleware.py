@@ -8,6 +8,7 @@ from django.http.response import HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import render
 from django.utils import timezone, translation
 
+from pbxcerts.processes.precedence import PRECEDENCE, Precedence
 from pbxcerts.system.models import General
 from pbxcerts.system.slowing import Slowed
 
@@ -46,6 +47,19 @@ def no_hsts_of_our_own(get_response: GetResponse) -> GetResponse:
         if not (settings.TRUSTED_PROXIES and "X-Forwarded-Proto" in request.headers):
             response.headers.pop("Strict-Transport-Security", None)
         return response
+
+    return respond
+
+
+def people_before_phones(get_response: GetResponse) -> GetResponse:
+    """A page that is made for somebody who is logged in goes before phones, and no stranger's page does (rule pages-first)."""
+
+    def respond(request: HttpRequest) -> HttpResponseBase:
+        precedence: Precedence | None = request.META.get(PRECEDENCE)
+        if precedence is None or not request.user.is_authenticated:
+            return get_response(request)
+        with precedence.page():
+            return get_response(request)
 
     return respond
 

@@ -27,6 +27,9 @@ By itself it would let both grow to megabytes for a client that pushes, or that 
 AGAIN_AFTER = 0.1
 """Seconds between two looks whether a place is free, while all are taken."""
 
+RECORD = 16 * 1024
+"""Octets that one record of TLS may hold (RFC 8446 section 5.1); as many of a connection are given on at once."""
+
 AT_ONCE = struct.pack("ii", 1, 0)
 
 logger = logging.getLogger("pbxcerts.web")
@@ -54,11 +57,15 @@ class Door:
         self._a_round = a_round
         self._loop = asyncio.get_running_loop()
         self._again: asyncio.TimerHandle | None = None
+        self._received = memoryview(bytearray(RECORD))
         # Only these references keep the tasks alive.
         self._arriving: set[asyncio.Task[None]] = set()
 
     def open(self) -> None:
         self._listener.setblocking(False)  # noqa: FBT003 - its only argument
+        # Whoever comes from now on has them too from his first segment on: set when he is accepted, they take back what he was promised,
+        # and what is lost by that is sent again a fifth of a second later.
+        _bound_what_the_kernel_keeps(self._listener)
         self._loop.add_reader(self._listener, self._accept)
 
     def close(self) -> None:
@@ -102,8 +109,8 @@ class Door:
         if place is None:
             client.close()
             return
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT)
+        # He may have come before.
+        _bound_what_the_kernel_keeps(client)
         arriving = self._loop.create_task(self._arrive(client, place))
         place.end = arriving.cancel
         self._arriving.add(arriving)
@@ -121,6 +128,7 @@ class Door:
         made = self._made()
         made.place = place
         context = self._context()
+        protocol = made if context is None else OneBuffer(made, self._received)
         within = (
             {}
             if context is None
@@ -130,7 +138,9 @@ class Door:
             }
         )
         try:
-            transport, _made = await self._loop.connect_accepted_socket(lambda: made, client, ssl=context, **within)
+            transport, _protocol = await self._loop.connect_accepted_socket(
+                lambda: protocol, client, ssl=context, **within
+            )
         except OSError:
             # The client speaks no TLS, or another one, or is too slow, or has gone.
             place.leave()
@@ -140,6 +150,48 @@ class Door:
             if context is not None:
                 # The type does not know it, the transports of every event loop do.
                 cast("Any", transport).set_read_buffer_limits(high=HIGH_WATER)
+
+
+class OneBuffer(asyncio.BufferedProtocol):
+    """Gives `made` what a TLS connection receives, as octets of its own.
+
+    For an asyncio.Protocol uvloop takes 256 KiB for each read, which the system has to give and take back each time. A
+    BufferedProtocol says into what is read. As nothing else happens in an event loop between `get_buffer` and `buffer_updated`,
+    all connections of a loop may say the same `buffer`; what does not fit into it comes in the next round.
+    """
+
+    def __init__(self, made: Any, buffer: memoryview) -> None:
+        self._made = made
+        self._buffer = buffer
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._made.data_received(bytes(self._buffer[:nbytes]))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._made.connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._made.connection_lost(exc)
+        # uvloop's transport keeps this object, and what was made the transport: they would stay, with all that TLS has, until Python
+        # looks for such circles.
+        self._made = None
+
+    def eof_received(self) -> None:
+        self._made.eof_received()
+
+    def pause_writing(self) -> None:
+        self._made.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._made.resume_writing()
+
+
+def _bound_what_the_kernel_keeps(one: socket.socket) -> None:
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT)
 
 
 def _cut_off(transport: asyncio.Transport) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from pbxcerts.processes.turns import Turns
 from pbxcerts.system.one_address import parsed, source_of
 
 GRACE = 2
@@ -42,6 +43,20 @@ def networks(written: Iterable[str]) -> tuple[Network, ...]:
     return tuple(found)
 
 
+def counts_as(exempt: Iterable[Network]) -> Callable[[str], str | None]:
+    """The function that says what an address counts as; None where it is exempt, and has no limit of its own."""
+    without_limit = tuple(exempt)
+
+    @lru_cache(maxsize=4096)
+    def counted(address: str) -> str | None:
+        ip = parsed(address)
+        if ip is not None and any(ip in network for network in without_limit if network.version == ip.version):
+            return None
+        return source_of(address)
+
+    return counted
+
+
 class Place:
     """The place of one connection, which tells it what it waits for. `end` ends the connection at once."""
 
@@ -62,6 +77,11 @@ class Place:
         """A whole request has come; from now on its response is made, or waits for the client to take it."""
         self._move(is_answered=True)
 
+    def take_turn(self, then: Callable[[], object]) -> None:
+        """The client has sent before it was answered: call `then` when it is its turn (rule in-turn)."""
+        if self in self._places:
+            self._places.turns.take_turn(self._takes_turns_as, self, then)
+
     def turn_out(self) -> None:
         """End the connection, whatever state it is in."""
         self.end()
@@ -70,6 +90,12 @@ class Place:
         """The connection is over. May be called more than once."""
         if self in self._places:
             self._places.remove(self, self._site)
+            self._places.turns.leave(self._takes_turns_as, self)
+
+    @property
+    def _takes_turns_as(self) -> object:
+        """Its address; all that are exempt count as one here, since no proxy sends before it is answered."""
+        return self._site.name if self._site is not None else None
 
     def _move(self, *, is_answered: bool) -> None:
         if self in self._places:
@@ -112,14 +138,14 @@ class _Crowd:
 
 
 class Places:
-    """The places of one listener. `exempt`: networks whose addresses have no limit of their own."""
+    """The places of one listener. `exempt`: networks whose addresses have no limit of their own. `turns`: those of its event loop."""
 
-    def __init__(self, limits: Limits, exempt: Iterable[Network]) -> None:
+    def __init__(self, limits: Limits, exempt: Iterable[Network], turns: Turns) -> None:
+        self.turns = turns
         self._limits = limits
-        self._exempt = tuple(exempt)
         self._all = _Crowd()
         self._sites: dict[object, _Crowd] = {}
-        self._site_of = lru_cache(maxsize=4096)(self._find_site)
+        self._counts_as = counts_as(exempt)
 
     def __len__(self) -> int:
         return len(self._all)
@@ -134,7 +160,7 @@ class Places:
 
     def enter(self, address: str) -> Place | None:
         """A place for a connection from this address; None where others of the address have all that it may have."""
-        name = self._site_of(address)
+        name = self._counts_as(address)
         if name is None:
             return Place(self, None)
         site = self._sites.get(name)
@@ -166,10 +192,3 @@ class Places:
     def _turn_out(self, place: Place) -> None:
         place.leave()
         place.turn_out()
-
-    def _find_site(self, address: str) -> object:
-        """What an address counts as; None where it is exempt."""
-        ip = parsed(address)
-        if ip is not None and any(ip in network for network in self._exempt if network.version == ip.version):
-            return None
-        return source_of(address)

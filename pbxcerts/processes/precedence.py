@@ -1,4 +1,4 @@
-"""Pages go before phones that fetch files (rule pages-first): one interpreter answers both, by one thread at a time."""
+"""People's pages go before phones that fetch files (rule pages-first): one interpreter answers both, by one thread at a time."""
 
 import time
 from collections.abc import Iterator
@@ -6,6 +6,10 @@ from contextlib import contextmanager
 
 PAUSE = 0.001
 """Seconds that a phone's request is put off while somebody waits; so phones always get some hundred files a second."""
+
+
+PRECEDENCE = "pbxcerts.precedence"
+"""In the environment of a request (PEP 3333): what takes precedence for it."""
 
 
 class Precedence:

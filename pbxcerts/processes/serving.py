@@ -13,8 +13,8 @@ import uvicorn
 
 from pbxcerts.processes.arrival import Door
 from pbxcerts.processes.forwarded import believe_addresses_only
+from pbxcerts.processes.panel_connection import PatientProtocol
 from pbxcerts.processes.places import Places
-from pbxcerts.processes.whole_requests import PatientProtocol
 
 STOPS_WITHIN = 5
 """Seconds for the requests that are being answered when the process is told to stop."""

@@ -24,11 +24,13 @@ from pbxcerts.health.endpoints import HealthEndpoints
 from pbxcerts.health.own_state import OwnState
 from pbxcerts.health.requests import TracedRequests
 from pbxcerts.processes import lifeline, memory, startup
+from pbxcerts.processes.admission import Admission
 from pbxcerts.processes.budget import Budget
 from pbxcerts.processes.event_loop_thread import EventLoopThread
-from pbxcerts.processes.places import LOOPBACK, Limits, Places, networks
+from pbxcerts.processes.places import LOOPBACK, Limits, Network, Places, counts_as, networks
 from pbxcerts.processes.precedence import Precedence
 from pbxcerts.processes.serving import STOPS_WITHIN, ServedPair, Serving
+from pbxcerts.processes.turns import Turns
 from pbxcerts.processes.whole_requests import WholeRequests, in_one_go
 from pbxcerts.system import run_files
 from pbxcerts.system.endpoint import Endpoint
@@ -58,19 +60,23 @@ PLACES_FOR_TERMINALS = Limits(in_all=2000, of_one=600)
 """Of a terminals' listener: a site has one address behind NAT, and 500 telephones are asked at once (rule places)."""
 ACKNOWLEDGED_WITHIN = 3
 """Seconds that the last files may take to arrive when the process is told to stop."""
-BODIES, RESPONSES = 8_000_000, 16_000_000
-"""Octets that are kept of all the panel's requests, and of its responses that are not taken yet; a file that is sent to us has at
-most 2.5 million.
-"""
+TURN, TURN_FOR_TERMINALS = 0.05, 0.002
+"""Seconds between two requests of one address that do not wait for their answers (rule in-turn)."""
+BODIES = Limits(in_all=8_000_000, of_one=5_000_000)
+"""Octets that are kept of all the panel's requests; a file that is sent to us has at most 2.5 million."""
+RESPONSES = Limits(in_all=16_000_000, of_one=16_000_000)
+"""Octets of its responses that are not taken yet."""
+INSIDE = 4
+"""Requests of one address of which a thread makes the response, or whose response is not taken yet (rule few-inside)."""
 SWITCH_INTERVAL = 0.0005
 """Seconds that a thread may keep the others from running."""
 
 logger = logging.getLogger("pbxcerts.web")
 
 
-def _places(limits: Limits) -> Places:
+def _exempt() -> tuple[Network, ...]:
     """A proxy stands for its clients, and what runs on this machine could do anything anyway."""
-    return Places(limits, exempt=networks([*LOOPBACK, *settings.TRUSTED_PROXIES]))
+    return networks([*LOOPBACK, *settings.TRUSTED_PROXIES])
 
 
 def terminals_addresses() -> dict[ListenerName, Endpoint]:
@@ -101,10 +107,13 @@ class PanelListeners:
             limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0,
             bodies=Budget(BODIES),
             responses=Budget(RESPONSES),
+            admission=Admission(INSIDE),
+            counts_as=counts_as(_exempt()),
         )
         health = HealthEndpoints(pages, own, path=settings.URL_PATH, token=settings.METRICS_TOKEN, times=times)
         self._app = TracedRequests(health, proxies=settings.TRUSTED_PROXIES, times=times)
         self._own = own
+        self._turns = Turns(TURN)
         self._plain = plain
         self._https = https
         # Every browser of today speaks TLS 1.3.
@@ -113,12 +122,15 @@ class PanelListeners:
     async def serve(self, serving: Serving) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(
-                serving.listen(self._app, self._plain, _places(PLACES), proxies=settings.TRUSTED_PROXIES, idle=IDLE)
+                serving.listen(self._app, self._plain, self._places(), proxies=settings.TRUSTED_PROXIES, idle=IDLE)
             )
             if self._https is not None and await self._can_open(self._https, serving):
                 tasks.create_task(
-                    serving.listen(self._app, self._https, _places(PLACES), self._pair, proxies=[], idle=IDLE)
+                    serving.listen(self._app, self._https, self._places(), self._pair, proxies=[], idle=IDLE)
                 )
+
+    def _places(self) -> Places:
+        return Places(PLACES, _exempt(), self._turns)
 
     async def _can_open(self, listener: socket.socket, serving: Serving) -> bool:
         """Wait until there is a pair, and listen as soon as the port allows it. False if the process ends before."""
@@ -146,6 +158,7 @@ class TerminalListeners:
             journal=Journal(settings.DATA / "run"),
         )
         self._snapshots = Snapshots()
+        self._turns = Turns(TURN_FOR_TERMINALS)
         self._wanted = terminals_addresses()
         self._own = own
         own.has_files = self._snapshots.ready.is_set
@@ -194,7 +207,7 @@ class TerminalListeners:
                 await serving.listen(
                     self._apps[name],
                     listener,
-                    _places(PLACES_FOR_TERMINALS),
+                    Places(PLACES_FOR_TERMINALS, _exempt(), self._turns),
                     pair,
                     protocol=TerminalConnection,
                     proxies=settings.TRUSTED_PROXIES,

@@ -49,6 +49,7 @@ class Place(Protocol):
 
     def asks(self) -> None: ...
     def is_answered(self) -> None: ...
+    def take_turn(self, then: Callable[[], object]) -> None: ...
     def turn_out(self) -> None: ...
     def leave(self) -> None: ...
 
@@ -83,11 +84,13 @@ class TerminalConnection(asyncio.Protocol):
         self._unread = b""
         self._is_reading = True
         self._reads_soon = False
+        self._is_ahead = False
         self._is_full = False
         self._awaited: Acknowledgement | None = None
         self._is_lost = False
         self._head_size = 0
         self._in_head = False
+        self._in_body = False
         self._ending = False
         self._method = ""
         self._url = b""
@@ -156,18 +159,24 @@ class TerminalConnection(asyncio.Protocol):
         if 4 <= end < len(data):
             data, self._unread = data[:end], data[end:]
         self._app.give_way()
+        was_in_body = self._in_body
         self._parse(data)
+        # Its body may follow a head; whatever else does was sent before this was answered.
+        self._is_ahead = bool(self._unread) and (was_in_body or not self._in_body)
         self._go_on()
 
     def _go_on(self) -> None:
-        """Read on if the client takes what it asked for; others have their turn before its next request."""
+        """Read on if the client takes what it asked for; a request that it sent before it was answered waits for its turn."""
         if self._is_lost or self._transport.is_closing():
             self._unread = b""
             return
         is_held = self._is_held()
         if self._unread and not is_held and not self._reads_soon:
             self._reads_soon = True
-            self._loop.call_soon(self._read_on)
+            if self._is_ahead:
+                self.place.take_turn(self._read_on)
+            else:
+                self._loop.call_soon(self._read_on)
         wanted = not (self._unread or is_held)
         if wanted != self._is_reading:
             self._is_reading = wanted
@@ -255,7 +264,7 @@ class TerminalConnection(asyncio.Protocol):
         self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._began = False, perf_counter()
+        self._in_head, self._in_body, self._began = False, True, perf_counter()
         self._method = self._parser.get_method().decode("latin-1")
         path = httptools.parse_url(self._url).path.decode("latin-1")
         found = self._app.find(self._method, path)
@@ -284,6 +293,7 @@ class TerminalConnection(asyncio.Protocol):
                 self._answer(TOO_LARGE)
 
     def on_message_complete(self) -> None:
+        self._in_body = False
         if self._wanted is not None:
             (route, request), self._wanted = self._wanted, None
             self._began = perf_counter()

@@ -31,7 +31,7 @@ def own_address():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         try:
             # Nothing is sent: only the way there is looked up.
-            asking.connect(("192.0.2.255", 9))
+            asking.connect(("203.0.113.1", 9))
             return asking.getsockname()[0]
         except OSError:
             return "127.0.0.1"

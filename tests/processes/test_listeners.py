@@ -1,146 +1,28 @@
-"""What a listener keeps for those who connect, over real sockets in this process.
+"""What a listener keeps for those who connect, over real sockets in this process."""
 
-The clients' addresses are of 127.0.0.0/8; a listener exempts the addresses that it is told to, and here those are none.
-"""
-
-import asyncio
-import socket
-import ssl
 import time
-from contextlib import ExitStack, contextmanager, suppress
-from threading import Event, Thread
+from contextlib import ExitStack
 
 import pytest
-import uvloop
-from a2wsgi import WSGIMiddleware
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from pbxcerts.processes import places, whole_requests
-from pbxcerts.processes.budget import Budget
-from pbxcerts.processes.places import Limits, Places, networks
-from pbxcerts.processes.precedence import Precedence
-from pbxcerts.processes.serving import Serving
-from pbxcerts.processes.whole_requests import WholeRequests, in_one_go
-from tests.support.x509 import NOW, a_pair
-
-LARGE, PART = 2_000_000, 10_000
-PAGE = b"GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n"
-LARGE_PAGE = PAGE.replace(b"/page", b"/large")
-LAST = PAGE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-
-
-class Pair:
-    """A context that does not change."""
-
-    number = 1
-
-    def __init__(self, directory):
-        pair = a_pair(number=1, made_at=NOW)
-        (directory / "chain").write_bytes(pair.host.public_bytes(Encoding.PEM) + pair.root.public_bytes(Encoding.PEM))
-        (directory / "key").write_bytes(pair.host_key.reveal())
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(directory / "chain", directory / "key")
-
-    def follow(self):
-        return False
-
-
-class Panel:
-    """A listener as the panel's are, with an application that answers `/page`, `/large`, and how much a request has sent."""
-
-    def __init__(self, *, in_all=50, of_one=50, exempt=(), pair=None, bodies=10_000_000, responses=50_000_000):
-        self.precedence = Precedence()
-        self.places = Places(Limits(in_all, of_one), networks(exempt))
-        self.budgets = {"bodies": Budget(bodies), "responses": Budget(responses)}
-        self.asked = 0
-        self.may_answer = Event()
-        self.may_answer.set()
-        self._pair = pair
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=200)
-        self.port = self._listener.getsockname()[1]
-        self._loop = uvloop.new_event_loop()
-        self._serving = None
-
-    def _application(self, environ, start_response):
-        self.asked += 1
-        self.may_answer.wait()
-        sent = len(environ["wsgi.input"].read())
-        start_response("200 OK", [("Content-Type", "text/plain")])
-        if environ["PATH_INFO"] == "/large":
-            return [b"x" * PART] * (LARGE // PART)
-        return [b"%d octets came" % sent]
-
-    async def _serve(self):
-        self._serving = Serving()
-        threads = WSGIMiddleware(in_one_go(self._application, self.precedence), workers=8, send_queue_size=0)
-        app = WholeRequests(threads, limit=2_500_000, **self.budgets)
-        await self._serving.listen(app, self._listener, self.places, self._pair, proxies=[], idle=75)
-
-    @contextmanager
-    def serving(self):
-        def run():
-            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                runner.run(self._serve())
-
-        thread = Thread(target=run)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.may_answer.set()
-            self._loop.call_soon_threadsafe(self._serving.end)
-            thread.join()
-
-    def connect(self, *, address="127.0.0.1", keeps=None):
-        client = socket.socket()
-        client.settimeout(10)
-        if keeps is not None:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, keeps)
-        client.bind((address, 0))
-        client.connect(("127.0.0.1", self.port))
-        return client
-
-    def answers(self, *, address="127.0.0.1", said=LAST):
-        with suppress(ConnectionError), self.connect(address=address) as client:
-            client.sendall(said)
-            return b"200 OK" in everything(client)
-        return False
-
-
-def trusting_nobody():
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
-def everything(client):
-    came = bytearray()
-    with suppress(ConnectionError):
-        while data := client.recv(65536):
-            came += data
-    return bytes(came)
-
-
-def is_closed(client):
-    client.settimeout(0.1)
-    try:
-        return client.recv(1) == b""
-    except TimeoutError:
-        return False
-    except ConnectionError:
-        return True
-
-
-def wait_until(question):
-    end = time.monotonic() + 10
-    while not question():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+from pbxcerts.processes import panel_connection, places
+from tests.support.panel_listener import (
+    LARGE,
+    LARGE_PAGE,
+    LAST,
+    PAGE,
+    Pair,
+    PanelListener,
+    everything,
+    is_closed,
+    trusting_nobody,
+    wait_until,
+)
 
 
 @pytest.fixture
 def panel():
-    with Panel().serving() as panel:
+    with PanelListener().serving() as panel:
         yield panel
 
 
@@ -175,34 +57,38 @@ def test_of_who_does_not_wait_for_an_answer_one_request_is_kept(panel):
 
 
 def test_who_does_not_take_his_page_is_cut_off(panel, monkeypatch):
-    monkeypatch.setattr(whole_requests, "TAKEN_WITHIN", 0.5)
+    monkeypatch.setattr(panel_connection, "TAKEN_WITHIN", 0.5)
     with panel.connect(keeps=4096) as client:
         client.sendall(LARGE_PAGE)
         wait_until(lambda: panel.asked)
         wait_until(lambda: len(panel.places) == 0)
 
-        assert panel.budgets["responses"].octets == 0
+        wait_until(lambda: panel.budgets["responses"].octets == 0)
         assert len(everything(client)) < LARGE
 
 
-def test_unfinished_requests_have_a_common_budget_and_the_oldest_gives_up():
+def test_unfinished_requests_have_a_common_budget_and_those_of_other_addresses_go_on():
     post = b"POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-    with Panel(bodies=3_000_000).serving() as panel, ExitStack() as clients:
+    with PanelListener(bodies=3_000_000).serving() as panel, ExitStack() as clients:
+        slow = clients.enter_context(panel.connect(address="127.0.0.3"))
+        slow.sendall(post % 1_000_000 + b"x" * 400_000)
         unfinished = [clients.enter_context(panel.connect()) for _ in range(10)]
         for client in unfinished:
             client.sendall(post % 1_000_000 + b"x" * 999_000)
             time.sleep(0.05)
 
         assert panel.budgets["bodies"].octets <= 3_000_000
-        assert everything(unfinished[0]).startswith(b"HTTP/1.1 503 ")
-        assert not is_closed(unfinished[-1])
-        assert panel.answers(said=post % 1_000_000 + b"x" * 1_000_000)
+        assert everything(unfinished[-1]).startswith(b"HTTP/1.1 503 ")
+        assert not is_closed(unfinished[0])
+        slow.sendall(b"x" * 600_000)
+        assert b"200 OK" in everything(slow)
+        assert panel.answers(address="127.0.0.4", said=post % 1_000_000 + b"x" * 1_000_000)
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 def test_pages_that_are_not_taken_have_a_common_budget_and_the_oldest_gives_up(tmp_path, tls):
     pair = Pair(tmp_path) if tls else None
-    with Panel(responses=3 * LARGE, pair=pair).serving() as panel, ExitStack() as clients:
+    with PanelListener(responses=3 * LARGE, pair=pair).serving() as panel, ExitStack() as clients:
         for number in range(1, 7):
             client = panel.connect(keeps=4096)
             clients.enter_context(trusting_nobody().wrap_socket(client) if tls else client).sendall(LARGE_PAGE)
@@ -220,7 +106,7 @@ def test_a_large_page_comes_whole(panel):
 
 
 def test_an_address_has_so_many_connections_and_another_one_has_its_own():
-    with Panel(of_one=3).serving() as panel, ExitStack() as clients:
+    with PanelListener(of_one=3).serving() as panel, ExitStack() as clients:
         first = [clients.enter_context(panel.connect(address="127.0.0.2")) for _ in range(3)]
         wait_until(lambda: len(panel.places) == 3)
 
@@ -230,7 +116,7 @@ def test_an_address_has_so_many_connections_and_another_one_has_its_own():
 
 
 def test_one_without_a_request_makes_room_for_another_of_its_address(no_grace):
-    with Panel(of_one=3).serving() as panel, ExitStack() as clients:
+    with PanelListener(of_one=3).serving() as panel, ExitStack() as clients:
         silent = []
         for _ in range(3):
             silent.append(clients.enter_context(panel.connect(address="127.0.0.2")))
@@ -241,7 +127,7 @@ def test_one_without_a_request_makes_room_for_another_of_its_address(no_grace):
 
 
 def test_an_exempt_address_has_no_limit_of_its_own():
-    with Panel(of_one=3, exempt=["127.0.0.0/30"]).serving() as panel, ExitStack() as clients:
+    with PanelListener(of_one=3, exempt=["127.0.0.0/30"]).serving() as panel, ExitStack() as clients:
         for _ in range(20):
             clients.enter_context(panel.connect(address="127.0.0.2"))
 
@@ -250,7 +136,7 @@ def test_an_exempt_address_has_no_limit_of_its_own():
 
 
 def test_while_all_places_are_taken_others_wait_and_nobody_is_refused():
-    with Panel(in_all=5).serving() as panel, ExitStack() as clients:
+    with PanelListener(in_all=5).serving() as panel, ExitStack() as clients:
         panel.may_answer.clear()
         busy = [clients.enter_context(panel.connect()) for _ in range(5)]
         for client in busy:
@@ -267,7 +153,7 @@ def test_while_all_places_are_taken_others_wait_and_nobody_is_refused():
 
 
 def test_while_all_places_are_taken_those_without_a_request_go_first(no_grace):
-    with Panel(in_all=5).serving() as panel, ExitStack() as clients:
+    with PanelListener(in_all=5).serving() as panel, ExitStack() as clients:
         panel.may_answer.clear()
         asking = clients.enter_context(panel.connect())
         asking.sendall(LAST)
@@ -282,7 +168,7 @@ def test_while_all_places_are_taken_those_without_a_request_go_first(no_grace):
 
 
 def test_a_handshake_that_never_ends_counts(tmp_path):
-    with Panel(of_one=3, pair=Pair(tmp_path)).serving() as panel, ExitStack() as clients:
+    with PanelListener(of_one=3, pair=Pair(tmp_path)).serving() as panel, ExitStack() as clients:
         for _ in range(3):
             clients.enter_context(panel.connect(address="127.0.0.2"))
         wait_until(lambda: len(panel.places) == 3)
@@ -291,7 +177,7 @@ def test_a_handshake_that_never_ends_counts(tmp_path):
 
 
 def test_a_handshake_that_never_ends_makes_room(tmp_path, no_grace):
-    with Panel(in_all=3, pair=Pair(tmp_path)).serving() as panel, ExitStack() as clients:
+    with PanelListener(in_all=3, pair=Pair(tmp_path)).serving() as panel, ExitStack() as clients:
         for _ in range(3):
             clients.enter_context(panel.connect())
         wait_until(lambda: len(panel.places) == 3)
@@ -303,7 +189,7 @@ def test_a_handshake_that_never_ends_makes_room(tmp_path, no_grace):
 
 @pytest.mark.parametrize("said", [b"no TLS at all\r\n\r\n", b""], ids=["no TLS", "gone"])
 def test_a_connection_that_is_never_secured_gives_its_place_back(tmp_path, said):
-    with Panel(pair=Pair(tmp_path)).serving() as panel:
+    with PanelListener(pair=Pair(tmp_path)).serving() as panel:
         with panel.connect() as client:
             wait_until(lambda: len(panel.places) == 1)
             client.sendall(said)

@@ -4,6 +4,7 @@ import pytest
 
 from pbxcerts.processes import places
 from pbxcerts.processes.places import LOOPBACK, Limits, Places, networks
+from pbxcerts.processes.turns import Turns
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +16,7 @@ class Listener(Places):
     """Its places know who was turned out."""
 
     def __init__(self, in_all=100, of_one=2, exempt=()):
-        super().__init__(Limits(in_all, of_one), networks(exempt))
+        super().__init__(Limits(in_all, of_one), networks(exempt), Turns(0))
         self.turned_out = []
 
     def come(self, address):
@@ -107,3 +108,17 @@ def test_nothing_is_kept_of_addresses_that_have_gone():
         listener.come(f"192.0.2.{number}").leave()
 
     assert listener._sites == {}
+
+
+def test_those_without_a_limit_take_turns_together_and_any_other_address_by_itself():
+    taken = []
+
+    class Recorded(Turns):
+        def take_turn(self, address, _connection, _then):
+            taken.append(address)
+
+    listener = Places(Limits(9, 9), networks(LOOPBACK), Recorded(0))
+    for address in ("127.0.0.1", "::1", "192.0.2.1", "::ffff:192.0.2.1"):
+        listener.enter(address).take_turn(print)
+
+    assert taken == [None, None, "192.0.2.1", "192.0.2.1"]

@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 
 from pbxcerts.processes.arrival import Door
 from pbxcerts.processes.places import Limits, Places
+from pbxcerts.processes.turns import Turns
 from terminals.web import connection
 from terminals.web.acknowledgement import Acknowledgement, Acknowledgements
 from terminals.web.connection import TerminalConnection
@@ -25,14 +26,15 @@ SIZE = 20_000
 class Listener:
     """Answers `GET /file`, what a `POST /report` says, and `GET /client`."""
 
-    def __init__(self, *, proxies=(), counts=None):
+    def __init__(self, *, proxies=(), counts=None, turn=0.001):
         self._counts = counts
+        self.turns = Turns(turn)
         self.refusals = RefusalCounter()
         self.proved = []
         self.answered = 0
         self.times_given_way = 0
         self.state = ServerState()
-        self.places = Places(Limits(in_all=100, of_one=100), exempt=())
+        self.places = Places(Limits(in_all=100, of_one=100), exempt=(), turns=self.turns)
         self.acknowledgements = Acknowledgements(self.proved.append)
         self._proxies = list(proxies)
 
@@ -288,6 +290,11 @@ class Greedy:
         self._sending.join()
         return answers
 
+    def end(self):
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._sending.join()
+
     def is_cut_off(self):
         try:
             self.take()
@@ -347,13 +354,62 @@ def test_the_next_request_waits_until_it_is_known_whether_the_file_has_arrived(l
 
 
 def test_others_have_their_turn_between_the_requests_of_one(listener):
-    greedy = Greedy(listener, "/nothing", 20_000)
+    greedy = Greedy(listener, "/nothing", 500)
     while listener.answered < 10:
         pass
 
     assert say(listener, request("GET /nothing HTTP/1.1", LAST)).startswith(b"HTTP/1.1 304 ")
-    assert listener.answered < 20_000
+    assert listener.answered < 500
     greedy.take()
+
+
+def test_who_sends_before_he_is_answered_waits_for_his_turn_and_his_number_of_connections_does_not_help():
+    with Listener(turn=0.02).serving() as listener:
+        many = [Greedy(listener, "/nothing", 100) for _ in range(10)]
+        began = time.monotonic()
+        while listener.answered < 20:
+            assert time.monotonic() < began + 10
+
+        # Of each the first one is answered at once.
+        assert time.monotonic() - began >= 9 * 0.02
+        for one in many:
+            one.end()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        request("GET /nothing HTTP/1.1"),
+        request("POST /report HTTP/1.1", "Content-Length: 2", body=b"ok"),
+        request("POST /report HTTP/1.1", "Transfer-Encoding: chunked", body=b"2\r\nok\r\n0\r\n\r\n"),
+    ],
+    ids=["GET", "body", "chunks"],
+)
+def test_who_sends_after_his_answer_never_waits_also_beside_others_of_his_address_who_do(said):
+    with Listener(turn=60).serving() as listener:
+        greedy = [Greedy(listener, "/nothing", 100) for _ in range(3)]
+        while listener.answered < 4:
+            pass
+        with socket.create_connection(("127.0.0.1", listener.port), timeout=10) as client:
+            for _ in range(10):
+                client.sendall(said)
+                assert client.recv(1000).startswith(b"HTTP/1.1 ")
+        for one in greedy:
+            one.end()
+
+
+def test_what_was_sent_before_the_answer_is_not_read_and_not_kept_for_who_has_gone():
+    with Listener(turn=60).serving() as listener:
+        greedy = Greedy(listener, "/nothing", 20_000)
+        while listener.answered < 2:
+            pass
+        assert settled(lambda: max(len(one._unread) for one in listener.state.connections)) < 100_000
+
+        greedy.end()
+        began = time.monotonic()
+        while len(listener.places):
+            assert time.monotonic() < began + 10
+        assert not any(listener.turns._addresses.values())
 
 
 def test_a_place_is_kept_until_it_is_known_whether_the_file_has_arrived(listener):
