@@ -22,6 +22,7 @@ from terminals.batches import one_writer
 from terminals.drivers.base import DeliveryDriver, TrustFormat
 from terminals.drivers.registry import driver_of, drivers
 from terminals.states import SETTLED, DeliveryState, Wave
+from terminals.tally import models as _tallies  # noqa: F401 - Django finds models by this module
 
 
 def delivery_methods() -> list[tuple[str, Promise]]:
@@ -218,6 +219,8 @@ class Terminal(models.Model):
             models.Index(fields=["name", "number"], name="terminal_by_name"),
             models.Index(fields=["type", "number"], name="terminal_by_type"),
             models.Index(fields=["last_contact", "number"], name="terminal_by_contact"),
+            models.Index(fields=["address", "number"], name="terminal_by_address"),
+            models.Index(fields=["number"], condition=Q(enabled=False), name="terminal_disabled"),
         ]
 
     def __str__(self) -> str:
@@ -309,6 +312,10 @@ class Rollout(models.Model):
         return self.state in self.HELD_UP
 
 
+SOME = 100
+"""Of more than so many rows the first that are found are shown in order, not the first of all."""
+
+
 class InstallationQuerySet(models.QuerySet["Installation"]):
     def update(self, **values: Any) -> int:
         """As Django has it, by one writer at a time (rule one-writer)."""
@@ -374,6 +381,10 @@ class InstallationQuerySet(models.QuerySet["Installation"]):
     def of_the_terminal(self, key: str = "pk") -> Exists:
         """Whether a terminal of the query around this one has one of these; `key` is what that query calls it."""
         return Exists(self.filter(terminal=OuterRef(key)))
+
+    def some(self) -> Self:
+        """All of these, or of very many some: to bring all into an order takes too long where only the first are shown."""
+        return self.model._default_manager.filter(pk__in=list(self.order_by().values_list("pk", flat=True)[:SOME]))  # type: ignore[return-value]
 
     def take_back(self) -> int:
         """Say that the terminals no longer trust what they had confirmed, and are to be asked again."""
@@ -487,8 +498,28 @@ class Installation(models.Model):
             ),
         ]
         indexes = [
-            # The rollout's next batch, the progress per state, and the handover's question who is missing.
-            models.Index(fields=["generation", "state", "next_at"], name="installation_next"),
+            # The rollout's next batch, and who is in a state.
+            models.Index(fields=["generation", "state", "wave", "next_at"], name="installation_by_turn"),
+            # The few among many: whom the handover waits for, and what is told of them in every round.
+            models.Index(
+                fields=["generation", "terminal"], condition=Q(confirmed_at=None), name="installation_untrusted"
+            ),
+            models.Index(
+                fields=["generation", "doubt_until"],
+                condition=Q(doubt_until__isnull=False),
+                name="installation_in_doubt",
+            ),
+            models.Index(
+                fields=["generation", "terminal"],
+                condition=Q(evidence="unproved", confirmed_at=None),
+                name="installation_unproved",
+            ),
+            models.Index(
+                fields=["generation", "terminal"], condition=Q(address_differs=True), name="installation_differs"
+            ),
+            models.Index(
+                fields=["generation", "terminal"], condition=Q(several_addresses=True), name="installation_several"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -72,8 +72,10 @@ LAYERS = {
         "terminals.models",
         "terminals.sip",
         "terminals.states",
+        "terminals.tally",
         "terminals.trust_file",
     ],
+    "terminals/tally": ["certificates.models", "terminals.batches"],
 }
 
 

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
@@ -31,6 +31,10 @@ class MissingTerminal:
         return f"{self.number} {self.name}".strip()
 
 
+def _nobody() -> int:
+    return 0
+
+
 @dataclass(frozen=True)
 class Readiness:
     """How far the terminals are with one generation. Only terminals that count are in it (rule who-counts).
@@ -42,7 +46,7 @@ class Readiness:
     missing: tuple[MissingTerminal, ...] = ()
     unnamed: int = 0
     rollout_stopped: bool = False
-    automatic_seen_but_unconfirmed: int = 0
+    seen: Callable[[], int] = field(default=_nobody, compare=False)
 
     @property
     def missing_count(self) -> int:
@@ -52,6 +56,13 @@ class Readiness:
     def complete(self) -> bool:
         """Everybody has confirmed, and there is somebody (rule switch-when)."""
         return self.counting > 0 and not self.missing
+
+    @property
+    def automatic_seen_but_unconfirmed(self) -> int:
+        """How many automatic ones that have not confirmed were seen lately (rule deadline-held). `seen` counts them, which
+        takes its time: it is asked for only where the deadline has come.
+        """
+        return self.seen()
 
     @property
     def holds_deadline(self) -> bool:
@@ -80,8 +91,10 @@ class Forecast:
 
 
 class Terminals(Protocol):
-    def readiness(self, *, root_sha256: str, counts: str, now: datetime) -> Readiness:
-        """`now` is by the machine's clock, by which is kept when a terminal was seen (rule which-clock)."""
+    def readiness(self, *, root_sha256: str, counts: str, now: datetime, counted: bool = False) -> Readiness:
+        """`now` is by the machine's clock, by which is kept when a terminal was seen (rule which-clock). `counted`: each
+        terminal is looked at, and no count that is kept is relied on (rule tally).
+        """
         ...
 
     def refusing(self, *, trusted_roots: Collection[str]) -> int:

@@ -124,6 +124,9 @@ def _hand_over(situation: Situation, terminals: Terminals) -> bool:
         orders.discard_pair(pending, situation.clock, why="ahead")
         return True
     why = switch_because(situation, readiness_of_pending(situation, terminals))
+    if why is Why.CONFIRMED:
+        # The server is switched by what was counted, never by what was kept (rule tally).
+        why = switch_because(situation, readiness_of_pending(situation, terminals, counted=True))
     if pending in situation.lost_pairs:
         return lost_keys.give_up_if_in_the_way(pending, situation, why)
     if why is None or not situation.is_valid(pending):
@@ -132,14 +135,17 @@ def _hand_over(situation: Situation, terminals: Terminals) -> bool:
     return True
 
 
-def readiness_of_pending(situation: Situation, terminals: Terminals) -> Readiness:
-    """How far the terminals are with the prepared or held pair; nothing is missing where there is none."""
+def readiness_of_pending(situation: Situation, terminals: Terminals, *, counted: bool = False) -> Readiness:
+    """How far the terminals are with the prepared or held pair; nothing is missing where there is none. `counted`: as
+    `Terminals.readiness` has it.
+    """
     if situation.pending is None:
         return Readiness()
     return terminals.readiness(
         root_sha256=situation.pending.root_sha256,
         counts=situation.settings.handover_counts,
         now=situation.clock.machine,
+        counted=counted,
     )
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 from django.utils.translation import get_language
 
 from certificates.downloads import file_name_part
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
+from terminals.directory.found import DENSE, cut
+from terminals.directory.searching import search
 from terminals.drivers.registry import BY_HAND_METHODS
 from terminals.models import Installation, InstallationQuerySet, Rollout, Terminal, TerminalType
 from terminals.rollout.served_first import served_first
 from terminals.rollout.target import rollout_in_force, rollout_target
 from terminals.states import SETTLED, Wave
+from terminals.tally import counts as tally
 from terminals.trust_file import NothingToTrust, NoTrustFile, TrustFile, trust_file
 
 
@@ -42,6 +46,34 @@ class WorkListType:
     @property
     def guide(self) -> str:
         return guide(self.type)
+
+
+@dataclass(frozen=True)
+class FoundInstallations:
+    """What a `Paginator` wants (rule pages). `dense`: so many that walking by number finds a page sooner than sorting them;
+    `more`: so many were looked at of those that match the text, which are more; None where all were.
+    """
+
+    rows: InstallationQuerySet
+    all: int
+    dense: bool
+    more: int | None = None
+
+    def __len__(self) -> int:
+        return self.all
+
+    def count(self) -> int:
+        return self.all
+
+    def __getitem__(self, place: slice) -> list[Installation]:
+        start, stop = place.start, min(place.stop, self.all)
+        if not self.dense:
+            return cut(self.rows, self.all, start, stop)
+        walked = Terminal.objects.filter(self.rows.order_by().of_the_terminal()).order_by("number")
+        keys = [one.pk for one in cut(walked.only("pk"), self.all, start, stop)]
+        # By their keys, which lead to them.
+        theirs = Installation.objects.filter(terminal__in=keys).values_list("pk", flat=True)
+        return list(self.rows.filter(pk__in=list(theirs)))
 
 
 @dataclass(frozen=True)
@@ -74,30 +106,58 @@ class WorkList:
         """The installations of the work list: one for each terminal, of the generation that it is to get now."""
         if self.target is None:
             return Installation.objects.none()
-        first = served_first(self.situation)
+        rows, first = Installation.objects.of_enabled_terminals(), served_first(self.situation)
+        later = Q(generation=self.target, wave=Wave.BY_HAND)
+        if self.target.pending:
+            later &= Q(terminal__type__holds_only_one=False)
+        if first.query.is_empty():
+            return rows.filter(later)
         # The terminals of `served_first` are on the work list now, whatever wave their row was given.
         now = Q(generation=self.situation.active, terminal__in=first)
-        concerned = Terminal.objects.concerned_by(self.target)
-        later = Q(generation=self.target, terminal__in=concerned, wave=Wave.BY_HAND) & ~Q(terminal__in=first)
-        return Installation.objects.filter(now | later)
+        return rows.filter(now | (later & ~Q(terminal__in=first)))
 
     @property
-    def left(self) -> QuerySet[Installation]:
+    def left(self) -> InstallationQuerySet:
         rows = self.all.unsettled().select_related("terminal")
         return rows.order_by("terminal__number")
 
     @cached_property
     def types(self) -> list[WorkListType]:
         """The types that have terminals left, first those whose terminals have no calls."""
-        rows = (
-            self.all.order_by()
-            .values_list("terminal__type", "generation")
-            .annotate(total=Count("pk"), left=Count("pk", filter=~Q(state__in=SETTLED)))
-        )
-        counted = [(generation, key, left, total) for key, generation, total, left in rows if left]
+        counted = [(generation, key, left, total) for generation, key, left, total in self._counted() if left]
         types = TerminalType.objects.in_bulk({key for _generation, key, _left, _total in counted})
         found = [self._of_type(types[key], generation, left, total) for generation, key, left, total in counted]
         return sorted(found, key=lambda one: (not one.first, one.type.name))
+
+    def _counted(self) -> Iterator[tuple[int, int, int, int]]:
+        """Generation, type, how many are left, and how many there are. By the tallies; only where a type's terminals are to get
+        one pair or the other, each is looked at.
+        """
+        if self.target is None:
+            return
+        mixed = set(served_first(self.situation).order_by().values_list("type", flat=True).distinct())
+        by_hand = Q(wave=Wave.BY_HAND) & (Q(type__holds_only_one=False) if self.target.pending else Q())
+        total = tally.by_type(self.target, by_hand)
+        left = tally.by_type(self.target, by_hand & ~Q(state__in=SETTLED))
+        for type_ in total.keys() - mixed:
+            yield self.target.number, type_, left.get(type_, 0), total[type_]
+        if not mixed:
+            return
+        rows = self.all.filter(terminal__type__in=mixed).order_by().values_list("generation", "terminal__type")
+        yield from rows.annotate(left=Count("pk", filter=~Q(state__in=SETTLED)), total=Count("pk"))
+
+    def found(self, *, type_: int | None = None, text: str = "") -> FoundInstallations:
+        """What is left, for the pages of the list; of one type, with a text in number or name."""
+        rows = self.left if type_ is None else self.left.filter(terminal__type=type_)
+        if text:
+            hits = search(text)
+            shown = Q(terminal__number__icontains=text) | Q(terminal__name__icontains=text)
+            rows = rows.filter(shown, terminal__in=hits.keys)
+            return FoundInstallations(
+                rows, rows.order_by().count(), dense=False, more=len(hits.keys) if hits.more else None
+            )
+        count = sum(one.left for one in self.types if type_ in {None, one.type.pk})
+        return FoundInstallations(rows, count, dense=count * DENSE >= tally.terminals())
 
     @property
     def left_count(self) -> int:
@@ -113,8 +173,7 @@ class WorkList:
         """Terminals that hold only one certificate: their turn comes with the switch."""
         if self.target is None or not self.target.pending:
             return 0
-        by_hand = Terminal.objects.enabled().of_methods(BY_HAND_METHODS)
-        return by_hand.filter(type__holds_only_one=True).count()
+        return tally.enabled_terminals(Q(type__method__in=BY_HAND_METHODS, type__holds_only_one=True))
 
     def _of_type(self, type_: TerminalType, generation: int, left: int, total: int) -> WorkListType:
         first = self.target is not None and generation != self.target.number

@@ -19,11 +19,6 @@ COLUMNS = (
 EXPORTED = tuple(column for column in COLUMNS if column != "sip_password")
 DELIMITERS = ",;\t"
 
-MOST_BYTES = 2_000_000
-"""Below what one request may hold (DATA_UPLOAD_MAX_MEMORY_SIZE): the panel itself then says what is too large."""
-MOST_LINES = 20_000
-"""A blank line costs as much memory as a full one, so lines are counted before anything is made of them."""
-
 _END_OF_FILE = "\x1a"
 """Ctrl-Z, with which old programs end a text file."""
 _SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?\r?\n', re.IGNORECASE)
@@ -49,6 +44,26 @@ def separator_for(language: str) -> Separator:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What one file may hold. A blank line costs as much memory as a full one, so lines are counted before anything is made of
+    them.
+    """
+
+    bytes: int
+    lines: int
+
+    @property
+    def megabytes(self) -> int:
+        return self.bytes // 1_000_000
+
+
+OF_A_PAGE = Limits(2_000_000, 20_000)
+"""Below what one request may hold (DATA_UPLOAD_MAX_MEMORY_SIZE): the panel itself then says what is too large."""
+OF_A_COMMAND = Limits(20_000_000, 200_000)
+"""A command has a process of its own: what it needs for a hundred thousand terminals (300 MB) is gone when it ends."""
+
+
+@dataclass(frozen=True)
 class CsvRow:
     """`number` is the row's in a spreadsheet, where the first is row 1."""
 
@@ -56,17 +71,17 @@ class CsvRow:
     cells: Mapping[str, str]
 
 
-def read(content: bytes) -> list[CsvRow]:
+def read(content: bytes, limits: Limits = OF_A_PAGE) -> list[CsvRow]:
     """The rows of a file with commas, semicolons or tabs. Only the columns that it has; cells as they were before the export.
 
     Raises ImportFileError.
     """
-    if len(content) > MOST_BYTES:
-        raise ImportFileTooLarge(megabytes=MOST_BYTES // 1_000_000)
+    if len(content) > limits.bytes:
+        raise ImportFileTooLarge(megabytes=limits.megabytes)
     text = _decoded(content)
     lines = len(text.splitlines())
-    if lines > MOST_LINES:
-        raise TooManyLines(lines, most=MOST_LINES)
+    if lines > limits.lines:
+        raise TooManyLines(lines, most=limits.lines)
     separator = _SEPARATOR_LINE.match(text)
     if separator:
         text = text[separator.end() :]

@@ -5,63 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from django.db.models import Case, F, FilteredRelation, Q, QuerySet, Value, When
-from django.db.models.expressions import OrderBy
+from django.db.models import QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from certificates.renewal.situation import Situation
-from terminals.drivers.base import Reaction, mac_of
+from terminals.directory.found import FoundTerminals
+from terminals.directory.states import DELIVERY_STATES, DISABLED, NOT_YET
+from terminals.drivers.base import Reaction
 from terminals.models import Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import words
 from terminals.rollout.reasons import MissingReasons
 from terminals.rollout.target import rollout_target
 from terminals.states import IN_FLIGHT
-
-DISABLED = "disabled"
-NOT_YET = "not_yet"
-DELIVERY_STATES: list[tuple[str, str | Promise]] = [
-    *Installation.State.choices,
-    (NOT_YET, _("not taken in yet")),
-    (DISABLED, pgettext_lazy("terminal", "disabled")),
-]
-"""Where the delivery of the newest generation to a terminal may stand."""
-
-BY_NEED = [
-    Installation.State.FAILED.value,
-    Installation.State.UNPROVED.value,
-    Installation.State.ABSENT.value,
-    NOT_YET,
-    Installation.State.WAITING.value,
-    Installation.State.DOWNLOADED.value,
-    Installation.State.ASKED.value,
-    Installation.State.HEARD.value,
-    Installation.State.FETCHED.value,
-    Installation.State.SKIPPED.value,
-    Installation.State.CONFIRMED.value,
-    DISABLED,
-]
-"""The states in their order: first those that may want a person."""
-
-ORDERS: Mapping[str, tuple[str | OrderBy, ...]] = {
-    "number": ("number",),
-    "-number": ("-number",),
-    "name": ("name", "number"),
-    "-name": ("-name", "-number"),
-    "type": ("type__name", "number"),
-    "-type": ("-type__name", "-number"),
-    "mac": (F("mac").asc(nulls_first=True), "number"),
-    "-mac": (F("mac").desc(nulls_last=True), "-number"),
-    # As text: no database orders addresses of both versions, with and without a port, at the price of a page.
-    "address": ("address", "number"),
-    "-address": ("-address", "-number"),
-    "state": ("need", "number"),
-    "-state": ("-need", "-number"),
-    "contact": (F("last_contact").asc(nulls_first=True), "number"),
-    "-contact": (F("last_contact").desc(nulls_last=True), "-number"),
-}
-
 
 REACTION_WORDS: Mapping[str, str | Promise] = {
     Reaction.HEARD.value: _("heard"),
@@ -139,34 +96,12 @@ class TerminalListing:
         target = rollout_target(self.situation)
         return target.number if target else None
 
-    def terminals(self, chosen: Mapping[str, str]) -> QuerySet[Terminal]:
-        order = chosen.get("order") or "number"
-        found = self._with_need() if order in {"state", "-state"} else Terminal.objects.all()
-        found = found.order_by(*ORDERS[order])
-        if text := chosen.get("text"):
-            found = found.filter(_matching(text))
-        if type_ := chosen.get("type"):
-            found = found.filter(type=int(type_))
-        if state := chosen.get("state"):
-            found = found.filter(enabled=state != DISABLED)
-            rows = Installation.objects.of(self.target)
-            if state == NOT_YET:
-                found = found.exclude(pk__in=rows.values("terminal"))
-            elif state != DISABLED:
-                found = found.filter(pk__in=rows.filter(state=state).values("terminal"))
-        return found.defer("notes", "own_lines", "sip_password")
+    def terminals(self) -> QuerySet[Terminal]:
+        """All of them by number."""
+        return Terminal.objects.order_by("number").defer("notes", "own_lines", "sip_password")
 
-    def _with_need(self) -> QuerySet[Terminal]:
-        """`need`: the place of each one's state in BY_NEED."""
-        delivery = FilteredRelation("installations", condition=Q(installations__generation=self.target))
-        delivered = [
-            When(delivery__state=state, then=Value(place))
-            for place, state in enumerate(BY_NEED)
-            if state not in {NOT_YET, DISABLED}
-        ]
-        disabled = When(enabled=False, then=Value(BY_NEED.index(DISABLED)))
-        need = Case(disabled, *delivered, default=Value(BY_NEED.index(NOT_YET)))
-        return Terminal.objects.alias(delivery=delivery).alias(need=need)
+    def found(self, chosen: Mapping[str, str]) -> FoundTerminals:
+        return FoundTerminals(chosen, self.target)
 
     def lines(self, terminals: list[Terminal]) -> list[TerminalLine]:
         """One query for what they trust, and a few for how the rollout stands."""
@@ -190,15 +125,6 @@ class TerminalListing:
                 )
             )
         return lines
-
-
-def _matching(text: str) -> Q:
-    matching = Q(number__icontains=text) | Q(name__icontains=text) | Q(address__icontains=text)
-    # A MAC is stored without the separators that a person may type.
-    digits = text.upper().translate(str.maketrans("", "", ":-. "))
-    if mac_of(text) or (len(digits) >= 4 and set(digits) <= set("0123456789ABCDEF")):
-        matching |= Q(mac__contains=digits)
-    return matching
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class UploadForm(ColumnForm, forms.Form):
         """What the file holds; it can be read as rows, whatever they say."""
         upload: UploadedFile[bytes] = self.cleaned_data["file"]
         # One byte more than is allowed says that it is too large, whatever its real size.
-        content: bytes = upload.read(csv_files.MOST_BYTES + 1)
+        content: bytes = upload.read(csv_files.OF_A_PAGE.bytes + 1)
         try:
             csv_files.read(content)
         except ImportFileError as error:

@@ -10,8 +10,8 @@ from pbxcerts.system.form_layout import ParameterForm, Parameters
 from terminals.answer_target import SAID_OF_TERMINAL
 from terminals.directory import changes
 from terminals.directory.fields import OwnLinesField, hold_secret, judge_own_lines
-from terminals.directory.listing import DELIVERY_STATES, ORDERS
 from terminals.directory.row_form import TerminalFields
+from terminals.directory.states import DELIVERY_STATES, ORDERS
 from terminals.forms.password_warning import PasswordWarning
 from terminals.models import Terminal, TerminalType
 

@@ -14,9 +14,11 @@ from terminals.drivers.base import Reaction
 from terminals.drivers.registry import driver_of
 from terminals.evidence import fetches
 from terminals.evidence.fetches import DOUBTFUL_AGAIN_AFTER
-from terminals.models import Installation, Rollout, Terminal
+from terminals.models import Installation, InstallationQuerySet, Rollout, Terminal
 from terminals.rollout.waves import AN_HOUR, back_off
-from terminals.states import CLAIMABLE, IN_FLIGHT, DeliveryState
+from terminals.states import CLAIMABLE, IN_FLIGHT, DeliveryState, Wave
+from terminals.tally import counts as tally
+from terminals.tally.models import InstallationTally
 
 FAILING = {
     Reaction.REFUSED: "refused",
@@ -78,8 +80,7 @@ def claim(generation: int, which: Q, *, at_once: int, now: datetime, machine: da
     due = may_be_asked.exclude(unproved).due(now, at_most=AN_HOUR)
     due |= may_be_asked.filter(unproved).due(now, at_most=DOUBTFUL_AGAIN_AFTER)
     claimable = due.filter(which)
-    ordered = claimable.order_by("wave", "postponed", "next_at", "pk")
-    chosen = list(ordered.values_list("pk", "terminal", "postponed")[:free])
+    chosen = _first(claimable.of(generation), generation, free)
     if not chosen:
         return []
     # Each type is read once: its guides are long.
@@ -95,9 +96,32 @@ def claim(generation: int, which: Q, *, at_once: int, now: datetime, machine: da
         return [ask for batch in in_batches(asks[:free]) for ask in _claimed(claimable, batch, now, machine)]
 
 
+def _first(claimable: InstallationQuerySet, generation: int, at_most: int) -> list[tuple[int, int, int]]:
+    """Installation, terminal and number of postponements of those whose turn comes first. By wave and state the index leads to
+    them, without a look at the many whose turn comes later.
+    """
+    tallied = InstallationTally.objects.filter(generation=generation, state__in=CLAIMABLE, count__gt=0)
+    # Of the work list nobody is asked whose type has no event string.
+    kinds = tallied.of_enabled_terminals().exclude(wave=Wave.BY_HAND, type__event="").order_by("wave")
+    found: list[tuple[int, int, bool, datetime | None, int, int]] = []
+    last = None
+    for wave, state in kinds.values_list("wave", "state").distinct():
+        if len(found) >= at_most and wave != last:
+            break
+        last = wave
+        alike = claimable.filter(wave=wave, state=state)
+        for rows in (alike.filter(next_at=None), alike.filter(next_at__isnull=False).order_by("next_at")):
+            found += [
+                (wave, postponed, at is not None, at, key, terminal)
+                for postponed, at, key, terminal in rows.values_list("postponed", "next_at", "pk", "terminal")[:at_most]
+            ]
+    found.sort()
+    return [(key, terminal, postponed) for _wave, postponed, _set, _at, key, terminal in found[:at_most]]
+
+
 def in_flight(generation: int) -> int:
     """How many terminals are asked, heard or fetched. Those of the work list take no place (rule places)."""
-    return Installation.objects.of(generation).of_enabled_terminals().in_waves().in_state(*IN_FLIGHT).count()
+    return tally.installations(generation, ~Q(wave=Wave.BY_HAND) & Q(state__in=IN_FLIGHT))
 
 
 def _claimed(claimable: QuerySet[Installation], asks: Sequence[Ask], now: datetime, machine: datetime) -> list[Ask]:
@@ -227,4 +251,5 @@ def give_up(generation: int, *, within: timedelta, now: datetime, machine: datet
         state=DeliveryState.FAILED, failure=NOT_CONFIRMED, failed_at=now, next_at=None
     )
     overdue.in_state(DeliveryState.ASKED).update(state=DeliveryState.WAITING, next_at=None)
-    fetches.never_failed(rows, now=now)
+    if InstallationTally.objects.filter(generation=generation, unproved=True, count__gt=0).exists():
+        fetches.never_failed(rows, now=now)

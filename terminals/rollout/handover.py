@@ -1,10 +1,11 @@
 """How far the terminals are: the answers to what the handover asks (`certificates.renewal.handover.Terminals`)."""
 
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, Sum
 
 from certificates.models import WhoCounts
 from certificates.renewal.handover import Forecast, MissingTerminal, Readiness
@@ -13,50 +14,49 @@ from pbxcerts.system.clock import STILL_NOW
 from pbxcerts.system.events import Notice
 from terminals.drivers.registry import AUTOMATIC_METHODS
 from terminals.evidence.fetches import SPAN
-from terminals.models import Installation, Rollout, Terminal
+from terminals.models import SOME, Installation, InstallationQuerySet, Rollout, Terminal, TerminalQuerySet
 from terminals.rollout import words
 from terminals.rollout.progress import forecast_generation
 from terminals.rollout.target import rollout_in_force
 from terminals.rollout.warnings import rollout_warnings
+from terminals.states import DeliveryState
+from terminals.tally import counts as tally
+from terminals.tally.mending import mend
+from terminals.tally.models import InstallationTally
 
 NAMED_AT_MOST = 20
 SEEN_LATELY = timedelta(hours=24)
 
 
 class KnownTerminals:
-    """Five queries at most, whatever the number of terminals. One of these answers for one page, or for one round."""
+    """Ten queries at most, whatever the number of terminals. One of these answers for one page, or for one round."""
 
     @cached_property
     def _are_any(self) -> bool:
         return Terminal.objects.exists()
 
-    def readiness(self, *, root_sha256: str, counts: str, now: datetime) -> Readiness:
+    def readiness(self, *, root_sha256: str, counts: str, now: datetime, counted: bool = False) -> Readiness:
         # To put the question together takes ten times as long as to see that there is nobody to ask.
         if counts == WhoCounts.NOBODY or not self._are_any:
             return Readiness()
-        trusted = Installation.objects.with_roots([root_sha256]).beyond_doubt(now, within=SPAN)
-        counting = Terminal.objects.counting(root_sha256).annotate(has_confirmed=trusted.of_the_terminal())
-        if counts == WhoCounts.AUTOMATIC:
-            counting = counting.of_methods(AUTOMATIC_METHODS)
-        missing = Q(has_confirmed=False)
-        automatic = Q(type__method__in=AUTOMATIC_METHODS)
-        found = counting.order_by().aggregate(
-            counting=Count("pk"),
-            missing=Count("pk", filter=missing),
-            # What lies ahead was written by a wrong clock (rule written-ahead).
-            seen=Count("pk", filter=missing & automatic & Q(last_contact__range=(now - SEEN_LATELY, now + STILL_NOW))),
-        )
-        if not found["counting"]:
+        asked = _Asked(root_sha256, counts == WhoCounts.AUTOMATIC, now)
+        found = asked.tallied()
+        if counted or found is None:
+            exact = asked.counted()
+            if found is not None and exact != found:
+                mend()
+            found = exact
+        if not found.counting:
             return Readiness()
-        named = _named(counting.filter(missing), root_sha256) if found["missing"] else ()
+        named = asked.named(found) if found.missing else ()
         return Readiness(
-            counting=found["counting"],
+            counting=found.counting,
             missing=named,
-            unnamed=found["missing"] - len(named),
+            unnamed=found.missing - len(named),
             rollout_stopped=Rollout.objects.filter(generation__root_sha256=root_sha256)
             .in_state(*Rollout.HELD_UP)
             .exists(),
-            automatic_seen_but_unconfirmed=found["seen"],
+            seen=cache(asked.seen_but_unconfirmed),
         )
 
     def refusing(self, *, trusted_roots: Collection[str]) -> int:
@@ -70,11 +70,108 @@ class KnownTerminals:
         return rollout_warnings(situation, rollout_in_force(situation)) if self._are_any else []
 
 
-def _named(missing: QuerySet[Terminal], root_sha256: str) -> tuple[MissingTerminal, ...]:
-    terminals = list(missing.order_by("number")[:NAMED_AT_MOST])
-    rows = {
-        row.terminal_id: row for row in Installation.objects.with_roots([root_sha256]).filter(terminal__in=terminals)
-    }
-    return tuple(
-        MissingTerminal(number=one.number, name=one.name, why=words.why_missing(rows.get(one.pk))) for one in terminals
-    )
+@dataclass(frozen=True)
+class _Found:
+    """How many terminals count, and how many of them have not confirmed; `without`: how many have no installation at all,
+    `in_doubt`: how many may still be taken back. `generation`: the one that all have, where there is only one.
+    """
+
+    counting: int
+    missing: int
+    without: int = field(default=0, compare=False)
+    in_doubt: int = field(default=0, compare=False)
+    generation: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The question how far the terminals are with the generation of this root (rule who-counts)."""
+
+    root_sha256: str
+    automatic_only: bool
+    now: datetime
+
+    def _of_type(self, prefix: str = "type__") -> Q:
+        one = Q((f"{prefix}holds_only_one", False))
+        return one & Q((f"{prefix}method__in", AUTOMATIC_METHODS)) if self.automatic_only else one
+
+    @property
+    def _rows(self) -> InstallationQuerySet:
+        """The installations of all that may count."""
+        rows = Installation.objects.with_roots([self.root_sha256]).of_enabled_terminals()
+        return rows.filter(self._of_type("terminal__type__"))
+
+    @property
+    def _trusted(self) -> InstallationQuerySet:
+        return Installation.objects.with_roots([self.root_sha256]).beyond_doubt(self.now, within=SPAN)
+
+    @property
+    def _terminals(self) -> TerminalQuerySet:
+        """Each that counts."""
+        counting = Terminal.objects.counting(self.root_sha256)
+        return counting.of_methods(AUTOMATIC_METHODS) if self.automatic_only else counting
+
+    @property
+    def _missing(self) -> TerminalQuerySet:
+        """Those of them that have not confirmed."""
+        return self._terminals.without(self._trusted)
+
+    def counted(self) -> _Found:
+        """Each terminal looked at."""
+        missing = self._missing.order_by().count()
+        return _Found(self._terminals.order_by().count(), missing, without=missing, in_doubt=missing)
+
+    def tallied(self) -> _Found | None:
+        """By the tallies; None where several generations have this root, of which a terminal may have confirmed each."""
+        rows = InstallationTally.objects.filter(self._of_type(), generation__root_sha256=self.root_sha256)
+        states = (
+            rows.of_enabled_terminals()
+            .order_by()
+            .values_list("generation", "state", "trusted")
+            .annotate(terminals=Sum("count"))
+        )
+        there = trusting = skipped = 0
+        generations = set()
+        for generation, state, trusted, count in states:
+            generations.add(generation)
+            there += count
+            trusting += count if trusted else 0
+            skipped += count if state == DeliveryState.SKIPPED and not trusted else 0
+        if len(generations) > 1:
+            return None
+        every = tally.enabled_terminals(self._of_type())
+        in_doubt = self._in_doubt.count() if trusting else 0
+        missing = every - skipped - trusting + in_doubt
+        return _Found(every - skipped, missing, every - there, in_doubt, next(iter(generations), None))
+
+    @property
+    def _in_doubt(self) -> InstallationQuerySet:
+        """Those that another address can still take back (rule proved-by-answer)."""
+        doubted = (self.now, self.now + SPAN + STILL_NOW)
+        return self._rows.trusted().filter(doubt_until__gt=doubted[0], doubt_until__lte=doubted[1])
+
+    def named(self, found: _Found) -> tuple[MissingTerminal, ...]:
+        """The first that are missing."""
+        unconfirmed = self._rows.filter(confirmed_at=None).exclude(state=DeliveryState.SKIPPED)
+        if found.generation is not None:
+            unconfirmed = unconfirmed.of(found.generation)
+        keys = set(unconfirmed.some().values_list("terminal", flat=True))
+        if found.in_doubt:
+            keys |= set(self._in_doubt.some().values_list("terminal", flat=True))
+        if found.without:
+            keys |= set(self._missing.order_by("pk").values_list("pk", flat=True)[:SOME])
+        terminals = list(Terminal.objects.filter(pk__in=keys).order_by("number")[:NAMED_AT_MOST])
+        rows = {
+            row.terminal_id: row
+            for row in Installation.objects.with_roots([self.root_sha256]).filter(terminal__in=terminals)
+        }
+        return tuple(
+            MissingTerminal(number=one.number, name=one.name, why=words.why_missing(rows.get(one.pk)))
+            for one in terminals
+        )
+
+    def seen_but_unconfirmed(self) -> int:
+        """How many that are automatic and have not confirmed were seen lately. Costs a look at each of them."""
+        # What lies ahead was written by a wrong clock (rule written-ahead).
+        lately = Q(last_contact__range=(self.now - SEEN_LATELY, self.now + STILL_NOW))
+        return self._missing.of_methods(AUTOMATIC_METHODS).filter(lately).order_by().count()

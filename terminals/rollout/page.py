@@ -1,4 +1,4 @@
-"""What the page of the rollout shows: one reading, at most sixteen queries, whatever the number of terminals."""
+"""What the page of the rollout shows: one reading, at most nineteen queries, whatever the number of terminals."""
 
 from __future__ import annotations
 
@@ -242,6 +242,7 @@ class RolloutStatus:
             .of_enabled_terminals()
             .in_waves()
             .in_state(state)
+            .some()
             .select_related("terminal__type")
             .order_by("terminal__number")
         )

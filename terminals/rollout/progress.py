@@ -6,16 +6,17 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min, Q
+from django.db.models import Sum
 
 from certificates.renewal.handover import Forecast
 from certificates.renewal.situation import Situation
 from terminals.drivers.registry import AUTOMATIC_METHODS, RESTARTING_METHODS
-from terminals.models import DeliverySettings, Installation, Rollout, Terminal
+from terminals.models import DeliverySettings, Installation, Rollout
 from terminals.rollout import waves
 from terminals.rollout.target import may_restart, rollout_in_force, rollout_target, terminal_groups
 from terminals.rollout.waves import TerminalGroup
 from terminals.states import CLAIMABLE, IN_FLIGHT, SETTLED, UNDER_WAY, DeliveryState, Wave
+from terminals.tally.models import TerminalTally
 
 # From the NOTIFY to the fetch of the trust file: a restart, DHCP, the files, the registration.
 A_RESTART_TAKES = timedelta(minutes=3)
@@ -147,8 +148,15 @@ def _next_at(
     if not asked_now:
         return restarts_at(situation, delivery)
     rows = Installation.objects.of(rollout.generation_id).of_enabled_terminals().of_methods(asked_now)
-    found = rows.in_state(*CLAIMABLE).aggregate(ready=Count("pk", filter=Q(next_at=None)), again=Min("next_at"))
-    return now if found["ready"] else max(now, found["again"])
+    # The state and the wave lead to the next one by the index, without a look at the others.
+    kinds = {(group.state, group.wave) for group in groups if group.method in asked_now and group.state in CLAIMABLE}
+    earliest = []
+    for state, wave in sorted(kinds):
+        alike = rows.in_state(state).filter(wave=wave)
+        if alike.filter(next_at=None).exists():
+            return now
+        earliest.append(alike.order_by("next_at").values_list("next_at", flat=True).first())
+    return max(now, min((at for at in earliest if at is not None), default=now))
 
 
 def restarts_at(situation: Situation, delivery: DeliverySettings) -> datetime:
@@ -206,10 +214,11 @@ def _rounds(count: int, delivery: DeliverySettings) -> int:
 def forecast_generation(situation: Situation) -> Forecast:
     """Two queries, whatever the number of terminals."""
     found = (
-        Terminal.objects.enabled()
+        TerminalTally.objects.filter(enabled=True)
         .order_by()
         .values_list("type__method", "type__holds_only_one")
-        .annotate(count=Count("pk"))
+        .annotate(terminals=Sum("count"))
+        .filter(terminals__gt=0)
     )
     left: Counter[str] = Counter()
     gap = 0

@@ -8,6 +8,7 @@ before it could have confirmed.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from terminals.rollout.target import (
 )
 from terminals.rollout.waves import Newcomer, StopLimits, TerminalGroup, WaveSizes
 from terminals.states import CLAIMABLE, IN_FLIGHT, NOT_ASKED_YET, DeliveryState, Wave
+from terminals.tally import counts as tally
 
 RolloutState = Rollout.State
 
@@ -50,6 +52,8 @@ WORTH_A_CLAIM = 5
 ANY_PLACE_AFTER = timedelta(seconds=1)
 # The listeners answer from a copy of the database: a terminal that is back in moments must not get the bundle of before.
 LISTENERS_KNOW_WITHIN = timedelta(seconds=6)
+
+PROVED_AGAIN_AT_ONCE = 1000
 
 ANSWERS_WITHIN = max(driver.capabilities.answers_within for driver in drivers().values())
 
@@ -120,8 +124,19 @@ def reconcile_rollouts(situation: Situation) -> Rollout | None:
     if any(group.state in IN_FLIGHT for group in groups):
         _judge_who_came(target)
         claims.give_up(target.number, within=ANSWERS_WITHIN, now=now, machine=situation.clock.machine)
-    fetches.prove_again(Installation.objects.of(target))
+    _prove_again(target, now)
     return current
+
+
+def _prove_again(target: Generation, now: datetime) -> None:
+    """What an address proves by now that it did not prove when it fetched. Where very many are unproved, some in each round."""
+    rows = Installation.objects.of(target)
+    parts = math.ceil(tally.installations(target, Q(unproved=True)) / PROVED_AGAIN_AT_ONCE)
+    if parts > 1:
+        minute = int(now.timestamp() // 60)
+        rows = rows.annotate(part=F("terminal_id") % parts).filter(part=minute % parts)
+    if parts:
+        fetches.prove_again(rows)
 
 
 def _judge_who_came(target: Generation) -> None:
@@ -166,6 +181,8 @@ def _reopen(rollout: Rollout) -> None:
 
 def _take_in(target: Generation, groups: Sequence[TerminalGroup]) -> None:
     """A place for every terminal that has none yet."""
+    if tally.all_have_one(target, Q(type__holds_only_one=False) if target.pending else tally.ANY):
+        return
     without = Terminal.objects.concerned_by(target).without(Installation.objects.of(target)).order_by("pk")
     newcomers = [
         Newcomer(key, model, automatic=method in AUTOMATIC_METHODS, seen=seen)

@@ -5,10 +5,15 @@ The prepared pair is due after that: at once if the terminal can hold both, at t
 
 from django.db.models import Q
 
+from certificates.models import Generation
 from certificates.renewal.situation import Situation
+from terminals.batches import execute, inserts
 from terminals.drivers.registry import BY_HAND_METHODS
 from terminals.models import Installation, Terminal, TerminalQuerySet, TrustFormats
 from terminals.states import DeliveryState, Wave
+from terminals.tally import counts as tally
+
+ONE_IN_A_FILE = Q(type__holds_only_one=True) | Q(type__trust_format=TrustFormats.DER)
 
 
 def served_first(situation: Situation) -> TerminalQuerySet:
@@ -18,19 +23,28 @@ def served_first(situation: Situation) -> TerminalQuerySet:
     active = situation.active
     if situation.pending is None or active is None or active.withdrawn_at is not None or not situation.active_is_served:
         return Terminal.objects.none()
-    one_in_a_file = Q(type__holds_only_one=True) | Q(type__trust_format=TrustFormats.DER)
+    types = _types_with_somebody_left(active)
+    if not types:
+        return Terminal.objects.none()
     settled = Installation.objects.of(active).filter(Q(confirmed_at__isnull=False) | Q(state=DeliveryState.SKIPPED))
-    by_hand = Terminal.objects.enabled().filter(one_in_a_file, type__method__in=BY_HAND_METHODS)
-    return by_hand.without(settled)
+    return Terminal.objects.enabled().filter(type__in=types).without(settled)
+
+
+def _types_with_somebody_left(active: Generation) -> list[int]:
+    """The types whose file holds one certificate, and of whose terminals not all have settled this pair."""
+    of_type = ONE_IN_A_FILE & Q(type__method__in=BY_HAND_METHODS)
+    settled = tally.by_type(active, of_type & (Q(trusted=True) | Q(state=DeliveryState.SKIPPED)))
+    return [type_ for type_, count in tally.enabled_by_type(of_type).items() if settled.get(type_, 0) < count]
 
 
 def take_in(situation: Situation) -> None:
     """Give each terminal that gets the active pair first a place on the work list of that pair, where it has none."""
-    without = served_first(situation).without(Installation.objects.of(situation.active))
-    Installation.objects.bulk_create(
-        [
-            Installation(generation=situation.active, terminal_id=key, wave=Wave.BY_HAND.value)
-            for key in without.values_list("pk", flat=True)
-        ],
-        ignore_conflicts=True,
-    )
+    active, of_type = situation.active, ONE_IN_A_FILE & Q(type__method__in=BY_HAND_METHODS)
+    if active is None or tally.all_have_one(active, of_type):
+        return
+    without = served_first(situation).without(Installation.objects.of(active))
+    rows = [
+        {"generation": active.number, "terminal": key, "wave": Wave.BY_HAND.value}
+        for key in without.values_list("pk", flat=True)
+    ]
+    execute(inserts(Installation, rows))

@@ -2,14 +2,15 @@
 
 from datetime import datetime
 
-from django.db.models import Count, Q
+from django.db.models import Sum
 
 from certificates.models import Generation, Switch
 from certificates.renewal.situation import Situation
-from terminals.models import DeliverySettings, Installation, Rollout
+from terminals.models import DeliverySettings, Rollout
 from terminals.rollout import waves
 from terminals.rollout.waves import TerminalGroup
 from terminals.states import DeliveryState, Wave
+from terminals.tally.models import InstallationTally
 
 
 def rollout_target(situation: Situation) -> Generation | None:
@@ -29,15 +30,15 @@ def rollout_in_force(situation: Situation) -> Rollout | None:
 
 
 def terminal_groups(target: Generation) -> list[TerminalGroup]:
-    """How the terminals that are to get this generation stand, in groups of equal ones. One query."""
-    installed = Installation.objects.of(target).of_enabled_terminals()
+    """How the terminals that are to get this generation stand, in groups of equal ones. One query, of the tallies."""
+    installed = InstallationTally.objects.filter(generation=target).of_enabled_terminals()
     if target.pending:
-        installed = installed.filter(terminal__type__holds_only_one=False)
+        installed = installed.filter(type__holds_only_one=False)
     rows = (
         installed.order_by()
-        .annotate(put_off=Q(postponed__gt=0))
-        .values_list("terminal__type__method", "terminal__type", "wave", "state", "excused", "put_off")
-        .annotate(count=Count("pk"))
+        .values_list("type__method", "type", "wave", "state", "excused", "put_off")
+        .annotate(terminals=Sum("count"))
+        .filter(terminals__gt=0)
     )
     return [
         TerminalGroup(method, model, Wave(wave), DeliveryState(state), count, postponed=put_off, excused=excused)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from certificates.renewal.situation import Situation
@@ -16,6 +16,8 @@ from pbxcerts.system.models import Severity
 from terminals.models import Installation, InstallationQuerySet, Rollout, Terminal
 from terminals.rollout.target import rollout_target, terminal_groups
 from terminals.states import SETTLED, DeliveryState, Wave
+from terminals.tally import counts as tally
+from terminals.tally.models import SharedAddress
 
 NAMED_AT_MOST = 5
 TOLD_FOR = timedelta(days=1)
@@ -148,7 +150,7 @@ def _of_rollout(situation: Situation, rollout: Rollout) -> Iterator[Notice]:
             by_hand += group.count if group.state not in SETTLED else 0
         else:
             counts[group.state] += group.count
-    rows = Installation.objects.of(number).of_enabled_terminals()
+    rows = Installation.objects.of(number)
     in_waves = rows.in_waves()
     if rollout.state == Rollout.State.STOPPED:
         yield Notice(ROLLOUT_STOPPED, subject=str(number), params={"number": number})
@@ -173,7 +175,9 @@ def _of_rollout(situation: Situation, rollout: Rollout) -> Iterator[Notice]:
 def _cut_off(situation: Situation) -> Iterator[Notice]:
     """Those whose calls the last switch has cost, or will at their next connection."""
     active = situation.active
-    if active is not None and (count := (terminals := Terminal.objects.all().cut_off_by(active)).count()):
+    if active is None or not tally.trust_something_else(active):
+        return
+    if count := (terminals := Terminal.objects.all().cut_off_by(active)).count():
         params = {
             "number": active.number,
             "count": count,
@@ -184,16 +188,16 @@ def _cut_off(situation: Situation) -> Iterator[Notice]:
 
 def _doubts(situation: Situation, rollout: Rollout, rows: InstallationQuerySet) -> Iterator[Notice]:
     """Of whom somebody else may have asked for the files (rules unproved, proved-by-answer): two queries where nobody has."""
-    if count := (unproved := rows.unproved()).count():
-        yield _notice(FETCHES_UNPROVED, rollout, count, unproved)
+    if count := tally.installations(rollout.generation_id, Q(unproved=True)):
+        yield _notice(FETCHES_UNPROVED, rollout, count, rows.unproved())
     lately = situation.clock.best - TOLD_FOR
-    several = rows.filter(several_addresses=True, asked_at__gte=lately)
+    several = rows.of_enabled_terminals().filter(several_addresses=True, asked_at__gte=lately)
     if count := several.count():
         # Each number is a message of its own: one a round at most.
         yield _notice(SEVERAL_ADDRESSES, rollout, count, several, step=str(count))
 
 
-def _reminder(situation: Situation, rollout: Rollout, count: int, left: QuerySet[Installation]) -> Iterator[Notice]:
+def _reminder(situation: Situation, rollout: Rollout, count: int, left: InstallationQuerySet) -> Iterator[Notice]:
     """The work list is due when the server switches; after that at once."""
     due = rollout.generation.deadline if rollout.generation.pending else None
     if due is None:
@@ -204,7 +208,7 @@ def _reminder(situation: Situation, rollout: Rollout, count: int, left: QuerySet
 
 
 def _notice(
-    kind: EventKind, rollout: Rollout, count: int, rows: QuerySet[Installation], *, step: str = "", **params: object
+    kind: EventKind, rollout: Rollout, count: int, rows: InstallationQuerySet, *, step: str = "", **params: object
 ) -> Notice:
     number = rollout.generation_id
     return Notice(
@@ -215,9 +219,10 @@ def _notice(
     )
 
 
-def _names(rows: QuerySet[Installation]) -> str:
-    """The numbers and names of the first terminals of these rows."""
-    return _first_of(rows.order_by("terminal__number").values_list("terminal__number", "terminal__name"))
+def _names(rows: InstallationQuerySet) -> str:
+    """The numbers and names of the first enabled terminals of these rows."""
+    named = rows.of_enabled_terminals().some().order_by("terminal__number")
+    return _first_of(named.values_list("terminal__number", "terminal__name"))
 
 
 def _first_of(numbers_and_names: QuerySet[Any, tuple[str, str]]) -> str:
@@ -225,14 +230,7 @@ def _first_of(numbers_and_names: QuerySet[Any, tuple[str, str]]) -> str:
 
 
 def _same_address() -> Iterator[Notice]:
-    shared = (
-        Terminal.objects.enabled()
-        .exclude(address="")
-        .order_by("address")
-        .values_list("address")
-        .annotate(count=Count("pk"))
-        .filter(count__gt=1)
-    )
+    shared = SharedAddress.objects.order_by("address").values_list("address", "count")
     if names := _first([f"{address} ({count})" for address, count in shared[: NAMED_AT_MOST + 1]]):
         yield Notice(SAME_ADDRESS, params={"names": names})
 

@@ -40,8 +40,8 @@ def upload(request: HttpRequest) -> HttpResponse:
             )
         else:
             return redirect("terminals:import_preview")
-    limits = {"lines": csv_files.MOST_LINES, "megabytes": csv_files.MOST_BYTES // 1_000_000}
-    context = {"form": form, "columns": csv_files.COLUMNS, "limits": limits}
+    limits = csv_files.OF_A_PAGE
+    context = {"form": form, "columns": csv_files.COLUMNS, "limits": limits, "of_a_command": csv_files.OF_A_COMMAND}
     return render(request, "terminals/import.html", context)
 
 

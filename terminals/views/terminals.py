@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db import IntegrityError
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
@@ -46,11 +46,13 @@ def terminals(request: HttpRequest) -> HttpResponse:
     )
     chosen = TerminalFilter(request.GET, types=list(listing.types))
     wanted = chosen.chosen
-    page = Paginator(listing.terminals(wanted), PER_PAGE).get_page(request.GET.get("page"))
+    found = listing.found(wanted)
+    page: Page[Terminal] = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))  # type: ignore[arg-type]
     context = {
         "filter": chosen,
         "wanted": wanted,
         "page": page,
+        "more": found.more,
         "lines": listing.lines(list(page)),
         "target": listing.target,
         "query": urlencode(wanted),

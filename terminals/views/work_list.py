@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.core.paginator import Paginator
-from django.db.models import Q
+from django.core.paginator import Page, Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -21,7 +20,7 @@ from pbxcerts.system.models import Role
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.by_hand.work_list import WorkList, file_name
 from terminals.forms.work_list import WorkListFilter
-from terminals.models import Terminal, TerminalQuerySet, TerminalType
+from terminals.models import Installation, Terminal, TerminalQuerySet, TerminalType
 from terminals.rollout import orders
 from terminals.rollout.orders import RolloutOrderRefused
 from terminals.trust_file import NoTrustFile, TrustFile, trust_file
@@ -35,17 +34,15 @@ def work_list(request: HttpRequest) -> HttpResponse:
     listed = WorkList.load(load_situation())
     chosen = WorkListFilter(request.GET, types=list(dict.fromkeys(one.type for one in listed.types)))
     wanted = chosen.chosen
-    rows = listed.left
-    if type_ := wanted.get("type"):
-        rows = rows.filter(terminal__type=int(type_))
-    if text := wanted.get("text"):
-        rows = rows.filter(Q(terminal__number__icontains=text) | Q(terminal__name__icontains=text))
-    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
+    type_ = int(wanted["type"]) if "type" in wanted else None
+    found = listed.found(type_=type_, text=wanted.get("text", ""))
+    page: Page[Installation] = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))  # type: ignore[arg-type]
     types = {(one.type.pk, one.generation): one for one in listed.types}
     context = {
         "list": listed,
         "filter": chosen,
         "page": page,
+        "more": found.more,
         "lines": [(row, types[kind]) for row in page if (kind := (row.terminal.type_id, row.generation_id)) in types],
         "query": urlencode(wanted),
     }

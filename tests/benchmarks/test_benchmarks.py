@@ -24,6 +24,7 @@ pytestmark = pytest.mark.process
         "notify",
         pytest.param("terminal_list", marks=pytest.mark.long),
         pytest.param("mass_download", marks=pytest.mark.long),
+        "hundred_thousand",
         "certificate_switches",
         pytest.param("rollout", marks=pytest.mark.long),
     ],

@@ -15,6 +15,7 @@ from django.db.models import Model
 
 from certificates.models import Settings
 from pbxcerts.system.models import General
+from terminals.tally import triggers
 
 APPS = ("certificates", "terminals", "django_q")
 
@@ -97,6 +98,7 @@ class Happened:
                 places = ", ".join(["%s"] * len(columns))
                 cursor.execute(f'DELETE FROM "{table}"')
                 cursor.executemany(f'INSERT INTO "{table}" ({", ".join(columns)}) VALUES ({places})', rows)
+            triggers.recount(connection)
             cursor.execute(f'UPDATE "{General._meta.db_table}" SET installation = %s', [self.installation])
         for name in self.gone:
             place = store / name
@@ -125,7 +127,9 @@ def once(name: str, happens: Callable[[], object], store: Path) -> None:
 
 
 def _kinds() -> list[type[Model]]:
-    return [kind for kind in apps.get_models() if kind is General or kind._meta.app_label in APPS]
+    """The tallies follow from the others: their triggers keep them."""
+    kinds = [kind for kind in apps.get_models() if kind is General or kind._meta.app_label in APPS]
+    return [kind for kind in kinds if kind.__module__ != "terminals.tally.models"]
 
 
 def _columns(kind: type[Model], *, without: str = "") -> list[str]:

@@ -10,7 +10,7 @@ from terminals.rollout.handover import KnownTerminals
 class NoTerminals:
     """Where no telephone is known: nobody to wait for, nobody to disturb."""
 
-    def readiness(self, *, root_sha256: str, counts: str, now: datetime) -> Readiness:
+    def readiness(self, *, root_sha256: str, counts: str, now: datetime, counted: bool = False) -> Readiness:
         return Readiness()
 
     def refusing(self, *, trusted_roots: object) -> int:
@@ -33,7 +33,7 @@ class TerminalsOfTheDatabase:
 class TenTelephones:
     """Four are exchanged in service, five restart, one needs a hand; a root that they do not trust yet they refuse."""
 
-    def readiness(self, *, root_sha256: str, counts: str, now: datetime) -> Readiness:
+    def readiness(self, *, root_sha256: str, counts: str, now: datetime, counted: bool = False) -> Readiness:
         return Readiness(counting=10, missing=(MissingTerminal("101", "Reception", "has not answered"),))
 
     def refusing(self, *, trusted_roots: object) -> int:

@@ -89,7 +89,7 @@ class Command(OperatorCommand):
 def import_file(name: str, *, dry_run: bool) -> CommandReport:
     """Raises CommandUnsuccessful; then nothing was imported."""
     try:
-        plan = imports.plan_of(csv_files.read(_content(name)))
+        plan = imports.plan_of(csv_files.read(_content(name), csv_files.OF_A_COMMAND))
     except ImportFileError as error:
         raise WrongUse(str(error), code="file") from error
     value = {
@@ -126,9 +126,9 @@ def import_file(name: str, *, dry_run: bool) -> CommandReport:
 def _content(name: str) -> bytes:
     """One byte more than is allowed says that it is too large, whatever its real size."""
     if name == "-":
-        return sys.stdin.buffer.read(csv_files.MOST_BYTES + 1)
+        return sys.stdin.buffer.read(csv_files.OF_A_COMMAND.bytes + 1)
     with Path(name).open("rb") as file:
-        return file.read(csv_files.MOST_BYTES + 1)
+        return file.read(csv_files.OF_A_COMMAND.bytes + 1)
 
 
 def _refused(plan: ImportPlan) -> str:
@@ -143,7 +143,7 @@ def _refused(plan: ImportPlan) -> str:
 
 def listed(situation: Situation) -> CommandReport:
     listing = TerminalListing(situation, tuple(TerminalType.objects.all()))
-    lines = listing.lines(list(listing.terminals({})))
+    lines = listing.lines(list(listing.terminals()))
     heads = (_("Number"), _("Name"), _("Type"), _("MAC"), _("Address"), _("State"), _("Trusts"), _("Last contact"))
     rows = [_columns(line) for line in lines]
     text = aligned([heads, *rows]) if rows else _("No terminals are known yet.")

@@ -30,7 +30,7 @@ class Held(TenTelephones):
             counting=10,
             missing=missing,
             rollout_stopped=self.rollout_stopped,
-            automatic_seen_but_unconfirmed=self.seen,
+            seen=lambda: self.seen,
         )
 
 

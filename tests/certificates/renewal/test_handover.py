@@ -59,7 +59,7 @@ def test_no_terminals_at_all_are_not_everybody():
     "telephones",
     [
         Readiness(counting=3, missing=missing("reception"), rollout_stopped=True),
-        Readiness(counting=3, missing=missing("reception"), automatic_seen_but_unconfirmed=1),
+        Readiness(counting=3, missing=missing("reception"), seen=lambda: 1),
     ],
 )
 def test_a_stopped_rollout_or_a_terminal_that_was_seen_holds_the_deadline_until_24_hours_before_the_end(
@@ -207,7 +207,7 @@ def test_the_deadline_never_lies_past_the_prepared_pairs_own_planned_time(runnin
     assert orders.move_deadline(running.clock(), planned, by="otto").deadline == planned
 
 
-@pytest.mark.parametrize("holding", [{"rollout_stopped": True}, {"automatic_seen_but_unconfirmed": 1}])
+@pytest.mark.parametrize("holding", [{"rollout_stopped": True}, {"seen": lambda: 1}])
 def test_what_holds_the_deadline_never_holds_it_past_the_prepared_pairs_own_planned_time(running, holding):
     """The active pair lasts for a year, its successor for two days: it would be made and discarded again and again."""
     running.at(START + 10 * DAY + HOUR).set(interval_days=1, overlap_days=1)

@@ -244,7 +244,7 @@ CASES = [
     (
         warning_kinds.DEADLINE_HELD_BY_TERMINALS,
         "handing_over",
-        at_and_seeing(DEADLINE, readiness=replace(WAITING, automatic_seen_but_unconfirmed=2)),
+        at_and_seeing(DEADLINE, readiness=replace(WAITING, seen=lambda: 2)),
         seeing(readiness=WAITING),
     ),
     (warning_kinds.PAIR_HELD, "handing_over", fail_to_switch, lambda scene: scene.world.activate()),

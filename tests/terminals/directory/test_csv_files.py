@@ -114,7 +114,7 @@ def test_a_million_lines_cost_little_more_than_the_file_itself():
     tracemalloc.start()
     try:
         with pytest.raises(TooManyLines):
-            read(content[: csv_files.MOST_BYTES])
+            read(content[: csv_files.OF_A_PAGE.bytes])
         _now, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from terminals.directory.listing import BY_NEED, DELIVERY_STATES, NOT_YET
+from terminals.directory.states import BY_NEED, DELIVERY_STATES, NOT_YET
 from terminals.models import Installation, Terminal
 
 LIST = "/terminals/"

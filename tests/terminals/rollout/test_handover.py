@@ -41,7 +41,7 @@ def test_who_has_not_confirmed_is_missing(fleet, ready):
 def test_of_many_missing_twenty_are_named(fleet, ready, django_assert_num_queries):
     fleet.add(500)
     root = fleet.world.generation(2).root_sha256
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(8):
         found = KnownTerminals().readiness(root_sha256=root, counts="all", now=fleet.world.now)
     assert (len(found.missing), found.missing_count) == (20, 500)
 

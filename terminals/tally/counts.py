@@ -1,0 +1,52 @@
+"""What is read of the tallies (rule tally): each a query over a few rows, whatever the number of terminals."""
+
+from django.db.models import Q, Sum
+
+from certificates.models import Generation
+from terminals.tally.models import InstallationTally, TerminalTally
+
+ANY = Q()
+
+
+def enabled_terminals(of_type: Q = ANY) -> int:
+    """How many enabled terminals there are; `of_type`: which types count, by the names that a terminal knows them by."""
+    found = TerminalTally.objects.filter(of_type, enabled=True).aggregate(total=Sum("count"))
+    return found["total"] or 0
+
+
+def terminals(which: Q = ANY) -> int:
+    """How many terminals there are, enabled or not."""
+    return TerminalTally.objects.filter(which).aggregate(total=Sum("count"))["total"] or 0
+
+
+def installations(generation: Generation | int | None, which: Q = ANY) -> int:
+    """How many enabled terminals have an installation of this generation."""
+    return InstallationTally.objects.filter(which, generation=generation).of_enabled_terminals().total()
+
+
+def all_have_one(generation: Generation, of_type: Q = ANY) -> bool:
+    """Whether every enabled terminal has an installation of this generation."""
+    return installations(generation, of_type) >= enabled_terminals(of_type)
+
+
+def trust_something_else(active: Generation) -> bool:
+    """Whether there may be an enabled terminal that trusts a pair which was served some day, and not the active one
+    (rule cut-off): only then they have to be looked for.
+    """
+    trusted = InstallationTally.objects.filter(trusted=True, generation__activated_at__isnull=False)
+    counted = trusted.of_enabled_terminals().aggregate(
+        active=Sum("count", filter=Q(generation=active)), others=Sum("count", filter=~Q(generation=active))
+    )
+    return bool(counted["others"]) and (counted["active"] or 0) < enabled_terminals()
+
+
+def enabled_by_type(of_type: Q = ANY) -> dict[int, int]:
+    """How many enabled terminals there are of each of these types."""
+    rows = TerminalTally.objects.filter(of_type, enabled=True).order_by()
+    return dict(rows.values_list("type").annotate(terminals=Sum("count")).filter(terminals__gt=0))
+
+
+def by_type(generation: Generation | int | None, which: Q) -> dict[int, int]:
+    """By type, how many enabled terminals have such an installation of this generation."""
+    rows = InstallationTally.objects.filter(which, generation=generation).of_enabled_terminals().order_by()
+    return dict(rows.values_list("type").annotate(terminals=Sum("count")).filter(terminals__gt=0))
