@@ -19,6 +19,7 @@ from certificates.status import warnings
 from certificates.status.observing import communication_server, look_if_due, observe
 from pbxcerts.backup import restored
 from pbxcerts.backup.warnings import backup_warnings
+from pbxcerts.health.disk_warnings import disk_warnings
 from pbxcerts.panel import process_warnings
 from pbxcerts.panel.what_comes import what_comes
 from pbxcerts.processes import stopping
@@ -120,7 +121,8 @@ def _remember(
     watchdog.remember(outside)
     of_telling = notification_warnings(destinations, outside)
     of_backups = backup_warnings(situation.general, situation.clock.machine)
-    all_true = [*true_now, *of_terminals, *process_warnings.warnings(), *of_telling, *of_backups]
+    of_disks = disk_warnings(situation.general)
+    all_true = [*true_now, *of_terminals, *process_warnings.warnings(), *of_telling, *of_backups, *of_disks]
     events.send_and_clear(all_true, now=situation.clock.machine)
     if destinations:
         queue.note(destinations, situation.general, situation.clock.best, began, what_comes(situation, answers))

@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy as _
 class BackupRun(models.Model):
     """The one row of it. `since`: when the schedule was switched on; `good_at`, `good_name`, `good_size`: of the last backup that
     was made whole. `tried_at`, `tries`: of the attempts since then, which are counted when they begin; `failure`: why the last one
-    failed, in the system language. `beside_data`: whether they lie on the file system of the data directory. The heartbeat and the
+    failed, in the system language. `beside_data`: whether they lie on the file system of the data directory; `room_left`: octets on
+    theirs at the last attempt. The heartbeat and the
     pages read it here: a place that is on another machine may keep whoever looks at it waiting.
     """
 
@@ -23,6 +24,7 @@ class BackupRun(models.Model):
     tries = models.PositiveIntegerField(default=0)
     failure = models.TextField(blank=True)
     beside_data = models.BooleanField(default=False)
+    room_left = models.PositiveBigIntegerField(null=True)
 
     class Meta:
         verbose_name = _("backup")

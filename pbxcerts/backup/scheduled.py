@@ -13,6 +13,7 @@ from pbxcerts.backup.encryption import Recipients
 from pbxcerts.backup.errors import BackupError, BackupNotMade
 from pbxcerts.backup.making import MadeBackup
 from pbxcerts.backup.models import BackupRun
+from pbxcerts.health.free_room import free_room
 from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General
 
@@ -34,14 +35,23 @@ def _make(workplace: Path, general: General, now: datetime) -> tuple[Path, MadeB
         made = making.make_file(workplace, target, Recipients(tuple(general.backup_recipients)), now)
         BackupRun.objects.update(good_at=now, good_name=target.name, good_size=made.size, tries=0, failure="")
         delete_all_but(general.backup_keep, target, general)
+        _remember_room(target.parent)
     except BackupError as error:
         BackupRun.objects.update(tried_at=now, failure=str(error))
         raise
     except OSError as error:
+        if settings.BACKUPS is not None:
+            _remember_room(settings.BACKUPS)
         why = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         BackupRun.objects.update(tried_at=now, failure=why)
         raise
     return target, made
+
+
+def _remember_room(place: Path) -> None:
+    """What is left where the backups lie, for the heartbeat (rule almost-full)."""
+    room = free_room(place)
+    BackupRun.objects.update(room_left=None if room is None else room.octets)
 
 
 def _place(general: General) -> Path:

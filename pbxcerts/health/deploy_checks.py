@@ -20,11 +20,9 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
 from pbxcerts import env
+from pbxcerts.health import free_room
 from pbxcerts.system import database_version
 
-MB = 1_000_000
-SCARCE, FULL = 250 * MB, 20 * MB
-"""Octets that are left on a disk."""
 LEAST_TOKEN = 20
 """Characters. `openssl rand -hex 32` makes 64."""
 FOR_OTHERS, FOR_GROUP_AND_OTHERS = 0o007, 0o077
@@ -153,19 +151,16 @@ def _is_network(text: str) -> bool:
 
 
 def _disks() -> Iterator[CheckMessage]:
-    for place in dict.fromkeys([settings.DATA, settings.STORE]):
-        there = next((one for one in [place, *place.parents] if one.exists()), None)
-        if there is None:
+    for place in dict.fromkeys(free_room.places().values()):
+        room = free_room.free_room(place)
+        if room is None:
             continue
-        disk = os.statvfs(there)
-        left, no_more_files = disk.f_bavail * disk.f_frsize, bool(disk.f_files) and disk.f_favail == 0
-        said = _("On the disk of %(place)s %(left)s MB are left.") % {"place": place, "left": left // MB}
+        said = _("On the disk of %(place)s %(left)s MB are left.") % {"place": place, "left": room.megabytes}
         hint = _("Without room nothing can be renewed.")
-        if left < FULL or no_more_files:
-            yield _error(
-                4, _("The disk of %(place)s takes no more files.") % {"place": place} if no_more_files else said, hint
-            )
-        elif left < SCARCE:
+        if room.is_full:
+            no_more = _("The disk of %(place)s takes no more files.") % {"place": place}
+            yield _error(4, no_more if room.no_more_files else said, hint)
+        elif room.is_scarce:
             yield _warning(7, said, hint)
 
 

@@ -13,7 +13,7 @@ from django.core.checks import run_checks
 from django.db import NotSupportedError, OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from pbxcerts.health import deploy_checks
+from pbxcerts.health import deploy_checks, free_room
 from pbxcerts.health.deploy_checks import deployment
 from tests.support.product import ROOT
 
@@ -31,7 +31,7 @@ def place(tmp_path, settings, db, monkeypatch):
         directory.mkdir(parents=True, mode=0o700)
     for file in (settings.KEY_FILE, settings.SECRET_KEY_FILE, settings.STORE / "generations" / "0001" / "host.key"):
         file.touch(mode=0o600)
-    monkeypatch.setattr(deploy_checks.os, "statvfs", lambda _place: Disk(10**9, 4096, 10**6, 10**6))
+    monkeypatch.setattr(free_room.os, "statvfs", lambda _place: Disk(10**9, 4096, 10**6, 10**6))
     return settings
 
 
@@ -115,7 +115,7 @@ def test_proxies_hosts_and_the_token(place, values, found):
     ],
 )
 def test_the_room_on_the_disk(place, monkeypatch, disk, found):
-    monkeypatch.setattr(deploy_checks.os, "statvfs", lambda _place: disk)
+    monkeypatch.setattr(free_room.os, "statvfs", lambda _place: disk)
 
     assert ids() == ([found] * 2 if found else [])
 
