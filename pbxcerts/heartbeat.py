@@ -20,6 +20,7 @@ from certificates.status.observing import communication_server, look_if_due, obs
 from pbxcerts.backup import restored
 from pbxcerts.backup.warnings import backup_warnings
 from pbxcerts.health.disk_warnings import disk_warnings
+from pbxcerts.housekeeping import keep_house
 from pbxcerts.panel import process_warnings
 from pbxcerts.panel.what_comes import what_comes
 from pbxcerts.processes import stopping
@@ -57,6 +58,7 @@ def beat(*, server: CommunicationServer | None = None, ask: AskServers = ntp.ask
     answers = AskedOnce(known_terminals())
     outcome = reconcile(clock, terminals=answers, server=server, ask_clock=ask_clock, settings=settings)
     restored.tell_once(outcome.situation)
+    keep_house(outcome.situation, last=heartbeat.last_run)
     rollout = reconcile_rollouts(outcome.situation)
     _remember(outcome, rollout, heartbeat, server.store, answers, began)
     if rollout is not None and rollout.state == Rollout.State.RUNNING:

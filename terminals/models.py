@@ -21,8 +21,9 @@ from pbxcerts.system.versioned import VersionedSettings
 from terminals.batches import one_writer
 from terminals.drivers.base import DeliveryDriver, TrustFormat
 from terminals.drivers.registry import driver_of, drivers
+from terminals.past import models as _past  # noqa: F401 - Django finds models by this module
 from terminals.states import SETTLED, DeliveryState, Wave
-from terminals.tally import models as _tallies  # noqa: F401 - Django finds models by this module
+from terminals.tally import models as _tallies  # noqa: F401 - the same
 
 
 def delivery_methods() -> list[tuple[str, Promise]]:

@@ -52,7 +52,11 @@ def limit(session: SessionBase, *, idle: timedelta, now: datetime, used: bool) -
 
 def clear_ended_hourly(*, last: datetime | None, now: datetime) -> None:
     """Remove the sessions that have ended, in the first round of an hour. `last`: when the round before was."""
-    if last is None or last.replace(minute=0, second=0, microsecond=0) != now.replace(
-        minute=0, second=0, microsecond=0
-    ):
+    if is_first_of_an_hour(last=last, now=now):
         Session.objects.filter(expire_date__lt=now).delete()
+
+
+def is_first_of_an_hour(*, last: datetime | None, now: datetime) -> bool:
+    """Whether the round before was in another hour."""
+    full = {"minute": 0, "second": 0, "microsecond": 0}
+    return last is None or last.replace(**full) != now.replace(**full)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from terminals.answer_target import AnswerTarget, NotifyServer
 from terminals.batches import execute, in_batches, one_writer, updates
 from terminals.drivers.registry import PROVISIONED_METHODS
 from terminals.models import Discovered, Installation, Link, Requester, Terminal, TerminalType, new_path_secret
+from terminals.past.models import PastInstallations
 
 
 @one_writer()
@@ -75,6 +76,7 @@ def forget(terminals: Collection[int]) -> None:
     now = timekeeping.machine_time()
     for some in in_batches(sorted(terminals)):
         Installation.objects.filter(terminal__in=some).delete()
+        PastInstallations.objects.filter(terminal__in=some).delete()
         Requester.objects.filter(terminal__in=some).delete()
         Link.objects.filter(terminal__in=some, revoked_at=None).update(revoked_at=now)
         Terminal.objects.filter(pk__in=some).update(

@@ -1,4 +1,4 @@
-"""Counts that are kept and the index of the search, with the triggers that keep them; indexes for the few among many."""
+"""Counts that are kept, past installations, and the index of the search, with the triggers that keep them; indexes for the few among many."""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -150,6 +150,19 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="terminaltally",
             constraint=models.UniqueConstraint(fields=("type", "enabled"), name="one_tally_of_terminals"),
+        ),
+        migrations.CreateModel(
+            name="PastInstallations",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("entries", models.JSONField(default=list)),
+                (
+                    "terminal",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="past", to="terminals.terminal"
+                    ),
+                ),
+            ],
         ),
         migrations.RunPython(install, remove),
     ]

@@ -28,12 +28,15 @@ from terminals.drivers.registry import BY_HAND_METHODS, REPORTING_METHODS
 from terminals.evidence.who_asked import who_asked
 from terminals.forms.terminals import TerminalFilter, TerminalForm
 from terminals.models import Discovered, NotifyWays, Terminal, TerminalType
+from terminals.past.condensing import read
+from terminals.past.models import PastInstallations
 from terminals.rollout.reasons import MissingReasons
 from terminals.states import SETTLED
 from terminals.web.snapshot import own_host
 
 PER_PAGE = 50
 MOST_DISCOVERED = 100
+PAST_AT_MOST = 12
 
 shows_then_acts = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -94,11 +97,14 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
     served = Generation.objects.active().only("root_sha256").first() if takes_token else None
     situation = Situation.load(timekeeping.current_clock(general=general_of(request)))
     reasons, chapters = MissingReasons.load(situation), story(found)
+    past = read(PastInstallations.objects.filter(terminal=found).first())
     target = reasons.target.number if reasons.target else None
     newest = next((one.installation for one in chapters if one.installation.generation_id == target), None)
     context = {
         "terminal": found,
         "chapters": chapters,
+        "past": past if request.GET.get("past") == "all" else past[:PAST_AT_MOST],
+        "past_more": len(past) - PAST_AT_MOST if request.GET.get("past") != "all" else 0,
         "target": target,
         "why_missing": reasons.why(found, found.type, newest),
         "on_work_list": newest is not None and newest.state not in SETTLED and found.type.method in BY_HAND_METHODS,

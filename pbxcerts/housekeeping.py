@@ -1,0 +1,21 @@
+"""What grows and is of no more use, removed in the first round of an hour (rules condensed, sessions)."""
+
+from datetime import datetime, timedelta
+
+from django_q.models import Task
+
+from certificates.renewal.situation import Situation
+from pbxcerts.system import sessions
+from terminals.past.condensing import condense
+
+TASKS_ARE_KEPT = timedelta(days=90)
+
+
+def keep_house(situation: Situation, *, last: datetime | None) -> None:
+    """`last`: when the round before was. With nothing to remove three queries an hour."""
+    now = situation.clock.machine
+    if not sessions.is_first_of_an_hour(last=last, now=now):
+        return
+    condense(situation)
+    # The worker keeps tasks that failed. One of a time that lies ahead was written by a wrong clock (rule written-ahead).
+    Task.objects.exclude(started__range=(now - TASKS_ARE_KEPT, now + timedelta(days=1))).delete()
