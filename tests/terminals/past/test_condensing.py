@@ -122,7 +122,7 @@ def test_the_page_of_the_terminal_shows_it(situation, viewer_client):
 
     page = viewer_client.get(f"/terminals/{one.pk}/").content.decode()
 
-    assert "Generations of long ago" in page
+    assert 'aria-labelledby="past"' in page
     assert page.count("anna") >= 3
 
 
