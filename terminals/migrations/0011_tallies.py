@@ -39,6 +39,13 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="ListChanges",
+            fields=[
+                ("singleton", models.BooleanField(default=True, editable=False, primary_key=True, serialize=False)),
+                ("count", models.BigIntegerField()),
+            ],
+        ),
+        migrations.CreateModel(
             name="SharedAddress",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),

@@ -63,6 +63,16 @@ class InstallationTally(models.Model):
         return f"{self.generation_id} {self.state}: {self.count}"
 
 
+class ListChanges(models.Model):
+    """How often the list has changed in what the listeners answer by: one row, and none before the first terminal."""
+
+    singleton = models.BooleanField(primary_key=True, default=True, editable=False)
+    count = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return str(self.count)
+
+
 class SharedAddress(models.Model):
     """An address that stands with several enabled terminals in the list."""
 

@@ -26,6 +26,14 @@ def _key(row: str, terminal: str) -> str:
     )
 
 
+LISTED = ("number", "mac", "type_id", "path_secret", "token_sha256", "address", "own_lines")
+"""What the listeners answer by (`terminals.web.snapshot.SnapshotTerminal`)."""
+_ONE_MORE_CHANGE = (
+    "INSERT INTO terminals_listchanges (singleton, count) VALUES (TRUE, 1) "
+    "ON CONFLICT (singleton) DO UPDATE SET count = terminals_listchanges.count + 1"
+)
+
+
 def install(connection: BaseDatabaseWrapper) -> None:
     """Make the triggers, in place of those that are there, and count all once."""
     with connection.cursor() as cursor:
@@ -65,7 +73,9 @@ _RECOUNT: tuple[str, ...] = (
 
 def _sqlite() -> Iterable[str]:
     yield from _dropped_sqlite()
-    changed = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in _KEY_COLUMNS)
+    changed, listed = (
+        " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in names) for names in (_KEY_COLUMNS, LISTED)
+    )
     yield from (
         _sqlite_trigger("installation", "insert", "AFTER INSERT ON terminals_installation", [_more("NEW")]),
         _sqlite_trigger("installation", "delete", "AFTER DELETE ON terminals_installation", [_fewer("OLD")]),
@@ -79,13 +89,13 @@ def _sqlite() -> Iterable[str]:
             "terminal",
             "insert",
             "AFTER INSERT ON terminals_terminal",
-            [_one_terminal("NEW", 1), *_gained("NEW")],
+            [_one_terminal("NEW", 1), *_gained("NEW"), _ONE_MORE_CHANGE],
         ),
         _sqlite_trigger(
             "terminal",
             "delete",
             "AFTER DELETE ON terminals_terminal",
-            [_one_terminal("OLD", -1), *_lost("OLD")],
+            [_one_terminal("OLD", -1), *_lost("OLD"), _ONE_MORE_CHANGE],
         ),
         _sqlite_trigger(
             "terminal",
@@ -104,6 +114,12 @@ def _sqlite() -> Iterable[str]:
             "AFTER UPDATE OF address, enabled ON terminals_terminal WHEN OLD.address <> NEW.address OR OLD.enabled <> NEW.enabled",
             [*_lost("OLD"), *_gained("NEW")],
         ),
+        _sqlite_trigger(
+            "list",
+            "update",
+            f"AFTER UPDATE OF {', '.join(LISTED)} ON terminals_terminal WHEN {listed}",
+            [_ONE_MORE_CHANGE],
+        ),
     )
 
 
@@ -121,10 +137,11 @@ TRIGGERS = tuple(
         "installation": ("insert", "update", "delete"),
         "terminal": ("insert", "update", "delete"),
         "address": ("update",),
+        "list": ("update",),
     }.items()
     for event in events
 )
-"""Those of SQLite; on PostgreSQL that of the addresses is one with that of the terminals."""
+"""Those of SQLite; on PostgreSQL those of the addresses and of the list are one with that of the terminals."""
 
 
 def _more(row: str) -> str:
@@ -234,6 +251,14 @@ BEGIN
             SELECT n.address FROM old_rows o JOIN new_rows n ON n.id = o.id
             WHERE n.address <> '' AND (o.address, o.enabled) <> (n.address, n.enabled)
         );
+    END IF;
+    IF TG_OP <> 'UPDATE' THEN
+        {_ONE_MORE_CHANGE};
+    ELSIF EXISTS (
+        SELECT 1 FROM old_rows o JOIN new_rows n ON n.id = o.id
+        WHERE ({", ".join(f"o.{name}" for name in LISTED)}) IS DISTINCT FROM ({", ".join(f"n.{name}" for name in LISTED)})
+    ) THEN
+        {_ONE_MORE_CHANGE};
     END IF;
     IF cardinality(addresses) > 0 THEN
         DELETE FROM terminals_sharedaddress WHERE address = ANY (addresses);

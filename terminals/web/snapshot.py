@@ -23,9 +23,11 @@ from certificates.renewal.situation import Situation
 from pbxcerts.system import timekeeping
 from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.models import General
+from pbxcerts.system.sealing import SealedText
 from terminals.drivers.base import DeliveryDriver
 from terminals.drivers.registry import driver_of
 from terminals.models import BootstrapWindow, DeliverySettings, Terminal, TerminalType, Transports
+from terminals.tally.models import ListChanges
 from terminals.trust_file import NoTrustFile, TrustFile, generations_of, trust_file
 
 LOOKED_EVERY = 1.0
@@ -125,7 +127,7 @@ class Snapshot:
     `older`: further pairs that a trust file may still name, by number; none of them is withdrawn. `own_host`: the name or
     address under which terminals reach pbxcerts, "" where none is known. `proxy`: where phones talk SIP over TLS, ("", 0)
     where pbxcerts is not told. `rests`: nothing is handed out, because the server may present what the database does not know
-    (rule what-is-served-stays).
+    (rule what-is-served-stays). `list_changes`: how often the list had changed when its terminals were read.
     """
 
     bundle: tuple[SnapshotPair, ...] = ()
@@ -138,6 +140,7 @@ class Snapshot:
     terminals: tuple[SnapshotTerminal, ...] = ()
     windows: tuple[SnapshotWindow, ...] = ()
     rests: bool = False
+    list_changes: int | None = None
     _trust: dict[str, bytes | None] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -185,8 +188,13 @@ class Snapshot:
         return None
 
 
-def read_snapshot() -> Snapshot:
-    """From the database, in a thread. A few queries, whatever the number of terminals."""
+_BY = ("by_mac", "by_path_secret", "by_token")
+
+
+def read_snapshot(before: Snapshot | None = None) -> Snapshot:
+    """From the database, in a thread. A few queries, whatever the number of terminals. Where the list is as it was `before`, its
+    terminals are not read anew: of a hundred thousand that takes a second, and phones wait meanwhile.
+    """
     now = timekeeping.current_clock()
     situation = Situation.load(now)
     general = situation.general
@@ -201,7 +209,11 @@ def read_snapshot() -> Snapshot:
         SnapshotPair(one.number, one.root_pem.encode(), one.host_pem.encode(), one.root_sha256)
         for one in situation.in_bundle
     )
-    return Snapshot(
+    # Before the rows: what changes in between is read once more the next time.
+    changes = ListChanges.objects.values_list("count", flat=True).first()
+    same = before if before is not None and changes is not None and before.list_changes == changes else None
+    terminals = same.terminals if same is not None else _terminals()
+    snapshot = Snapshot(
         bundle=bundle,
         active=situation.active.number if situation.active else None,
         succession=_succession(situation),
@@ -209,15 +221,26 @@ def read_snapshot() -> Snapshot:
         own_host=own_host(general),
         proxy=_proxy(DeliverySettings.load(), general),
         types={one.pk: _type(situation, one) for one in TerminalType.objects.all()},
-        terminals=tuple(
-            SnapshotTerminal(*row)
-            for row in Terminal.objects.order_by().values_list(
-                "pk", "number", "mac", "type_id", "path_secret", "token_sha256", "address", "own_lines"
-            )
-        ),
+        terminals=terminals,
         windows=_windows(),
         rests=situation.standing.rests,
+        # Lines that no key decrypts now may be read with the next list of keys.
+        list_changes=None if any(_is_lost(one.own_lines) for one in terminals) else changes,
     )
+    if same is not None:
+        vars(snapshot).update({name: vars(same)[name] for name in _BY if name in vars(same)})
+    return snapshot
+
+
+def _is_lost(lines: str) -> bool:
+    return isinstance(lines, SealedText) and lines.is_lost
+
+
+def _terminals() -> tuple[SnapshotTerminal, ...]:
+    rows = Terminal.objects.order_by().values_list(
+        "pk", "number", "mac", "type_id", "path_secret", "token_sha256", "address", "own_lines"
+    )
+    return tuple(SnapshotTerminal(*row) for row in rows)
 
 
 def _succession(situation: Situation) -> SnapshotSuccession | None:
@@ -316,7 +339,7 @@ class Snapshots:
             seen = commits()
             if seen == self._seen and not anew:
                 return None
-            snapshot = read_snapshot()
+            snapshot = read_snapshot(self.current)
             # Built here, not at the first request in the event loop.
             _ = snapshot.by_mac, snapshot.by_path_secret, snapshot.by_token
             self._seen = seen
