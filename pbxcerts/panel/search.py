@@ -23,6 +23,7 @@ from pbxcerts.panel.tree import every_view
 from pbxcerts.system.access import logged_in_user
 from pbxcerts.system.forms.general import GeneralForm
 from pbxcerts.system.models import User
+from terminals.directory import searching
 from terminals.forms.delivery import DeliveryForm
 from terminals.models import Terminal
 
@@ -83,7 +84,8 @@ def _terminals(words: str) -> Iterator[Found]:
     mac = re.sub(r"[:.\-\s]", "", words).upper()
     if re.fullmatch(r"[0-9A-F]{4,12}", mac):
         matches |= Q(mac__startswith=mac)
-    for one in Terminal.objects.filter(matches).order_by("number")[: SHOWN + 1]:
+    # Among those that the index of the list finds: it looks anywhere, so all of these are there.
+    for one in Terminal.objects.filter(matches, pk__in=searching.search(words).keys).order_by("number")[: SHOWN + 1]:
         yield Found(_("Terminal"), str(one), reverse("terminals:terminal", args=(one.pk,)))
 
 
