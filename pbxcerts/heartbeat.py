@@ -34,6 +34,7 @@ from pbxcerts.system.notifications.warnings import notification_warnings
 from pbxcerts.system.timekeeping import AskServers
 from terminals.models import DeliverySettings, Rollout
 from terminals.rollout import warnings as terminal_warnings
+from terminals.rollout.one_round import the_only_round
 from terminals.rollout.rounds import RolloutRound, reconcile_rollouts
 from terminals.rollout.sip_sender import SipSender
 from terminals.web import configuration_folder, snapshot
@@ -69,8 +70,11 @@ def beat(*, server: CommunicationServer | None = None, ask: AskServers = ntp.ask
 def _ask_terminals(situation: Situation, rollout: Rollout) -> None:
     """The last of a round, because it takes up to a minute; what a person orders meanwhile, or the end of `up`, cuts it short."""
     try:
-        with SipSender(situation, DeliverySettings.load()) as sender:
-            RolloutRound(situation, rollout, sender, others_wait=_something_is_ordered).run()
+        with the_only_round() as is_mine:
+            if not is_mine:
+                return
+            with SipSender(situation, DeliverySettings.load()) as sender:
+                RolloutRound(situation, rollout, sender, others_wait=_something_is_ordered).run()
     except Exception:
         # The next round goes on; what was claimed in this one is not asked again before it could have confirmed.
         number = rollout.generation_id
