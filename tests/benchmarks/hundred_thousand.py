@@ -5,6 +5,7 @@ Two databases with three generations each, the last of them in the middle of its
 
 from __future__ import annotations
 
+import resource
 import shutil
 from datetime import timedelta
 from functools import partial
@@ -24,7 +25,8 @@ from pbxcerts.heartbeat import beat
 from pbxcerts.system.models import Role, User
 from terminals.batches import execute, in_batches, inserts
 from terminals.directory import csv_files, imports
-from terminals.models import Installation, Rollout, Terminal, TerminalType, new_path_secret
+from terminals.models import DeliverySettings, Installation, Rollout, Terminal, TerminalType, new_path_secret
+from tests.benchmarks.answering_fleet import AT_ONCE, roll_out
 from tests.benchmarks.past import ROOM, a_handover_under_way, set_past
 
 FEW, MANY = 1_000, 100_000
@@ -109,7 +111,7 @@ def import_all(content: bytes) -> None:
 
 
 def benchmark(rounds):
-    few, many = (FEW, MANY) if rounds > 1 else (100, 1_000)
+    few, many = (FEW, MANY) if rounds > 1 else (60, 600)
     settings.ALLOWED_HOSTS = ["testserver"]
     a_handover_under_way()
     set_past(3)
@@ -172,25 +174,48 @@ def benchmark(rounds):
     lines = lines_of(in_turn(rounds, actions, before), beside)
     size = files[many].stat().st_size / 1_000_000
     lines.append(Line(f"database of {many} terminals", f"{size:.0f} MB"))
-    return [*lines, *_imports(empty, (many // 10, many))]
+    return [*lines, *_imports(empty, (many // 10, many)), *_rollouts(empty, (many // 10, many))]
+
+
+def anew(empty: Path) -> None:
+    """A database without terminals takes the place of the one before."""
+    connection.close()
+    file = empty.with_name("anew.sqlite3")
+    for old in file.parent.glob("anew.sqlite3*"):
+        old.unlink()
+    shutil.copy(empty, file)
+    use(file)
+
+
+def _rollouts(empty: Path, counts: tuple[int, int]) -> list[Line]:
+    """The worker's part of a rollout: who is asked, what is answered, what is proved. Waves are off."""
+    names = {count: f"rollout to {count} telephones" for count in counts}
+    active, prepared = ROOM + 1, ROOM + 2
+
+    def begin(count: int) -> None:
+        anew(empty)
+        DeliverySettings.load()
+        DeliverySettings.objects.update(waves=False, at_once=AT_ONCE)
+        import_all(csv_file(count))
+
+    actions = {name: partial(roll_out, prepared, frozenset({active, prepared})) for name in names.values()}
+    medians = in_turn(1, actions, {names[count]: partial(begin, count) for count in counts})
+    fewer, more = counts
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    return [
+        *lines_of(medians, {(names[more], names[fewer]): "at most 11"}),
+        Line("most memory of this process, import and rollout", f"{memory:.0f} MB", target="below 500 MB"),
+    ]
 
 
 def _imports(empty: Path, counts: tuple[int, int]) -> list[Line]:
     contents = {count: csv_file(count) for count in counts}
     names = {count: f"import of {count} rows" for count in counts}
 
-    def begin(count: int) -> None:
-        connection.close()
-        file = empty.with_name("import.sqlite3")
-        for old in file.parent.glob("import.sqlite3*"):
-            old.unlink()
-        shutil.copy(empty, file)
-        use(file)
-
     medians = in_turn(
         1,
         {names[count]: partial(import_all, content) for count, content in contents.items()},
-        {names[count]: partial(begin, count) for count in counts},
+        {name: partial(anew, empty) for name in names.values()},
     )
     fewer, more = counts
     return lines_of(medians, {(names[more], names[fewer]): "at most 11"})
