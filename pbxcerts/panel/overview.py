@@ -24,9 +24,9 @@ from pbxcerts.system.events import Notice
 from pbxcerts.system.notifications.ahead import Ahead
 from pbxcerts.system.notifications.models import Destination, Watchdog
 from pbxcerts.system.notifications.warnings import notification_warnings
-from terminals.models import Terminal
 from terminals.rollout.progress import RolloutProgress, rollout_progress
 from terminals.states import DeliveryState, Wave
+from terminals.tally import counts as tally
 
 IN_TROUBLE = (DeliveryState.FAILED, DeliveryState.ABSENT, DeliveryState.UNPROVED)
 
@@ -77,7 +77,7 @@ class Overview:
 
     @cached_property
     def terminals(self) -> int:
-        return Terminal.objects.enabled().count()
+        return tally.enabled_terminals()
 
     @property
     def parts(self) -> list[Part]:

@@ -135,7 +135,8 @@ def test_its_cost_does_not_grow_with_the_terminals(mixed, administrator_client):
     queries()
     few = queries()
     mixed.add(60)
-    assert queries() == few
+    # One more names those that the rollout has not taken in yet.
+    assert queries() <= few + 1
 
 
 def test_who_may_only_view_is_told_to_generate_nothing(world, viewer_client, operator_client):
