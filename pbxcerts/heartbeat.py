@@ -1,6 +1,6 @@
 """The heartbeat: one round of "is anything due?" over clock, generation, handover, rollout and warnings (rule reconcile).
 
-With nothing due it costs nine queries, in the first round of an hour ten, and with destinations one more.
+With nothing due it costs nine queries, in the first round of an hour thirteen at most, and with destinations one more.
 """
 
 import logging
