@@ -7,16 +7,17 @@ import logging
 from dataclasses import replace
 
 from django.conf import settings as django_settings
-from django.db.models import F
 
 from certificates.communication_server.store import Store
 from certificates.models import Generation, Settings, Switch
 from certificates.renewal.handover import AskedOnce, Terminals, known_terminals
 from certificates.renewal.rounds import RoundOutcome, readiness_of_pending, reconcile
 from certificates.renewal.situation import Situation
+from certificates.renewal.states import GenerationOvertaken
 from certificates.renewal.switching import CommunicationServer
 from certificates.status import warnings
 from certificates.status.observing import communication_server, look_if_due, observe
+from pbxcerts import machine_elsewhere
 from pbxcerts.backup import restored
 from pbxcerts.backup.warnings import backup_warnings
 from pbxcerts.health.disk_warnings import disk_warnings
@@ -25,8 +26,10 @@ from pbxcerts.panel import process_warnings
 from pbxcerts.panel.what_comes import what_comes
 from pbxcerts.processes import stopping
 from pbxcerts.system import events, ntp, sessions, timekeeping
-from pbxcerts.system.clock import Clock, MachineReading
+from pbxcerts.system.clock import Clock
 from pbxcerts.system.events import Notice
+from pbxcerts.system.machine_warnings import machine_warnings
+from pbxcerts.system.machines import Machines, claim, show_life
 from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.notifications import queue, watchdog
 from pbxcerts.system.notifications.models import Destination, Watchdog
@@ -46,9 +49,13 @@ def beat(*, server: CommunicationServer | None = None, ask: AskServers = ntp.ask
     """One round. `ask` asks the NTP servers."""
     began = timekeeping.read_machine()
     settings = Settings.load()
-    heartbeat = Heartbeat.load()
+    machines = Machines.load(began)
+    heartbeat = machines.own
     timekeeping.check_if_due(general=settings.general, heartbeat=heartbeat, ask=ask)
     clock = timekeeping.current_clock(general=settings.general, heartbeat=heartbeat)
+    machines.compare_clock(clock)
+    if not claim(machines):
+        return machine_elsewhere.beat(machines, Situation.load(clock, settings=settings), _ask_terminals)
     sessions.clear_ended_hourly(last=heartbeat.last_run, now=clock.machine)
 
     def ask_clock() -> Clock:
@@ -61,7 +68,7 @@ def beat(*, server: CommunicationServer | None = None, ask: AskServers = ntp.ask
     restored.tell_once(outcome.situation)
     keep_house(outcome.situation, last=heartbeat.last_run)
     rollout = reconcile_rollouts(outcome.situation)
-    _remember(outcome, rollout, heartbeat, server.store, answers, began)
+    _remember(outcome, rollout, machines, server.store, answers)
     if rollout is not None and rollout.state == Rollout.State.RUNNING:
         _ask_terminals(outcome.situation, rollout)
     return outcome
@@ -89,7 +96,9 @@ def _something_is_ordered() -> bool:
 
 
 def _show_life() -> None:
-    Heartbeat.objects.update(beats=F("beats") + 1)
+    """Raises GenerationOvertaken where another machine has taken over meanwhile (rule one-publishes)."""
+    if not show_life():
+        raise GenerationOvertaken("another machine publishes now")
 
 
 def _keep_configuration_folder() -> list[Notice]:
@@ -103,15 +112,12 @@ def _keep_configuration_folder() -> list[Notice]:
 def _remember(
     outcome: RoundOutcome,
     rollout: Rollout | None,
-    heartbeat: Heartbeat,
+    machines: Machines,
     store: Store,
     answers: Terminals,
-    began: MachineReading,
 ) -> None:
-    """Store what was seen, send event messages, and count the beat last, as the proof that the round went through. `began`:
-    the machine at the beginning of the round.
-    """
-    situation = outcome.situation
+    """Store what was seen, send event messages, and count the beat last, as the proof that the round went through."""
+    situation, heartbeat, began = outcome.situation, machines.own, machines.reading
     heartbeat.presented = look_if_due(situation, heartbeat.presented, did=outcome.did)
     # After a failure it is no surprise that files differ.
     mended = () if heartbeat.publish_failure else outcome.mended
@@ -128,15 +134,19 @@ def _remember(
     of_telling = notification_warnings(destinations, outside)
     of_backups = backup_warnings(situation.general, situation.clock.machine)
     of_disks = disk_warnings(situation.general)
-    all_true = [*true_now, *of_terminals, *process_warnings.warnings(), *of_telling, *of_backups, *of_disks]
+    of_machines = [*process_warnings.warnings(), *machine_warnings(machines)]
+    all_true = [*true_now, *of_terminals, *of_machines, *of_telling, *of_backups, *of_disks]
     events.send_and_clear(all_true, now=situation.clock.machine)
     if destinations:
         queue.note(destinations, situation.general, situation.clock.best, began, what_comes(situation, answers))
-    Heartbeat.objects.update(
+    mark = situation.store.mark
+    Heartbeat.own().update(
+        **machines.told(),
+        works=True,
         last_run=situation.clock.machine,
-        ran_boottime=began.boottime,
-        ran_boot_id=began.boot_id,
-        beats=F("beats") + 1,
         presented=heartbeat.presented,
         publish_failure=heartbeat.publish_failure,
+        store_mark=mark.content().decode() if mark is not None else "",
+        store_standing=situation.standing,
     )
+    machines.tell_own_processes()

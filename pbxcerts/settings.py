@@ -6,6 +6,7 @@ from pathlib import Path
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts import env
+from pbxcerts.system import machine_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -16,7 +17,11 @@ SECRET_KEY_FILE = None if env.text("SECRET_KEY") else env.path("SECRET_KEY_FILE"
 SECRET_KEY = env.secret_text("SECRET_KEY") if SECRET_KEY_FILE is None else env.secret(SECRET_KEY_FILE)
 DEBUG = False
 
+# Which row of the table of heartbeats is this machine's (rule machines).
+MACHINE = machine_key.read(DATA)
+
 # The store: what the communication server reads (rule store-layout).
+NAMES_STORE = bool(env.text("STORE"))
 STORE = env.path("STORE", DATA / "store")
 STORE_GROUP = env.text("STORE_GROUP")
 # The key list (rule sealed): Fernet keys, one a line.
@@ -114,7 +119,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER = env.broker("BROKER")
 Q_CLUSTER = {
+    # What it signs with beside the secret key. The queue is this machine's own, and so the installation's.
     "name": "pbxcerts",
+    "cluster_name": machine_key.queue_of(MACHINE),
     "workers": 1,
     # A switch may take two reload commands and a minute of looking (rule switch); no task is started twice within that.
     "timeout": 240,

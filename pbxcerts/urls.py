@@ -6,7 +6,7 @@ from django.urls import include, path, register_converter
 from pbxcerts.panel import backups, general, message_help, overview, search, theme
 from pbxcerts.system.notifications import views as destinations
 from pbxcerts.system.url_numbers import NumberConverter
-from pbxcerts.system.views import account, events, users
+from pbxcerts.system.views import account, events, machines, users
 
 handler400 = "pbxcerts.panel.error_pages.bad_request"
 handler403 = "pbxcerts.panel.error_pages.forbidden"
@@ -21,6 +21,9 @@ SYSTEM = [
     path("general/clock/", general.check, name="general_check"),
     path("general/clock/accept/", general.accept_clock, name="general_accept_clock"),
     path("general/backup/", backups.backup_now, name="general_backup"),
+    path("machines/", machines.machines, name="machines"),
+    path("machines/<slug:key>/take-over/", machines.take_over, name="machines_take_over"),
+    path("machines/<slug:key>/remove/", machines.remove, name="machines_remove"),
     path("users/", users.users, name="users"),
     path("users/add/", users.add, name="users_add"),
     path("users/<number:pk>/", users.edit, name="users_edit"),

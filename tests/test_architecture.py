@@ -209,6 +209,7 @@ def test_only_timekeeping_reads_the_clock_of_the_machine():  # (rule which-clock
 # What callers catch of each boundary without knowing what is inside; the rest of its exceptions are of this kind.
 ROOTS = {
     "AcceptanceRefused",
+    "TakeOverRefused",
     "AccountError",
     "AgentError",
     "BackupError",

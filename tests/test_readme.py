@@ -142,7 +142,8 @@ def test_the_table_of_commands_holds_every_command_with_all_that_it_takes():
 
 
 def test_every_option_of_up_stands_where_it_is_started():
-    documented = set(re.findall(r"`(--[a-z-]+)", section("Run").partition("Options:")[2]))
+    told = section("Run").partition("Options:")[2]
+    documented = {*re.findall(r"`(--[a-z-]+)", told), *re.findall(r"`--only {(\w+),(\w+)}`", told)[0]}
 
     assert offered(parser_of("up")) <= documented
 

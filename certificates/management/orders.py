@@ -1,5 +1,6 @@
 """Orders from the command line: carried out by this process, or by the worker where that was faster."""
 
+import math
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
@@ -29,10 +30,13 @@ from pbxcerts.system.commands import (
     local,
     os_user,
 )
+from pbxcerts.system.machines import Machines, claim
 from pbxcerts.system.models import General, Heartbeat
 from pbxcerts.system.wake_worker import wake_worker
 
 SwitchOutcome = Switch.Outcome
+ASKED_AGAIN_AFTER = 15.0
+"""Seconds; the machine that publishes may have been started only now."""
 
 
 class OrderCommand(OperatorCommand):
@@ -41,13 +45,21 @@ class OrderCommand(OperatorCommand):
     # A switch may take two reload commands and a minute of looking; whoever was at it before may take as long.
     patience = timedelta(minutes=5)
     pause = timedelta(seconds=1)
+    _asked_at = -math.inf
 
     def settle(self, is_settled: Callable[[], bool]) -> None:
         """Run rounds of reconciling until the order is settled and the file system is as the database says. Raises
         CommandFailed.
         """
         until = time.monotonic() + self.patience.total_seconds()
+        is_here = publishes_here()
         while True:
+            if not is_here:
+                self._let_the_publisher_work()
+                if is_settled():
+                    return
+                self._wait(until)
+                continue
             outcome = reconcile(
                 timekeeping.current_clock(),
                 terminals=known_terminals(),
@@ -69,14 +81,21 @@ class OrderCommand(OperatorCommand):
                 # What follows for the terminals begins now and not only with the next heartbeat.
                 wake_worker()
                 return
-            if time.monotonic() >= until:
-                raise CommandFailed(
-                    _(
-                        "It is ordered, but another process works on the certificates and is not ready yet: see “status”."
-                    ),
-                    code="not_ready",
-                )
-            time.sleep(self.pause.total_seconds())
+            self._wait(until)
+
+    def _wait(self, until: float) -> None:
+        if time.monotonic() >= until:
+            raise CommandFailed(
+                _("It is ordered, but another process works on the certificates and is not ready yet: see “status”."),
+                code="not_ready",
+            )
+        time.sleep(self.pause.total_seconds())
+
+    def _let_the_publisher_work(self) -> None:
+        """Where another machine publishes: this one touches no store (rule one-publishes)."""
+        if time.monotonic() >= self._asked_at + ASKED_AGAIN_AFTER:
+            self._asked_at = time.monotonic()
+            wake_worker()
 
     def settle_switch(self, switch: Switch) -> dict[str, Any]:
         """Wait for the end of a switch and return its value. Raises NotNow where the switch was refused, CommandFailed
@@ -118,12 +137,17 @@ class SwitchCommand(ReasonedCommand):
         return CommandReport(" ".join(said), value | {"refusing": refusing})
 
 
+def publishes_here() -> bool:
+    """Whether this machine is the one that publishes; it is from now on where nobody else is to."""
+    return claim(Machines.load(timekeeping.read_machine()))
+
+
 def _look_again() -> None:
     """Look at the TLS addresses now: otherwise the page would say for five minutes that the server presents another
     certificate than the active one.
     """
     situation, heartbeat = load_situation(), Heartbeat.load()
-    Heartbeat.objects.update(presented=look_if_due(situation, heartbeat.presented, did=True))
+    Heartbeat.own().update(presented=look_if_due(situation, heartbeat.presented, did=True))
 
 
 def _is_published() -> bool:

@@ -35,7 +35,8 @@ class RoundOutcome:
     "" where it could.
 
     `was_busy`: another process was publishing, so this round says nothing about the file system. `mended`: the files
-    that differed although nobody had changed the database, and were put right.
+    that differed although nobody had changed the database, and were put right. `is_elsewhere`: another machine publishes, and this
+    round has left that to it.
     """
 
     situation: Situation
@@ -43,6 +44,7 @@ class RoundOutcome:
     publish_failure: str = ""
     was_busy: bool = False
     mended: tuple[str, ...] = ()
+    is_elsewhere: bool = False
 
 
 def reconcile(

@@ -23,7 +23,7 @@ from certificates.pki.lifetime import Due, MakeBecause
 from certificates.pki.succession import Succession
 from certificates.renewal.standing import Change, Standing, StoreReading, new_mark
 from pbxcerts.system import clock as clocks
-from pbxcerts.system import sealing, timekeeping
+from pbxcerts.system import machines, sealing, timekeeping
 from pbxcerts.system.clock import STILL_NOW, Clock, ClockState, ClockVerdict
 from pbxcerts.system.models import General
 from pbxcerts.system.sealing import SealingError, SealingKeyLost
@@ -36,6 +36,13 @@ RETRY_AFTER_WITHDRAWAL = timedelta(minutes=10)
 
 def configured_store() -> Store:
     return Store(django_settings.STORE, group=django_settings.STORE_GROUP)
+
+
+def read_store() -> StoreReading:
+    """What the store says of itself, be it on another machine."""
+    publisher = machines.publishes_elsewhere()
+    store = configured_store()
+    return StoreReading.of(store) if publisher is None else StoreReading.elsewhere(store, publisher)
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ class Situation:
     @classmethod
     def load(cls, clock: Clock, *, settings: Settings | None = None, store: Store | None = None) -> Situation:
         """Read the situation, in one to three queries whatever the number of generations, and the mark of the store."""
-        reading = StoreReading.of(store or configured_store())
+        reading = StoreReading.of(store) if store is not None else read_store()
         rows = _rows()
         is_switching = bool(rows) and rows[0].is_switching  # type: ignore[attr-defined]
         switch = Switch.objects.running().first() if is_switching else None

@@ -15,6 +15,7 @@ from certificates.communication_server.mark import StoreMark
 from certificates.communication_server.store import Store
 from certificates.models import Generation, Switch, Transition
 from pbxcerts.system import sealing
+from pbxcerts.system.run_files import OtherMachine
 from pbxcerts.system.sealing import SealingError
 
 State = Generation.State
@@ -63,12 +64,26 @@ class Change:
 class StoreReading:
     """What the store says of itself. It is read before the database, which commits first: so what is read of the database
     later knows every mark that it has written itself.
+
+    `told`: how the machine that publishes has found its store to stand, where it is another one than this: here is no store
+    (rule one-publishes).
     """
 
     store: Store
     mark: StoreMark | None = None
     unreadable: bool = False
     unreachable: bool = False
+    told: Standing | None = None
+
+    @classmethod
+    def elsewhere(cls, store: Store, publisher: OtherMachine) -> StoreReading:
+        """Of the store of another machine, as that has told. Before it has, nothing is known against what the database says."""
+        try:
+            mark = StoreMark.read(publisher.store_mark.encode()) if publisher.store_mark else None
+            return cls(store, mark, told=Standing(publisher.store_standing or Standing.SAME))
+        except (NoMark, ValueError):
+            # A newer version has told it.
+            return cls(store, told=Standing.SAME)
 
     @classmethod
     def of(cls, store: Store) -> StoreReading:
@@ -85,7 +100,7 @@ class StoreReading:
         if self.unreachable:
             return Standing.SAME
         if self.mark is None:
-            return self._without_mark()
+            return self.told or self._without_mark()
         if self.mark.installation != installation:
             return Standing.FOREIGN
         marked = Change(self.mark.change, self.mark.changed_at)
@@ -93,6 +108,14 @@ class StoreReading:
             return Standing.SAME
         known = Change.of(Transition.objects.filter(pk=marked.number).values_list("pk", "at").first())
         return Standing.SAME if marked == known else Standing.OLDER
+
+    @property
+    def served(self) -> int | None:
+        """The number of the generation that is served."""
+        if self.told is None:
+            return self.store.current
+        number = (self.mark.links.get("current", "") if self.mark else "").removeprefix("generations/")
+        return int(number) if number.isdecimal() else None
 
     def is_marked(self, installation: str, newest: Change) -> bool:
         """Whether the mark says how things stand now."""

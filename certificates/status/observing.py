@@ -50,22 +50,24 @@ def observe(
     `in_order`: the files have just been found, or made, as they are wanted; `mended`: the files that differed before.
     `reading`: of the machine, where the caller has taken one.
     """
+    reading = reading or timekeeping.read_machine()
     failure = heartbeat.publish_failure
     differences = list(mended)
     lost: tuple[int, ...] = ()
     wide: list[str] = []
-    published = published or configured_store()
-    was_busy = published.is_busy
+    # What is published can be looked at only on the machine that does it, and tells it.
+    published = None if situation.store.told is not None else published or configured_store()
+    was_busy = published is not None and published.is_busy
     try:
         wanted = situation.publication()
         lost = wanted.lost
         # What stands in a store that this database does not know is no difference: nobody has said yet what belongs there.
-        if wanted.pairs and not situation.standing.rests:
+        if wanted.pairs and published is not None and not situation.standing.rests:
             wide = published.wide_modes(wanted)
             differences = differences if in_order else published.differences(wanted)
     except (StoreError, SealingError) as error:
         failure = str(error)
-    if differences and not mended:
+    if differences and published is not None and not mended:
         # Another process is publishing them at this moment, or has since the situation was read.
         moves = was_busy or published.is_busy or StoreReading.of(published).mark != situation.store.mark
         differences = [] if moves else [name for name in differences if name not in situation.not_yet_shown]
@@ -76,9 +78,10 @@ def observe(
         wide_modes=tuple(wide),
         lost_keys=lost,
         presented=heartbeat.presented,
-        local_addresses=frozenset(interface_addresses()),
+        local_addresses=frozenset(interface_addresses()) if published is not None else None,
         last_run=heartbeat.last_run,
-        silent_for=timekeeping.since_heartbeat(heartbeat, reading or timekeeping.read_machine()),
+        # Of another machine its own warning says it (`pbxcerts.system.machine_warnings`).
+        silent_for=timekeeping.since_heartbeat(heartbeat, reading) if heartbeat.key == settings.MACHINE else None,
         clock_checked_at=heartbeat.last_check.checked_at if heartbeat.last_check else None,
     )
 

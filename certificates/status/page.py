@@ -26,7 +26,7 @@ from certificates.status.history import GenerationAttempt
 from certificates.status.next_generation import NextGeneration
 from certificates.status.observing import observe
 from certificates.status.warnings import HEARTBEAT_LATE, certificate_warnings, worst_first
-from pbxcerts.system import clock_words, time_words, timekeeping
+from pbxcerts.system import clock_words, machines, time_words, timekeeping
 from pbxcerts.system.clock import Clock, ClockState
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import Heartbeat
@@ -141,6 +141,8 @@ class CertificateStatus:
         settings = Settings.load()
         heartbeat = Heartbeat.load()
         clock = current_clock(general=settings.general, heartbeat=heartbeat)
+        if machines.publishes_elsewhere() is not None:
+            heartbeat = Heartbeat.of_publisher()
         situation = Situation.load(clock, settings=settings)
         attempts = Generation.objects.only("number", "state", "failure", "failed_at", "by").order_by("-number")
         return cls(situation=situation, heartbeat=heartbeat, newest=attempts.first())

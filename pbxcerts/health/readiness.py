@@ -12,8 +12,8 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
-from certificates.renewal.situation import configured_store
-from certificates.renewal.standing import Change, StoreReading
+from certificates.renewal.situation import read_store
+from certificates.renewal.standing import Change
 from pbxcerts.health.bounded_look import ANSWERS_WITHIN, BoundedLook
 from pbxcerts.health.own_state import OwnState
 from pbxcerts.system import timekeeping
@@ -73,7 +73,7 @@ class Readiness:
             general, heartbeat = General.load(), Heartbeat.load()
             reading = timekeeping.read_machine()
             clock = timekeeping.current_clock(general=general, heartbeat=heartbeat, reading=reading)
-            rests = StoreReading.of(configured_store()).standing(general.installation, Change.newest()).rests
+            rests = read_store().standing(general.installation, Change.newest()).rests
             silence = timekeeping.since_heartbeat(heartbeat, reading)
         except (DatabaseError, InterfaceError) as error:
             let_go_of(error)

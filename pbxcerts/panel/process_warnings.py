@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts import env
+from pbxcerts.system import machine_warnings
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
 from pbxcerts.system.run_files import FAILING_LISTENERS, FAILING_PROCESSES
@@ -73,4 +74,4 @@ def warnings() -> list[Notice]:
 def of_every_page(request: HttpRequest) -> dict[str, Any]:
     """Context processor: every page shows these warnings, because without a worker no heartbeat sends them."""
     signed_in = getattr(request, "user", None) is not None and request.user.is_authenticated
-    return {"process_warnings": warnings() if signed_in else []}
+    return {"process_warnings": [*warnings(), *machine_warnings.of_every_page()] if signed_in else []}

@@ -16,11 +16,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pbxcerts.system.machine_key import queue_of
+
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn
 
-BEATS = "SELECT beats FROM system_heartbeat"
-WAITING = "SELECT count(*) FROM django_q_ormq"
+BEATS = "SELECT beats FROM system_heartbeat WHERE key = '{machine}'"
+WAITING = "SELECT count(*) FROM django_q_ormq WHERE key = '{queue}'"
 ANSWERS_WITHIN = 5
 """Seconds that PostgreSQL has for the connection, and again for the answer."""
 
@@ -38,16 +40,18 @@ class NoPulseError(Exception):
     """The database cannot be read just now."""
 
 
-def read(sqlite_file: Path | None) -> Pulse:
-    """Look at the row in the SQLite file or, where there is none, in the PostgreSQL of PBXCERTS_DATABASE."""
-    return _read_postgresql() if sqlite_file is None else _read_sqlite(sqlite_file)
+def read(sqlite_file: Path | None, machine: str) -> Pulse:
+    """Look at the row of this machine in the SQLite file or, where there is none, in the PostgreSQL of PBXCERTS_DATABASE."""
+    # Hex digits that we have made ourselves, so they may stand in a statement.
+    beats, waiting = BEATS.format(machine=machine), WAITING.format(queue=queue_of(machine))
+    return _read_postgresql(beats, waiting) if sqlite_file is None else _read_sqlite(sqlite_file, beats, waiting)
 
 
-def _read_sqlite(file: Path) -> Pulse:
+def _read_sqlite(file: Path, of_beats: str, of_waiting: str) -> Pulse:
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
-            beats = connection.execute(BEATS).fetchone()
-            (waiting,) = connection.execute(WAITING).fetchone()
+            beats = connection.execute(of_beats).fetchone()
+            (waiting,) = connection.execute(of_waiting).fetchone()
     except sqlite3.Error as error:
         raise NoPulseError(str(error)) from error
     return Pulse(beats[0] if beats else 0, waiting)
@@ -62,13 +66,13 @@ def _url() -> str:
     return env.secret_text("DATABASE")
 
 
-def _read_postgresql() -> Pulse:
+def _read_postgresql(of_beats: str, of_waiting: str) -> Pulse:
     # Here, not above: the supervisor of the embedded default stays small.
     import psycopg
 
     try:
         with closing(psycopg.connect(_url(), connect_timeout=ANSWERS_WITHIN, autocommit=True)) as connection:
-            beats, waiting = _ask(connection.pgconn, f"SELECT ({BEATS}), ({WAITING})")
+            beats, waiting = _ask(connection.pgconn, f"SELECT ({of_beats}), ({of_waiting})")
     except psycopg.Error as error:
         raise NoPulseError(str(error)) from error
     return Pulse(int(beats or 0), int(waiting or 0))

@@ -4,6 +4,7 @@ StartupError              one sentence for the terminal
 ├── DataDirectoryError    the data directory cannot be made or written
 ├── AlreadyRunningError   another `up` works on it
 ├── ListenAddressError    an address to listen at is none, or may not be used so
+├── ApartError            one of both processes alone, with a database that no other machine reaches
 ├── PortInUseError        somebody else listens there
 ├── NewerDatabaseError    a newer version has changed the database
 └── WeakKeyError          a first installation with a secret key that can be guessed
@@ -14,7 +15,8 @@ import fcntl
 import os
 import socket
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -28,9 +30,15 @@ from django.utils.translation import gettext as _
 from django_q.models import Schedule
 
 from pbxcerts import env
-from pbxcerts.system import database_version, files, sealing, timekeeping
+from pbxcerts.backup import restored
+from pbxcerts.system import database_version, files, machine_key, machines, sealing, timekeeping
 from pbxcerts.system.endpoint import Endpoint, EndpointError
+from pbxcerts.system.machine_key import queue_of
+from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.wake_worker import HEARTBEAT_TASK
+
+LOCK = 0x7062786365727473
+"""Of PostgreSQL's advisory locks ours: the letters pbxcerts."""
 
 
 class StartupError(Exception):
@@ -46,6 +54,10 @@ class AlreadyRunningError(StartupError):
 
 
 class ListenAddressError(StartupError):
+    exit_code = 2
+
+
+class ApartError(StartupError):
     exit_code = 2
 
 
@@ -189,6 +201,7 @@ def make_files() -> None:
         files.make_directory(settings.DATA)
         if settings.SECRET_KEY_FILE is not None:
             files.write_secret(settings.SECRET_KEY_FILE, settings.SECRET_KEY)
+        machine_key.keep(settings.DATA, settings.MACHINE)
         if isinstance(database, Path):
             # SQLite would make it readable for everybody; what it adds later takes over this mode.
             os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
@@ -218,18 +231,41 @@ def _is_installed() -> bool:
     return database.exists() if isinstance(database, Path) else MigrationRecorder(connection).has_table()
 
 
-def prepare() -> None:
-    """Make files, tables and schedule; what is there already is left as it is.
+def prepare(*, works: bool = True, serves: bool = True) -> None:
+    """Make files, tables and schedule; what is there already is left as it is. `works`, `serves`: whether a worker and a web process
+    are started here.
 
     Raises DataDirectoryError, WeakKeyError, NewerDatabaseError, KeyListError, OSError and DatabaseError.
     """
     make_files()
-    refuse_newer_database()
-    sealing.make_key_list()
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        call_command("migrate", interactive=False, verbosity=0)
-    schedule_heartbeat()
+    with one_at_a_time():
+        refuse_newer_database()
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            call_command("migrate", interactive=False, verbosity=0)
+        sealing.make_key_list()
+        if restored.is_untold():
+            # What published when the backup was made may be another machine, or this one before its disk died.
+            Heartbeat.objects.filter(publishes=True).update(key="")
+        machines.register(timekeeping.read_machine(), works=works, serves=serves)
+    if works:
+        schedule_heartbeat()
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Of all machines that share a PostgreSQL: two first starts at once must not make the same tables (rule first-starts). With SQLite the lock on the
+    data directory does it.
+    """
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
 def refuse_newer_database() -> None:
@@ -241,8 +277,13 @@ def schedule_heartbeat() -> None:
     """Schedule one heartbeat a minute. One that a wrong clock scheduled for another year is due now."""
     # django-q goes by the machine's clock.
     now = timekeeping.machine_time()
+    queue = queue_of(settings.MACHINE)
     every_minute = {"func": HEARTBEAT_TASK, "schedule_type": Schedule.MINUTES, "minutes": 1, "repeats": -1}
+    if connection.vendor == "sqlite":
+        # This machine's alone, whatever it was called before.
+        Schedule.objects.filter(func=HEARTBEAT_TASK).exclude(cluster=queue).delete()
+    Schedule.objects.filter(func=HEARTBEAT_TASK, cluster=None).delete()
     schedule, _made = Schedule.objects.update_or_create(
-        name="heartbeat", defaults=every_minute, create_defaults=every_minute | {"next_run": now}
+        name="heartbeat", cluster=queue, defaults=every_minute, create_defaults=every_minute | {"next_run": now}
     )
     Schedule.objects.filter(pk=schedule.pk, next_run__gt=now + timedelta(minutes=1)).update(next_run=now)

@@ -150,7 +150,8 @@ class ChildProcess:
 
 
 class Supervisor:
-    """Starts both processes and starts each again when it ends. `sqlite_file` is None with PostgreSQL.
+    """Starts both processes, or the one that is wanted here, and starts each again when it ends. `sqlite_file` is None with
+    PostgreSQL; `machine`: whose row of heartbeats is looked at.
 
     The watchdog of `manager` is fed by this loop alone: a database that is away must not take the listeners with it
     (rule service-manager).
@@ -158,19 +159,21 @@ class Supervisor:
 
     def __init__(
         self,
-        web: ChildProcess,
-        cluster: ChildProcess,
+        web: ChildProcess | None,
+        cluster: ChildProcess | None,
         *,
+        machine: str,
         data: Path,
         sqlite_file: Path | None,
         patience: Patience,
         manager: ServiceManager,
     ) -> None:
         self._manager = manager
-        self._awaited = {web, cluster}
+        self._children = [child for child in (web, cluster) if child is not None]
+        self._awaited = {*self._children}
+        self._machine = machine
         self._unreadable = ""
         self._cluster = cluster
-        self._children = [web, cluster]
         self._sqlite_file = sqlite_file
         self._data = data
         self._patience = patience
@@ -195,10 +198,11 @@ class Supervisor:
                     child.start(now)
                     if child is self._cluster:
                         self._seen, self._changed_at = None, now
-            if self._cluster.pid is not None and now - self._looked_at >= self._patience.look:
+            cluster = self._cluster
+            if cluster is not None and cluster.pid is not None and now - self._looked_at >= self._patience.look:
                 self._looked_at = now
                 if why := self._why_the_cluster_is_dead(now):
-                    self._cluster.has_ended(now, why)
+                    cluster.has_ended(now, why)
             self._tell(now)
             self._tell_manager()
             received = signal.sigtimedwait(self._watched, self._seconds_to_wait(time.monotonic()))
@@ -213,7 +217,7 @@ class Supervisor:
     def _why_the_cluster_is_dead(self, now: float) -> str:
         self._unreadable = ""
         try:
-            seen = pulse.read(self._sqlite_file)
+            seen = pulse.read(self._sqlite_file, self._machine)
         except pulse.NoPulseError as error:
             self._unreadable = str(error)
         else:

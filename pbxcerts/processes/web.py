@@ -29,6 +29,7 @@ from pbxcerts.processes.budget import Budget
 from pbxcerts.processes.event_loop_thread import EventLoopThread
 from pbxcerts.processes.places import LOOPBACK, Limits, Network, Places, counts_as, networks
 from pbxcerts.processes.precedence import Precedence
+from pbxcerts.processes.presence import Presence
 from pbxcerts.processes.serving import STOPS_WITHIN, ServedPair, Serving
 from pbxcerts.processes.turns import Turns
 from pbxcerts.processes.whole_requests import WholeRequests, in_one_go
@@ -278,6 +279,7 @@ def run(plain: socket.socket, https: socket.socket | None, works: Callable[[], N
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(PanelListeners(plain, https, precedence, own, times).serve(serving))
             tasks.create_task(beside.run())
+            tasks.create_task(Presence().run(serving))
             # Not before both have begun.
             await asyncio.sleep(0)
             works()

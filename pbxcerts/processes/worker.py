@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection
 
+from django.conf import settings
 from django.db import close_old_connections, connections
 from django.utils.translation import gettext as _
 from django_q.brokers import get_broker
@@ -23,6 +24,7 @@ from django_q.tasks import async_task
 
 from pbxcerts import tasks
 from pbxcerts.processes import allowed_tasks, lifeline, startup, stopping, supervision
+from pbxcerts.system.machine_key import queue_of
 from pbxcerts.system.wake_worker import HEARTBEAT_TASK
 
 logger = logging.getLogger(__name__)
@@ -40,7 +42,7 @@ def run(
     # The queue holds no state, only requests to look at it; what a killed worker left would be repeated for ever
     # (rule orders-in-the-database).
     get_broker().purge_queue()
-    async_task(HEARTBEAT_TASK)
+    async_task(HEARTBEAT_TASK, cluster=queue_of(settings.MACHINE))
     connections.close_all()
 
     told = stopping.expected()

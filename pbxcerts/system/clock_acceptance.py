@@ -48,8 +48,9 @@ def _silent_for(clock: Clock, heartbeat: Heartbeat, reading: MachineReading) -> 
     """How long ago the servers were first asked in vain: since they last answered, since the clock jumped, and since the
     machine was started.
     """
-    answered = ClockCheck.objects.filter(offset__isnull=False).aggregate(last=Max("pk"))["last"] or 0
-    in_vain = ClockCheck.objects.filter(pk__gt=answered, boot_id=reading.boot_id)
+    checks = ClockCheck.objects.filter(machine=heartbeat.key)
+    answered = checks.filter(offset__isnull=False).aggregate(last=Max("pk"))["last"] or 0
+    in_vain = checks.filter(pk__gt=answered, boot_id=reading.boot_id)
     known = last_known(reading, clock.measurement, timekeeping.anchor_of(heartbeat))
     if clock.jumped is not None and known is not None:
         in_vain = in_vain.filter(boottime__gt=known.boottime)
@@ -75,7 +76,7 @@ def accept(*, by: str, ask: AskServers = ntp.ask, read: ReadMachine = timekeepin
     counted = timekeeping.current_clock(general=general, heartbeat=heartbeat, reading=reading).best
     told = {"by": by, "machine": reading.wall.isoformat(), "counted": counted.isoformat()}
     with transaction.atomic():
-        Heartbeat.objects.update(
+        Heartbeat.objects.filter(key=heartbeat.key).update(
             wall=reading.wall,
             boottime=reading.boottime,
             boot_id=reading.boot_id,

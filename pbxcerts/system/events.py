@@ -159,6 +159,14 @@ def _log_what_is_over(messages: Iterable[EventMessage]) -> None:
         logger.info("event message over: %s", message, extra={"event": message.kind})
 
 
+def send(warnings: Iterable[Notice], *, now: datetime) -> None:
+    """Send what has become true, and clear nothing: whoever else knows more does."""
+    for warning in warnings:
+        kind, subject = warning.key
+        if not EventMessage.objects.filter(kind=kind, subject=subject, cleared_at=None).exists():
+            _send(warning, now=now, with_match=True)
+
+
 def tell(warning: Notice, *, now: datetime) -> None:
     """Send a message that no later one clears; once for each kind and subject, however often it is told."""
     kind, subject = warning.key

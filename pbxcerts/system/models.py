@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
-from django.db import models
+from django.db import connection, models, transaction
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
@@ -160,8 +161,11 @@ class General(VersionedSettings):
 
 
 class ClockCheck(models.Model):
-    """One round of asking the NTP servers; kept for 90 days and stored with each generation."""
+    """One round of asking the NTP servers; kept for 90 days and stored with each generation. `machine`: the key of the one whose
+    clock it is about (`Heartbeat.key`).
+    """
 
+    machine = models.CharField(max_length=32, blank=True)
     checked_at = models.DateTimeField(_("checked at"))
     boottime = models.FloatField()
     boot_id = models.CharField(max_length=36)
@@ -181,23 +185,42 @@ class ClockCheck(models.Model):
 
 
 class Heartbeat(models.Model):
-    """The one row that says when the heartbeat last ran, and holds the clock's anchor
-    (`pbxcerts.system.clock.ClockAnchor`).
+    """What one machine says of itself with each heartbeat: a row for each data directory that `up` has run on (rule machines).
+    Its own clock's anchor (`pbxcerts.system.clock.ClockAnchor`) is among it.
+
+    `key` names the machine (`pbxcerts.system.machine_key`); "" in the row of a version that knew one machine only, until the
+    next start takes it over. `works`, `serves`: whether it runs a worker and a web process. `publishes`: whether it is the one
+    that writes the store and reloads the communication server (rule one-publishes); `names_store`: whether its environment names
+    a store.
 
     `accepted_at`: when a person last accepted the machine's clock (rule clock-accepted), by that clock; of the answers of
     NTP servers those up to the check `void_until` have no say since.
 
-    `beats` counts runs, so that a supervisor sees life without comparing clocks; `ran_boottime` and `ran_boot_id` say by
-    CLOCK_BOOTTIME when the last one was. `presented` holds what each TLS address showed when it was last looked at:
-    {address: {"sha256": ..., "error": ..., "reached": ..., "at": ISO time}}; `publish_failure` why the file system refused in
-    the last run, "" where it did not.
+    `beats` counts runs, so that a supervisor, and another machine, sees life without comparing clocks; `ran_boottime` and
+    `ran_boot_id` say by CLOCK_BOOTTIME when the last one was. `seen`: the beats of the other machines, and since when by our own
+    CLOCK_BOOTTIME they stand: {key: [beats, boottime]}. `database_ahead`: seconds, the database's clock minus our best one; None
+    with SQLite.
+
+    `presented` holds what each TLS address showed when it was last looked at: {address: {"sha256": ..., "error": ...,
+    "reached": ..., "at": ISO time}}; `publish_failure` why the file system refused in the last run, "" where it did not;
+    `store_mark` and `store_standing` what the store says of itself (`certificates.renewal.standing`), for the machines that have
+    none. `failing`: its processes and listeners that fail (`pbxcerts.system.run_files`). `secrets`: fingerprints
+    (`pbxcerts.system.shared_secrets`).
     """
 
-    singleton = models.BooleanField(primary_key=True, default=True)
+    key = models.CharField(primary_key=True, max_length=32, blank=True)
+    name = models.CharField(max_length=253, blank=True)
+    version = models.CharField(max_length=32, blank=True)
+    works = models.BooleanField(default=False)
+    serves = models.BooleanField(default=False)
+    names_store = models.BooleanField(default=False)
+    publishes = models.BooleanField(default=False)
     last_run = models.DateTimeField(null=True)
     ran_boottime = models.FloatField(null=True)
     ran_boot_id = models.CharField(max_length=36, blank=True)
     beats = models.PositiveBigIntegerField(default=0)
+    seen = models.JSONField(default=dict)
+    database_ahead = models.FloatField(null=True)
     wall = models.DateTimeField(null=True)
     boottime = models.FloatField(null=True)
     boot_id = models.CharField(max_length=36, blank=True)
@@ -207,17 +230,50 @@ class Heartbeat(models.Model):
     last_check = models.ForeignKey(ClockCheck, on_delete=models.SET_NULL, null=True, related_name="+")
     presented = models.JSONField(default=dict)
     publish_failure = models.TextField(blank=True)
+    store_mark = models.TextField(blank=True)
+    store_standing = models.CharField(max_length=16, blank=True)
+    failing = models.JSONField(default=dict)
+    secrets = models.JSONField(default=dict)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=models.Q(singleton=True), name="one_row_of_heartbeat")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["publishes"], condition=models.Q(publishes=True), name="at_most_one_machine_publishes"
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.beats} beats, last {self.last_run}"
+        return f"{self.name or self.key}: {self.beats} beats, last {self.last_run}"
+
+    @classmethod
+    def own(cls) -> models.QuerySet[Heartbeat]:
+        """The row of this machine, to be changed."""
+        return cls.objects.filter(key=settings.MACHINE)
 
     @classmethod
     def load(cls) -> Heartbeat:
-        row = cls.objects.select_related("last_check").filter(singleton=True).first()
-        return row or cls.objects.get_or_create(singleton=True)[0]
+        """The row of this machine."""
+        return cls.own().select_related("last_check").first() or cls._begin()
+
+    @classmethod
+    def of_publisher(cls) -> Heartbeat:
+        """The row of the machine that publishes; our own where none does."""
+        rows = cls.objects.filter(models.Q(publishes=True) | models.Q(key=settings.MACHINE)).select_related(
+            "last_check"
+        )
+        return rows.order_by("-publishes").first() or cls._begin()
+
+    @classmethod
+    def _begin(cls) -> Heartbeat:
+        """The first row of this machine: that of a version that knew one machine only; and a database in a file is always the
+        one of the machine that it lies on.
+        """
+        with transaction.atomic():
+            left = cls.objects.all() if connection.vendor == "sqlite" else cls.objects.filter(key="")
+            before = left.order_by("-publishes", "-beats").values_list("key", flat=True).first()
+            if before is not None and cls.objects.filter(key=before).update(key=settings.MACHINE):
+                ClockCheck.objects.filter(machine=before).update(machine=settings.MACHINE)
+            return cls.objects.select_related("last_check").get_or_create(key=settings.MACHINE)[0]
 
 
 class Severity(models.TextChoices):

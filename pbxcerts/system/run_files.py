@@ -33,12 +33,30 @@ class FailingListener:
     reason: str
 
 
-F = TypeVar("F", FailingProcess, FailingListener)
+@dataclass(frozen=True)
+class OtherMachine:
+    """Another machine of this installation. Worker and web process tell it, whichever of them is here.
+
+    What follows is told of the one that publishes alone. `store_mark`, `store_standing`: what its store says of itself
+    (`certificates.renewal.standing`). `refuses_us`: which secret of ours is another than there, so that we may not work
+    (`pbxcerts.system.shared_secrets.Difference`); `clock_differs_by`: seconds that our clock is ahead of its clock.
+    """
+
+    name: str
+    publishes: bool
+    is_silent: bool = False
+    store_mark: str = ""
+    store_standing: str = ""
+    refuses_us: str = ""
+    clock_differs_by: float = 0.0
+
+
+F = TypeVar("F", FailingProcess, FailingListener, OtherMachine)
 
 
 @dataclass(frozen=True)
 class RunFile(Generic[F]):
-    """A file that says which processes, or which listeners, fail now: each by its name."""
+    """A file that says which processes, or which listeners, fail now, or which other machines there are: each by its name."""
 
     name: str
     kind: type[F]
@@ -57,6 +75,13 @@ class RunFile(Generic[F]):
             return True
         return False
 
+    def write_if_new(self, data: Path, told: Mapping[str, F]) -> None:
+        """Leave a file that says the same, and no file where nothing is to be told."""
+        if not told:
+            self.at(data).unlink(missing_ok=True)
+        elif told != self.read(data):
+            self.write(data, told)
+
     def read(self, data: Path) -> dict[str, F]:
         try:
             return {name: self.kind(**one) for name, one in json.loads(self.at(data).read_text()).items()}
@@ -66,6 +91,7 @@ class RunFile(Generic[F]):
 
 FAILING_PROCESSES = RunFile("processes.json", FailingProcess)
 FAILING_LISTENERS = RunFile("listeners.json", FailingListener)
+OTHER_MACHINES = RunFile("machines.json", OtherMachine)
 
 
 def _https_file() -> Path:

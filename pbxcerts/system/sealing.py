@@ -8,7 +8,7 @@ What is sealed stands in a `SealedField`, so that this module finds every such c
 """
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -126,16 +126,26 @@ def key_list() -> MultiFernet:
     return MultiFernet(_keys())
 
 
+def key_fingerprints(fingerprint: Callable[[bytes], str]) -> list[str]:
+    """Of each key of the list, in its order. Raises KeyListError."""
+    return [fingerprint(line) for line in _lines()]
+
+
 def _keys() -> list[Fernet]:
-    """As editors and copies leave it: with byte order marks, blank lines, CRLF."""
+    return [Fernet(line) for line in _lines()]
+
+
+def _lines() -> list[bytes]:
+    """Each a Fernet key. As editors and copies leave it: with byte order marks, blank lines, CRLF. Raises KeyListError."""
     try:
         octets = settings.KEY_FILE.read_bytes()
         # Without a mark: of a text in ASCII every second octet is NUL.
         unmarked = b"\0" in octets and any(octets[::2]) != any(octets[1::2])
         if octets.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or unmarked:
             raise KeyListError(_("the key list %(file)s is in UTF-16: save it as UTF-8") % {"file": settings.KEY_FILE})
-        if keys := [Fernet(line) for line in octets.replace(codecs.BOM_UTF8, b"").split()]:
-            return keys
+        lines = octets.replace(codecs.BOM_UTF8, b"").split()
+        if lines and all(Fernet(line) for line in lines):
+            return lines
         raise ValueError
     except OSError as error:
         raise KeyListError(

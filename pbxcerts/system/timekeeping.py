@@ -100,6 +100,7 @@ def check_clock(
     heartbeat = heartbeat or Heartbeat.load()
     with transaction.atomic():
         if check is not None:
+            check.machine = heartbeat.key
             check.save()
         if not _remembered(check, general, heartbeat, read()):
             # A person has accepted the clock since the row was read (rule clock-accepted).
@@ -142,7 +143,7 @@ def _remembered(check: ClockCheck | None, general: General, heartbeat: Heartbeat
     heartbeat.wall, heartbeat.boottime = anchor.wall, anchor.boottime
     heartbeat.boot_id, heartbeat.offset = anchor.boot_id, anchor.offset
     names = ["last_check", "wall", "boottime", "boot_id", "offset"]
-    unchanged = Heartbeat.objects.filter(accepted_at=heartbeat.accepted_at)
+    unchanged = Heartbeat.objects.filter(key=heartbeat.key, accepted_at=heartbeat.accepted_at)
     return bool(unchanged.update(**{name: getattr(heartbeat, name) for name in names}))
 
 
@@ -209,7 +210,8 @@ def _last_answer(heartbeat: Heartbeat) -> Measurement | None:
     """The last answer of a server since a person last accepted the clock."""
     check = heartbeat.last_check
     if check is not None and check.offset is None:
-        check = ClockCheck.objects.filter(offset__isnull=False, pk__gt=heartbeat.void_until).first()
+        answered = ClockCheck.objects.filter(machine=heartbeat.key, offset__isnull=False)
+        check = answered.filter(pk__gt=heartbeat.void_until).first()
     if check is not None and check.pk <= heartbeat.void_until:
         return None
     if check is None or check.offset is None or check.stratum is None:

@@ -2,7 +2,11 @@
 
 import logging
 
+from django.conf import settings
 from django_q.tasks import async_task
+
+from pbxcerts.system.machine_key import queue_of
+from pbxcerts.system.run_files import OTHER_MACHINES
 
 logger = logging.getLogger(__name__)
 
@@ -11,8 +15,11 @@ HEARTBEAT_TASK = "pbxcerts.tasks.heartbeat"
 
 
 def wake_worker() -> None:
-    """Ask for a heartbeat now. Never raises: if the broker is away, the next heartbeat carries out what was ordered."""
+    """Ask the machine that publishes for a heartbeat now. Never raises: if the broker is away, the next heartbeat carries out
+    what was ordered.
+    """
     try:
-        async_task(HEARTBEAT_TASK)
+        publisher = next((key for key, one in OTHER_MACHINES.read(settings.DATA).items() if one.publishes), None)
+        async_task(HEARTBEAT_TASK, cluster=queue_of(publisher or settings.MACHINE))
     except Exception:
         logger.exception("the worker could not be woken")

@@ -1,7 +1,6 @@
 """The product over a PostgreSQL and a Redis of Debian, as the environment variables set them."""
 
 import json
-import subprocess
 import time
 from pathlib import Path
 
@@ -9,10 +8,9 @@ import psycopg
 import pytest
 import redis
 
-from tests.support.peers import require_program
-from tests.support.ports import free_port
-from tests.support.postgresql import cluster, new_database, unprivileged_directory, wait_until
+from tests.support.postgresql import cluster, new_database, unprivileged_directory
 from tests.support.product import Product
+from tests.support.redis_server import redis_server
 
 pytestmark = pytest.mark.peer
 
@@ -101,28 +99,8 @@ def postgresql(unprivileged):
 @pytest.fixture(scope="module")
 def broker(unprivileged):
     """A Redis of our own on loopback, as a URL."""
-    directory, user = unprivileged
-    port = free_port()
-    url = f"redis://:kettle@127.0.0.1:{port}/0"
-    options = {"port": port, "bind": "127.0.0.1", "save": "", "requirepass": "kettle", "dir": directory}
-    with (directory / "redis.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                require_program("redis-server"),
-                *(str(w) for name, value in options.items() for w in (f"--{name}", value)),
-            ],
-            cwd=directory,
-            stdout=log,
-            stderr=log,
-            **user,
-        )
-    try:
-        with redis.Redis.from_url(url) as client:
-            wait_until(client.ping, redis.ConnectionError, process)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    with redis_server(*unprivileged) as server:
+        yield server.url
 
 
 @pytest.fixture
@@ -211,6 +189,8 @@ def test_the_supervisor_sees_the_heartbeats_row_change(product):
     )
 
     assert (
-        product.run("from pbxcerts.processes import pulse\nprint(pulse.read(None))").strip()
+        product.run(
+            "from django.conf import settings\nfrom pbxcerts.processes import pulse\nprint(pulse.read(None, settings.MACHINE))"
+        ).strip()
         == "Pulse(beats=41, waiting=0)"
     )

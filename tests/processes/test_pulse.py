@@ -13,7 +13,7 @@ def database(tmp_path):
     file = tmp_path / "a name with ? and #.sqlite3"
     with closing(sqlite3.connect(file)) as connection:
         connection.executescript(
-            "PRAGMA journal_mode=WAL; CREATE TABLE system_heartbeat (beats); CREATE TABLE django_q_ormq (id);"
+            "PRAGMA journal_mode=WAL; CREATE TABLE system_heartbeat (key, beats); CREATE TABLE django_q_ormq (key);"
         )
     return file
 
@@ -24,20 +24,20 @@ def execute(database, statement):
         connection.commit()
 
 
-def test_it_reads_the_beats_and_the_waiting_tasks(database):
-    execute(database, "INSERT INTO system_heartbeat VALUES (7)")
-    execute(database, "INSERT INTO django_q_ormq VALUES (1), (2)")
+def test_it_reads_the_beats_and_the_waiting_tasks_of_its_own_machine(database):
+    execute(database, "INSERT INTO system_heartbeat VALUES ('fe', 7), ('ab', 8)")
+    execute(database, "INSERT INTO django_q_ormq VALUES ('pbxcerts-fe'), ('pbxcerts-fe'), ('pbxcerts-ab')")
 
-    assert pulse.read(database) == Pulse(beats=7, waiting=2)
+    assert pulse.read(database, "fe") == Pulse(beats=7, waiting=2)
 
 
 def test_before_the_first_heartbeat_there_is_none(database):
-    assert pulse.read(database) == Pulse(beats=0, waiting=0)
+    assert pulse.read(database, "fe") == Pulse(beats=0, waiting=0)
 
 
 def test_a_database_that_cannot_be_read_has_no_pulse(tmp_path):
     with pytest.raises(NoPulseError):
-        pulse.read(tmp_path / "missing.sqlite3")
+        pulse.read(tmp_path / "missing.sqlite3", "fe")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -45,5 +45,6 @@ def test_the_tables_are_those_of_the_models():
     heartbeat = apps.get_model("system", "Heartbeat")._meta
     queue = apps.get_model("django_q", "OrmQ")._meta
 
-    assert f"SELECT {heartbeat.get_field('beats').column} FROM {heartbeat.db_table}" == pulse.BEATS
-    assert queue.db_table in pulse.WAITING
+    beats, key = (heartbeat.get_field(name).column for name in ("beats", "key"))
+    assert f"SELECT {beats} FROM {heartbeat.db_table} WHERE {key} = '{{machine}}'" == pulse.BEATS
+    assert f"SELECT count(*) FROM {queue.db_table} WHERE {queue.get_field('key').column} = '{{queue}}'" == pulse.WAITING

@@ -162,17 +162,17 @@ def test_a_database_that_does_not_answer_keeps_the_loop_waiting_for_seconds_only
         url = installed_database(server)
         monkeypatch.setattr(pulse, "_url", lambda: url)
         with psycopg.connect(url) as other:
-            other.execute("CREATE TABLE system_heartbeat (beats int); CREATE TABLE django_q_ormq (id int)")
-            other.execute("INSERT INTO system_heartbeat VALUES (7)")
+            other.execute("CREATE TABLE system_heartbeat (key text, beats int); CREATE TABLE django_q_ormq (key text)")
+            other.execute("INSERT INTO system_heartbeat VALUES ('fe', 7)")
             other.commit()
-            assert pulse.read(None) == pulse.Pulse(beats=7, waiting=0)
+            assert pulse.read(None, "fe") == pulse.Pulse(beats=7, waiting=0)
 
             other.execute("LOCK TABLE system_heartbeat")
             began = time.monotonic()
             with pytest.raises(pulse.NoPulseError, match="no answer within 1 s"):
-                pulse.read(None)
+                pulse.read(None, "fe")
             assert time.monotonic() - began < 5
         with psycopg.connect(url) as other:
             other.execute("DROP TABLE system_heartbeat")
         with pytest.raises(pulse.NoPulseError, match="system_heartbeat"):
-            pulse.read(None)
+            pulse.read(None, "fe")

@@ -22,7 +22,7 @@ if __name__ == "__main__":
     class ImpatientUp(Command):
         def supervise(self, web, cluster, lock, listeners):
             patience = Patience(silence=8, look=0.5, first_delay=0.2, longest_delay=1, stop=CLUSTER_STOPS_WITHIN + 3)
-            cluster = partial(cluster, stops_within=CLUSTER_STOPS_WITHIN, tasks_of_ours=TASKS)
+            cluster = cluster and partial(cluster, stops_within=CLUSTER_STOPS_WITHIN, tasks_of_ours=TASKS)
             if code := os.environ.get("CLUSTER_ENDS_WITH"):
                 cluster = lambda _works: int(code)  # noqa: E731
             super().supervise(web, cluster, lock, listeners, patience)

@@ -70,5 +70,5 @@ if __name__ == "__main__":
             web = ChildProcess("web", child, not_its=[], patience=patience)
             cluster = ChildProcess("worker", other_child, not_its=[], patience=patience)
             Supervisor(
-                web, cluster, data=Path(data), sqlite_file=None, patience=patience, manager=ServiceManager()
+                web, cluster, machine="", data=Path(data), sqlite_file=None, patience=patience, manager=ServiceManager()
             ).run()

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pbxcerts.processes import pulse
+from pbxcerts.system import machine_key
 from tests.support.product import ROOT, Product
 
 IMPATIENT_UP = Path(__file__).with_name("impatient_up.py")
@@ -136,7 +137,7 @@ class Tree(Product):
 
     def beats(self):
         with suppress(pulse.NoPulseError):
-            return pulse.read(self.data / "pbxcerts.sqlite3").beats
+            return pulse.read(self.data / "pbxcerts.sqlite3", machine_key.read(self.data)).beats
         return 0
 
     def wait_for_a_heartbeat(self, *, seconds=60):

@@ -7,14 +7,14 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from certificates.communication_server.errors import StoreBusy, StoreError
-from certificates.management.orders import OrderCommand, refusals
+from certificates.management.orders import OrderCommand, publishes_here, refusals
 from certificates.models import StoreDecision
 from certificates.renewal import deciding, rounds
 from certificates.renewal.situation import Situation, load_situation
 from certificates.status.as_json import published_value
 from certificates.status.observing import communication_server, observe
 from pbxcerts.system import timekeeping
-from pbxcerts.system.commands import CommandFailed, CommandReport, os_user
+from pbxcerts.system.commands import CommandFailed, CommandReport, NotNow, os_user
 from pbxcerts.system.models import General, Heartbeat
 from pbxcerts.system.sealing import SealingError
 
@@ -31,6 +31,8 @@ class Command(OrderCommand):
         )
 
     def act(self, general: General, options: dict[str, Any]) -> CommandReport:
+        if not publishes_here():
+            raise NotNow(_("Another machine publishes: run this command there."), code="elsewhere")
         server = communication_server()
         lost = self._replace() if options["from_database"] else []
         try:

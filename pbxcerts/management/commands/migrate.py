@@ -13,7 +13,8 @@ class Command(migrate.Command):
         # Before `handle`, as the checks open the database.
         try:
             startup.make_files()
-            startup.refuse_newer_database()
+            with startup.one_at_a_time():
+                startup.refuse_newer_database()
+                return super().execute(*args, **options)
         except startup.StartupError as error:
             raise CommandError(str(error), returncode=error.exit_code) from error
-        return super().execute(*args, **options)

@@ -7,7 +7,6 @@ from django.utils.translation import gettext as _
 
 from certificates.models import Generation
 from certificates.renewal.handover import known_terminals
-from certificates.renewal.situation import configured_store
 from certificates.status import words
 from certificates.status.as_json import status_value
 from certificates.status.awaited_switch import AwaitedSwitch
@@ -15,9 +14,11 @@ from certificates.status.observing import observe
 from certificates.status.page import CertificateStatus
 from certificates.status.warnings import Observations, certificate_warnings, worst_first
 from pbxcerts.panel import process_warnings
-from pbxcerts.system import clock_words
+from pbxcerts.system import clock_words, machine_state, timekeeping
 from pbxcerts.system.commands import CommandReport, OperatorCommand, aligned, local
 from pbxcerts.system.events import Notice
+from pbxcerts.system.machines import Machines
+from pbxcerts.system.management.commands.machines import as_json, as_text
 from pbxcerts.system.models import General, Severity
 from terminals.rollout.as_json import rollout_value
 from terminals.rollout.progress import RolloutProgress, rollout_progress
@@ -40,11 +41,16 @@ class Command(OperatorCommand):
             *worst_first([*certificate_warnings(status.situation, seen), *of_terminals]),
         ]
         generations = list(Generation.objects.without_files())
-        served = configured_store().current
+        served = status.situation.store.served
         value = status_value(status.situation, seen, generations=generations, warnings=true_now, served=served)
         rollout = rollout_progress(status.situation)
         value["rollout"] = rollout_value(rollout)
-        return CommandReport("\n".join(_sections(status, seen, generations, true_now, served, rollout)), value)
+        machines = machine_state.states(Machines.load(timekeeping.read_machine()))
+        value["machines"] = as_json(machines)
+        said = [*_sections(status, seen, generations, true_now, served, rollout)]
+        if len(machines) > 1:
+            said += ["", as_text(machines)]
+        return CommandReport("\n".join(said), value)
 
 
 def _sections(

@@ -114,6 +114,8 @@ def _options(options: Mapping[str, Any]) -> Iterator[str]:
         yield from ("--bind-https", options["bind_https"])
     if options["plain_http"]:
         yield "--plain-http"
+    if options["only"]:
+        yield from ("--only", options["only"])
 
 
 def _ports(options: Mapping[str, Any]) -> Iterator[int]:

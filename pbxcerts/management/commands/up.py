@@ -44,6 +44,11 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--plain-http", action="store_true", help="allow plain HTTP for other machines without a declared proxy"
     )
+    parser.add_argument(
+        "--only",
+        choices=("web", "worker"),
+        help="start one of both here, the other on other machines (with PostgreSQL; README, Several machines)",
+    )
     parser.add_argument("--data", metavar="DIRECTORY", help="the data directory; the same as PBXCERTS_DATA")
 
 
@@ -65,20 +70,18 @@ class Command(BaseCommand):
             signal.signal(signal.SIGHUP, lambda _signal, _frame: os._exit(HUNG_UP))
         try:
             startup.refuse_a_second(settings.DATA)
-            plain = startup.listen(
-                startup.listen_address(options["bind"]),
-                open_to_all=bool(settings.TRUSTED_PROXIES) or settings.PLAIN_HTTP or options["plain_http"],
-                at_once=True,
-            )
-            https = options["bind_https"] and startup.listen(
-                startup.listen_address(options["bind_https"]), open_to_all=True, at_once=False
-            )
+            only = options["only"]
+            if only and connections["default"].vendor == "sqlite":
+                raise startup.ApartError(
+                    _("With SQLite web process and worker belong on one machine: --only needs PBXCERTS_DATABASE.")
+                )
+            plain, https = (None, None) if only == "worker" else self._listen(options)
             # Only now: what is refused before leaves nothing behind.
             lock = startup.lock_data_directory(settings.DATA)
         except startup.StartupError as error:
             self.stderr.write(_line(str(error), logging.ERROR))
             sys.exit(error.exit_code)
-        preparing = self._prepare(plain)
+        preparing = self._prepare(plain, works=only != "web")
         # Meanwhile, for every process to share.
         from pbxcerts.processes import web, worker
 
@@ -86,20 +89,34 @@ class Command(BaseCommand):
         if code := os.waitstatus_to_exitcode(status):
             sys.exit(abs(code))
         listeners = [listener for listener in (plain, https) if listener]
-        self.supervise(partial(web.run, plain, https or None), worker.run, lock, [each.fileno() for each in listeners])
+        panel = partial(web.run, plain, https) if plain else None
+        self.supervise(panel, worker.run if only != "web" else None, lock, [each.fileno() for each in listeners])
+
+    def _listen(self, options: dict[str, Any]) -> tuple[socket.socket, socket.socket | None]:
+        """Raises StartupError."""
+        plain = startup.listen(
+            startup.listen_address(options["bind"]),
+            open_to_all=bool(settings.TRUSTED_PROXIES) or settings.PLAIN_HTTP or options["plain_http"],
+            at_once=True,
+        )
+        if not options["bind_https"]:
+            return plain, None
+        return plain, startup.listen(startup.listen_address(options["bind_https"]), open_to_all=True, at_once=False)
 
     def supervise(
         self,
-        web: Callable[[Callable[[], None]], int],
-        worker: Callable[..., int],
+        web: Callable[[Callable[[], None]], int] | None,
+        worker: Callable[..., int] | None,
         lock: int,
         listeners: list[int],
         patience: supervision.Patience = supervision.Patience(),  # noqa: B008 - frozen
     ) -> None:
         database = connections["default"]
+        not_its = [lock, *listeners]
         ended_by = supervision.Supervisor(
-            supervision.ChildProcess("web", web, not_its=[lock], patience=patience),
-            supervision.ChildProcess("worker", worker, not_its=[lock, *listeners], patience=patience),
+            web and supervision.ChildProcess("web", web, not_its=[lock], patience=patience),
+            worker and supervision.ChildProcess("worker", worker, not_its=not_its, patience=patience),
+            machine=settings.MACHINE,
             data=settings.DATA,
             sqlite_file=Path(database.settings_dict["NAME"]) if database.vendor == "sqlite" else None,
             patience=patience,
@@ -108,7 +125,7 @@ class Command(BaseCommand):
         if ended_by == signal.SIGHUP:
             sys.exit(HUNG_UP)
 
-    def _prepare(self, plain: socket.socket) -> int:
+    def _prepare(self, plain: socket.socket | None, *, works: bool) -> int:
         """In a process of its own, so that the one from which all others are forked never has the database open."""
         supervisor = os.getpid()
         if pid := os.fork():
@@ -116,7 +133,7 @@ class Command(BaseCommand):
         code = 1
         try:
             lifeline.end_with(supervisor)
-            startup.prepare()
+            startup.prepare(works=works, serves=plain is not None)
             code = 0
             # Nobody may be there to read it, or the disk that it is written to is full.
             with suppress(OSError):
@@ -132,7 +149,10 @@ class Command(BaseCommand):
         finally:
             os._exit(code)
 
-    def _greet(self, plain: socket.socket) -> None:
+    def _greet(self, plain: socket.socket | None) -> None:
+        if plain is None:
+            self.stdout.write(_line(_("The worker runs; the panel is on another machine (Ctrl-C ends everything).")))
+            return
         host, port, *_rest = plain.getsockname()
         panel = f"http://{Endpoint(host, port)}{settings.URL_PATH}/"
         self.stdout.write(_line(_("The panel is at %(address)s (Ctrl-C ends everything).") % {"address": panel}))

@@ -27,15 +27,15 @@ def sink():
 
 @pytest.fixture
 def beats(monkeypatch, key_file):
-    """The task of the worker, whose round ends as `beats(...)` says: a failure to publish, or an exception."""
+    """The task of the worker, whose round ends as `beats(...)` says: a failure to publish, an exception, or another machine's affair."""
     monkeypatch.setattr(watchdog, "_caller", watchdog._Caller())
 
-    def beats(publish_failure="", error=None):
+    def beats(publish_failure="", error=None, is_elsewhere=False):
         def beat():
             watchdog.remember(Watchdog.load())
             if error:
                 raise error
-            return SimpleNamespace(publish_failure=publish_failure)
+            return SimpleNamespace(publish_failure=publish_failure, is_elsewhere=is_elsewhere)
 
         monkeypatch.setattr(tasks, "beat", beat)
         tasks.heartbeat()
@@ -55,6 +55,14 @@ def test_it_hears_of_each_heartbeat_that_succeeded(beats, sink):
     beats()
 
     assert heard(sink) == [("GET", "/hook?key=1")]
+
+
+def test_it_hears_nothing_of_a_machine_that_does_not_publish(beats, sink):
+    watchdog.set_url(sink.url)
+    beats(is_elsewhere=True)
+    assert watchdog._caller.thread is None or not watchdog._caller.thread.is_alive()
+
+    assert sink.received == []
 
 
 def test_it_hears_fail_where_the_files_can_t_be_published(beats, sink):

@@ -1,0 +1,70 @@
+"""The heartbeat of a machine that does not publish (rules machines, one-publishes): it takes part in the rollout, tells where the
+machine that publishes is silent, and shows that it lives. It touches no store, and no server.
+"""
+
+import logging
+from collections.abc import Callable
+
+from certificates.renewal.rounds import RoundOutcome
+from certificates.renewal.situation import Situation
+from pbxcerts.system import events, timekeeping
+from pbxcerts.system.machine_warnings import of_a_silent_publisher
+from pbxcerts.system.machines import Machines
+from pbxcerts.system.models import Heartbeat
+from pbxcerts.system.notifications import queue
+from pbxcerts.system.notifications.models import Destination
+from terminals.models import Rollout
+from terminals.rollout.rounds import reconcile_rollouts
+
+logger = logging.getLogger(__name__)
+
+
+def beat(machines: Machines, situation: Situation, ask_terminals: Callable[[Situation, Rollout], None]) -> RoundOutcome:
+    """One round. `ask_terminals` is the last of it, and takes up to a minute."""
+    outcome = RoundOutcome(situation, is_elsewhere=True)
+    if refusal := machines.refusal:
+        logger.error(
+            "this machine does not work: its secrets are others than those of the machine that publishes (%s)", refusal
+        )
+        show(machines, situation)
+        return outcome
+    rollout = None
+    if differs_by := machines.clock_differs_by(machines.own):
+        logger.warning(
+            "this machine asks no terminals: its clock differs by %s from that of the one that publishes", differs_by
+        )
+    else:
+        rollout = reconcile_rollouts(situation)
+    if silent := of_a_silent_publisher(machines):
+        events.send(silent, now=situation.clock.machine)
+        destinations = list(Destination.objects.in_use().without_credentials())
+        queue.note(destinations, situation.general, situation.clock.best, machines.reading)
+    show(machines, situation)
+    if rollout is not None and rollout.state == Rollout.State.RUNNING:
+        ask_terminals(situation, rollout)
+    return outcome
+
+
+def show(machines: Machines, situation: Situation) -> None:
+    Heartbeat.own().update(**machines.told(), last_run=situation.clock.machine)
+    machines.tell_own_processes()
+
+
+def show_web_process() -> bool:
+    """What the web process does once a minute. Where no worker runs here, this is the life that the machine shows; where one does,
+    it only tells what fails, for a worker that ends again and again tells nothing. Returns whether this machine may work.
+    """
+    reading = timekeeping.read_machine()
+    machines = Machines.load(reading)
+    own = machines.own
+    if own.works:
+        failing = machines.told()["failing"]
+        if failing != own.failing:
+            Heartbeat.own().update(failing=failing)
+    else:
+        timekeeping.check_if_due(heartbeat=own)
+        clock = timekeeping.current_clock(heartbeat=own)
+        machines.compare_clock(clock)
+        Heartbeat.own().update(**machines.told(), serves=True, last_run=clock.machine)
+    machines.tell_own_processes()
+    return machines.refusal is None

@@ -1,0 +1,44 @@
+"""What the web process does for its machine once a minute: it looks at the other machines, and shows its own life where no worker
+does (rule machines).
+"""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+
+from pbxcerts.machine_elsewhere import show_web_process
+from pbxcerts.processes.serving import Serving
+
+EVERY = 60
+SOONER = 5
+"""Seconds; where the database could not be asked, or this machine may not work until somebody puts its secrets right."""
+
+logger = logging.getLogger("pbxcerts.web")
+
+
+class Presence:
+    """`run` is a task of an event loop; the database is asked in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "presence")
+
+    async def run(self, serving: Serving) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while not serving.ending.is_set():
+                in_order = await loop.run_in_executor(self._thread, _show)
+                await serving.pause(EVERY if in_order else SOONER)
+        finally:
+            self._thread.submit(connections.close_all)
+            self._thread.shutdown(wait=False)
+
+
+def _show() -> bool:
+    close_old_connections()
+    try:
+        return show_web_process()
+    except (DatabaseError, InterfaceError) as error:
+        logger.warning("Other machines do not hear of this one: %s", error)
+        return False

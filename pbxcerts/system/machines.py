@@ -1,0 +1,269 @@
+"""The machines of this installation: which of them live, and which one publishes (rules machines, one-publishes).
+
+Whether another machine lives is judged by its beats alone, over time that our own CLOCK_BOOTTIME measures: no clock of one machine
+is ever compared with another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from pbxcerts import __version__
+from pbxcerts.system import interfaces, shared_secrets
+from pbxcerts.system.clock import Clock, MachineReading
+from pbxcerts.system.models import Heartbeat
+from pbxcerts.system.run_files import FAILING_LISTENERS, FAILING_PROCESSES, OTHER_MACHINES, OtherMachine
+from pbxcerts.system.shared_secrets import Difference
+
+SILENT_AFTER = timedelta(minutes=5)
+CLOCKS_AGREE_WITHIN = timedelta(minutes=1)
+
+Seen = dict[str, list[Any]]
+
+
+class TakeOverRefused(Exception):
+    """The machine can't publish now. The message is for a person."""
+
+
+@dataclass(frozen=True)
+class Machines:
+    """All of them, read at `reading`. `seen`: how long the others' beats stand, as `Heartbeat.seen` keeps it."""
+
+    own: Heartbeat
+    others: tuple[Heartbeat, ...]
+    seen: Seen
+    reading: MachineReading
+
+    @classmethod
+    def load(cls, reading: MachineReading) -> Machines:
+        """In one query."""
+        rows = list(_rows())
+        own = next((row for row in rows if row.key == settings.MACHINE), None)
+        if own is None:
+            own = Heartbeat.load()
+            rows = list(_rows())
+            own = next((row for row in rows if row.key == settings.MACHINE), own)
+        others = tuple(row for row in rows if row.key != own.key)
+        return cls(own, others, seen_by(own, others, reading), reading)
+
+    @property
+    def all(self) -> tuple[Heartbeat, ...]:
+        """By their names."""
+        return tuple(sorted((self.own, *self.others), key=lambda row: (row.name, row.key)))
+
+    def label(self, row: Heartbeat) -> str:
+        """Its name; where two machines have the same, with the beginning of its key."""
+        is_alone = sum(other.name == row.name for other in self.all) == 1
+        return row.name if row.name and is_alone else f"{row.name} ({row.key[:6]})".strip()
+
+    @property
+    def publisher(self) -> Heartbeat | None:
+        return next((row for row in self.all if row.publishes), None)
+
+    @property
+    def publishes_here(self) -> bool:
+        return self.own.publishes
+
+    def silence(self, row: Heartbeat) -> timedelta:
+        """How long we have seen no beat of another machine; none of our own."""
+        if row.key not in self.seen:
+            return timedelta()
+        return timedelta(seconds=self.reading.boottime - self.seen[row.key][1])
+
+    def is_silent(self, row: Heartbeat) -> bool:
+        return self.silence(row) >= SILENT_AFTER
+
+    # -- what must be alike --------------------------------------------------------------------------------------------
+
+    def difference(self, row: Heartbeat) -> Difference | None:
+        """Which secret of a machine is another than the publisher's."""
+        publisher = self.publisher
+        if publisher is None or row.key == publisher.key:
+            return None
+        secrets = shared_secrets.fingerprints() if row.key == self.own.key else row.secrets
+        return shared_secrets.difference(secrets, publisher.secrets) if secrets else None
+
+    @property
+    def refusal(self) -> Difference | None:
+        """Why this machine may not work; None where it may (rule same-secrets)."""
+        found = self.difference(self.own)
+        return found if found is not None and found.refuses else None
+
+    def compare_clock(self, clock: Clock) -> None:
+        """Take down how our best clock stands to the database's, which has said what time it is when this was read."""
+        database_now: datetime | None = getattr(self.own, "database_now", None)
+        if database_now is not None:
+            best = self.reading.wall + (clock.best - clock.machine)
+            self.own.database_ahead = (database_now - best).total_seconds()
+
+    def clock_differs_by(self, row: Heartbeat) -> timedelta:
+        """By how much a machine's best clock is ahead of the publisher's, as the database's clock shows both; nothing where that
+        is less than a minute or not known (rule one-time).
+        """
+        publisher = self.publisher
+        if publisher is None or row.database_ahead is None or publisher.database_ahead is None:
+            return timedelta()
+        ahead = timedelta(seconds=publisher.database_ahead - row.database_ahead)
+        return ahead if abs(ahead) > CLOCKS_AGREE_WITHIN else timedelta()
+
+    # -- what is kept --------------------------------------------------------------------------------------------------
+
+    def told(self) -> dict[str, Any]:
+        """What our own row says anew with this beat."""
+        return {
+            "name": interfaces.host_name() or "localhost",
+            "version": __version__,
+            "names_store": settings.NAMES_STORE,
+            "seen": self.seen,
+            "failing": failing(),
+            "secrets": shared_secrets.fingerprints(),
+            "database_ahead": self.own.database_ahead,
+            "ran_boottime": self.reading.boottime,
+            "ran_boot_id": self.reading.boot_id,
+            "beats": F("beats") + 1,
+        }
+
+    def tell_own_processes(self) -> None:
+        """Write down for pages and commands of this machine what they must know of the others without asking the database."""
+        OTHER_MACHINES.write_if_new(
+            settings.DATA,
+            {
+                row.key: OtherMachine(
+                    name=self.label(row),
+                    publishes=row.publishes,
+                    is_silent=self.is_silent(row),
+                    store_mark=row.store_mark if row.publishes else "",
+                    store_standing=row.store_standing if row.publishes else "",
+                    refuses_us=(self.refusal or "") if row.publishes else "",
+                    clock_differs_by=self.clock_differs_by(self.own).total_seconds() if row.publishes else 0.0,
+                )
+                for row in self.others
+            },
+        )
+
+
+def _rows() -> QuerySet[Heartbeat]:
+    rows = Heartbeat.objects.select_related("last_check")
+    return rows.annotate(database_now=Now()) if connection.vendor == "postgresql" else rows
+
+
+def seen_by(own: Heartbeat, others: tuple[Heartbeat, ...], reading: MachineReading) -> Seen:
+    """What we have seen of the others until this reading. After a start of this machine it begins anew."""
+    before: Mapping[str, list[Any]] = own.seen if own.ran_boot_id == reading.boot_id else {}
+    seen = {}
+    for row in others:
+        known = before.get(row.key)
+        stands = known is not None and known[0] == row.beats and known[1] <= reading.boottime
+        seen[row.key] = known if stands and known is not None else [row.beats, reading.boottime]
+    return seen
+
+
+def failing() -> dict[str, Any]:
+    """What the files of this machine's processes say of what fails, as its row keeps it."""
+    processes = FAILING_PROCESSES.read(settings.DATA)
+    listeners = FAILING_LISTENERS.read(settings.DATA)
+    return {
+        **({"processes": {name: vars(one) for name, one in processes.items()}} if processes else {}),
+        **({"listeners": {name: vars(one) for name, one in listeners.items()}} if listeners else {}),
+    }
+
+
+# -- who publishes -----------------------------------------------------------------------------------------------------
+
+
+def publishes_elsewhere() -> OtherMachine | None:
+    """The other machine that publishes, as this machine's processes were last told; None where it is this one, or nobody. It costs
+    no query.
+    """
+    return next((one for one in OTHER_MACHINES.read(settings.DATA).values() if one.publishes), None)
+
+
+def register(reading: MachineReading, *, works: bool, serves: bool) -> None:
+    """Write down what is started on this machine, before it is, and let it publish where nobody does."""
+    found = Machines.load(reading)
+    found.own.works, found.own.serves = works, serves
+    names = ("name", "version", "names_store", "secrets")
+    told = {name: value for name, value in found.told().items() if name in names}
+    Heartbeat.own().update(**told, works=works, serves=serves)
+    if works:
+        claim(found)
+    found.tell_own_processes()
+
+
+def claim(machines: Machines) -> bool:
+    """Publish where nobody does, if this machine is the one to: its environment names a store, or no other has a worker. Whether
+    this machine publishes now.
+    """
+    if machines.publisher is not None:
+        return machines.publishes_here
+    own = machines.own
+    has_a_panel_alone = own.serves and not own.works
+    if has_a_panel_alone or not (settings.NAMES_STORE or not any(row.works for row in machines.others)):
+        return False
+    return _publish(own)
+
+
+def _publish(row: Heartbeat) -> bool:
+    """False where another machine was faster: the database lets at most one publish."""
+    try:
+        with transaction.atomic():
+            row.publishes = bool(Heartbeat.objects.filter(key=row.key).update(publishes=True))
+    except IntegrityError:
+        row.publishes = False
+    return row.publishes
+
+
+def take_over(key: str, machines: Machines) -> Heartbeat:
+    """Have the machine with this key publish from its next heartbeat on. Never while the one that does may still serve: it must
+    have been silent for five minutes, and must not have beaten since it was read. Raises TakeOverRefused.
+    """
+    chosen = next((row for row in machines.all if row.key == key), None)
+    publisher = machines.publisher
+    if chosen is None or not chosen.works:
+        raise TakeOverRefused(_("There is no such machine with a worker."))
+    if chosen.publishes:
+        raise TakeOverRefused(_("This machine publishes already."))
+    with transaction.atomic():
+        if publisher is not None:
+            if not machines.is_silent(publisher):
+                raise TakeOverRefused(
+                    _(
+                        "%(machine)s still publishes. End it there first; five minutes later another machine can take over."
+                    )
+                    % {"machine": machines.label(publisher)}
+                )
+            silent = Heartbeat.objects.filter(key=publisher.key, beats=publisher.beats, publishes=True)
+            if not silent.update(publishes=False):
+                raise TakeOverRefused(_("%(machine)s is back and publishes.") % {"machine": machines.label(publisher)})
+        if not _publish(chosen):
+            raise TakeOverRefused(_("Another machine was faster."))
+    return chosen
+
+
+def forget(key: str, machines: Machines) -> Heartbeat:
+    """Remove a machine that is gone for good, which is silent and does not publish. Raises TakeOverRefused."""
+    gone = next((row for row in machines.others if row.key == key), None)
+    if gone is None:
+        raise TakeOverRefused(_("There is no such machine, or it is this one."))
+    if gone.publishes:
+        raise TakeOverRefused(
+            _("%(machine)s publishes: let another machine take over first.") % {"machine": machines.label(gone)}
+        )
+    removed = Heartbeat.objects.filter(key=key, beats=gone.beats, publishes=False)
+    if not machines.is_silent(gone) or not removed.delete()[0]:
+        raise TakeOverRefused(_("%(machine)s was heard of within five minutes.") % {"machine": machines.label(gone)})
+    return gone
+
+
+def show_life() -> bool:
+    """One beat more in the middle of a long round. Whether this machine still publishes."""
+    return bool(Heartbeat.own().filter(publishes=True).update(beats=F("beats") + 1))
