@@ -192,6 +192,16 @@ def secret(file: Path) -> str:
     return value
 
 
+IN_TIME = {
+    "connect_timeout": "5",
+    "tcp_user_timeout": "20000",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+"""libpq waits for minutes for a machine that is gone. Seconds, but for the second, which are milliseconds."""
+
+
 def database(name: str, default_file: Path) -> dict[str, Any]:
     """`postgresql://user:password@host:port/name?option=value`, or SQLite in `default_file`.
 
@@ -223,7 +233,7 @@ def database(name: str, default_file: Path) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
         "PORT": str(parts.port or ""),
-        "OPTIONS": dict(parse_qsl(parts.query)),
+        "OPTIONS": IN_TIME | dict(parse_qsl(parts.query)),
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
     }
@@ -235,6 +245,11 @@ def broker(name: str) -> str:
     if url and (urlsplit(url).scheme not in {"redis", "rediss", "unix"} or not _port_is_known(url)):
         raise ImproperlyConfigured(f"{PREFIX}{name} must be redis://:password@host:port/0.")
     return url
+
+
+def in_time(url: str) -> str:
+    """The URL of the broker, so that nobody waits for ever for one that is gone; a URL with options of its own stays as it is."""
+    return url if "?" in url else f"{url}?socket_timeout=10&socket_connect_timeout=2"
 
 
 def _port_is_known(url: str) -> bool:

@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "pbxcerts.panel.cookies.secure_cookies_over_https",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "pbxcerts.panel.middleware.refuse_with_other_secrets",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -132,7 +133,7 @@ Q_CLUSTER = {
     "save_limit": -1,
     "poll": 1,
     "guard_cycle": 5,
-    **({"redis": BROKER} if BROKER else {"orm": "default"}),
+    **({"redis": env.in_time(BROKER)} if BROKER else {"orm": "default"}),
 }
 
 AUTH_USER_MODEL = "system.User"

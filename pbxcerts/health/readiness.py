@@ -19,6 +19,7 @@ from pbxcerts.health.own_state import OwnState
 from pbxcerts.system import timekeeping
 from pbxcerts.system.clock import Clock, ClockState
 from pbxcerts.system.database_lock import is_locked, let_go_of
+from pbxcerts.system.machines import refuses_us
 from pbxcerts.system.models import General, Heartbeat
 from pbxcerts.system.run_files import FAILING_PROCESSES
 
@@ -64,6 +65,9 @@ class Readiness:
         checks = [*seen, check("listeners", _joined("not open", self._own.not_open))]
         # Terminals get their files from memory, so nothing but those can be missing; a panel alone has nothing without its database.
         ready = self._own.has_files() if self._own.serves_terminals else checks[0].ok
+        if refuses_us():
+            checks.append(check("secrets", "other than on the machine that publishes"))
+            ready = False
         return ready, {"ready": ready, "checks": [asdict(one) for one in checks]}
 
     def look_into_database(self) -> list[Check]:

@@ -8,7 +8,9 @@ from django.http.response import HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import render
 from django.utils import timezone, translation
 
+from pbxcerts.panel.error_pages import unable
 from pbxcerts.processes.precedence import PRECEDENCE, Precedence
+from pbxcerts.system.machines import refuses_us
 from pbxcerts.system.models import General
 from pbxcerts.system.slowing import Slowed
 
@@ -60,6 +62,18 @@ def people_before_phones(get_response: GetResponse) -> GetResponse:
             return get_response(request)
         with precedence.page():
             return get_response(request)
+
+    return respond
+
+
+def refuse_with_other_secrets(get_response: GetResponse) -> GetResponse:
+    """Answer 503 while this machine's secret key or key list is another than on the machine that publishes (rule same-secrets)."""
+
+    def respond(request: HttpRequest) -> HttpResponseBase:
+        if why := refuses_us():
+            with translation.override(translation.get_language_from_request(request)):
+                return unable(why)
+        return get_response(request)
 
     return respond
 

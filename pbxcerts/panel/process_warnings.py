@@ -10,7 +10,7 @@ from pbxcerts import env
 from pbxcerts.system import machine_warnings
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
-from pbxcerts.system.run_files import FAILING_LISTENERS, FAILING_PROCESSES
+from pbxcerts.system.run_files import FAILING_LISTENERS, FAILING_PROCESSES, broker_is_away
 
 HINT = _(
     "It is tried again at least once a minute. The terminal or the journal in which pbxcerts runs says why it ends."
@@ -43,6 +43,14 @@ LISTENER = EventKind(
     hint=_("It is tried again every second. Free the port, or name another address in the environment."),
 )
 
+BROKER_AWAY = EventKind(
+    "broker_away",
+    Severity.SERIOUS,
+    _("The broker (Redis) does not answer: what is ordered on a page is carried out once a minute, not at once."),
+    cleared=_("The broker answers again."),
+    hint=_("Start it again, or make the way to it free. Nothing is lost: what is ordered stands in the database."),
+)
+
 WEAK_KEY = EventKind(
     "secret_key_weak",
     Severity.SERIOUS,
@@ -67,6 +75,7 @@ def warnings() -> list[Notice]:
             Notice(LISTENER, subject=name, params={"address": listener.address, "reason": listener.reason})
             for name, listener in FAILING_LISTENERS.read(settings.DATA).items()
         ),
+        *([Notice(BROKER_AWAY)] if broker_is_away(settings.DATA) else []),
         *([Notice(WEAK_KEY)] if env.is_weak(settings.SECRET_KEY) else []),
     ]
 

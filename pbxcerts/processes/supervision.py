@@ -220,6 +220,9 @@ class Supervisor:
             seen = pulse.read(self._sqlite_file, self._machine)
         except pulse.NoPulseError as error:
             self._unreadable = str(error)
+            if self._sqlite_file is None:
+                # A server that is away: nobody can show life. What it says when it is back counts from then on.
+                self._changed_at = now
         else:
             if seen.waiting > self._patience.backlog:
                 return _("%(count)s tasks are waiting") % {"count": seen.waiting}

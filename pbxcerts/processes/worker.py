@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Collection
 
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.utils.translation import gettext as _
 from django_q.brokers import get_broker
 from django_q.cluster import Sentinel
@@ -24,11 +24,15 @@ from django_q.tasks import async_task
 
 from pbxcerts import tasks
 from pbxcerts.processes import allowed_tasks, lifeline, startup, stopping, supervision
+from pbxcerts.system import run_files
+from pbxcerts.system.database_lock import is_away, let_go_of
 from pbxcerts.system.machine_key import queue_of
 from pbxcerts.system.wake_worker import HEARTBEAT_TASK
 
 logger = logging.getLogger(__name__)
 
+AGAIN_AFTER = 2.0
+WITHOUT_BROKER_FOR = 10.0
 STOPS_WITHIN = 75
 """Seconds for the task that is running when the cluster is told to stop; a service manager commonly waits 90."""
 
@@ -38,20 +42,30 @@ def run(
 ) -> int:
     """Run the worker until SIGTERM; `works` is called when it waits for tasks. Returns the exit code."""
     allowed_tasks.allow_only(tasks_of_ours)
-    startup.schedule_heartbeat()
-    # The queue holds no state, only requests to look at it; what a killed worker left would be repeated for ever
-    # (rule orders-in-the-database).
-    get_broker().purge_queue()
-    async_task(HEARTBEAT_TASK, cluster=queue_of(settings.MACHINE))
-    connections.close_all()
-
     told = stopping.expected()
 
     def stop(_signal: int, _frame: object) -> None:
         lifeline.end_within(stops_within)
         told.set()
 
-    if reason := _why_no_semaphore():
+    signal.signal(signal.SIGTERM, stop)
+    if not _when_the_database_is_there(told, startup.schedule_heartbeat):
+        return 0
+    # The queue holds no state, only requests to look at it; what a killed worker left would be repeated for ever
+    # (rule orders-in-the-database).
+    broker_is_there = _is_there(lambda: get_broker().purge_queue())
+    run_files.tell_broker_away(settings.DATA, is_away=not broker_is_there)
+    if broker_is_there:
+        async_task(HEARTBEAT_TASK, cluster=queue_of(settings.MACHINE))
+    connections.close_all()
+
+    if not broker_is_there:
+        supervision.say(
+            _("The broker does not answer: until it does, the worker does its task once a minute in one process.")
+        )
+        works()
+        _work_alone(told, until_there_is_a_broker=True)
+    elif reason := _why_no_semaphore():
         supervision.say(
             _(
                 "In /dev/shm no semaphore can be made (%(reason)s), and django-q2 needs some: the worker does its task in one "
@@ -59,7 +73,6 @@ def run(
             )
             % {"reason": reason}
         )
-        signal.signal(signal.SIGTERM, stop)
         works()
         _work_alone(told)
     else:
@@ -69,7 +82,7 @@ def run(
 
 def _run_cluster(told: stopping.StopOrder, stop: Callable[[int, object], None], works: Callable[[], None]) -> None:
     sigint_was_ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    sentinel = Sentinel(told, threading.Event(), uuid.uuid4(), start=False)
+    sentinel = Sentinel(_ToldOrWithoutBroker(told, stop), threading.Event(), uuid.uuid4(), start=False)
     signal.signal(signal.SIGTERM, stop)
     if not sigint_was_ignored:
         # django-q2 ignores it, and what is ignored is ignored by every program that is started, such as a server by the
@@ -82,6 +95,75 @@ def _run_cluster(told: stopping.StopOrder, stop: Callable[[int, object], None], 
     sentinel.start()
 
 
+class _ToldOrWithoutBroker:
+    """The sentinel's order to stop: given, or taken from the broker's silence. Without it django-q2 goes on, and never asks for a
+    heartbeat; the process that is started next does its task without it.
+    """
+
+    def __init__(self, told: stopping.StopOrder, stop: Callable[[int, object], None]) -> None:
+        self._told, self._stop = told, stop
+        self._silent_since: float | None = None
+
+    def is_set(self) -> bool:
+        return self._told.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        if self._told.wait(seconds):
+            return True
+        if not settings.BROKER or _is_there(ping_broker):
+            self._silent_since = None
+            return False
+        self._silent_since = self._silent_since or time.monotonic()
+        if time.monotonic() - self._silent_since < WITHOUT_BROKER_FOR:
+            return False
+        logger.error("the broker does not answer: the worker goes on without it")
+        self._stop(signal.SIGTERM, None)
+        return True
+
+
+def ping_broker() -> None:
+    """Raises redis.RedisError where it does not answer."""
+    # Here, not above: an installation without it has no such package.
+    import redis
+
+    with redis.Redis.from_url(settings.BROKER, socket_timeout=2, socket_connect_timeout=2) as client:
+        client.ping()
+
+
+def _is_there(ask: Callable[[], object]) -> bool:
+    """Whether the broker answers. Where it is the database, that has just done so."""
+    if not settings.BROKER:
+        ask()
+        return True
+    import redis
+
+    try:
+        ask()
+    except redis.RedisError as error:
+        logger.warning("the broker does not answer: %s", error)
+        return False
+    return True
+
+
+def _when_the_database_is_there(told: stopping.StopOrder, do: Callable[[], None]) -> bool:
+    """Do it as soon as the database lets us: a process that ended for want of it would be started again and again. False where this
+    process was told to stop before.
+    """
+    while True:
+        try:
+            do()
+        except (InterfaceError, OperationalError) as error:
+            if not is_away(error):
+                raise
+            logger.warning("the database is away: %s", error)
+            let_go_of(error)
+            connections.close_all()
+        else:
+            return True
+        if told.wait(AGAIN_AFTER):
+            return False
+
+
 def _why_no_semaphore() -> str:
     """Why the system can make no semaphore (sem_overview(7): /dev/shm is missing, read-only or full); "" where it can."""
     try:
@@ -91,18 +173,21 @@ def _why_no_semaphore() -> str:
     return ""
 
 
-def _work_alone(told: stopping.StopOrder) -> None:
+def _work_alone(told: stopping.StopOrder, *, until_there_is_a_broker: bool = False) -> None:
     """Do in this process what django-q2 does in four: a heartbeat each minute, and one as soon as somebody asks for it. One that
     hangs is ended by the supervisor (rules proof-of-life, poor-surroundings).
     """
-    broker = get_broker()
     due = time.monotonic()
     while not told.is_set():
         close_old_connections()
-        # Where nothing is asked for this waits for a second.
-        asked = broker.dequeue() or []
-        for request, _task in asked:
-            broker.acknowledge(request)
+        asked = False
+        if not until_there_is_a_broker:
+            asked = _is_asked()
+        elif _is_there(ping_broker):
+            # The process that is started next has it.
+            return
+        else:
+            told.wait(AGAIN_AFTER)
         if asked or time.monotonic() >= due:
             due = time.monotonic() + 60
             try:
@@ -110,3 +195,18 @@ def _work_alone(told: stopping.StopOrder) -> None:
             except Exception:
                 # As in django-q2 a task that fails ends nothing.
                 logger.exception("The heartbeat failed.")
+
+
+def _is_asked() -> bool:
+    """Whether somebody has asked for a heartbeat; where nobody has, this waits for a second."""
+    broker = get_broker()
+    try:
+        asked = broker.dequeue() or []
+        for request, _task in asked:
+            broker.acknowledge(request)
+    except (InterfaceError, OperationalError) as error:
+        # The heartbeat says it.
+        let_go_of(error)
+        time.sleep(1)
+        return False
+    return bool(asked)

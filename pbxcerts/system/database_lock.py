@@ -1,12 +1,24 @@
-"""Errors that say that another process has locked the database for longer than we wait."""
+"""Errors that say that another process has locked the database for longer than we wait, or that there is no way to it."""
 
 import traceback
 
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError, connection
 
 
 def is_locked(error: BaseException | None) -> bool:
     return isinstance(error, OperationalError) and "locked" in str(error)
+
+
+AWAY = ("08", "57P", "53300")
+"""What the SQLSTATE of PostgreSQL begins with: no connection, it shuts down or starts, it takes no more connections."""
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Whether the database server can't be reached now. Of a connection that never came about there is no SQLSTATE."""
+    if not isinstance(error, OperationalError | InterfaceError) or connection.vendor != "postgresql":
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state is None or state.startswith(AWAY)
 
 
 def let_go_of(error: BaseException | None) -> None:

@@ -187,6 +187,13 @@ def publishes_elsewhere() -> OtherMachine | None:
     return next((one for one in OTHER_MACHINES.read(settings.DATA).values() if one.publishes), None)
 
 
+def refuses_us() -> str:
+    """Which secret of ours is another than on the machine that publishes, so that this process may not work; "" where none is. It
+    costs no query.
+    """
+    return next((one.refuses_us for one in OTHER_MACHINES.read(settings.DATA).values() if one.refuses_us), "")
+
+
 def register(reading: MachineReading, *, works: bool, serves: bool) -> None:
     """Write down what is started on this machine, before it is, and let it publish where nobody does."""
     found = Machines.load(reading)

@@ -94,6 +94,23 @@ FAILING_LISTENERS = RunFile("listeners.json", FailingListener)
 OTHER_MACHINES = RunFile("machines.json", OtherMachine)
 
 
+def _broker_file(data: Path) -> Path:
+    return data / "run" / "broker-away"
+
+
+def tell_broker_away(data: Path, *, is_away: bool) -> None:
+    """The worker tells whether the broker answers."""
+    with suppress(OSError):
+        if is_away:
+            _broker_file(data).touch(mode=0o600)
+        else:
+            _broker_file(data).unlink(missing_ok=True)
+
+
+def broker_is_away(data: Path) -> bool:
+    return _broker_file(data).exists()
+
+
 def _https_file() -> Path:
     return Path(settings.DATA) / "run" / "https"
 

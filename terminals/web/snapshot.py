@@ -20,7 +20,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from certificates.models import Generation
 from certificates.pki.succession import Succession
 from certificates.renewal.situation import Situation
-from pbxcerts.system import timekeeping
+from pbxcerts.system import machines, timekeeping
 from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.models import General
 from pbxcerts.system.sealing import SealedText
@@ -127,7 +127,8 @@ class Snapshot:
     `older`: further pairs that a trust file may still name, by number; none of them is withdrawn. `own_host`: the name or
     address under which terminals reach pbxcerts, "" where none is known. `proxy`: where phones talk SIP over TLS, ("", 0)
     where pbxcerts is not told. `rests`: nothing is handed out, because the server may present what the database does not know
-    (rule what-is-served-stays). `list_changes`: how often the list had changed when its terminals were read.
+    (rule what-is-served-stays), or this machine may not work (rule same-secrets). `list_changes`: how often the list had changed when
+    its terminals were read.
     """
 
     bundle: tuple[SnapshotPair, ...] = ()
@@ -223,7 +224,7 @@ def read_snapshot(before: Snapshot | None = None) -> Snapshot:
         types={one.pk: _type(situation, one) for one in TerminalType.objects.all()},
         terminals=terminals,
         windows=_windows(),
-        rests=situation.standing.rests,
+        rests=situation.standing.rests or bool(machines.refuses_us()),
         # Lines that no key decrypts now may be read with the next list of keys.
         list_changes=None if any(_is_lost(one.own_lines) for one in terminals) else changes,
     )
