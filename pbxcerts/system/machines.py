@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from pbxcerts import __version__
-from pbxcerts.system import interfaces, shared_secrets
+from pbxcerts.system import interfaces, shared_secrets, timekeeping
 from pbxcerts.system.clock import Clock, MachineReading
 from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.run_files import FAILING_LISTENERS, FAILING_PROCESSES, OTHER_MACHINES, OtherMachine
@@ -99,21 +99,30 @@ class Machines:
         return found if found is not None and found.refuses else None
 
     def compare_clock(self, clock: Clock) -> None:
-        """Take down how our best clock stands to the database's, which has said what time it is when this was read."""
+        """Take down how our clocks stand to the database's, which has said what time it is when this was read."""
         database_now: datetime | None = getattr(self.own, "database_now", None)
         if database_now is not None:
-            best = self.reading.wall + (clock.best - clock.machine)
-            self.own.database_ahead = (database_now - best).total_seconds()
+            ahead = database_now - self.reading.wall
+            self.own.database_ahead_of_machine = ahead.total_seconds()
+            self.own.database_ahead = (ahead - (clock.best - clock.machine)).total_seconds()
 
     def clock_differs_by(self, row: Heartbeat) -> timedelta:
-        """By how much a machine's best clock is ahead of the publisher's, as the database's clock shows both; nothing where that
-        is less than a minute or not known (rule one-time).
+        """By how much a machine's clock is ahead of the publisher's, the best one or else the machine's, as the database's clock
+        shows both; nothing where that is less than a minute or not known (rule one-time).
         """
         publisher = self.publisher
-        if publisher is None or row.database_ahead is None or publisher.database_ahead is None:
+        if publisher is None:
             return timedelta()
-        ahead = timedelta(seconds=publisher.database_ahead - row.database_ahead)
-        return ahead if abs(ahead) > CLOCKS_AGREE_WITHIN else timedelta()
+        best = _ahead(row.database_ahead, publisher.database_ahead)
+        return best or _ahead(row.database_ahead_of_machine, publisher.database_ahead_of_machine)
+
+    @property
+    def machine_clock_ahead(self) -> timedelta:
+        """By how much the clock of this machine is ahead of that of the one that publishes."""
+        publisher = self.publisher
+        if publisher is None:
+            return timedelta()
+        return _ahead(self.own.database_ahead_of_machine, publisher.database_ahead_of_machine)
 
     # -- what is kept --------------------------------------------------------------------------------------------------
 
@@ -127,6 +136,7 @@ class Machines:
             "failing": failing(),
             "secrets": shared_secrets.fingerprints(),
             "database_ahead": self.own.database_ahead,
+            "database_ahead_of_machine": self.own.database_ahead_of_machine,
             "ran_boottime": self.reading.boottime,
             "ran_boot_id": self.reading.boot_id,
             "beats": F("beats") + 1,
@@ -144,11 +154,19 @@ class Machines:
                     store_mark=row.store_mark if row.publishes else "",
                     store_standing=row.store_standing if row.publishes else "",
                     refuses_us=(self.refusal or "") if row.publishes else "",
-                    clock_differs_by=self.clock_differs_by(self.own).total_seconds() if row.publishes else 0.0,
+                    our_clock_ahead=self.machine_clock_ahead.total_seconds() if row.publishes else 0.0,
                 )
                 for row in self.others
             },
         )
+
+
+def _ahead(own: float | None, publisher: float | None) -> timedelta:
+    """By how much a clock is ahead of the publisher's, of which the database's is so many seconds ahead."""
+    if own is None or publisher is None:
+        return timedelta()
+    ahead = timedelta(seconds=publisher - own)
+    return ahead if abs(ahead) > CLOCKS_AGREE_WITHIN else timedelta()
 
 
 def _rows() -> QuerySet[Heartbeat]:
@@ -194,10 +212,19 @@ def refuses_us() -> str:
     return next((one.refuses_us for one in OTHER_MACHINES.read(settings.DATA).values() if one.refuses_us), "")
 
 
+def clock_ahead_of_the_publishers() -> timedelta:
+    """By how much the clock of this machine is ahead of that of the machine that publishes, where that is more than a minute. It
+    costs no query.
+    """
+    publisher = publishes_elsewhere()
+    return timedelta(seconds=publisher.our_clock_ahead) if publisher is not None else timedelta()
+
+
 def register(reading: MachineReading, *, works: bool, serves: bool) -> None:
     """Write down what is started on this machine, before it is, and let it publish where nobody does."""
     found = Machines.load(reading)
     found.own.works, found.own.serves = works, serves
+    found.compare_clock(timekeeping.current_clock(heartbeat=found.own))
     names = ("name", "version", "names_store", "secrets")
     told = {name: value for name, value in found.told().items() if name in names}
     Heartbeat.own().update(**told, works=works, serves=serves)

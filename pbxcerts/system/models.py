@@ -198,8 +198,8 @@ class Heartbeat(models.Model):
 
     `beats` counts runs, so that a supervisor, and another machine, sees life without comparing clocks; `ran_boottime` and
     `ran_boot_id` say by CLOCK_BOOTTIME when the last one was. `seen`: the beats of the other machines, and since when by our own
-    CLOCK_BOOTTIME they stand: {key: [beats, boottime]}. `database_ahead`: seconds, the database's clock minus our best one; None
-    with SQLite.
+    CLOCK_BOOTTIME they stand: {key: [beats, boottime]}. `database_ahead`, `database_ahead_of_machine`: seconds, the
+    database's clock minus our best one, and minus the machine's; None with SQLite.
 
     `presented` holds what each TLS address showed when it was last looked at: {address: {"sha256": ..., "error": ...,
     "reached": ..., "at": ISO time}}; `publish_failure` why the file system refused in the last run, "" where it did not;
@@ -221,6 +221,7 @@ class Heartbeat(models.Model):
     beats = models.PositiveBigIntegerField(default=0)
     seen = models.JSONField(default=dict)
     database_ahead = models.FloatField(null=True)
+    database_ahead_of_machine = models.FloatField(null=True)
     wall = models.DateTimeField(null=True)
     boottime = models.FloatField(null=True)
     boot_id = models.CharField(max_length=36, blank=True)

@@ -39,7 +39,8 @@ class OtherMachine:
 
     What follows is told of the one that publishes alone. `store_mark`, `store_standing`: what its store says of itself
     (`certificates.renewal.standing`). `refuses_us`: which secret of ours is another than there, so that we may not work
-    (`pbxcerts.system.shared_secrets.Difference`); `clock_differs_by`: seconds that our clock is ahead of its clock.
+    (`pbxcerts.system.shared_secrets.Difference`); `our_clock_ahead`: seconds that our machine's clock is ahead of
+    the clock there, 0 for less than a minute.
     """
 
     name: str
@@ -48,7 +49,7 @@ class OtherMachine:
     store_mark: str = ""
     store_standing: str = ""
     refuses_us: str = ""
-    clock_differs_by: float = 0.0
+    our_clock_ahead: float = 0.0
 
 
 F = TypeVar("F", FailingProcess, FailingListener, OtherMachine)

@@ -5,12 +5,14 @@ terminals that were deleted meanwhile (rule any-order).
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
 
 from certificates.models import Generation
+from pbxcerts.system import machines
 from pbxcerts.system.models import EventMessage
 from terminals.batches import execute, in_batches, inserts, is_one_of, one_writer, updates
 from terminals.drivers.registry import REPORTING_METHODS, driver_of
@@ -125,7 +127,13 @@ RECORDS: list[tuple[Any, Callable[[Sequence[Any]], None]]] = [
 
 
 def write_facts(facts: Collection[Fact]) -> None:
-    """Record facts, each kind in a transaction of its own. A fact that is recorded twice changes nothing more."""
+    """Record facts, each kind in a transaction of its own. A fact that is recorded twice changes nothing more.
+
+    Their times are those of the machine that publishes, where this one's clock is another (rule one-time): telephones were asked by
+    that one.
+    """
+    if ahead := machines.clock_ahead_of_the_publishers():
+        facts = [replace(fact, at=fact.at - ahead) for fact in facts]
     for kind, record in RECORDS:
         if seen := [fact for fact in facts if isinstance(fact, kind)]:
             record(seen)

@@ -1,17 +1,23 @@
 """Several machines: an `up` each on a data directory of its own, over one PostgreSQL and one Redis of Debian."""
 
+import os
 import shutil
-from contextlib import ExitStack
+import signal
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 import pytest
+import redis
 
 from tests.peers.test_postgresql_redis import ORDER_THE_FIRST
+from tests.support.live_phones import LiveSite
 from tests.support.postgresql import cluster, new_database, unprivileged_directory
 from tests.support.redis_server import redis_server
-from tests.support.running import Tree, wait_for
+from tests.support.running import MANAGE, Tree, wait_for
 
 pytestmark = pytest.mark.peer
+
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
 class Site:
@@ -22,12 +28,12 @@ class Site:
         self._directory, self._stack = directory, stack
         self.machines = {}
 
-    def machine(self, name, **changes):
+    def machine(self, name, *, kind=Tree, shares_secrets=True, **changes):
         """A machine that is not started yet. Each but the first has the secrets of the first."""
         place = self._directory / name
         place.mkdir()
-        made = Tree(place, PBXCERTS_DATABASE=self.database, PBXCERTS_BROKER=self.broker, **changes)
-        if self.machines:
+        made = kind(place, PBXCERTS_DATABASE=self.database, PBXCERTS_BROKER=self.broker, **changes)
+        if self.machines and shares_secrets:
             first = next(iter(self.machines.values()))
             made.data.mkdir(mode=0o700)
             shutil.copytree(first.data / "secrets", made.data / "secrets")
@@ -83,3 +89,57 @@ def test_each_machine_beats_by_itself_and_one_of_them_publishes(site):
     assert (first.data / "store" / "current").is_symlink()
     assert not (second.data / "store").exists()
     assert "Traceback" not in first.log.read_text() + second.log.read_text()
+
+
+class SharedSite(LiveSite):
+    """The first machine, with live phones, over the PostgreSQL of several."""
+
+    def install(self):
+        return self
+
+    def installations(self, fields, generation=2):
+        with psycopg.connect(self.environment["PBXCERTS_DATABASE"]) as database:
+            query = f"SELECT {fields} FROM terminals_installation WHERE generation_id = {generation}"
+            return database.execute(query).fetchall()
+
+
+@contextmanager
+def beating(*machines):
+    """A heartbeat each second on each of them, as long as the broker is there."""
+    with ExitStack() as stack:
+        for machine in machines:
+            stack.enter_context(machine.asking_for_heartbeats())
+        yield
+
+
+NUMBER = 12
+
+
+def test_nothing_is_asked_twice_whoever_is_killed_and_whatever_is_emptied(site, servers):
+    """Two workers and two web processes in the middle of a rollout; one of the workers has a clock that is an hour wrong."""
+    _url, broker = servers
+    first = site.machine("first", kind=SharedSite)
+    first.furnish(NUMBER)
+    first.set_delivery(waves=False, at_once=1)
+    second = site.machine("second").start(program=MANAGE)
+    late = site.machine("late").start(program=MANAGE, LD_PRELOAD=FAKETIME, FAKETIME="-1h", DONT_FAKE_MONOTONIC="1")
+    wait_for(lambda: len(site.heartbeats("key")) == 3)
+    with beating(first, second, late):
+        before = site.beats()
+        wait_for(lambda: all(site.beats()[key] > was + 1 for key, was in before.items()), what="everybody beats")
+        first.begin()
+        wait_for(lambda: first.confirmed() >= 2, what="two phones")
+        for killed in (first.web, first.cluster, second.cluster):
+            os.kill(killed, signal.SIGKILL)
+        wait_for(lambda: first.confirmed() >= 5, what="some more")
+        with redis.Redis.from_url(broker.url) as client:
+            client.flushall()
+        with psycopg.connect(site.database, autocommit=True) as others:
+            others.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+            )
+        first.assert_all_went_well()
+    assert "asks no terminals" in late.log.read_text()
+    assert [row for row in site.heartbeats("publishes") if row[0]] == [(True,)]
+    assert not (second.data / "store").exists()
+    assert not (late.data / "store").exists()

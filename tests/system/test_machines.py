@@ -267,6 +267,14 @@ class TestClocks:
         assert found.clock_differs_by(found.others[0]) == timedelta(seconds=3602)
         assert kinds(found) == {"machines_clocks_differ"}
 
+    def test_also_where_time_servers_have_set_right_what_counts(self):
+        publishes_here()
+        Heartbeat.own().update(database_ahead=2.0, database_ahead_of_machine=2.0)
+        add(database_ahead=2.0, database_ahead_of_machine=3602.0)
+        found = Machines.load(Machine().read())
+
+        assert found.clock_differs_by(found.others[0]) == timedelta(hours=-1)
+
     def test_one_that_differs_by_less_is_not(self):
         publishes_here()
         Heartbeat.own().update(database_ahead=2.0)

@@ -23,6 +23,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="heartbeat",
+            name="database_ahead_of_machine",
+            field=models.FloatField(null=True),
+        ),
+        migrations.AddField(
+            model_name="heartbeat",
             name="failing",
             field=models.JSONField(default=dict),
         ),

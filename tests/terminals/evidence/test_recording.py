@@ -2,10 +2,12 @@
 (rules ledger, report-then-proof, fetched-is-confirmed).
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from pbxcerts.system.run_files import OTHER_MACHINES, OtherMachine
 from terminals.evidence import recording
 from terminals.evidence.facts import FetchedConfiguration, FetchedTrust, Proved, Reported
 from terminals.models import Installation, Terminal
@@ -169,3 +171,16 @@ def test_opening_the_personal_link_is_downloaded_and_never_confirmed(fleet, prep
     recording.confirmed_by_person([desk.terminal.pk], [1, 2], by="otto", at=prepared.now)
     recording.downloaded(desk.terminal.pk, [1, 2], at=prepared.now + timedelta(days=1))
     assert ledger(desk) == [(1, "confirmed"), (2, "confirmed")]
+
+
+def test_a_machine_whose_clock_is_another_records_by_that_of_the_machine_that_publishes(
+    fleet, prepared, settings, tmp_path
+):
+    settings.DATA = tmp_path
+    (tmp_path / "run").mkdir()
+    [phone] = fleet.add()
+    ahead = OtherMachine("west", publishes=True, our_clock_ahead=3600.0)
+    OTHER_MACHINES.write(tmp_path, {"0" * 32: ahead})
+    recording.write_facts([replace(took(phone, prepared, 1, 2), at=prepared.now + HOUR)])
+
+    assert Terminal.objects.get().last_contact == prepared.now
