@@ -139,7 +139,9 @@ class SwitchCommand(ReasonedCommand):
 
 def publishes_here() -> bool:
     """Whether this machine is the one that publishes; it is from now on where nobody else is to."""
-    return claim(Machines.load(timekeeping.read_machine()))
+    machines = Machines.load(timekeeping.read_machine())
+    machines.tell_own_processes()
+    return claim(machines)
 
 
 def _look_again() -> None:

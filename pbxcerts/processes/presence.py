@@ -1,5 +1,5 @@
-"""What the web process does for its machine once a minute: it looks at the other machines, and shows its own life where no worker
-does (rule machines).
+"""What the web process does for its machine once a minute: it looks at the other machines, shows its own life where no worker
+does, and keeps the pairs that it presents (rules machines, served-copy).
 """
 
 import asyncio
@@ -8,8 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 
+from certificates.communication_server.errors import CommunicationServerError
+from certificates.renewal.served_copy import keep_served_copy
 from pbxcerts.machine_elsewhere import show_web_process
 from pbxcerts.processes.serving import Serving
+from pbxcerts.system.sealing import SealingError
 
 EVERY = 60
 SOONER = 5
@@ -38,7 +41,9 @@ class Presence:
 def _show() -> bool:
     close_old_connections()
     try:
-        return show_web_process()
-    except (DatabaseError, InterfaceError) as error:
-        logger.warning("Other machines do not hear of this one: %s", error)
+        may_work = show_web_process()
+        keep_served_copy()
+    except (DatabaseError, InterfaceError, CommunicationServerError, SealingError) as error:
+        logger.warning("Other machines do not hear of this one, or its pairs are those of before: %s", error)
         return False
+    return may_work

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ logger = logging.getLogger("pbxcerts.web")
 
 
 class ServedPair:
-    """The pair that the first of these links of the store points to, as a context that is new with each pair
+    """The pair that the first of these links of `store` points to, as a context that is new with each pair
     (rule followed-pair).
 
     A resumed session would hide a change of the certificate. TLS 1.3 gets no tickets. Under TLS 1.2 OpenSSL resumes sessions by
@@ -31,8 +31,9 @@ class ServedPair:
     would keep 20,000 sessions.)
     """
 
-    def __init__(self, store: Path, *links: str, least: ssl.TLSVersion) -> None:
-        self._links = [store / link for link in links]
+    def __init__(self, store: Callable[[], Path], *links: str, least: ssl.TLSVersion) -> None:
+        self._store = store
+        self._names = links
         self._least = least
         self._serves: Path | None = None
         self.context: ssl.SSLContext | None = None
@@ -45,7 +46,8 @@ class ServedPair:
     def follow(self) -> bool:
         """Load what the link points to. Whether that is another pair than before."""
         try:
-            link = next((link for link in self._links if link.is_symlink()), None)
+            store = self._store()
+            link = next((store / name for name in self._names if (store / name).is_symlink()), None)
             if link is None or (target := link.resolve(strict=True)) == self._serves:
                 return False
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -20,6 +20,7 @@ import uvloop
 from a2wsgi import WSGIMiddleware
 from django.conf import settings
 
+from certificates.renewal.served_copy import keep_served_copy, served_from
 from pbxcerts.health.endpoints import HealthEndpoints
 from pbxcerts.health.own_state import OwnState
 from pbxcerts.health.requests import TracedRequests
@@ -118,7 +119,7 @@ class PanelListeners:
         self._plain = plain
         self._https = https
         # Every browser of today speaks TLS 1.3.
-        self._pair = ServedPair(settings.STORE, "current", least=ssl.TLSVersion.TLSv1_3)
+        self._pair = ServedPair(served_from, "current", least=ssl.TLSVersion.TLSv1_3)
 
     async def serve(self, serving: Serving) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -158,7 +159,7 @@ class TerminalListeners:
             afterwards=memory.give_back,
             journal=Journal(settings.DATA / "run"),
         )
-        self._snapshots = Snapshots()
+        self._snapshots = Snapshots(with_other_pairs=keep_served_copy)
         self._turns = Turns(TURN_FOR_TERMINALS)
         self._wanted = terminals_addresses()
         self._own = own
@@ -201,7 +202,7 @@ class TerminalListeners:
             # (rule presented)
             links = ("next", "current") if name is ListenerName.PROOF else ("current",)
             # Telephones of these years speak TLS 1.2.
-            pair = ServedPair(settings.STORE, *links, least=ssl.TLSVersion.TLSv1_2)
+            pair = ServedPair(served_from, *links, least=ssl.TLSVersion.TLSv1_2)
         while not serving.ending.is_set():
             # No phone is told that it is unknown because nothing has been read yet.
             if self._snapshots.ready.is_set() and (listener := self._opened(name, address, pair)) is not None:

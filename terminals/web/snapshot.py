@@ -7,7 +7,7 @@ the bundle.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,13 +17,14 @@ from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection, connections
 
+from certificates.communication_server.errors import CommunicationServerError
 from certificates.models import Generation
 from certificates.pki.succession import Succession
 from certificates.renewal.situation import Situation
 from pbxcerts.system import machines, timekeeping
 from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.models import General
-from pbxcerts.system.sealing import SealedText
+from pbxcerts.system.sealing import SealedText, SealingError
 from terminals.drivers.base import DeliveryDriver
 from terminals.drivers.registry import driver_of
 from terminals.models import BootstrapWindow, DeliverySettings, Terminal, TerminalType, Transports
@@ -304,9 +305,13 @@ def commits() -> str:
 
 
 class Snapshots:
-    """`current` is the newest snapshot. `run` is a task in the event loop; the reading is done in a thread of its own."""
+    """`current` is the newest snapshot. `run` is a task in the event loop; the reading is done in a thread of its own.
+    `with_other_pairs` is called in it before one with other pairs counts, so that what the listeners present is there.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, with_other_pairs: Callable[[], None] = lambda: None) -> None:
+        self._with_other_pairs = with_other_pairs
+        self._pairs: tuple[int | None, ...] = ()
         self.current = Snapshot()
         self.ready = asyncio.Event()
         self._seen = ""
@@ -343,8 +348,12 @@ class Snapshots:
             snapshot = read_snapshot(self.current)
             # Built here, not at the first request in the event loop.
             _ = snapshot.by_mac, snapshot.by_path_secret, snapshot.by_token
+            pairs = (snapshot.active, *(pair.number for pair in snapshot.bundle))
+            if pairs != self._pairs or anew:
+                self._with_other_pairs()
+                self._pairs = pairs
             self._seen = seen
-        except (DatabaseError, InterfaceError) as error:
+        except (DatabaseError, InterfaceError, CommunicationServerError, SealingError) as error:
             logger.warning("The terminals' files are answered from what was read before: %s", error)
             return None
         return snapshot

@@ -12,6 +12,7 @@ import redis
 from tests.peers.test_postgresql_redis import ORDER_THE_FIRST
 from tests.support.live_phones import LiveSite
 from tests.support.postgresql import cluster, new_database, unprivileged_directory
+from tests.support.provisioning import FIRST_PAIR
 from tests.support.redis_server import redis_server
 from tests.support.running import MANAGE, Tree, wait_for
 
@@ -143,3 +144,29 @@ def test_nothing_is_asked_twice_whoever_is_killed_and_whatever_is_emptied(site, 
     assert [row for row in site.heartbeats("publishes") if row[0]] == [(True,)]
     assert not (second.data / "store").exists()
     assert not (late.data / "store").exists()
+
+
+def test_web_processes_and_workers_on_machines_of_their_own_hand_out_and_prove(site):
+    """The first machine publishes and has no panel; the second has web process and listeners alone, with the same pair."""
+    first = site.machine("first")
+    first.launch("--only", "worker", program=MANAGE)
+    wait_for(lambda: first.still_runs() and first.log.read_text(), what="a greeting")
+    web = site.machine("web", kind=SharedSite)
+    web.run(FIRST_PAIR, "1")
+    order = web.command("manage.py", "regenerate", "--without-clock", "--reason", "a test")
+    assert order.communicate(timeout=100)[1] == ""
+    web.go_on("--only", "web", program=MANAGE)
+    assert (first.data / "store" / "current").readlink().name == "0001"
+    assert not (web.data / "store").exists()
+    phone = web.phone(100)
+    phone.restart()
+    wait_for(lambda: web.confirmed(1) == 1, what="evidence that the web process has recorded itself")
+    key = key_of(web)
+    assert site.heartbeats("works", "serves", "publishes", of=key) == [(False, True, False)]
+
+    second = web.command("manage.py", "regenerate", "--without-clock", "--reason", "a test")
+    assert second.communicate(timeout=100)[1] == ""
+    wait_for(lambda: (web.data / "run" / "served" / "next").is_symlink(), what="the next pair for the proof")
+    phone.restart()
+    wait_for(lambda: web.confirmed(2) == 1, what="the second pair")
+    assert "Traceback" not in first.log.read_text() + web.log.read_text()

@@ -148,14 +148,14 @@ class Provisioning(Tree):
         self.generate()
         return self.go_on(**changes)
 
-    def go_on(self, **changes):
+    def go_on(self, *options, **changes):
         self.https, self.http, self.proof = free_port(), free_port(), free_port()
         self.environment |= {
             "PBXCERTS_TERMINALS_HTTPS": f"127.0.0.1:{self.https}",
             "PBXCERTS_TERMINALS_HTTP": f"127.0.0.1:{self.http}",
             "PBXCERTS_TERMINALS_PROOF": f"127.0.0.1:{self.proof}",
         }
-        self.start(**changes)
+        self.start(*options, **changes)
         for port in (self.https, self.http, self.proof):
             wait_for(lambda port=port: is_open(port), what="an open listener")
         return self
