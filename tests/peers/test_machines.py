@@ -1,5 +1,6 @@
 """Several machines: an `up` each on a data directory of its own, over one PostgreSQL and one Redis of Debian."""
 
+import http.client
 import os
 import shutil
 import signal
@@ -19,6 +20,14 @@ from tests.support.running import MANAGE, Tree, wait_for
 pytestmark = pytest.mark.peer
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+
+
+SECRETS = """
+from pbxcerts.processes import startup
+from pbxcerts.system import sealing
+startup.make_files()
+sealing.make_key_list()
+"""
 
 
 class Site:
@@ -69,27 +78,6 @@ def site(servers, tmp_path):
 
 def key_of(machine):
     return machine.run("from django.conf import settings\nprint(settings.MACHINE)").strip()
-
-
-def test_each_machine_beats_by_itself_and_one_of_them_publishes(site):
-    first = site.machine("first")
-    first.run(ORDER_THE_FIRST)
-    first.start()
-    second = site.machine("second").start()
-    keys = [key_of(machine) for machine in (first, second)]
-    wait_for(lambda: all(beats for (beats,) in site.heartbeats("beats")) and len(site.heartbeats("key")) == 2)
-    wait_for(lambda: site.ask("SELECT 1 FROM certificates_generation WHERE state = 'active'"))
-
-    for key, machine in zip(keys, (first, second), strict=True):
-        before = site.beats()
-        with machine.asking_for_heartbeats():
-            wait_for(lambda key=key, before=before: site.beats()[key] > before[key] + 1, what="heartbeats of its own")
-
-    assert site.heartbeats("publishes", of=keys[0]) == [(True,)]
-    assert site.heartbeats("publishes", of=keys[1]) == [(False,)]
-    assert (first.data / "store" / "current").is_symlink()
-    assert not (second.data / "store").exists()
-    assert "Traceback" not in first.log.read_text() + second.log.read_text()
 
 
 class SharedSite(LiveSite):
@@ -146,6 +134,7 @@ def test_nothing_is_asked_twice_whoever_is_killed_and_whatever_is_emptied(site, 
     assert not (late.data / "store").exists()
 
 
+@pytest.mark.long
 def test_web_processes_and_workers_on_machines_of_their_own_hand_out_and_prove(site):
     """The first machine publishes and has no panel; the second has web process and listeners alone, with the same pair."""
     first = site.machine("first")
@@ -170,3 +159,105 @@ def test_web_processes_and_workers_on_machines_of_their_own_hand_out_and_prove(s
     phone.restart()
     wait_for(lambda: web.confirmed(2) == 1, what="the second pair")
     assert "Traceback" not in first.log.read_text() + web.log.read_text()
+
+
+def page(machine, path="/login/"):
+    """Status and text of a page."""
+    answer = http.client.HTTPConnection("127.0.0.1", machine.port, timeout=20)
+    answer.request("GET", path, headers={"Accept-Language": "en"})
+    response = answer.getresponse()
+    text = response.read().decode()
+    answer.close()
+    return response.status, text
+
+
+@pytest.mark.long
+def test_while_database_or_broker_is_away_it_is_said_and_all_goes_on_by_itself_afterwards(site, servers):
+    """Two first starts at once make one installation; each machine goes on when PostgreSQL and Redis are back."""
+    url, broker = servers
+    first = site.machine("first")
+    first.run(SECRETS)
+    second = site.machine("second")
+    for machine in (first, second):
+        machine.launch("--bind", f"127.0.0.1:{machine.port}", program=MANAGE)
+    wait_for(lambda: first.answers() and second.answers(), what="both panels")
+    wait_for(lambda: sum(publishes for (publishes,) in site.heartbeats("publishes")) == 1, what="one that publishes")
+    pids = [machine.cluster for machine in (first, second)]
+
+    url.end()
+    for machine in (first, second):
+        status, text = page(machine)
+        assert (status, "The database does not answer" in text) == (503, True), text
+    url.start()
+    wait_for(lambda: first.answers() and second.answers(), seconds=10, what="both panels again")
+    before = site.beats()
+    with beating(first, second):
+        wait_for(lambda: all(site.beats()[key] > was for key, was in before.items()), what="both beat again")
+
+    broker.end()
+    try:
+        away = first.data / "run" / "broker-away"
+        wait_for(away.exists, seconds=90, what="a worker that goes on without the broker")
+        before = site.beats()
+        wait_for(
+            lambda: all(site.beats()[key] > was for key, was in before.items()),
+            seconds=90,
+            what="heartbeats without it",
+        )
+        assert first.answers()
+    finally:
+        broker.start()
+    wait_for(lambda: not away.exists(), what="the broker seen again")
+    wait_for(lambda: [machine.cluster for machine in (first, second)] != pids, what="workers with the broker")
+    before = site.beats()
+    with beating(first, second):
+        wait_for(lambda: all(site.beats()[key] > was for key, was in before.items()), what="both beat again")
+    log = first.log.read_text() + second.log.read_text()
+    assert "again and again" not in log
+
+
+def test_another_machine_takes_over_from_one_that_is_gone_and_one_with_other_secrets_does_nothing(site):
+    first = site.machine("first")
+    first.run(ORDER_THE_FIRST)
+    first.start(program=MANAGE)
+    second = site.machine("second").start(program=MANAGE)
+    stranger = site.machine("stranger", shares_secrets=False)
+    stranger.launch("--bind", f"127.0.0.1:{stranger.port}", program=MANAGE)
+    gone, heir = key_of(first), key_of(second)
+    wait_for(lambda: site.ask("SELECT 1 FROM certificates_generation WHERE state = 'active'"))
+    wait_for(lambda: page(stranger)[0] == 503, what="a page that refuses")
+    assert "secrets/django.key" in page(stranger)[1]
+
+    with beating(first):
+        wait_for(lambda: open_events(site) >= {"machine_secret_key_differs"}, what="a message of who is wrong")
+    ordered = second.command("manage.py", "machines", "take-over", heir[:8])
+    assert ordered.communicate()[1]
+    assert ordered.returncode == 3
+
+    os.killpg(first.process.pid, signal.SIGKILL)
+    first.process.wait()
+    first.ends_without_a_trace()
+    with beating(second, stranger):
+        wait_for(lambda: gone in site.heartbeats("seen", of=heir)[0][0], what="who is missed")
+        before = site.beats()[heir]
+        wait_for(lambda: site.beats()[heir] > before + 1, what="more beats")
+        # Five minutes of silence that nobody has to wait for.
+        site.ask(
+            f"UPDATE system_heartbeat SET seen = jsonb_set(seen, '{{{gone},1}}', '0') WHERE key = '{heir}' RETURNING 1"
+        )
+        wait_for(lambda: open_events(site) >= {"publisher_silent"}, what="a critical message")
+    ordered = second.command("manage.py", "machines", "take-over", heir[:8])
+    assert ordered.communicate()[1] == ""
+    with beating(second):
+        wait_for(lambda: (second.data / "store" / "current").is_symlink(), what="a store of its own")
+        wait_for(lambda: "publisher_silent" not in open_events(site), what="that it is over")
+    assert not (stranger.data / "store").exists()
+
+    first.launch("--bind", "127.0.0.1:0", program=MANAGE)
+    before = site.beats()[gone]
+    wait_for(lambda: site.beats()[gone] > before, what="the first machine, back again")
+    assert site.heartbeats("key", "publishes") == sorted((key, key == heir) for key in site.beats())
+
+
+def open_events(site):
+    return {kind for (kind,) in site.ask("SELECT kind FROM system_eventmessage WHERE cleared_at IS NULL")}

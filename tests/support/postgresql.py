@@ -63,6 +63,20 @@ def _new_cluster(place):
         _copy(directory / "postgresql", place)
 
 
+class ClusterUrl(str):
+    """The URL of a cluster without the name of a database; `end` and `start` it in between."""
+
+    def end(self):
+        # SIGINT is its fast shutdown: sessions are ended, none is waited for.
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=30)
+
+    def start(self):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command, cwd=self.log.parent, stdout=log, stderr=log, **self.user)
+        wait_until(lambda: psycopg.connect(f"{self}/postgres").close(), psycopg.OperationalError, self.process)
+
+
 @contextmanager
 def cluster(directory, user):
     """Serves until the end of the `with` block; gives its URL without the name of a database."""
@@ -75,22 +89,17 @@ def cluster(directory, user):
 def _served(directory, user):
     port = free_port()
     settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={directory}", "fsync=off"]
-    url = f"postgresql://pbx%20certs:{quote(PASSWORD, safe='')}@127.0.0.1:{port}"
-    with (directory / "postgresql.log").open("wb") as log:
-        process = subprocess.Popen(
-            [program("postgres"), "-D", directory / "postgresql", *(word for one in settings for word in ("-c", one))],
-            cwd=directory,
-            stdout=log,
-            stderr=log,
-            **user,
-        )
+    url = ClusterUrl(f"postgresql://pbx%20certs:{quote(PASSWORD, safe='')}@127.0.0.1:{port}")
+    url.command = [
+        *[program("postgres"), "-D", directory / "postgresql"],
+        *(word for setting in settings for word in ("-c", setting)),
+    ]
+    url.log, url.user = directory / "postgresql.log", user
     try:
-        wait_until(lambda: psycopg.connect(f"{url}/postgres").close(), psycopg.OperationalError, process)
+        url.start()
         yield url
     finally:
-        # SIGINT is its fast shutdown: sessions are ended, none is waited for.
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        url.end()
 
 
 def new_database(url, *, template=None):
