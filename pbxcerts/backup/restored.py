@@ -30,11 +30,6 @@ RESTORED = EventKind(
 )
 
 
-def is_untold() -> bool:
-    """Whether there was a restore into this data directory, and no heartbeat since."""
-    return (Path(settings.DATA) / "run" / NOTE).exists()
-
-
 def tell_once(situation: Situation) -> None:
     """Tell that there was a restore; where the store was put back by it, also whether the communication server presents what the
     database does not know: then there may be a newer backup.

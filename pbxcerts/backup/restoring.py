@@ -89,6 +89,7 @@ def restore(
         _write_note(new / "run" / NOTE, plan, now)
         if manifest.database == POSTGRESQL:
             _restore_postgresql(plan, new, keys)
+            _take_the_place_of_who_published()
         connection.close()
         exchange.decide(settings.DATA, _exchange(plan, new, now))
         exchange.carry_out(settings.DATA)
@@ -282,6 +283,17 @@ def _restore_postgresql(plan: Plan, new: Path, keys: bytes) -> None:
             settings.KEY_FILE.unlink(missing_ok=True)
         shutil.rmtree(plan.aside, ignore_errors=True)
         raise
+
+
+def _take_the_place_of_who_published() -> None:
+    """Where this machine is none of those in the backup, it goes on as the one that published (rule one-publishes)."""
+    connection.close()
+    try:
+        if not Heartbeat.own().exists():
+            Heartbeat.objects.filter(publishes=True).update(key="")
+    except DatabaseError:
+        # Of a version that knew one machine only.
+        connection.close()
 
 
 def _replace(target: Path, content: bytes) -> None:

@@ -20,6 +20,7 @@ from certificates.pki.schedule import PairPlan
 from pbxcerts.system import timekeeping
 from pbxcerts.system.clock import Clock
 from pbxcerts.system.database_lock import let_go_of
+from pbxcerts.system.machine_key import queue_of
 from pbxcerts.system.models import EventMessage, General, Heartbeat
 from pbxcerts.system.notifications.models import FAILS_FROM, Delivery, Destination
 from terminals.tally.models import InstallationTally, TerminalTally
@@ -94,7 +95,7 @@ def _terminals(target: Generation | None) -> dict[tuple[str, str], int]:
 
 def _tasks() -> int | None:
     if not settings.BROKER:
-        return int(OrmQ.objects.count())
+        return int(OrmQ.objects.filter(key=queue_of(settings.MACHINE)).count())
     # Here, not above: an installation without it has no such package.
     import redis
 

@@ -30,11 +30,9 @@ from django.utils.translation import gettext as _
 from django_q.models import Schedule
 
 from pbxcerts import env
-from pbxcerts.backup import restored
 from pbxcerts.system import database_version, files, machine_key, machines, sealing, timekeeping
 from pbxcerts.system.endpoint import Endpoint, EndpointError
 from pbxcerts.system.machine_key import queue_of
-from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.wake_worker import HEARTBEAT_TASK
 
 LOCK = 0x7062786365727473
@@ -244,9 +242,6 @@ def prepare(*, works: bool = True, serves: bool = True) -> None:
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             call_command("migrate", interactive=False, verbosity=0)
         sealing.make_key_list()
-        if restored.is_untold():
-            # What published when the backup was made may be another machine, or this one before its disk died.
-            Heartbeat.objects.filter(publishes=True).update(key="")
         machines.register(timekeeping.read_machine(), works=works, serves=serves)
     if works:
         schedule_heartbeat()

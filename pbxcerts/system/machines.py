@@ -7,6 +7,7 @@ is ever compared with another's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,9 +17,10 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
+from django_q.models import OrmQ, Schedule
 
 from pbxcerts import __version__
-from pbxcerts.system import interfaces, shared_secrets, timekeeping
+from pbxcerts.system import interfaces, machine_key, shared_secrets, timekeeping
 from pbxcerts.system.clock import Clock, MachineReading
 from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.run_files import FAILING_LISTENERS, FAILING_PROCESSES, OTHER_MACHINES, OtherMachine
@@ -248,6 +250,10 @@ def claim(machines: Machines) -> bool:
 
 def _publish(row: Heartbeat) -> bool:
     """False where another machine was faster: the database lets at most one publish."""
+    if row.key == settings.MACHINE:
+        # Also where no `up` has run yet: what publishes must be the same machine tomorrow.
+        with suppress(OSError):
+            machine_key.keep(settings.DATA, settings.MACHINE)
     try:
         with transaction.atomic():
             row.publishes = bool(Heartbeat.objects.filter(key=row.key).update(publishes=True))
@@ -295,6 +301,9 @@ def forget(key: str, machines: Machines) -> Heartbeat:
     removed = Heartbeat.objects.filter(key=key, beats=gone.beats, publishes=False)
     if not machines.is_silent(gone) or not removed.delete()[0]:
         raise TakeOverRefused(_("%(machine)s was heard of within five minutes.") % {"machine": machines.label(gone)})
+    queue = machine_key.queue_of(key)
+    Schedule.objects.filter(cluster=queue).delete()
+    OrmQ.objects.filter(key=queue).delete()
     return gone
 
 
