@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db.models.signals import post_save
 from django.utils import timezone
+from django_q.conf import Conf
 from django_q.models import Schedule, Task
 from django_q.scheduler import scheduler
 from django_q.signals import call_hook, pre_execute
@@ -30,6 +31,7 @@ def due(function, *arguments, options=None, **others):
         args=repr(arguments),
         kwargs=repr({"q_options": {"sync": True, **(options or {})}}),
         next_run=timezone.now() - timedelta(minutes=1),
+        cluster=Conf.CLUSTER_NAME,
         **others,
     )
 
