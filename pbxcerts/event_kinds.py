@@ -8,7 +8,7 @@ from pbxcerts.backup import restored
 from pbxcerts.backup import warnings as backup_warnings
 from pbxcerts.health import disk_warnings
 from pbxcerts.panel import process_warnings
-from pbxcerts.system import clock_acceptance
+from pbxcerts.system import clock_acceptance, machine_warnings
 from pbxcerts.system.events import EventKind
 from pbxcerts.system.models import Severity
 from pbxcerts.system.notifications import warnings as notification_warnings
@@ -19,7 +19,7 @@ TOLD_BY = (
     *(adoption, deciding, lateness, switching, warning_kinds),
     *(rollout_warnings, bootstrap, configuration_folder, provisioning),
     *(backup_warnings, restored, clock_acceptance, notification_warnings, process_warnings),
-    disk_warnings,
+    *(disk_warnings, machine_warnings),
 )
 """The modules that tell of something, in the order in which a reader looks for it."""
 

@@ -294,6 +294,8 @@ class CertificateStatus:
     @property
     def works(self) -> bool:
         """Whether the heartbeat has been seen lately: without it nothing happens by itself."""
+        if (publisher := machines.publishes_elsewhere()) is not None:
+            return not publisher.is_silent
         silent_for = timekeeping.since_heartbeat(self.heartbeat, timekeeping.read_machine())
         return silent_for is not None and silent_for <= HEARTBEAT_LATE
 

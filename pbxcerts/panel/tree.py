@@ -67,6 +67,7 @@ TREE = (
         _("System"),
         (
             View("ge", pgettext_lazy("view", "General"), "system:general", "general"),
+            View("ma", _("Machines"), "system:machines", "machines"),
             View("us", _("Users"), "system:users", "users", role=Role.ADMINISTER),
             View(
                 *("ev", _("Event messages"), "system:events", "events"),

@@ -20,6 +20,7 @@ ROLLOUT = ("terminals:rollout:overview", _("Rollout"))
 WORK_LIST = ("terminals:work_list:list", _("Work list"))
 DELIVERY = ("terminals:delivery:settings", _("Delivery"))
 DESTINATIONS = ("system:events_destinations", pgettext_lazy("view", "Destinations"))
+MACHINES = ("system:machines", _("Machines"))
 EVENTS = ("system:events", _("Event messages"))
 
 PLACES: dict[str, tuple[str, Promise]] = {
@@ -54,6 +55,7 @@ PLACES: dict[str, tuple[str, Promise]] = {
     ),
     **dict.fromkeys(["manual_left", "manual_due"], WORK_LIST),
     "configuration_folder_without_name": NAMES,
+    **dict.fromkeys(["publisher_silent", "nobody_publishes", "machine_silent", "second_store"], MACHINES),
     **dict.fromkeys(["destination_fails", "delivery_given_up", "watchdog_unanswered"], DESTINATIONS),
 }
 """By the id of the kind of message. Nobody acts in the panel on the others: they tell what has happened, or are mended on the
