@@ -358,3 +358,11 @@ def test_the_set_up_link_is_new_at_each_start_and_gone_with_the_first_administra
     installed.end()
     installed.start(program=MANAGE)
     assert token() is None
+
+
+def test_one_of_both_processes_alone_needs_a_database_that_others_reach(tree):
+    code, sentence = refusal(tree, "--bind", "127.0.0.1:0", "--only", "worker")
+
+    assert code == 2
+    assert "PBXCERTS_DATABASE" in sentence
+    assert not tree.data.exists()
