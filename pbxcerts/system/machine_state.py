@@ -45,12 +45,7 @@ class MachineState:
 
 def states(machines: Machines) -> list[MachineState]:
     warnings = machine_warnings(machines)
-    return [_state(row, machines, warnings) for row in machines.all if row.key == machines.own.key or _was_ever(row)]
-
-
-def _was_ever(row: Heartbeat) -> bool:
-    """Not one that only a command has left, which ran without the data directory of a machine."""
-    return row.works or row.serves or row.publishes
+    return [_state(row, machines, warnings) for row in machines.all]
 
 
 def _state(row: Heartbeat, machines: Machines, warnings: list[Notice]) -> MachineState:

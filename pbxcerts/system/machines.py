@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django_q.models import OrmQ, Schedule
@@ -172,7 +172,8 @@ def _ahead(own: float | None, publisher: float | None) -> timedelta:
 
 
 def _rows() -> QuerySet[Heartbeat]:
-    rows = Heartbeat.objects.select_related("last_check")
+    is_one = Q(works=True) | Q(serves=True) | Q(publishes=True) | Q(key=settings.MACHINE)
+    rows = Heartbeat.objects.filter(is_one).select_related("last_check")
     return rows.annotate(database_now=Now()) if connection.vendor == "postgresql" else rows
 
 
@@ -223,15 +224,20 @@ def clock_ahead_of_the_publishers() -> timedelta:
 
 
 def register(reading: MachineReading, *, works: bool, serves: bool) -> None:
-    """Write down what is started on this machine, before it is, and let it publish where nobody does."""
+    """Write down what is started on this machine, before it is. With a worker it publishes where nobody does; without one it leaves
+    that to another.
+    """
     found = Machines.load(reading)
     found.own.works, found.own.serves = works, serves
     found.compare_clock(timekeeping.current_clock(heartbeat=found.own))
     names = ("name", "version", "names_store", "secrets")
     told = {name: value for name, value in found.told().items() if name in names}
-    Heartbeat.own().update(**told, works=works, serves=serves)
+    Heartbeat.objects.update_or_create(key=settings.MACHINE, defaults={**told, "works": works, "serves": serves})
     if works:
         claim(found)
+    else:
+        # Nobody else holds the data directory, so here is no worker any more that could still publish.
+        Heartbeat.own().update(publishes=False)
     found.tell_own_processes()
 
 

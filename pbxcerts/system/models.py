@@ -278,6 +278,8 @@ class Heartbeat(models.Model):
                 # Another machine may be the one that goes on with what published.
                 left = cls.objects.none()
             before = left.order_by("-publishes", "-beats").values_list("key", flat=True).first()
+            # What a command has left that ran without the data directory of a machine.
+            cls.objects.filter(works=False, serves=False, publishes=False).exclude(key__in=["", before or ""]).delete()
             if before is not None and cls.objects.filter(key=before).update(key=settings.MACHINE):
                 ClockCheck.objects.filter(machine=before).update(machine=settings.MACHINE)
             return cls.objects.select_related("last_check").get_or_create(key=settings.MACHINE)[0]

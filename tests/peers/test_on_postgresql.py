@@ -14,6 +14,8 @@ pytestmark = [pytest.mark.peer, pytest.mark.takes_minutes]
 CHOSEN = [
     "tests/certificates/renewal/test_restored_copies.py",
     "tests/certificates/renewal/test_states.py",
+    "tests/system/test_machines.py",
+    "tests/test_machine_elsewhere.py",
     "tests/terminals/evidence",
     "tests/terminals/past",
     "tests/terminals/rollout/test_claims.py",

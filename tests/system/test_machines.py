@@ -119,6 +119,14 @@ class TestWhoPublishes:
         assert not claim(found)
         assert publisher() == OTHER
 
+    def test_one_that_is_started_without_its_worker_leaves_it_to_another(self, machine):
+        publishes_here()
+        machines.register(machine.read(), works=False, serves=True)
+        assert publisher() is None
+
+        machines.register(machine.read(), works=True, serves=True)
+        assert publisher() == OWN
+
     def test_a_second_store_is_told(self):
         publishes_here()
         add(names_store=True)
@@ -310,6 +318,17 @@ class TestKey:
 
 
 class TestFirstRow:
+    def test_what_commands_have_left_without_the_directory_of_a_machine_is_none_and_goes_with_the_next(self, settings):
+        publishes_here()
+        left = ["a" * 32, "b" * 32]
+        for key in left:
+            Heartbeat.objects.create(key=key)
+        assert read().others == ()
+        settings.MACHINE = "c" * 32
+        Heartbeat.load()
+
+        assert not Heartbeat.objects.filter(key__in=left).exists()
+
     def test_a_version_that_knew_one_machine_has_left_it_with_what_it_published(self):
         check = ClockCheck.objects.create(checked_at="2026-07-01T08:00Z", boottime=1.0, boot_id="b")
         Heartbeat.objects.create(key="", publishes=True, beats=41)
