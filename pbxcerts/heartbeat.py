@@ -29,11 +29,12 @@ from pbxcerts.system import events, ntp, sessions, timekeeping
 from pbxcerts.system.clock import Clock
 from pbxcerts.system.events import Notice
 from pbxcerts.system.machine_warnings import machine_warnings
-from pbxcerts.system.machines import Machines, claim, show_life
+from pbxcerts.system.machines import Machines
 from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.notifications import queue, watchdog
 from pbxcerts.system.notifications.models import Destination, Watchdog
 from pbxcerts.system.notifications.warnings import notification_warnings
+from pbxcerts.system.publisher import claim, show_life
 from pbxcerts.system.timekeeping import AskServers
 from terminals.models import DeliverySettings, Rollout
 from terminals.rollout import warnings as terminal_warnings

@@ -30,8 +30,9 @@ from pbxcerts.system.commands import (
     local,
     os_user,
 )
-from pbxcerts.system.machines import Machines, claim
+from pbxcerts.system.machines import Machines
 from pbxcerts.system.models import General, Heartbeat
+from pbxcerts.system.publisher import claim
 from pbxcerts.system.wake_worker import wake_worker
 
 SwitchOutcome = Switch.Outcome

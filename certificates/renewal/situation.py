@@ -23,7 +23,7 @@ from certificates.pki.lifetime import Due, MakeBecause
 from certificates.pki.succession import Succession
 from certificates.renewal.standing import Change, Standing, StoreReading, new_mark
 from pbxcerts.system import clock as clocks
-from pbxcerts.system import machines, sealing, timekeeping
+from pbxcerts.system import other_machines, sealing, timekeeping
 from pbxcerts.system.clock import STILL_NOW, Clock, ClockState, ClockVerdict
 from pbxcerts.system.models import General
 from pbxcerts.system.sealing import SealingError, SealingKeyLost
@@ -40,7 +40,7 @@ def configured_store() -> Store:
 
 def read_store() -> StoreReading:
     """What the store says of itself, be it on another machine."""
-    publisher = machines.publishes_elsewhere()
+    publisher = other_machines.publishes_elsewhere()
     store = configured_store()
     return StoreReading.of(store) if publisher is None else StoreReading.elsewhere(store, publisher)
 

@@ -26,7 +26,7 @@ from certificates.status.history import GenerationAttempt
 from certificates.status.next_generation import NextGeneration
 from certificates.status.observing import observe
 from certificates.status.warnings import HEARTBEAT_LATE, certificate_warnings, worst_first
-from pbxcerts.system import clock_words, machines, time_words, timekeeping
+from pbxcerts.system import clock_words, other_machines, time_words, timekeeping
 from pbxcerts.system.clock import Clock, ClockState
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import Heartbeat
@@ -141,7 +141,7 @@ class CertificateStatus:
         settings = Settings.load()
         heartbeat = Heartbeat.load()
         clock = current_clock(general=settings.general, heartbeat=heartbeat)
-        if machines.publishes_elsewhere() is not None:
+        if other_machines.publishes_elsewhere() is not None:
             heartbeat = Heartbeat.of_publisher()
         situation = Situation.load(clock, settings=settings)
         attempts = Generation.objects.only("number", "state", "failure", "failed_at", "by").order_by("-number")
@@ -294,7 +294,7 @@ class CertificateStatus:
     @property
     def works(self) -> bool:
         """Whether the heartbeat has been seen lately: without it nothing happens by itself."""
-        if (publisher := machines.publishes_elsewhere()) is not None:
+        if (publisher := other_machines.publishes_elsewhere()) is not None:
             return not publisher.is_silent
         silent_for = timekeeping.since_heartbeat(self.heartbeat, timekeeping.read_machine())
         return silent_for is not None and silent_for <= HEARTBEAT_LATE

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from certificates.communication_server.presented import Presented, look_at_tls_addresses
 from certificates.models import Generation
-from pbxcerts.system import machines
+from pbxcerts.system import other_machines
 from pbxcerts.system.access import RoleNeeded, logged_in_user
 from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Role
@@ -32,7 +32,7 @@ def server(request: HttpRequest) -> HttpResponse:
         raise RoleNeeded(Role.OPERATE)
     addresses = general_of(request).tls_addresses
     context = {
-        "publisher": machines.publishes_elsewhere(),
+        "publisher": other_machines.publishes_elsewhere(),
         "store": settings.STORE,
         "group": settings.STORE_GROUP,
         # An argument may be a password.

@@ -19,8 +19,8 @@ from pbxcerts.health.own_state import OwnState
 from pbxcerts.system import timekeeping
 from pbxcerts.system.clock import Clock, ClockState
 from pbxcerts.system.database_lock import is_locked, let_go_of
-from pbxcerts.system.machines import refuses_us
 from pbxcerts.system.models import General, Heartbeat
+from pbxcerts.system.other_machines import refuses_us
 from pbxcerts.system.run_files import FAILING_PROCESSES
 
 SILENCE = timedelta(minutes=3)

@@ -30,7 +30,7 @@ from django.utils.translation import gettext as _
 from django_q.models import Schedule
 
 from pbxcerts import env
-from pbxcerts.system import database_version, files, machine_key, machines, sealing, timekeeping
+from pbxcerts.system import database_version, files, machine_key, publisher, sealing, timekeeping
 from pbxcerts.system.endpoint import Endpoint, EndpointError
 from pbxcerts.system.machine_key import queue_of
 from pbxcerts.system.wake_worker import HEARTBEAT_TASK
@@ -242,7 +242,7 @@ def prepare(*, works: bool = True, serves: bool = True) -> None:
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             call_command("migrate", interactive=False, verbosity=0)
         sealing.make_key_list()
-        machines.register(timekeeping.read_machine(), works=works, serves=serves)
+        publisher.register(timekeeping.read_machine(), works=works, serves=serves)
     if works:
         schedule_heartbeat()
 

@@ -23,7 +23,7 @@ from django_q.cluster import Sentinel
 from django_q.tasks import async_task
 
 from pbxcerts import tasks
-from pbxcerts.processes import allowed_tasks, lifeline, startup, stopping, supervision
+from pbxcerts.processes import allowed_tasks, broker_silence, lifeline, startup, stopping, supervision
 from pbxcerts.system import run_files
 from pbxcerts.system.database_lock import is_away, let_go_of
 from pbxcerts.system.machine_key import queue_of
@@ -32,7 +32,6 @@ from pbxcerts.system.wake_worker import HEARTBEAT_TASK
 logger = logging.getLogger(__name__)
 
 AGAIN_AFTER = 2.0
-WITHOUT_BROKER_FOR = 10.0
 STOPS_WITHIN = 75
 """Seconds for the task that is running when the cluster is told to stop; a service manager commonly waits 90."""
 
@@ -53,7 +52,7 @@ def run(
         return 0
     # The queue holds no state, only requests to look at it; what a killed worker left would be repeated for ever
     # (rule orders-in-the-database).
-    broker_is_there = _is_there(lambda: get_broker().purge_queue())
+    broker_is_there = broker_silence.answers(lambda: get_broker().purge_queue())
     run_files.tell_broker_away(settings.DATA, is_away=not broker_is_there)
     if broker_is_there:
         async_task(HEARTBEAT_TASK, cluster=queue_of(settings.MACHINE))
@@ -82,7 +81,7 @@ def run(
 
 def _run_cluster(told: stopping.StopOrder, stop: Callable[[int, object], None], works: Callable[[], None]) -> None:
     sigint_was_ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    sentinel = Sentinel(_ToldOrWithoutBroker(told, stop), threading.Event(), uuid.uuid4(), start=False)
+    sentinel = Sentinel(broker_silence.ToldOrSilent(told, stop), threading.Event(), uuid.uuid4(), start=False)
     signal.signal(signal.SIGTERM, stop)
     if not sigint_was_ignored:
         # django-q2 ignores it, and what is ignored is ignored by every program that is started, such as a server by the
@@ -93,56 +92,6 @@ def _run_cluster(told: stopping.StopOrder, stop: Callable[[int, object], None], 
     gc.freeze()
     works()
     sentinel.start()
-
-
-class _ToldOrWithoutBroker:
-    """The sentinel's order to stop: given, or taken from the broker's silence. Without it django-q2 goes on, and never asks for a
-    heartbeat; the process that is started next does its task without it.
-    """
-
-    def __init__(self, told: stopping.StopOrder, stop: Callable[[int, object], None]) -> None:
-        self._told, self._stop = told, stop
-        self._silent_since: float | None = None
-
-    def is_set(self) -> bool:
-        return self._told.is_set()
-
-    def wait(self, seconds: float) -> bool:
-        if self._told.wait(seconds):
-            return True
-        if not settings.BROKER or _is_there(ping_broker):
-            self._silent_since = None
-            return False
-        self._silent_since = self._silent_since or time.monotonic()
-        if time.monotonic() - self._silent_since < WITHOUT_BROKER_FOR:
-            return False
-        logger.error("the broker does not answer: the worker goes on without it")
-        self._stop(signal.SIGTERM, None)
-        return True
-
-
-def ping_broker() -> None:
-    """Raises redis.RedisError where it does not answer."""
-    # Here, not above: an installation without it has no such package.
-    import redis
-
-    with redis.Redis.from_url(settings.BROKER, socket_timeout=2, socket_connect_timeout=2) as client:
-        client.ping()
-
-
-def _is_there(ask: Callable[[], object]) -> bool:
-    """Whether the broker answers. Where it is the database, that has just done so."""
-    if not settings.BROKER:
-        ask()
-        return True
-    import redis
-
-    try:
-        ask()
-    except redis.RedisError as error:
-        logger.warning("the broker does not answer: %s", error)
-        return False
-    return True
 
 
 def _when_the_database_is_there(told: stopping.StopOrder, do: Callable[[], None]) -> bool:
@@ -183,7 +132,7 @@ def _work_alone(told: stopping.StopOrder, *, until_there_is_a_broker: bool = Fal
         asked = False
         if not until_there_is_a_broker:
             asked = _is_asked()
-        elif _is_there(ping_broker):
+        elif broker_silence.answers(broker_silence.ping):
             # The process that is started next has it.
             return
         else:

@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import Q
 
 from certificates.models import Generation
-from pbxcerts.system import machines
+from pbxcerts.system import other_machines
 from pbxcerts.system.models import EventMessage
 from terminals.batches import execute, in_batches, inserts, is_one_of, one_writer, updates
 from terminals.drivers.registry import REPORTING_METHODS, driver_of
@@ -132,7 +132,7 @@ def write_facts(facts: Collection[Fact]) -> None:
     Their times are those of the machine that publishes, where this one's clock is another (rule one-time): telephones were asked by
     that one.
     """
-    if ahead := machines.clock_ahead_of_the_publishers():
+    if ahead := other_machines.clock_ahead_of_the_publishers():
         facts = [replace(fact, at=fact.at - ahead) for fact in facts]
     for kind, record in RECORDS:
         if seen := [fact for fact in facts if isinstance(fact, kind)]:

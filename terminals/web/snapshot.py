@@ -21,7 +21,7 @@ from certificates.communication_server.errors import CommunicationServerError
 from certificates.models import Generation
 from certificates.pki.succession import Succession
 from certificates.renewal.situation import Situation
-from pbxcerts.system import machines, timekeeping
+from pbxcerts.system import other_machines, timekeeping
 from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.models import General
 from pbxcerts.system.sealing import SealedText, SealingError
@@ -225,7 +225,7 @@ def read_snapshot(before: Snapshot | None = None) -> Snapshot:
         types={one.pk: _type(situation, one) for one in TerminalType.objects.all()},
         terminals=terminals,
         windows=_windows(),
-        rests=situation.standing.rests or bool(machines.refuses_us()),
+        rests=situation.standing.rests or bool(other_machines.refuses_us()),
         # Lines that no key decrypts now may be read with the next list of keys.
         list_changes=None if any(_is_lost(one.own_lines) for one in terminals) else changes,
     )

@@ -10,7 +10,7 @@ import pytest
 
 from pbxcerts.processes import pulse
 from pbxcerts.processes.service_manager import ServiceManager
-from tests.support.postgresql import cluster, installed_database, unprivileged_directory
+from tests.support.postgresql import cluster, new_database, unprivileged_directory
 from tests.support.running import MANAGE, Tree, wait_for
 
 WATCHDOG = 2
@@ -159,7 +159,7 @@ def test_a_database_that_does_not_answer_keeps_the_loop_waiting_for_seconds_only
     """Its tables are locked, as by a migration or a dump; PostgreSQL would wait for ever."""
     monkeypatch.setattr(pulse, "ANSWERS_WITHIN", 1)
     with unprivileged_directory() as found, cluster(*found) as server:
-        url = installed_database(server)
+        url = new_database(server)
         monkeypatch.setattr(pulse, "_url", lambda: url)
         with psycopg.connect(url) as other:
             other.execute("CREATE TABLE system_heartbeat (key text, beats int); CREATE TABLE django_q_ormq (key text)")

@@ -6,10 +6,12 @@ import pytest
 from cryptography.fernet import Fernet
 from django.db import IntegrityError
 
-from pbxcerts.system import machine_key, machines, sealing, shared_secrets
+from pbxcerts.system import machine_key, sealing, shared_secrets
 from pbxcerts.system.machine_warnings import machine_warnings, of_every_page
-from pbxcerts.system.machines import Machines, TakeOverRefused, claim, forget, take_over
+from pbxcerts.system.machines import Machines
 from pbxcerts.system.models import ClockCheck, Heartbeat
+from pbxcerts.system.other_machines import refuses_us
+from pbxcerts.system.publisher import TakeOverRefused, claim, forget, register, show_life, take_over
 from pbxcerts.system.shared_secrets import Difference
 from tests.support.machine import Machine
 from tests.support.machines import OTHER, OWN, add, publishes_here, read
@@ -121,10 +123,10 @@ class TestWhoPublishes:
 
     def test_one_that_is_started_without_its_worker_leaves_it_to_another(self, machine):
         publishes_here()
-        machines.register(machine.read(), works=False, serves=True)
+        register(machine.read(), works=False, serves=True)
         assert publisher() is None
 
-        machines.register(machine.read(), works=True, serves=True)
+        register(machine.read(), works=True, serves=True)
         assert publisher() == OWN
 
     def test_a_second_store_is_told(self):
@@ -135,9 +137,9 @@ class TestWhoPublishes:
 
     def test_who_has_lost_it_shows_no_life_as_the_publisher(self):
         publishes_here()
-        assert machines.show_life()
+        assert show_life()
         Heartbeat.own().update(publishes=False)
-        assert not machines.show_life()
+        assert not show_life()
 
 
 class TestTakingOver:
@@ -222,7 +224,7 @@ class TestSecrets:
         add(publishes=True, secrets=self.other(settings, SECRET_KEY="another one"))
 
         assert read().refusal is Difference.SECRET_KEY
-        assert machines.refuses_us() == "secret_key"
+        assert refuses_us() == "secret_key"
 
     def test_nor_with_a_list_that_shares_no_key(self, settings, tmp_path):
         place = self.list_of(tmp_path / "other", Fernet.generate_key().decode())

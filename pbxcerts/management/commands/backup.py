@@ -11,7 +11,7 @@ from pbxcerts.backup import given_files, making, one_at_a_time, scheduled
 from pbxcerts.backup.encryption import Passphrase, Recipients
 from pbxcerts.backup.errors import BackupError
 from pbxcerts.backup.making import MadeBackup
-from pbxcerts.system import age_keys, machines, timekeeping
+from pbxcerts.system import age_keys, other_machines, timekeeping
 from pbxcerts.system.commands import CommandFailed, CommandReport, NotNow, OperatorCommand, WrongUse, utc
 from pbxcerts.system.models import General
 
@@ -63,7 +63,7 @@ class Command(OperatorCommand):
         return _report(str(file), made)
 
     def _to_file(self, general: General, options: dict[str, Any]) -> CommandReport | None:
-        if machines.publishes_elsewhere() is not None:
+        if other_machines.publishes_elsewhere() is not None:
             raise NotNow(_("Another machine publishes: run this command there."), code="elsewhere")
         if not options["file"]:
             raise WrongUse(_("Name the file that the backup is to be, or - for standard output."), code="usage")

@@ -81,11 +81,12 @@ class Migration(migrations.Migration):
             name="works",
             field=models.BooleanField(default=False),
         ),
-        migrations.RunPython(keep_the_row, migrations.RunPython.noop),
         migrations.AddConstraint(
             model_name="heartbeat",
             constraint=models.UniqueConstraint(
                 condition=models.Q(("publishes", True)), fields=("publishes",), name="at_most_one_machine_publishes"
             ),
         ),
+        # The last: PostgreSQL makes no index on a table with rows that were changed in the same transaction.
+        migrations.RunPython(keep_the_row, migrations.RunPython.noop),
     ]

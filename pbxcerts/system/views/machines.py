@@ -6,12 +6,12 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from pbxcerts.system import machines as installed
-from pbxcerts.system import timekeeping
+from pbxcerts.system import publisher, timekeeping
 from pbxcerts.system.access import needs
 from pbxcerts.system.machine_state import MachineState, states
-from pbxcerts.system.machines import Machines, TakeOverRefused
+from pbxcerts.system.machines import Machines
 from pbxcerts.system.models import Role
+from pbxcerts.system.publisher import TakeOverRefused
 
 
 @require_safe
@@ -26,11 +26,11 @@ def take_over(request: HttpRequest, key: str) -> HttpResponse:
     found = _read()
     machine = _of(key, found)
     if request.method != "POST":
-        publisher = found.publisher
-        context = {"machine": machine, "publisher": found.label(publisher) if publisher else ""}
+        silent = found.publisher
+        context = {"machine": machine, "publisher": found.label(silent) if silent else ""}
         return render(request, "system/machine_take_over.html", context)
     try:
-        installed.take_over(key, found)
+        publisher.take_over(key, found)
     except TakeOverRefused as refusal:
         messages.error(request, str(refusal))
     else:
@@ -48,7 +48,7 @@ def remove(request: HttpRequest, key: str) -> HttpResponse:
     if request.method != "POST":
         return render(request, "system/machine_remove.html", {"machine": machine})
     try:
-        installed.forget(key, found)
+        publisher.forget(key, found)
     except TakeOverRefused as refusal:
         messages.error(request, str(refusal))
     else:

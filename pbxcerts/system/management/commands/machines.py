@@ -5,12 +5,12 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from pbxcerts.system import machines as installed
-from pbxcerts.system import timekeeping
+from pbxcerts.system import publisher, timekeeping
 from pbxcerts.system.commands import CommandReport, NotNow, OperatorCommand, WrongUse, aligned, local, utc
 from pbxcerts.system.machine_state import MachineState, states
-from pbxcerts.system.machines import Machines, TakeOverRefused
+from pbxcerts.system.machines import Machines
 from pbxcerts.system.models import General
+from pbxcerts.system.publisher import TakeOverRefused
 
 
 class Command(OperatorCommand):
@@ -35,10 +35,10 @@ class Command(OperatorCommand):
         chosen = _chosen(options["machine"], states(found))
         try:
             if options["order"] == "take-over":
-                installed.take_over(chosen.key, found)
+                publisher.take_over(chosen.key, found)
                 said = _("%(machine)s publishes from its next heartbeat on, within a minute.")
             else:
-                installed.forget(chosen.key, found)
+                publisher.forget(chosen.key, found)
                 said = _("%(machine)s has been removed.")
         except TakeOverRefused as refusal:
             raise NotNow(str(refusal), code="machine") from refusal
