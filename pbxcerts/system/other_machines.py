@@ -18,6 +18,6 @@ def refuses_us() -> str:
 
 
 def clock_ahead_of_the_publishers() -> timedelta:
-    """By how much the clock of this machine is ahead of that of the machine that publishes, where that is more than a minute."""
+    """By how much the clock of this machine is ahead of that of the machine that publishes, where that is more than five seconds."""
     publisher = publishes_elsewhere()
     return timedelta(seconds=publisher.our_clock_ahead) if publisher is not None else timedelta()
