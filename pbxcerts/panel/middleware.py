@@ -12,8 +12,6 @@ from pbxcerts.panel.error_pages import unable
 from pbxcerts.processes.precedence import PRECEDENCE, Precedence
 from pbxcerts.system.models import General
 from pbxcerts.system.other_machines import refuses_us
-from pbxcerts.system.models import General
-from pbxcerts.system.other_machines import refuses_us
 from pbxcerts.system.slowing import Slowed
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
