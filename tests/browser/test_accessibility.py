@@ -13,6 +13,7 @@ from pbxcerts.system.notifications.models import Destination
 from terminals.by_hand import links
 from terminals.models import Discovered, Installation, TerminalType
 from tests.certificates.pages.test_browser import OPTIONS
+from tests.support.machines import add, publishes_here
 from tests.support.peers import require_program
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -101,6 +102,9 @@ def addresses(everything, administrator):
     BackupRun.objects.create(
         good_at=datetime(2027, 3, 1, 2, 30, tzinfo=UTC), good_name=name, good_size=10**9, beside_data=True
     )
+    publishes_here()
+    failing = {"listeners": {"https": {"address": "0.0.0.0:8443", "reason": "Address already in use"}}}
+    machine = add(names_store=True, failing=failing, last_run=datetime(2027, 3, 1, 2, 30, tzinfo=UTC)).key
     mail, hook = (Destination.objects.filter(kind=kind).first().pk for kind in ("email", "webhook"))
     keys = {
         "certificates:generation": {"number": 2},
@@ -114,6 +118,8 @@ def addresses(everything, administrator):
         "system:events_destination_edit": {"pk": mail},
         "system:events_destination_remove": {"pk": mail},
         "system:events_destination_secret": {"pk": hook},
+        "system:machines_take_over": {"key": machine},
+        "system:machines_remove": {"key": machine},
         "terminals:take_in": {"pk": Discovered.objects.first().pk},
         "terminals:rollout:restart_now": {"number": 3},
         "terminals:rollout:skip": {"number": 3, "terminal": terminal.pk},
