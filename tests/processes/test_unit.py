@@ -152,10 +152,11 @@ def test_it_is_supervised_and_what_its_command_started_lives_on(installation):
 
 
 def test_it_starts_this_installation_from_anywhere(installation):
-    unit = installation.unit("--bind", "127.0.0.1:9000", "--plain-http")
+    unit = installation.unit("--bind", "127.0.0.1:9000", "--plain-http", "--only", "web")
     (command,) = values(unit, "ExecStart")
 
-    assert shlex.split(command) == [sys.executable, str(MANAGE), "up", "--bind", "127.0.0.1:9000", "--plain-http"]
+    options = ["--bind", "127.0.0.1:9000", "--plain-http", "--only", "web"]
+    assert shlex.split(command) == [sys.executable, str(MANAGE), "up", *options]
     assert f"PBXCERTS_DATA={installation.data}" in values(unit, "Environment")
 
 
