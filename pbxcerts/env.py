@@ -21,7 +21,7 @@ SECRETS = ("DATABASE", "BROKER", "SECRET_KEY", "METRICS_TOKEN")
 
 PATHS = (
     *("DATA", "STORE", "KEY_FILE", "SECRET_KEY_FILE", "DATABASE_FILE", "BROKER_FILE", "METRICS_TOKEN_FILE"),
-    *("CONFIGURATION_FOLDER", "BACKUPS"),
+    *("CONFIGURATION_FOLDER", "BACKUPS", "DEMO"),
 )
 """Variables that name a file or a directory."""
 OURS = ("PBXCERTS_", "DJANGO_")
@@ -80,6 +80,15 @@ def refuse_other_files() -> None:
             raise ImproperlyConfigured(
                 f"There is no variable {name}: a file may be named for {', '.join(sorted(known))} only, because they hold secrets."
             )
+
+
+def refuse_demonstration_elsewhere(demo: Path | None, *places: Path) -> None:
+    """Refuse a demonstration's variable beside the data or the store of an installation, or with a database on a server."""
+    strange = [place for place in places if demo is not None and demo not in place.parents]
+    if strange or (demo is not None and secret_text("DATABASE")):
+        raise ImproperlyConfigured(
+            f"{PREFIX}DEMO is set by “pbxcerts demo” alone: {strange[0] if strange else 'a database on a server'} is not of a demonstration."
+        )
 
 
 def _content(file: Path) -> str:

@@ -23,6 +23,9 @@ MACHINE = machine_key.read(DATA)
 # The store: what the communication server reads (rule store-layout).
 NAMES_STORE = bool(env.text("STORE"))
 STORE = env.path("STORE", DATA / "store")
+# The directory of a demonstration: `pbxcerts demo` alone names one (rule demonstration).
+DEMO = env.optional_path("DEMO")
+env.refuse_demonstration_elsewhere(DEMO, DATA, STORE)
 STORE_GROUP = env.text("STORE_GROUP")
 # The key list (rule sealed): Fernet keys, one a line.
 KEY_FILE = env.path("KEY_FILE", DATA / "secrets" / "host-keys.key")
