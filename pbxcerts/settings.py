@@ -112,6 +112,7 @@ TEMPLATES = [
                 "pbxcerts.panel.tree.of_every_page",
                 "pbxcerts.panel.theme.of_every_page",
                 "pbxcerts.panel.process_warnings.of_every_page",
+                *(["pbxcerts.demo.banner.of_every_page"] if DEMO else []),
             ],
         },
     },

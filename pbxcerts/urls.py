@@ -1,5 +1,6 @@
 """The panel's URLs."""
 
+from django.conf import settings
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
@@ -57,4 +58,5 @@ urlpatterns = [
     path("language/", account.set_language, name="set_language"),
     path("theme/", theme.choose, name="theme"),
     path("setup/", account.set_up, name="set_up"),
+    *([path("demo/", include("pbxcerts.demo.urls"))] if settings.DEMO else []),
 ]

@@ -13,7 +13,7 @@ from certificates.renewal.orders import GenerationOrder
 from certificates.renewal.rounds import reconcile
 from certificates.renewal.situation import Situation
 from certificates.status.observing import communication_server
-from pbxcerts.demo.stage import LOOPBACK, USER, Stage, free_ports
+from pbxcerts.demo.stage import LOOPBACK, USER, Stage, ports_of_system_phones
 from pbxcerts.demo.telephones import TIME_SERVERS
 from pbxcerts.system import timekeeping
 from pbxcerts.system.endpoint import Endpoint
@@ -109,7 +109,7 @@ def _terminals(stage: Stage, number: int) -> None:
     # One of each first, so that a few terminals show all there is.
     turns = [kind.name for each in range(10) for kind in KINDS if each < kind.of_ten]
     types = {row.name: row for row in TerminalType.objects.filter(name__in=turns)}
-    ports = free_ports()
+    ports = ports_of_system_phones(stage)
     rows = []
     for at in range(number):
         type_ = types[turns[at % len(turns)]]

@@ -13,6 +13,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -24,6 +25,8 @@ FIRST_PORT = 8010
 LOOPBACK = "127.0.0.1"
 USER = "demo"
 _FILE = "stage.json"
+_held: list[socket.socket] = []
+"""Open until this process ends."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,7 @@ class Stage:
 
     @classmethod
     def made_in(cls, directory: Path) -> "Stage":
-        first = _first_of_free_ports(7)
-        panel, https, http, proof, server, sip, time = range(first, first + 7)
+        panel, https, http, proof, server, sip, time = _take_ports(7)
         stage = cls(directory, panel, https, http, proof, server, sip, time, secrets.token_urlsafe(9))
         values = asdict(stage)
         del values["directory"]
@@ -142,13 +144,22 @@ def _remove(directory: Path, owner: int) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def free_ports() -> Iterator[int]:
-    """Behind those of the stage."""
-    return filter(_is_free, count(FIRST_PORT + 1000))
+def ports_of_system_phones(stage: Stage) -> Iterator[int]:
+    """Free ones, each stage has a thousand of its own."""
+    return filter(_is_free, count(10_000 + (stage.panel - FIRST_PORT) * 100))
 
 
-def _first_of_free_ports(number: int) -> int:
-    return next(first for first in count(FIRST_PORT, 10) if all(map(_is_free, range(first, first + number))))
+def _take_ports(number: int) -> range:
+    """So many in a row that nobody has. One more, which is only held, keeps others that start in this moment away from them."""
+    for first in count(FIRST_PORT, 10):
+        ports, guard = range(first, first + number), socket.socket()
+        if all(map(_is_free, ports)):
+            with suppress(OSError):
+                guard.bind((LOOPBACK, ports.stop))
+                _held.append(guard)
+                return ports
+        guard.close()
+    raise AssertionError
 
 
 def _is_free(port: int) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -66,6 +67,9 @@ class Command(BaseCommand):
             installation.make_first_pair(stage)
             connections.close_all()
             players.start("-m", "pbxcerts", "up", "--bind", f"{LOOPBACK}:{stage.panel}", quiet=True)
+            while not _is_open(stage.panel):
+                players.still_play()
+                time.sleep(0.1)
             self._greet(stage)
             while True:
                 players.still_play()
@@ -81,6 +85,14 @@ class Command(BaseCommand):
         ]
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
+
+
+def _is_open(port: int) -> bool:
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:

@@ -1,0 +1,83 @@
+"""`pbxcerts demo`: what it starts, what it leaves alone, and that nothing stays behind."""
+
+import re
+import signal
+import sqlite3
+from contextlib import closing, suppress
+
+import pytest
+
+from tests.support.demonstration import Demonstration
+from tests.support.panel import Browser, hidden_fields, links
+from tests.support.running import wait_for
+
+pytestmark = pytest.mark.process
+
+
+def rows(demonstration, query):
+    database = demonstration.directory / "data" / "pbxcerts.sqlite3"
+    with (
+        closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection,
+        suppress(sqlite3.OperationalError),
+    ):
+        return connection.execute(query).fetchall()
+
+
+def by_hand(browser):
+    return [
+        link for link in links(browser.page("/terminals/work-list/"), "/work-list/types/") if "download" not in link
+    ]
+
+
+def test_a_renewal_goes_through_by_itself_and_the_callers_installation_is_not_touched(tmp_path):
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / "pbxcerts.sqlite3").write_text("not to be opened")
+
+    with Demonstration(
+        tmp_path, "--terminals", "10", PBXCERTS_DATA=str(real), PBXCERTS_STORE=str(real)
+    ) as demonstration:
+        browser = Browser(demonstration.address).log_in("demo", demonstration.password)
+        assert "Step 1 of 6" in browser.page("/")
+
+        browser.post(
+            "/certificates/generate/", **hidden_fields(browser.page("/certificates/generate/")), how="handover"
+        )
+        wait_for(lambda: "Step 2 of 6" in browser.page("/"), what="a prepared pair")
+        browser.post("/demo/night/")
+        wait_for(lambda: "Step 3 of 6" in browser.page("/"), what="the telephones that need nobody")
+        for link in by_hand(browser):
+            browser.post(link, **hidden_fields(browser.page(link)))
+        wait_for(lambda: "Step 5 of 6" in browser.page("/"), what="the switch")
+
+        assert rows(demonstration, "SELECT why, outcome FROM certificates_switch ORDER BY id") == [
+            ("at_once", "verified"),
+            ("confirmed", "verified"),
+        ]
+        assert rows(
+            demonstration, "SELECT state, count(*) FROM terminals_installation WHERE generation_id = 2 GROUP BY 1"
+        ) == [("confirmed", 10)]
+        # What is seen is a renewal without anything to worry about.
+        assert (
+            rows(
+                demonstration, "SELECT kind FROM system_eventmessage WHERE severity != 'normal' AND cleared_at IS NULL"
+            )
+            == []
+        )
+        assert demonstration.end(signal.SIGINT) == 0
+
+    assert "goes without PBXCERTS_DATA, PBXCERTS_STORE" in demonstration.log.read_text()
+    assert demonstration.processes() == []
+    assert [*demonstration.place.iterdir()] == []
+    assert [place.name for place in real.iterdir()] == ["pbxcerts.sqlite3"]
+    assert not re.search(r"Traceback|ERROR", demonstration.log.read_text())
+
+
+def test_all_that_it_has_started_ends_with_it_whatever_ends_it(tmp_path):
+    with Demonstration(tmp_path, "--terminals", "7", "--keep", str(tmp_path / "kept")) as demonstration:
+        assert len(demonstration.processes()) >= 3
+
+        demonstration.end(signal.SIGKILL)
+
+        wait_for(lambda: not demonstration.processes(), what="the end of all")
+    assert (tmp_path / "kept" / "data" / "store" / "current").exists()
