@@ -41,6 +41,22 @@ def test_each_set_up_is_one_line_in_the_only_code_block_of_its_section(heading):
     assert len(block.splitlines()) == 1
 
 
+def test_it_begins_with_a_small_picture_and_the_line_that_starts_what_is_seen_there():
+    beginning = README.partition("\n## ")[0]
+    (picture,) = re.findall(r"!\[[^\]]+\]\((\S+)\)", beginning)
+    (line,) = re.findall(r"```\n(.+)\n```", beginning)
+
+    assert (ROOT / picture).stat().st_size < 60_000
+    assert line.endswith("manage.py demo")
+
+
+def test_the_demonstration_is_told_in_eight_lines_with_every_option():
+    told = section("Demonstration")
+
+    assert len(told.strip().splitlines()) <= 8
+    assert offered(parser_of("demo")) - {"--terminals"} <= set(re.findall(r"(--[a-z-]+)", told))
+
+
 def test_ci_runs_the_test_command_of_the_readme():
     assert "/^## Test$/" in (ROOT / ".ci" / "run").read_text()
 
