@@ -15,7 +15,6 @@ from django.utils.translation import gettext as _
 
 from pbxcerts import __version__, env
 from pbxcerts.backup import exchange
-from pbxcerts.demo import stage
 from pbxcerts.system import data_owner, own_process
 
 
@@ -33,6 +32,9 @@ class Commands(ManagementUtility):
 def main() -> None:
     own_process.begin()
     if sys.argv[1:2] == ["demo"]:
+        # A product loads nothing of it.
+        from pbxcerts.demo import stage
+
         stage.take(sys.argv[2:])
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pbxcerts.settings")
     if sys.argv[1:2] in (["up"], ["unit"], ["backup"], ["restore"]):

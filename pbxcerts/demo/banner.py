@@ -38,8 +38,8 @@ WORDS: dict[Scene, Promise] = {
         " file; or press “The deadline is here”: then the server does not wait for them."
     ),
     Scene.SWITCH: _(
-        "Everybody is ready. The communication server is switched by itself, and looked at: does it present the new certificate?"
-        " That takes a few seconds."
+        "The communication server is switched by itself when everybody is ready, or the deadline has come, and looked at: does it"
+        " present the new certificate? That takes a few seconds."
     ),
     Scene.MEND_AND_SWITCH: _(
         "The switch failed, and the pair before is served again. Press “Let it work”, then activate the pair that is held."
@@ -52,16 +52,16 @@ WORDS: dict[Scene, Promise] = {
         "Press “The deadline is here”: the server is switched although telephones are missing. Or bring them along as before."
     ),
     Scene.LOOK: _(
-        "The server has not shown the new certificate. It is looked at for a minute, then the pair before is served again; every"
-        " telephone still trusts that one."
+        "The server has not shown the new certificate. It is looked at for a minute, then the pair before is served again, which"
+        " telephones still trust."
     ),
     Scene.MEND: _(
-        "It came back by itself, and no call was lost. Now mend the server: press “Let it work”. The switch is tried again by"
-        " itself, or you roll back."
+        "The pair before was served again by itself. Now mend the server: press “Let it work”. The switch is tried again by itself,"
+        " or you roll back."
     ),
     Scene.ROLL_BACK: _(
-        "Roll back to the pair that was served before: say that you want it with the password %(password)s. The telephones trust"
-        " both."
+        "Roll back to the pair that was served before, and confirm it with the password %(password)s. Telephones trust a pair for as"
+        " long as it is in the trust bundle."
     ),
     Scene.BACK: _("The communication server is being switched, and looked at. That takes a few seconds."),
     Scene.OVER: _(

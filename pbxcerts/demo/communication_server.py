@@ -59,7 +59,7 @@ class CommunicationServer:
         except OSError:
             return
         if conduct is Conduct.FAILS and self._loaded and found != self._loaded:
-            self._close()
+            self.close()
             return
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._files / "fullchain.pem", self._files / "host.key")
@@ -67,7 +67,11 @@ class CommunicationServer:
         if self._listening is None:
             self._listening = socket.create_server((LOOPBACK, self._stage.server))
 
-    def _close(self) -> None:
+    @property
+    def is_open(self) -> bool:
+        return self._listening is not None
+
+    def close(self) -> None:
         if self._listening is not None:
             self._listening.close()
             self._listening = None
@@ -79,12 +83,15 @@ class CommunicationServer:
             ready, _, _ = select.select([wake, *([listening] if listening else [])], [], [])
             if wake in ready and bytes([signal.SIGHUP]) in wake.recv(64):
                 self.load()
-            elif listening in ready and listening is not None:
-                self._answer(listening)
+            elif listening in ready:
+                self.answer()
 
-    def _answer(self, listening: socket.socket) -> None:
+    def answer(self) -> None:
+        """One connection, for as long as a handshake takes."""
+        if self._listening is None:
+            return
         with suppress(OSError):
-            connection, _ = listening.accept()
+            connection, _ = self._listening.accept()
             with connection:
                 connection.settimeout(5)
                 if self._context is not None:

@@ -117,9 +117,9 @@ def scene_of(seen: Seen) -> Scene:
         case Step.FAILURE:
             return _failing(seen)
         case Step.ROLL_BACK:
-            if seen.switching:
-                return Scene.BACK
-            return Scene.ROLL_BACK if seen.conduct is Conduct.WORKS else Scene.MEND
+            if seen.conduct is not Conduct.WORKS:
+                return Scene.MEND
+            return Scene.BACK if seen.switching else Scene.ROLL_BACK
         case None:
             return Scene.OVER
 

@@ -32,6 +32,8 @@ KEEPS = {"conduct": Conduct.KEEPS}
         ({**FAILED, **KEEPS, "pending": True, "held": True}, Step.ROLL_BACK, Scene.MEND),
         ({**FAILED, "pending": True, "held": True}, Step.ROLL_BACK, Scene.ROLL_BACK),
         ({**FAILED, "switching": True}, Step.ROLL_BACK, Scene.BACK),
+        # It is tried again meanwhile.
+        ({**FAILED, **KEEPS, "switching": True}, Step.ROLL_BACK, Scene.MEND),
         ({**FAILED, "rolled_back": True}, None, Scene.OVER),
     ],
 )

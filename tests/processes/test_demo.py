@@ -1,9 +1,11 @@
 """`pbxcerts demo`: what it starts, what it leaves alone, and that nothing stays behind."""
 
+import ipaddress
 import re
 import signal
 import sqlite3
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,23 @@ def rows(demonstration, query):
         return connection.execute(query).fetchall()
 
 
+def listening_addresses(pids):
+    """The IPv4 addresses at which these processes listen, over TCP and UDP (proc(5)); IPv6 is an error."""
+    inodes = set()
+    for pid in pids:
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                inodes.update(re.findall(r"socket:\[(\d+)\]", str(descriptor.readlink())))
+    found = set()
+    for table, state in (("tcp", "0A"), ("udp", "07"), ("tcp6", "0A"), ("udp6", "07")):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == state and fields[9] in inodes:
+                assert table in {"tcp", "udp"}
+                found.add(str(ipaddress.IPv4Address(bytes.fromhex(fields[1].partition(":")[0])[::-1])))
+    return found
+
+
 def by_hand(browser):
     return [
         link for link in links(browser.page("/terminals/work-list/"), "/work-list/types/") if "download" not in link
@@ -39,6 +58,9 @@ def test_a_renewal_goes_through_by_itself_and_the_callers_installation_is_not_to
     ) as demonstration:
         browser = Browser(demonstration.address).log_in("demo", demonstration.password)
         assert "Step 1 of 6" in browser.page("/")
+        addresses = listening_addresses(demonstration.processes())
+        assert "127.0.0.1" in addresses
+        assert [each for each in addresses if not ipaddress.ip_address(each).is_loopback] == []
 
         browser.post(
             "/certificates/generate/", **hidden_fields(browser.page("/certificates/generate/")), how="handover"
