@@ -165,6 +165,9 @@ def _take_ports(number: int) -> range:
 def _is_free(port: int) -> bool:
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                # What is left of connections that have ended is in nobody's way.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 # At every address: each telephone has one of its own in 127.0.0.0/8.
                 probe.bind(("0.0.0.0", port))  # noqa: S104 - it is closed at once

@@ -1,6 +1,7 @@
 """A demonstration reaches no installation of the caller's (rule demonstration)."""
 
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -67,6 +68,19 @@ def test_two_that_start_in_the_same_moment_have_ports_of_their_own(tmp_path):
 
     assert not {*range(first.panel, first.time + 1)} & {*range(second.panel, second.time + 1)}
     assert Stage.read(tmp_path) == second
+
+
+def test_a_port_at_which_somebody_listens_is_left_to_him(tmp_path):
+    free = Stage.made_in(tmp_path).panel
+    with socket.create_server(("127.0.0.1", free)):
+        _free_again()
+
+        assert Stage.made_in(tmp_path).panel > free
+
+
+def _free_again():
+    for guard in stage._held:
+        guard.close()
 
 
 def test_a_directory_that_holds_something_is_refused_and_left_as_it_is(surroundings, tmp_path):
