@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.running import MANAGE, hear_signals, wait_for
@@ -40,6 +41,9 @@ class Demonstration:
     def __exit__(self, *_error):
         if self.process.poll() is None:
             self.end()
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _greeting(self):
         assert self.process.poll() is None, self.log.read_text()
