@@ -75,7 +75,7 @@ LAYERS = {
         "terminals.tally",
         "terminals.trust_file",
     ],
-    "terminals/tally": ["certificates.models", "terminals.batches"],
+    "terminals/tally": ["certificates.models", "terminals.batches", "terminals.states"],
 }
 
 

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from pbxcerts import env
 from pbxcerts.backup.errors import BackupDamaged, BackupNotMade, BackupUnfit
+from terminals.tally.triggers import functions_of_postgresql
 
 if TYPE_CHECKING:
     import psycopg
@@ -151,7 +152,11 @@ def restore_postgresql(dump: Path) -> None:
             assert restoring.stderr is not None  # noqa: S101
             database.execute(f"SET LOCAL lock_timeout = '{WAITS}s'")
             _drop_ours(database)
+            for function in functions_of_postgresql():
+                database.execute(function.encode())
+            schema = _schema(database)
             _carry_out(database, restoring.stdout)
+            _forget_machines(database, schema)
             complaint = restoring.stderr.read()
             if restoring.wait():
                 raise BackupUnfit(said % {"reason": _first_line(complaint)})
@@ -165,6 +170,23 @@ def _drop_ours(database: "psycopg.Connection[Any]") -> None:
     found = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()").fetchall()
     for table in our_tables([name for (name,) in found]):
         database.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(table)))
+
+
+def _schema(database: "psycopg.Connection[Any]") -> str:
+    """The schema of our tables. The script sets another search path."""
+    row = database.execute("SELECT current_schema()").fetchone()
+    return str(row[0]) if row is not None else "public"
+
+
+def _forget_machines(database: "psycopg.Connection[Any]", schema: str) -> None:
+    """No machine of when the backup was made runs any more, so the first that starts publishes (rule one-publishes)."""
+    from psycopg import sql
+
+    known = "SELECT 1 FROM information_schema.columns WHERE (table_schema, table_name, column_name) = (%s, %s, %s)"
+    # Older versions knew one machine only.
+    if database.execute(known, (schema, "system_heartbeat", "publishes")).fetchone() is not None:
+        table = sql.Identifier(schema, "system_heartbeat")
+        database.execute(sql.SQL("UPDATE {} SET publishes = false, works = false, serves = false").format(table))
 
 
 def _carry_out(database: "psycopg.Connection[Any]", script: IO[str]) -> None:

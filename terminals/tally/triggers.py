@@ -14,6 +14,10 @@ from collections.abc import Iterable
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from terminals.states import DeliveryState
+
+_UNPROVED = DeliveryState.UNPROVED.value
+"""The evidence is called as the state is."""
 _KEYS = "generation_id, type_id, enabled, wave, state, excused, put_off, trusted, unproved"
 _KEY_COLUMNS = ("generation_id", "terminal_id", "wave", "state", "excused", "postponed", "confirmed_at", "evidence")
 
@@ -22,7 +26,7 @@ def _key(row: str, terminal: str) -> str:
     """The columns of `_KEYS` of an installation and its terminal."""
     return (
         f"{row}.generation_id, {terminal}.type_id, {terminal}.enabled, {row}.wave, {row}.state, {row}.excused, "
-        f"{row}.postponed > 0, {row}.confirmed_at IS NOT NULL, ({row}.evidence = 'unproved' AND {row}.confirmed_at IS NULL)"
+        f"{row}.postponed > 0, {row}.confirmed_at IS NOT NULL, ({row}.evidence = '{_UNPROVED}' AND {row}.confirmed_at IS NULL)"
     )
 
 
@@ -277,15 +281,18 @@ _SEEN_BY = {
 
 
 def _postgresql() -> Iterable[str]:
-    yield from _dropped_postgresql()
-    yield _OF_INSTALLATIONS
-    yield _OF_TERMINALS
+    yield from functions_of_postgresql()
     for of in ("installation", "terminal"):
         for event, seen_by in _SEEN_BY.items():
             yield (
                 f"CREATE TRIGGER tally_{of}_{event} AFTER {event.upper()} ON terminals_{of} {seen_by} "
                 f"FOR EACH STATEMENT EXECUTE FUNCTION tally_{of}()"
             )
+
+
+def functions_of_postgresql() -> list[str]:
+    """What the triggers call. A dump of tables holds the triggers without them, so a restore makes them before the tables."""
+    return [*_dropped_postgresql(), _OF_INSTALLATIONS, _OF_TERMINALS]
 
 
 def _dropped_postgresql() -> list[str]:

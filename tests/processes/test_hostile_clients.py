@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 
 from pbxcerts.processes import admission
-from pbxcerts.processes.arrival import RECORD
+from pbxcerts.processes.arrival import RECEIVED, RECORD
 from pbxcerts.processes.panel_connection import PatientProtocol
 from tests.support.panel_listener import (
     LARGE_PAGE,
@@ -176,12 +176,13 @@ def test_nothing_is_kept_of_a_tls_connection_that_has_ended(pair):
             gc.enable()
 
 
-def test_a_body_comes_as_quickly_as_it_is_sent():
+def test_what_the_kernel_keeps_is_bounded_before_a_connection_is_accepted():
+    """Bounded only afterwards, segments are lost for which it had promised room: an upload of 1 MB took five seconds."""
     with PanelListener().serving() as panel:
-        began = time.monotonic()
+        # Then the door is open.
+        assert panel.answers()
+        # Linux says twice of what it was told (socket(7)).
+        assert panel.kept_by_the_kernel <= 2 * RECEIVED
         assert panel.answers(
             said=POST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") % 1_000_000 + b"x" * 1_000_000
         )
-
-        # Segments that are lost because our buffers shrank after they were promised cost five seconds.
-        assert time.monotonic() - began < 3

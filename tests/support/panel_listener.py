@@ -105,6 +105,11 @@ class PanelListener:
             self._loop.call_soon_threadsafe(self._serving.end)
             thread.join()
 
+    @property
+    def kept_by_the_kernel(self):
+        """Octets that it keeps for a connection that has not been accepted yet."""
+        return self._listener.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+
     def connect(self, *, address="127.0.0.1", keeps=None):
         client = socket.socket()
         client.settimeout(10)

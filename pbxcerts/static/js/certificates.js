@@ -5,7 +5,7 @@ document.addEventListener("htmx:beforeRequest", (event) => {
     return;
   }
   const selection = document.getSelection();
-  const parts = [event.target, document.getElementById("pairs")];
+  const parts = [event.target, document.getElementById("pairs")].filter(Boolean);
   const marked = !selection.isCollapsed && parts.some((part) => part.contains(selection.anchorNode));
   if (marked || parts.some((part) => part.querySelector(".dropdown-menu.show"))) {
     event.preventDefault();
