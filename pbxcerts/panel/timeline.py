@@ -32,9 +32,8 @@ TICKS_AT_MOST, LAST_TICK = 9, 900
 
 @dataclass(frozen=True)
 class Bar:
-    """The validity of one pair. `kind`: the state of the pair, or "planned"; `left` and `width` in units, `top` of its row.
-
-    `goes_on_before`, `goes_on_after`: it reaches over the edge of the picture.
+    """The validity of one pair. `kind`: the state of the pair, or "planned"; `left` and `width` in units, cut at the edges of the
+    picture, `top` of its row.
     """
 
     kind: str
@@ -44,8 +43,6 @@ class Bar:
     left: int
     width: int
     top: int
-    goes_on_before: bool
-    goes_on_after: bool
 
     @property
     def height(self) -> int:
@@ -155,8 +152,6 @@ def _bar(scale: _Scale, row: int, kind: str, title: str, plan: PairPlan) -> Bar:
         left=left,
         width=max(2, scale.at(plan.end) - left),
         top=FIRST_ROW + ROW * row + 5,
-        goes_on_before=plan.not_before < scale.begin,
-        goes_on_after=plan.end > scale.end,
     )
 
 
