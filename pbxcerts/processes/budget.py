@@ -79,7 +79,7 @@ class Budget:
         """The address that holds most, of those of whom one could give up; the one that has `added` to it where they are equal."""
         held = self._held()
         could = dict.fromkeys(one.address for one in self._holdings if one.octets and not one.is_needed)
-        return max(could, key=lambda address: (held[address], address is added.address), default=None)
+        return max(could, key=lambda address: (held[address], address == added.address), default=None)
 
     def _one_gives_up(self, address: object, added: Holding) -> None:
         of_it = (holding for holding in self._holdings if holding.address == address)

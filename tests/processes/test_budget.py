@@ -92,6 +92,15 @@ def test_where_both_hold_as_much_who_comes_gives_up(clients):
     assert kept.given_up == [person]
 
 
+def test_an_address_is_the_same_whichever_of_its_connections_read_it(clients):
+    kept = Kept(clients)
+    kept.come(ATTACKER, 5)
+    kept.come("".join(PERSON), 1)
+    newest = kept.come("".join(PERSON), 4)
+
+    assert kept.given_up == [newest]
+
+
 def test_one_address_never_has_all_of_it_whatever_cannot_be_given_up(clients):
     kept = Kept(clients, of_one=5)
     for _ in range(5):
