@@ -93,6 +93,7 @@ MIDDLEWARE = [
     "pbxcerts.panel.redirect.redirect_to_https",
     "pbxcerts.system.sessions.limited_sessions",
     "pbxcerts.system.access.LoginRequired",
+    "pbxcerts.panel.moved.OnlyIfMoved",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]

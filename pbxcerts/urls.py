@@ -20,6 +20,7 @@ register_converter(NumberConverter, "number")
 SYSTEM = [
     path("general/", general.general, name="general"),
     path("general/clock/", general.check, name="general_check"),
+    path("general/clock/readings/", general.readings, name="general_readings"),
     path("general/clock/accept/", general.accept_clock, name="general_accept_clock"),
     path("general/backup/", backups.backup_now, name="general_backup"),
     path("machines/", machines.machines, name="machines"),
@@ -31,6 +32,7 @@ SYSTEM = [
     path("users/<number:pk>/password/", users.password, name="users_password"),
     path("events/", events.events, name="events"),
     path("events/<number:pk>/confirm/", events.confirm, name="events_confirm"),
+    path("events/open/", events.open_counts, name="events_open"),
     path("events/meaning/", message_help.message_help, name="events_meaning"),
     path("events/destinations/", destinations.destinations, name="events_destinations"),
     path("events/destinations/add/<slug:kind>/", destinations.add, name="events_destination_add"),

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from certificates.models import Generation
 from pbxcerts.panel import backups, saving
@@ -70,6 +70,12 @@ def general(request: HttpRequest) -> HttpResponse:
         "backup": backups.state(general_of(request), timekeeping.machine_time()),
     }
     return render(request, "system/general.html", context | _clock_context(general_of(request)))
+
+
+@require_safe
+def readings(request: HttpRequest) -> HttpResponse:
+    """The part of the page that asks for itself."""
+    return render(request, "system/_clock_readings.html", _clock_context(general_of(request)) | {"polled": True})
 
 
 @needs(Role.OPERATE)

@@ -48,12 +48,12 @@ def needs(role: Role) -> Callable[[View[P]], View[P]]:
 class LoginRequired(LoginRequiredMiddleware):
     """Every page needs a login unless it is marked `login_not_required`.
 
-    Part of a page that asks for itself (htmx) is answered by "load the page again": a log-in form inside a panel helps nobody.
+    A part of a page that asks for itself (htmx) gets 401: the page then says so itself, and keeps what was typed in its forms.
     """
 
     def handle_no_permission(  # type: ignore[override]
         self, request: HttpRequest, view_func: Any
     ) -> HttpResponseBase:
         if request.headers.get("HX-Request"):
-            return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+            return HttpResponse(status=401)
         return super().handle_no_permission(request, view_func)

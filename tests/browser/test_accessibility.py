@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.urls import URLPattern, get_resolver, reverse
 
 from pbxcerts.backup.models import BackupRun
+from pbxcerts.panel import moved
 from pbxcerts.system.models import General
 from pbxcerts.system.notifications.models import Destination
 from terminals.by_hand import links
@@ -56,7 +57,7 @@ ONLY_ORDERS = {
     "theme",
 }
 """What is posted only."""
-PARTS = {"certificates:status", "home_state", "system:events_destination_state", "terminals:rollout:status"}
+PARTS = {*moved.PARTS, "system:events_destination_state", "system:general_readings"}
 """What a page loads into itself."""
 NOT_NOW = {
     "certificates:store",
