@@ -111,7 +111,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "pbxcerts.system.frame.frame",
                 "pbxcerts.panel.tree.of_every_page",
-                "pbxcerts.panel.theme.of_every_page",
+                "pbxcerts.panel.appearance.of_every_page",
                 "pbxcerts.panel.process_warnings.of_every_page",
                 *(["pbxcerts.demo.banner.of_every_page"] if DEMO else []),
             ],
@@ -151,6 +151,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # The installation's own: a cookie knows no port, and on one host there may be two (rule cookies).
 COOKIES = f"pbxcerts-{sha256(f'cookies {SECRET_KEY}'.encode()).hexdigest()[:8]}"
+SESSION_ENGINE = "pbxcerts.system.session_store"
 SESSION_COOKIE_NAME = f"{COOKIES}-session"
 CSRF_COOKIE_NAME = f"{COOKIES}-csrf"
 LANGUAGE_COOKIE_NAME = f"{COOKIES}-language"

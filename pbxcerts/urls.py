@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
-from pbxcerts.panel import backups, general, message_help, overview, search, theme
+from pbxcerts.panel import appearance, backups, general, message_help, overview, own_account, search
 from pbxcerts.system.notifications import views as destinations
 from pbxcerts.system.url_numbers import NumberConverter
 from pbxcerts.system.views import account, events, machines, users
@@ -56,9 +56,12 @@ urlpatterns = [
     path("system/", include((SYSTEM, "system"))),
     path("login/", account.LogIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("account/", own_account.own_account, name="account"),
+    path("account/end-session/", own_account.end_session, name="account_end_session"),
+    path("account/end-other-sessions/", own_account.end_other_sessions, name="account_end_other_sessions"),
     path("password/", account.ChangePassword.as_view(), name="password_change"),
-    path("language/", account.set_language, name="set_language"),
-    path("theme/", theme.choose, name="theme"),
+    path("language/", appearance.choose_language, name="set_language"),
+    path("theme/", appearance.choose_theme, name="theme"),
     path("setup/", account.set_up, name="set_up"),
     *([path("demo/", include("pbxcerts.demo.urls"))] if settings.DEMO else []),
 ]

@@ -8,6 +8,7 @@ from django.http.response import HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import render
 from django.utils import timezone, translation
 
+from pbxcerts.panel.appearance import language_of
 from pbxcerts.panel.error_pages import unable
 from pbxcerts.processes.precedence import PRECEDENCE, Precedence
 from pbxcerts.system.models import General
@@ -81,15 +82,14 @@ def refuse_with_other_secrets(get_response: GetResponse) -> GetResponse:
 def language_and_time_zone(get_response: GetResponse) -> GetResponse:
     """Read the row of System / General once (`request.general`) and answer in its time zone and in the reader's language.
 
-    The language is the one that this browser chose (a cookie), else the system language. What the browser says by itself does
-    not count: a PBX's panel speaks the language that its administrator set. Nothing is kept by caches.
+    The language is the one that somebody chose (rule own-appearance), else the system language. What the browser says by itself
+    does not count: a PBX's panel speaks the language that its administrator set. Nothing is kept by caches.
     """
 
     def respond(request: HttpRequest) -> HttpResponseBase:
         general = General.load()
         request.general = general  # type: ignore[attr-defined]
-        chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
-        language = chosen if chosen in dict(settings.LANGUAGES) else general.language
+        language = language_of(request) or general.language
         with translation.override(language), timezone.override(general.zone):
             response = get_response(request)
         if "Cache-Control" not in response.headers:

@@ -22,6 +22,7 @@ from certificates.models import Generation
 from pbxcerts.panel.tree import every_view
 from pbxcerts.system.access import logged_in_user
 from pbxcerts.system.forms.general import GeneralForm
+from pbxcerts.system.forms.users import AppearanceForm
 from pbxcerts.system.models import User
 from terminals.directory import searching
 from terminals.forms.delivery import DeliveryForm
@@ -33,6 +34,7 @@ FORMS: tuple[tuple[str, type[forms.Form]], ...] = (
     ("certificates:overview", SettingsForm),
     ("system:general", GeneralForm),
     ("terminals:delivery:settings", DeliveryForm),
+    ("account", AppearanceForm),
 )
 
 

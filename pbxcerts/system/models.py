@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import connection, models, transaction
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.identity import Identity
+from pbxcerts.system.session_store import SessionStore
 from pbxcerts.system.versioned import VersionedSettings
 
 
@@ -42,17 +44,31 @@ class Users(UserManager["User"]):
         return self.filter(role=Role.ADMINISTER, is_active=True)
 
 
+class Theme(models.TextChoices):
+    SYSTEM = "", _("As the system")
+    LIGHT = "light", _("Light")
+    DARK = "dark", _("Dark")
+
+
 class User(AbstractUser):
-    """`sessions_proof` is mixed into the proof that each session of this account holds: with another one they are over."""
+    """`sessions_proof` is mixed into the proof that each session of this account holds: with another one they are over.
+
+    `language`, `theme`: what the person chose, "" for as the system has it; None until then, while this browser's cookies count.
+    """
 
     role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.VIEW)
     sessions_proof = models.CharField(max_length=32, blank=True, editable=False)
+    language = models.CharField(max_length=16, null=True, blank=True, editable=False)  # noqa: DJ001 - see above
+    theme = models.CharField(max_length=8, null=True, blank=True, editable=False)  # noqa: DJ001 - see above
 
     objects: ClassVar[Users] = Users()
 
     class Meta:
         ordering = ["username"]
-        constraints = [models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_is_known")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_is_known"),
+            models.CheckConstraint(condition=models.Q(theme__in=Theme.values), name="user_theme_is_known"),
+        ]
 
     def may(self, needed: Role) -> bool:
         return Role(self.role).holds(needed)
@@ -65,6 +81,16 @@ class User(AbstractUser):
         return salted_hmac(
             "pbxcerts.system.User", f"{of_the_password}{self.sessions_proof}", algorithm="sha256"
         ).hexdigest()
+
+
+class Session(AbstractBaseSession):
+    """One browser that is, or was, logged in. `user` is None until somebody is, and in a row of before until it is next written."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="sessions")
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionStore]:
+        return SessionStore
 
 
 def operating_system_zone() -> str:

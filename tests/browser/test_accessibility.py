@@ -33,6 +33,8 @@ NO_PAGES = {
 }
 """What is downloaded."""
 ONLY_ORDERS = {
+    "account_end_other_sessions",
+    "account_end_session",
     "logout",
     "set_language",
     "system:events_confirm",

@@ -64,6 +64,7 @@ def test_what_each_role_may_open(viewer_client, operator_client, administrator_c
         ("system:users_password", 403, 403, 200),
         ("system:events_destinations", 200, 200, 200),
         ("system:events_watchdog", 403, 403, 200),
+        ("account", 200, 200, 200),
         ("password_change", 200, 200, 200),
         ("certificates:overview", 200, 200, 200),
     ]:
@@ -102,6 +103,8 @@ def test_what_each_role_may_do(
     [
         ("logout", {}),
         ("set_language", {}),
+        ("account_end_session", {}),
+        ("account_end_other_sessions", {}),
         ("system:general_check", {}),
         ("system:general_accept_clock", {}),
         ("system:events_confirm", {"pk": 1}),

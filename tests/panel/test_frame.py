@@ -17,6 +17,7 @@ PAGES = [
     "system:events",
     "system:events_destinations",
     "system:events_watchdog",
+    "account",
     "password_change",
 ]
 INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", re.IGNORECASE)

@@ -10,8 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
-from django.views.i18n import set_language as django_set_language
+from django.views.decorators.http import require_http_methods
 
 from pbxcerts.system import accounts, known_browsers, setup_token
 from pbxcerts.system.forms.users import LoginForm, OwnPasswordForm, SetupForm
@@ -35,7 +34,7 @@ class LogIn(views.LoginView):
 class ChangePassword(views.PasswordChangeView):
     form_class = OwnPasswordForm
     template_name = "registration/password_change.html"
-    success_url = reverse_lazy("home")
+    success_url = reverse_lazy("account")
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "request": self.request}
@@ -45,9 +44,6 @@ class ChangePassword(views.PasswordChangeView):
         known_browsers.remember(response, form.user)
         messages.success(self.request, _("Your password has been changed. Your other sessions have ended."))
         return response
-
-
-set_language = login_not_required(require_POST(django_set_language))
 
 
 @login_not_required
