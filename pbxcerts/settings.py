@@ -92,7 +92,7 @@ MIDDLEWARE = [
     "pbxcerts.panel.middleware.too_many_passwords",
     "pbxcerts.panel.redirect.redirect_to_https",
     "pbxcerts.system.sessions.limited_sessions",
-    "pbxcerts.system.access.LoginRequired",
+    "pbxcerts.panel.session_over.LoginRequired",
     "pbxcerts.panel.moved.OnlyIfMoved",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -158,6 +158,7 @@ LANGUAGE_COOKIE_NAME = f"{COOKIES}-language"
 THEME_COOKIE_NAME = f"{COOKIES}-theme"
 KNOWN_BROWSER_COOKIE_NAME = f"{COOKIES}-browser"
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = f"{URL_PATH}/"
+CSRF_FAILURE_VIEW = "pbxcerts.panel.error_pages.form_refused"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 # Over HTTPS they are Secure whatever stands here (pbxcerts.panel.cookies).

@@ -11,6 +11,7 @@ from pbxcerts.system.views import account, events, machines, users
 
 handler400 = "pbxcerts.panel.error_pages.bad_request"
 handler403 = "pbxcerts.panel.error_pages.forbidden"
+handler404 = "pbxcerts.panel.error_pages.not_found"
 handler500 = "pbxcerts.panel.error_pages.server_error"
 
 # Also for the URLs that are included below.

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
@@ -27,6 +28,28 @@ def theme_of(request: HttpRequest) -> str:
 def of_every_page(request: HttpRequest) -> dict[str, Any]:
     """Context processor."""
     return {"theme": theme_of(request), "themes": Theme.choices}
+
+
+def language_without_database(request: HttpRequest) -> str:
+    """For the pages of errors, which may come before anybody is known, and while nothing can be read."""
+    general, person = getattr(request, "general", None), known_person(request)
+    if general is None:
+        return translation.get_language_from_request(request)
+    return str(
+        (person.language if person else "") or request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME) or general.language
+    )
+
+
+def theme_without_database(request: HttpRequest) -> str:
+    person = known_person(request)
+    theme = person.theme if person and person.theme is not None else request.COOKIES.get(settings.THEME_COOKIE_NAME, "")
+    return theme if theme in Theme.values else ""
+
+
+def known_person(request: HttpRequest) -> User | None:
+    """Who is logged in, where that has been read already (by `django.contrib.auth.middleware.get_user`)."""
+    user = getattr(request, "_cached_user", None)
+    return user if isinstance(user, User) else None
 
 
 def keep(request: HttpRequest, response: HttpResponseBase, **choice: str) -> None:

@@ -20,6 +20,7 @@ from pbxcerts.system.access import RoleNeeded, logged_in_user, needs
 from pbxcerts.system.clock import Clock
 from pbxcerts.system.clock_acceptance import AcceptanceRefused
 from pbxcerts.system.frame import general_of
+from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import ClockCheck, General, Heartbeat, Role
 from pbxcerts.system.versioned import SettingsOvertaken
 from pbxcerts.system.wake_worker import wake_worker
@@ -44,7 +45,7 @@ def general(request: HttpRequest) -> HttpResponse:
     administers = logged_in_user(request).may(Role.ADMINISTER)
     if request.method == "POST" and not administers:
         raise RoleNeeded(Role.ADMINISTER)
-    form = GeneralPageForm(request.POST or None, row=general_of(request))
+    form = GeneralPageForm(typed(request), row=general_of(request))
     if request.method == "POST" and form.is_valid():
         try:
             changed = saving.save_general(

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Model, QuerySet, Subquery, Value
 from django.db.models.functions import JSONArray
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import get_language
 
 from certificates.models import Generation, Settings, StoreDecision, Switch, Transition
 from pbxcerts import __version__
@@ -65,7 +65,7 @@ def mark(request: HttpRequest, now: datetime) -> str:
     and some of what they show lies on the file system.
     """
     user, general = logged_in_user(request), general_of(request)
-    made_for = [user.pk, user.role, general.version, request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME), __version__]
+    made_for = [user.pk, user.role, general.version, get_language(), __version__]
     minute = int(now.timestamp()) // 60
     rows = sorted(json.dumps(row, default=str) for row in _rows())
     return hashlib.sha256(json.dumps([made_for, minute, rows]).encode()).hexdigest()[:32]

@@ -12,12 +12,13 @@ from pbxcerts.system import own_sessions, timekeeping
 from pbxcerts.system.access import logged_in_user
 from pbxcerts.system.forms.users import AppearanceForm
 from pbxcerts.system.frame import general_of
+from pbxcerts.system.kept_entries import typed
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def own_account(request: HttpRequest) -> HttpResponse:
     chosen = {"language": appearance.language_of(request), "theme": appearance.theme_of(request)}
-    form = AppearanceForm(request.POST or None, initial=chosen)
+    form = AppearanceForm(typed(request), initial=chosen)
     if request.method == "POST" and form.is_valid():
         response = redirect("account")
         appearance.keep(request, response, **form.cleaned_data)
