@@ -3,10 +3,8 @@
 from hashlib import sha256
 from pathlib import Path
 
-from django.utils.translation import gettext_lazy as _
-
 from pbxcerts import env
-from pbxcerts.system import machine_key
+from pbxcerts.system import languages, machine_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -170,13 +168,13 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "de"
-LANGUAGES = [("de", _("German")), ("en", _("English"))]
+LANGUAGES = languages.languages()
 # The language that a person chose stays with this browser.
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_SECURE = SECURE_COOKIES
-LOCALE_PATHS = [Path(__file__).resolve().parent / "locale"]
+LOCALE_PATHS = [languages.LOCALES]
 FORMAT_MODULE_PATH = ["pbxcerts.formats"]
 USE_I18N = True
 USE_TZ = True

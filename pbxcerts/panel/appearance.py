@@ -13,6 +13,7 @@ from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from pbxcerts.system.languages import SWISS
 from pbxcerts.system.models import Theme, User
 
 
@@ -27,7 +28,12 @@ def theme_of(request: HttpRequest) -> str:
 
 def of_every_page(request: HttpRequest) -> dict[str, Any]:
     """Context processor."""
-    return {"theme": theme_of(request), "themes": Theme.choices}
+    spoken = translation.get_language()
+    return {
+        "theme": theme_of(request),
+        "themes": Theme.choices,
+        "current_language": "de" if spoken == SWISS else spoken,
+    }
 
 
 def language_without_database(request: HttpRequest) -> str:
@@ -35,9 +41,8 @@ def language_without_database(request: HttpRequest) -> str:
     general, person = getattr(request, "general", None), known_person(request)
     if general is None:
         return translation.get_language_from_request(request)
-    return str(
-        (person.language if person else "") or request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME) or general.language
-    )
+    chosen = (person.language if person else "") or request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+    return str(general.spelt(chosen if chosen in dict(settings.LANGUAGES) else general.language))
 
 
 def theme_without_database(request: HttpRequest) -> str:

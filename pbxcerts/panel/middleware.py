@@ -89,7 +89,7 @@ def language_and_time_zone(get_response: GetResponse) -> GetResponse:
     def respond(request: HttpRequest) -> HttpResponseBase:
         general = General.load()
         request.general = general  # type: ignore[attr-defined]
-        language = language_of(request) or general.language
+        language = general.spelt(language_of(request) or general.language)
         with translation.override(language), timezone.override(general.zone):
             response = get_response(request)
         if "Cache-Control" not in response.headers:

@@ -22,7 +22,8 @@ def own_account(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         response = redirect("account")
         appearance.keep(request, response, **form.cleaned_data)
-        with translation.override(form.cleaned_data["language"] or general_of(request).language):
+        general = general_of(request)
+        with translation.override(general.spelt(form.cleaned_data["language"] or general.language)):
             messages.success(request, _("Applied. It is so in every browser in which you log in."))
         return response
     sessions = own_sessions.of(logged_in_user(request), request.session, timekeeping.machine_time())

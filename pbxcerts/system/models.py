@@ -14,9 +14,11 @@ from django.contrib.auth.models import AbstractUser, UserManager
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import connection, models, transaction
 from django.utils.crypto import salted_hmac
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.identity import Identity
+from pbxcerts.system.languages import SWISS
 from pbxcerts.system.session_store import SessionStore
 from pbxcerts.system.versioned import VersionedSettings
 
@@ -108,6 +110,11 @@ def operating_system_zone() -> str:
     return name if name in zones and not name.startswith("Etc/") else "UTC"
 
 
+def languages() -> list[tuple[str, str | Promise]]:
+    """A choice of any model; another catalogue needs no migration."""
+    return list(settings.LANGUAGES)
+
+
 def new_installation() -> str:
     """A random name for a new installation."""
     return uuid.uuid4().hex
@@ -134,9 +141,8 @@ class General(VersionedSettings):
     tls_addresses = models.JSONField(_("TLS addresses to look at"), default=list, blank=True)
     own_names = models.JSONField(_("names under which terminals reach pbxcerts"), default=list, blank=True)
     own_addresses = models.JSONField(_("addresses under which terminals reach pbxcerts"), default=list, blank=True)
-    language = models.CharField(
-        _("system language"), max_length=5, choices=[("de", _("German")), ("en", _("English"))], default="de"
-    )
+    language = models.CharField(_("system language"), max_length=16, choices=languages, default="de")
+    swiss_spelling = models.BooleanField(_("Swiss spelling"), default=False)
     redirect_to_https = models.BooleanField(_("redirect to HTTPS"), default=False)
     # Made once; the store names it, so that no other installation takes the store for its own (rule store-mark).
     installation = models.CharField(max_length=32, default=new_installation, editable=False)
@@ -167,6 +173,10 @@ class General(VersionedSettings):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+    def spelt(self, language: str) -> str:
+        """What is activated for a language: German as it is spelt here (rule swiss-spelling)."""
+        return SWISS if language == "de" and self.swiss_spelling else language
 
     @property
     def server_identity(self) -> Identity:

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from certificates.pki import formats
 from certificates.renewal.situation import Situation, load_situation
 from pbxcerts.system.access import logged_in_user, needs
+from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Role
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.by_hand import links
@@ -83,7 +84,7 @@ def at_the_desk(page: LinkPage) -> Callable[[HttpRequest, str], HttpResponse]:
 
     @wraps(page)
     def answer(request: HttpRequest, token: str) -> HttpResponse:
-        language = _language(request)
+        language = general_of(request).spelt(_language(request))
         with translation.override(language):
             response = _answered(request, page, token)
         response.headers["Content-Language"] = language
