@@ -201,7 +201,7 @@ def test_where_nobody_has_logged_in_before_it_is_the_plain_way_to_the_log_in(cli
     assert answer.headers["Location"].startswith(reverse("login"))
 
 
-def test_a_part_of_a_page_is_asked_to_load_the_page_again(browser):
+def test_a_part_of_a_page_is_told_so_and_gets_no_page(browser):
     answer = browser.post(reverse("system:general_check"), headers={"HX-Request": "true"})
 
     assert answer.status_code == 401
