@@ -5,6 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
 from pbxcerts.panel import appearance, backups, general, message_help, overview, own_account, search
+from pbxcerts.panel.help import views as help_pages
 from pbxcerts.system.notifications import views as destinations
 from pbxcerts.system.url_numbers import NumberConverter
 from pbxcerts.system.views import account, events, machines, users
@@ -52,6 +53,9 @@ urlpatterns = [
     path("", overview.overview, name="home"),
     path("overview/", overview.state, name="home_state"),
     path("search/", search.search, name="search"),
+    path("help/", help_pages.contents, name="help"),
+    path("help/terms/", help_pages.terms, name="help_terms"),
+    path("help/<slug:code>/", help_pages.of_view, name="help_view"),
     path("certificates/", include("certificates.urls")),
     path("terminals/", include("terminals.urls")),
     path("system/", include((SYSTEM, "system"))),

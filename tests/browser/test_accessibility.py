@@ -12,6 +12,7 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from pbxcerts.backup.models import BackupRun
 from pbxcerts.panel import moved
+from pbxcerts.panel.tree import every_view
 from pbxcerts.system.models import General
 from pbxcerts.system.notifications.models import Destination
 from terminals.by_hand import links
@@ -117,6 +118,7 @@ def addresses(everything, administrator):
     machine = add(names_store=True, failing=failing, last_run=datetime(2027, 3, 1, 2, 30, tzinfo=UTC)).key
     mail, hook = (Destination.objects.filter(kind=kind).first().pk for kind in ("email", "webhook"))
     keys = {
+        "help_view": {"code": "sc"},
         "certificates:generation": {"number": 2},
         "certificates:activate": {"number": 3},
         "certificates:deadline": {"number": 3},
@@ -153,6 +155,8 @@ def variants(addresses):
     found = {
         f"type {one.name}": reverse("terminals:types:type", kwargs={"pk": one.pk}) for one in TerminalType.objects.all()
     }
+    for view in every_view():
+        found[f"help {view.code}"] = reverse("help_view", kwargs={"code": view.code})
     for destination in Destination.objects.all():
         for part in ("", "_edit"):
             name = f"system:events_destination{part}"

@@ -22,6 +22,11 @@ from pbxcerts.system.reauthentication import check_own_password
 
 
 class LoginForm(ColumnForm, AuthenticationForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].help_text = _("The name that an administrator has given you.")
+        self.fields["password"].help_text = _("Forgotten? An administrator can give you a new one.")
+
     def clean(self) -> dict[str, Any]:
         """Raises Slowed among others."""
         name, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
@@ -36,6 +41,7 @@ class OwnPasswordForm(ParameterForm, PasswordChangeForm):
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.request = request
+        self.fields["old_password"].help_text = _("So that nobody else changes it at your screen.")
 
     def clean_old_password(self) -> str:
         old: str = self.cleaned_data["old_password"]
