@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import translation
 
 from pbxcerts.event_kinds import every_kind
-from pbxcerts.panel.help.pages import PARAMETERS, HelpPage, every_page
+from pbxcerts.panel.help.pages import PARAMETERS, WORDS, HelpPage, every_page
 from pbxcerts.panel.help.parameters import ParametersOf
 from pbxcerts.panel.help.terms import TERMS
 from pbxcerts.panel.tree import View, every_view
@@ -199,3 +199,39 @@ def test_who_may_not_see_a_view_does_not_find_its_help(viewer_client, text):
     viewer_client.cookies["django_language"] = "en"
 
     assert "Help: Users" not in text(viewer_client.get("/search/", {"q": "users"}))
+
+
+def test_every_view_names_terms_that_there_are():
+    assert {name for names in WORDS.values() for name in names} <= {term.name for term in TERMS}
+    assert WORDS.keys() == set(CODES)
+
+
+def test_a_word_with_a_link_leads_to_a_term_that_there_is():
+    templates = (ROOT / "pbxcerts" / "templates").rglob("*.html")
+    linked = {name for path in templates for name in re.findall(r'term="([^"]+)"', path.read_text(encoding="utf-8"))}
+
+    assert {"bundle", "heartbeat", "waited-for", "event-string"} <= linked
+    assert linked <= {term.name for term in TERMS}
+
+
+@pytest.mark.parametrize(
+    ("path", "word", "term"),
+    [
+        ("/certificates/", "Vertrauenspaket", "bundle"),
+        ("/certificates/", "Automatik", "heartbeat"),
+        ("/help/sc/", "Gewartet wird auf", "waited-for"),
+        ("/help/bw/", "Einrichtungsfenster", "bootstrap-window"),
+        ("/help/tt/", "NOTIFY-Event", "event-string"),
+        ("/help/cs/", "Kommunikationsserver", "communication-server"),
+        ("/help/te/", "deaktiviert", "disabled"),
+        ("/help/hi/", "Grund", "reason"),
+        ("/help/ro/", "Zeitfenster", "restart-window"),
+        ("/help/wl/", "bestätigt", "confirmed"),
+        ("/help/ev/", "quittieren", "acknowledge"),
+    ],
+)
+def test_a_word_that_is_new_or_could_mean_two_things_leads_to_its_sentence(world, viewer_client, path, word, term):
+    viewer_client.cookies["django_language"] = "de"
+    page = viewer_client.get(path).content.decode()
+
+    assert re.search(rf'href="/help/terms/#{term}">\s*{word}', page)

@@ -17,6 +17,7 @@ from certificates.status.observing import LOOKED_AT_EVERY
 from certificates.status.warnings import HEARTBEAT_LATE
 from pbxcerts.event_kinds import every_kind
 from pbxcerts.panel.help.parameters import ParametersOf
+from pbxcerts.panel.help.terms import TERMS, Term
 from pbxcerts.panel.message_help import KindHelp
 from pbxcerts.panel.tree import View, every_view
 from pbxcerts.panel.where_to_act import PLACES
@@ -72,6 +73,37 @@ PARAMETERS: dict[str, tuple[ParametersOf, ...]] = {
 }
 """By the code of the view; the others have nothing to enter."""
 
+WORDS = {
+    "ov": ("generation", "pair", "deadline"),
+    "sc": (
+        "pair",
+        "generation",
+        "handover",
+        "overlap",
+        "deadline",
+        "waited-for",
+        "bundle",
+        "roll-back",
+        "withdraw",
+        "heartbeat",
+    ),
+    "cs": ("communication-server", "store", "switch"),
+    "hi": ("generation", "pair", "reason"),
+    "te": ("terminal", "delivery-method", "device-token", "disabled"),
+    "tt": ("delivery-method", "event-string", "notification", "bundle"),
+    "ro": ("rollout", "wave", "confirmed", "unproved", "restart-window"),
+    "wl": ("work-list", "personal-link", "confirmed", "notification"),
+    "de": ("notification", "restart-window", "wave", "communication-server"),
+    "bw": ("bootstrap-window", "restart-window"),
+    "ge": ("communication-server", "machine"),
+    "ma": ("machine", "publish", "heartbeat", "store"),
+    "us": ("disabled",),
+    "ev": ("event-message", "acknowledge", "destination"),
+    "ds": ("destination", "event-message", "watchdog"),
+    "wm": ("event-message", "acknowledge"),
+}
+"""The terms that a reader of a view needs first, by its code."""
+
 
 def facts() -> dict[str, str | int]:
     """What the texts say of times and limits, from where it is decided."""
@@ -105,6 +137,11 @@ class HelpPage:
     @property
     def parameters(self) -> tuple[ParametersOf, ...]:
         return PARAMETERS.get(self.view.code, ())
+
+    @property
+    def terms(self) -> list[Term]:
+        named = {term.name: term for term in TERMS}
+        return [named[name] for name in WORDS.get(self.view.code, ())]
 
     @property
     def messages(self) -> list[KindHelp]:
