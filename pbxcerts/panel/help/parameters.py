@@ -1,5 +1,5 @@
 """The parameters of a form as its help page lists them. What they are called, what is possible and what holds without a change are read
-off the form and its model, so that no help page can say anything else than the product does.
+off the form and its model, so that no help page can say anything else than the product does (rule help-from-code).
 """
 
 from __future__ import annotations

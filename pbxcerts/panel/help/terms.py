@@ -1,5 +1,5 @@
 """The words of the panel that an administrator does not bring along, or that could mean two things: each in one sentence. Pages keep to
-one word for one thing; the glossary of the catalogue (`pbxcerts/locale/de/glossary.toml`) holds the translation to it.
+one word for one thing; the glossary of the catalogue (`pbxcerts/locale/de/glossary.toml`) holds the translation to it (rule one-word).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ TERMS = (
     ),
     Term(
         "waited-for",
-        _("terminals that count"),
+        _("waited for"),
         _("Those whose confirmation the switch waits for, up to the deadline."),
     ),
     Term(
@@ -205,7 +205,7 @@ TERMS = (
         "reason",
         _("reason"),
         _(
-            "What a person enters with an order, so that others read in the history why; why a machine did something is called cause."
+            "What a person enters with an order, so that others read in the history why; with a failure, what caused it."
         ),
     ),
     Term(
