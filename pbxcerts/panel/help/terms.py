@@ -86,7 +86,7 @@ TERMS = (
     ),
     Term(
         "waited-for",
-        _("waited for"),
+        _("terminals that count"),
         _("Those whose confirmation the switch waits for, up to the deadline."),
     ),
     Term(
