@@ -208,7 +208,11 @@ def test_every_view_names_terms_that_there_are():
 
 def test_a_word_with_a_link_leads_to_a_term_that_there_is():
     templates = (ROOT / "pbxcerts" / "templates").rglob("*.html")
-    linked = {name for path in templates for name in re.findall(r'term="([^"]+)"', path.read_text(encoding="utf-8"))}
+    linked = {
+        name
+        for path in templates
+        for name in re.findall(r'help_terms. %}#([a-z-]+)"', path.read_text(encoding="utf-8"))
+    }
 
     assert {"bundle", "heartbeat", "waited-for", "event-string"} <= linked
     assert linked <= {term.name for term in TERMS}
