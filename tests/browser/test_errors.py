@@ -32,6 +32,13 @@ def opened(browser, live_server, client, width=1280):
     return context.new_page()
 
 
+def violations(page):
+    """Of a page that is the answer to a form, or comes back by itself."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    return [one["id"] for one in Axe().run(page).response["violations"]]
+
+
 @pytest.mark.parametrize(("width", "language"), [(1280, "de"), (390, "en")])
 def test_what_was_typed_is_in_the_form_again_after_the_log_in(
     browser, live_server, administrator, administrator_client, password, width, language
@@ -47,6 +54,7 @@ def test_what_was_typed_is_in_the_form_again_after_the_log_in(
     page.locator("#settings button[type=submit]").click()
 
     take_picture(page, f"session-over-{width}")
+    assert violations(page) == []
     page.locator("#id_username").fill(administrator.username)
     page.locator("#id_password").fill(password)
     page.locator("main button[type=submit]").first.click()
@@ -75,6 +83,7 @@ def test_a_page_comes_back_by_itself_when_the_database_does(browser, live_server
         assert page.goto(reverse("system:events")).status == 503
         assert page.locator("#recovers").is_visible()
         take_picture(page, "locked")
+        assert violations(page) == []
     page.get_by_role("heading", name=re.compile("Ereignismeldungen")).wait_for(timeout=15_000)
 
 
