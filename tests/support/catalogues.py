@@ -5,6 +5,7 @@ pseudo-language, which the tests look for texts in that nobody can translate.
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase
 
 import django
 import polib
@@ -15,7 +16,7 @@ from pbxcerts.system.languages import LOCALES
 SWISS = LOCALES / "de_CH" / "LC_MESSAGES" / "django.mo"
 PLACEHOLDER = re.compile(r"(%\([^)]*\)[-#0 +]*[\d.]*[a-zA-Z]|%%|%[sd]|\{[^}]*\}|<[^>]*>|&\w+;)")
 OPENS, CLOSES = "⟦", "⟧"
-ACCENTS = str.maketrans("aceinorstuyACEINORSTUYdghjklzDGHJKLZ", "áćéíñóŕśţúýÁĆÉÍÑÓŔŚŢÚÝďğĥĵķĺžĎĞĤĴĶĹŽ")
+ACCENTS = str.maketrans(ascii_lowercase + ascii_uppercase, "áḃćďéḟğĥíĵķĺḿñóṕɋŕśţúṽẃẋýžÁḂĆĎÉḞĞĤÍĴĶĹḾÑÓṔɊŔŚŢÚṼẂẊÝŽ")
 
 
 def german() -> Iterator[Path]:
