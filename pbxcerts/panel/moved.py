@@ -41,7 +41,7 @@ class OnlyIfMoved:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        if request.headers.get("HX-Request"):
+        if request.headers.get("HX-Request") and request.user.is_authenticated:
             response.headers[VERSION] = __version__
             if moved := getattr(request, "moved", ""):
                 response.headers[MARK] = moved

@@ -51,8 +51,11 @@ def test_the_version_stands_at_the_foot_of_every_page_but_for_strangers(administ
     """Who has not logged in learns nothing about which mistakes are still in it."""
     for page in PAGES:
         html = administrator_client.get(reverse(page)).content.decode()
-        assert re.search(r'<footer class="frame-foot">\s*pbxcerts (\S+)\s*</footer>', html)[1] == __version__
-    assert __version__ not in client.get("/login/").content.decode()
+        assert re.search(r'<footer class="frame-foot">\s*pbxcerts (\S+)\s', html)[1] == __version__
+    for page in ("/login/", "/no-such-page/", reverse("home_state")):
+        answer = client.get(page, headers={"HX-Request": "true"})
+        assert __version__ not in answer.content.decode()
+        assert __version__ not in answer.headers.values()
 
 
 @pytest.mark.parametrize("path", ["/login/", "/no-such-page/", "/static/css/panel.css", "/static/no-such-file.css"])
