@@ -5,10 +5,10 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.browser.conftest import everything
-from tests.browser.test_accessibility import addresses
+from tests.browser.test_accessibility import addresses, variants
 from tests.terminals.pages.conftest import english, fleet, mixed, world, yealink
 
-__all__ = ["addresses", "english", "everything", "fleet", "mixed", "world", "yealink"]
+__all__ = ["addresses", "english", "everything", "fleet", "mixed", "variants", "world", "yealink"]
 
 NOTHING_TO_FILL_IN = {"hidden", "submit", "button"}
 
@@ -61,9 +61,9 @@ class Controls(HTMLParser):
         ]
 
 
-def test_every_field_of_every_page_is_explained(addresses, administrator_client, subtests):
+def test_every_field_of_every_page_is_explained(addresses, variants, administrator_client, subtests):
     seen = 0
-    for name, address in addresses.items():
+    for name, address in (addresses | variants).items():
         controls = Controls(administrator_client.get(address).content.decode())
         seen += len(controls.found)
         with subtests.test(page=name):
