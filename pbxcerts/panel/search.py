@@ -81,10 +81,18 @@ def everything(words: str, user: User) -> Iterator[Found]:
 
 
 def _help(lower: str, user: User) -> Iterator[Found]:
-    """The pages of the help by any words of their titles, and the terms by a part of theirs."""
+    """The pages of the help by any words of their titles; terms, and parameters that no page of settings has, by a part of theirs."""
+    of_settings = {form for _url_name, form in FORMS}
     for page in every_page():
-        if user.may(page.view.role) and all(word in page.title.lower() for word in lower.split()):
+        if not user.may(page.view.role):
+            continue
+        if all(word in page.title.lower() for word in lower.split()):
             yield Found(_("Help"), page.title, page.url, beside=True)
+        for parameter in (one for form in page.parameters if form.form not in of_settings for one in form):
+            if lower in parameter.label.lower():
+                yield Found(
+                    _("Help"), f"{page.view.title}: {parameter.label}", f"{page.url}#{parameter.anchor}", beside=True
+                )
     for term in TERMS:
         if lower in str(term.word).lower():
             yield Found(pgettext("what is found", "Term"), f"{term.word}: {term.meaning}", term.url, beside=True)

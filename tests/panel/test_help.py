@@ -189,6 +189,17 @@ def test_the_help_is_found_by_the_words_of_its_title(administrator_client, text)
     assert "Help: Rollout" in text(administrator_client.get("/search/", {"q": "help"}))
 
 
+def test_a_parameter_of_a_form_is_found_by_its_name_where_it_is_explained(viewer_client, administrator_client, text):
+    for client in (viewer_client, administrator_client):
+        client.cookies["django_language"] = "en"
+
+    place = viewer_client.get("/search/", {"q": "private enterprise"}).headers["Location"]
+    page, _, anchor = place.partition("#")
+    assert f'id="{anchor}"' in viewer_client.get(page).content.decode()
+    assert "Users: Role" in text(administrator_client.get("/search/", {"q": "role"}))
+    assert "Users: Role" not in text(viewer_client.get("/search/", {"q": "role"}))
+
+
 def test_a_view_is_still_opened_by_its_name_alone(administrator_client):
     administrator_client.cookies["django_language"] = "en"
 
