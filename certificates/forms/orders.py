@@ -15,12 +15,14 @@ from pbxcerts.system.form_layout import ColumnForm, Parameters
 from pbxcerts.system.forms.entries import SeenField
 from pbxcerts.system.reauthentication import Reauthentication
 
+REASON_AT_MOST = 500
+
 
 def _reason_field() -> forms.CharField:
     return forms.CharField(
         label=_("Reason"),
         required=False,
-        max_length=500,
+        max_length=REASON_AT_MOST,
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text=_("Everyone can read it in the history."),
     )
@@ -143,8 +145,10 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
     confirm_clock = _confirm_clock_field()
 
     def __init__(self, data: Any = None, *, request: HttpRequest, outlook: GenerationOutlook, newest: int) -> None:
+        """Where another page has led here, the address says the reason: `?reason=`."""
         how = self.AT_ONCE if outlook.suggests_at_once else self.HANDOVER
         initial = {"newest": newest, "how": how, "restart_now": outlook.restarts_anyway}
+        initial["reason"] = request.GET.get("reason", "")[:REASON_AT_MOST]
         super().__init__(data, request=request, initial=initial, prefix=None)
         self.outlook = outlook
         self.seen = newest

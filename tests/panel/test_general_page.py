@@ -361,3 +361,12 @@ def test_only_an_administrator_accepts_the_clock(operator_client, set_by_hand):
     assert ACCEPT not in operator_client.get(URL).content.decode()
     assert operator_client.post(ACCEPT, {"accept": "on"}).status_code == 403
     assert timekeeping.current_clock().jumped is not None
+
+
+def test_what_was_applied_is_said_with_what_it_was(administrator_client):
+    page = administrator_client.post(URL, typed(site_name="North", ip_addresses="192.0.2.7"), follow=True)
+
+    said = page.content.decode()
+    assert "Site name: empty → North." in said
+    assert "IP addresses: empty → 192.0.2.7." in said
+    assert "Time zone:" not in said

@@ -145,7 +145,18 @@ def test_who_may_only_view_is_told_to_generate_nothing(world, viewer_client, ope
     assert "/certificates/generate/" in operator_client.get(HOME).content.decode()
     shown = viewer_client.get(HOME).content.decode()
 
+    assert "Generate manually." in operator_client.get(HOME).content.decode()
     assert "/certificates/generate/" not in shown
+    assert "Generate manually." not in shown
+
+
+def test_one_who_may_go_back_does_it_from_the_first_page(world, viewer_client, operator_client):
+    assert "/rollback/" not in operator_client.get(HOME).content.decode()
+    world.generate(at_once=True)
+
+    back = reverse("certificates:roll_back", args=[1])
+    assert back in operator_client.get(HOME).content.decode()
+    assert back not in viewer_client.get(HOME).content.decode()
 
 
 def test_a_new_installation_is_led_through_what_it_needs(db, key_file, settings, tmp_path, administrator_client, text):
