@@ -18,6 +18,7 @@ from certificates.status.warnings import worst_first
 from pbxcerts.backup.warnings import backup_warnings
 from pbxcerts.panel.first_steps import Step, first_steps
 from pbxcerts.panel.timeline import WIDTH, Timeline
+from pbxcerts.panel.tonight import Tonight
 from pbxcerts.panel.what_comes import coming
 from pbxcerts.panel.where_to_act import Place, place_of
 from pbxcerts.system.events import Notice
@@ -65,6 +66,10 @@ class Overview:
     def sentences(self) -> list[str]:
         """What comes, after the sentence that says until when calls are secured."""
         return list(self.ahead.sentences())[1:] if self.ahead is not None else []
+
+    @cached_property
+    def tonight(self) -> Tonight | None:
+        return Tonight.of(self.situation, self.status.next_generation, self.ahead, self.progress)
 
     @cached_property
     def timeline(self) -> Timeline | None:

@@ -27,7 +27,7 @@ from terminals.directory.realms import RealmOffer
 from terminals.drivers.registry import BY_HAND_METHODS, REPORTING_METHODS
 from terminals.evidence.who_asked import who_asked
 from terminals.forms.terminals import TerminalFilter, TerminalForm
-from terminals.models import Discovered, NotifyWays, Terminal, TerminalType
+from terminals.models import Discovered, Link, NotifyWays, Terminal, TerminalType
 from terminals.past.condensing import read
 from terminals.past.models import PastInstallations
 from terminals.rollout.reasons import MissingReasons
@@ -108,6 +108,7 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
         "target": target,
         "why_missing": reasons.why(found, found.type, newest),
         "on_work_list": newest is not None and newest.state not in SETTLED and found.type.method in BY_HAND_METHODS,
+        "link_works": Link.objects.filter(terminal=found, revoked_at=None).exists(),
         "who_asked": who_asked([found]).get(found.pk, []),
         "has_token": bool(found.token_sha256),
         "takes_token": takes_token,

@@ -63,6 +63,7 @@ NOT_NOW = {
     "login",
     "set_up",
     "terminals:import_preview",
+    "terminals:work_list:first_sheet",
     "terminals:work_list:first_type",
 }
 """What leads elsewhere where the store is in order, somebody is logged in, there is an administrator, nothing was uploaded, and nobody is to be served first."""
@@ -124,6 +125,7 @@ def addresses(everything, administrator):
         "terminals:rollout:restart_now": {"number": 3},
         "terminals:rollout:skip": {"number": 3, "terminal": terminal.pk},
         "terminals:work_list:link": {"terminal": terminal.pk},
+        "terminals:work_list:sheet": {"pk": terminal.type_id},
         "terminals:work_list:type": {"pk": terminal.type_id},
         "terminals:link": {"token": token},
     }
