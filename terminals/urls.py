@@ -63,6 +63,7 @@ urlpatterns = [
     path("discovered/<number:pk>/dismiss/", terminals.dismiss, name="dismiss"),
     path("import/", imports.upload, name="import"),
     path("import/preview/", imports.preview, name="import_preview"),
+    path("import/template/", imports.template, name="import_template"),
     path("import/give-up/", imports.give_up, name="import_give_up"),
     path("export/", imports.export, name="export"),
     path("types/", include((type_patterns, "types"))),

@@ -159,7 +159,7 @@ def adopt(request: HttpRequest, pk: int) -> HttpResponse:
     phone = get_object_or_404(Discovered, pk=pk)
     if len(addresses := changes.addresses_asking_with(phone.mac)) > 1:
         said = _("Several addresses have asked with the MAC %(mac)s: %(addresses)s. Enter that of the telephone.")
-        messages.warning(request, said % {"mac": phone.mac, "addresses": ", ".join(addresses)})
+        messages.warning(request, said % {"mac": phone.mac_text, "addresses": ", ".join(addresses)})
         return redirect("terminals:take_in", pk)
     found = changes.terminal_of(phone)
     if not found.type_id or Terminal.objects.filter(number=found.mac).exists():
@@ -169,7 +169,7 @@ def adopt(request: HttpRequest, pk: int) -> HttpResponse:
         "The telephone %(mac)s is in the list. Enter its number and its way there: until then it is asked straight at its"
         " address."
     )
-    messages.success(request, said % {"mac": found.mac})
+    messages.success(request, said % {"mac": found.mac_text})
     return redirect("terminals:discovered")
 
 

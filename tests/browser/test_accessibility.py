@@ -22,6 +22,7 @@ NO_PAGES = {
     "certificates:download",
     "certificates:download_generation",
     "terminals:export",
+    "terminals:import_template",
     "terminals:link_file",
     "terminals:types:download",
     "terminals:work_list:download",
