@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
-from pbxcerts.panel import backups, general, message_help, overview, search, theme
+from pbxcerts.panel import backups, first_start, general, message_help, overview, search, theme
 from pbxcerts.system.notifications import views as destinations
 from pbxcerts.system.url_numbers import NumberConverter
 from pbxcerts.system.views import account, events, machines, users
@@ -48,6 +48,10 @@ SYSTEM = [
 urlpatterns = [
     path("", overview.overview, name="home"),
     path("overview/", overview.state, name="home_state"),
+    path("first-start/", first_start.resume, name="first_start"),
+    path("first-start/names/", first_start.names, name="first_start_names"),
+    path("first-start/clock/", first_start.clock, name="first_start_clock"),
+    path("first-start/generation/", first_start.generation, name="first_start_generation"),
     path("search/", search.search, name="search"),
     path("certificates/", include("certificates.urls")),
     path("terminals/", include("terminals.urls")),

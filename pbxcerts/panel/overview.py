@@ -16,7 +16,7 @@ from certificates.renewal.situation import Situation
 from certificates.status.page import CertificateStatus
 from certificates.status.warnings import worst_first
 from pbxcerts.backup.warnings import backup_warnings
-from pbxcerts.panel.first_steps import Step, first_steps
+from pbxcerts.panel.first_steps import FirstSteps, first_steps
 from pbxcerts.panel.timeline import WIDTH, Timeline
 from pbxcerts.panel.tonight import Tonight
 from pbxcerts.panel.what_comes import coming
@@ -118,7 +118,7 @@ class Overview:
         yield from notification_warnings(list(Destination.objects.in_use().without_credentials()), Watchdog.load())
 
     @cached_property
-    def first_steps(self) -> list[Step]:
+    def first_steps(self) -> FirstSteps:
         return first_steps(self.status, terminals=self.terminals)
 
 

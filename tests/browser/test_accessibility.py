@@ -61,13 +61,15 @@ PARTS = {"certificates:status", "home_state", "system:events_destination_state",
 """What a page loads into itself."""
 NOT_NOW = {
     "certificates:store",
+    "first_start",
+    "first_start_generation",
     "login",
     "set_up",
     "terminals:import_preview",
     "terminals:work_list:first_sheet",
     "terminals:work_list:first_type",
 }
-"""What leads elsewhere where the store is in order, somebody is logged in, there is an administrator, nothing was uploaded, and nobody is to be served first."""
+"""What leads elsewhere where the store is in order, somebody is logged in, there is an administrator and a pair, nothing was uploaded, and nobody is to be served first."""
 
 
 def names(resolver=None, spaces=()):
