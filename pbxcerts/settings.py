@@ -3,10 +3,8 @@
 from hashlib import sha256
 from pathlib import Path
 
-from django.utils.translation import gettext_lazy as _
-
 from pbxcerts import env
-from pbxcerts.system import machine_key
+from pbxcerts.system import languages, machine_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -92,7 +90,8 @@ MIDDLEWARE = [
     "pbxcerts.panel.middleware.too_many_passwords",
     "pbxcerts.panel.redirect.redirect_to_https",
     "pbxcerts.system.sessions.limited_sessions",
-    "pbxcerts.system.access.LoginRequired",
+    "pbxcerts.panel.session_over.LoginRequired",
+    "pbxcerts.panel.moved.OnlyIfMoved",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
@@ -110,7 +109,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "pbxcerts.system.frame.frame",
                 "pbxcerts.panel.tree.of_every_page",
-                "pbxcerts.panel.theme.of_every_page",
+                "pbxcerts.panel.appearance.of_every_page",
                 "pbxcerts.panel.process_warnings.of_every_page",
                 *(["pbxcerts.demo.banner.of_every_page"] if DEMO else []),
             ],
@@ -150,12 +149,14 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # The installation's own: a cookie knows no port, and on one host there may be two (rule cookies).
 COOKIES = f"pbxcerts-{sha256(f'cookies {SECRET_KEY}'.encode()).hexdigest()[:8]}"
+SESSION_ENGINE = "pbxcerts.system.session_store"
 SESSION_COOKIE_NAME = f"{COOKIES}-session"
 CSRF_COOKIE_NAME = f"{COOKIES}-csrf"
 LANGUAGE_COOKIE_NAME = f"{COOKIES}-language"
 THEME_COOKIE_NAME = f"{COOKIES}-theme"
 KNOWN_BROWSER_COOKIE_NAME = f"{COOKIES}-browser"
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = f"{URL_PATH}/"
+CSRF_FAILURE_VIEW = "pbxcerts.panel.error_pages.form_refused"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 # Over HTTPS they are Secure whatever stands here (pbxcerts.panel.cookies).
@@ -167,13 +168,13 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "de"
-LANGUAGES = [("de", _("German")), ("en", _("English"))]
+LANGUAGES = languages.languages()
 # The language that a person chose stays with this browser.
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
 LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LANGUAGE_COOKIE_SECURE = SECURE_COOKIES
-LOCALE_PATHS = [Path(__file__).resolve().parent / "locale"]
+LOCALE_PATHS = [languages.LOCALES]
 FORMAT_MODULE_PATH = ["pbxcerts.formats"]
 USE_I18N = True
 USE_TZ = True

@@ -13,7 +13,6 @@ import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.core import management
 from django.db import connection
 from django.template.base import Template
@@ -22,6 +21,7 @@ from pytest_django.plugin import blocking_manager_key
 
 from pbxcerts.system import passwords, sessions, timekeeping
 from pbxcerts.system.models import Role, User
+from pbxcerts.system.session_store import SessionStore
 from pbxcerts.system.slowing import Throttle
 from terminals.rollout.rounds import MonotonicStopwatch
 from tests.support import known_types
@@ -189,7 +189,7 @@ def _client_of(user: User) -> Client:
     client, session = Client(), SessionStore()
     session[SESSION_KEY], session[BACKEND_SESSION_KEY] = str(user.pk), "django.contrib.auth.backends.ModelBackend"
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    sessions.limit(session, idle=timedelta(hours=8), now=timekeeping.machine_time(), used=True)
+    sessions.limit(session, idle=timedelta(hours=8), now=timekeeping.machine_time(), use={})
     session.create()
     client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
     return client

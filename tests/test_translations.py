@@ -7,7 +7,10 @@ from pathlib import Path
 
 import polib
 import pytest
+from django.utils import translation
+from django.utils.translation import gettext, ngettext, npgettext, pgettext
 
+from tests.support import catalogues
 from tests.support.peers import require_program
 from tests.support.sources import syntax_trees
 
@@ -55,6 +58,37 @@ def test_the_compiled_catalogue_is_up_to_date(catalogue):
     texts = {(entry.msgctxt, entry.msgid): entry.msgstr or entry.msgstr_plural for entry in compiled}
 
     assert texts == {(entry.msgctxt, entry.msgid): entry.msgstr or entry.msgstr_plural for entry in catalogue}
+
+
+def test_the_catalogue_in_swiss_spelling_is_the_one_that_is_made_of_the_german_one():
+    """`python -m tests.support.catalogues` makes it."""
+    committed = polib.mofile(str(catalogues.SWISS))
+    made = {(one.msgctxt, one.msgid): catalogues.texts_of(one) for one in catalogues.swiss()}
+
+    assert {(one.msgctxt, one.msgid): catalogues.texts_of(one) for one in committed} == made
+    assert any("ss" in text for texts in made.values() for text in texts)
+
+
+def found(entry):
+    """What is shown of a text in the language that is active."""
+    one, context = entry.msgid, entry.msgctxt
+    if entry.msgid_plural and context:
+        return [npgettext(context, one, entry.msgid_plural, count) for count in (1, 2)]
+    if entry.msgid_plural:
+        return [ngettext(one, entry.msgid_plural, count) for count in (1, 2)]
+    return [pgettext(context, one) if context else gettext(one)]
+
+
+def test_in_swiss_spelling_every_text_is_the_german_one_with_ss():  # (rule swiss-spelling)
+    entries = catalogues.merged().values()
+    with translation.override("de"):
+        german = [found(entry) for entry in entries]
+    with translation.override("de-ch"):
+        swiss = [found(entry) for entry in entries]
+
+    assert len(german) > 2000
+    assert any("ß" in text for texts in german for text in texts)
+    assert swiss == [[text.replace("ß", "ss") for text in texts] for texts in german]
 
 
 @pytest.mark.peer

@@ -109,6 +109,7 @@ class DeadlineForm(ColumnForm, forms.Form):
         label=_("New deadline"),
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
         widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
+        help_text=_("The server is switched then, also where terminals are missing."),
         error_messages={
             "required": _("Enter a date and a time."),
             "invalid": _("Enter a date and a time, for example 2030-01-31T02:00."),
@@ -118,7 +119,8 @@ class DeadlineForm(ColumnForm, forms.Form):
     def __init__(self, *args: Any, latest: datetime, latest_text: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.latest = latest
-        self.fields["at"].help_text = _("At the latest %(latest)s.") % {"latest": latest_text}
+        at_most = _("At the latest %(latest)s.") % {"latest": latest_text}
+        self.fields["at"].help_text = f"{self.fields['at'].help_text} {at_most}"
 
 
 def _choices_of_switch(outlook: GenerationOutlook) -> Iterator[tuple[str, str]]:
@@ -156,6 +158,7 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
         label=_("Switch the communication server"),
         choices=SWITCHES,
         widget=forms.RadioSelect(attrs={"class": "form-check-input"}),
+        help_text=_("At once, telephones that do not have the new pair yet refuse the server until they have it."),
     )
     restart_now = forms.BooleanField(
         label=_("Restart telephones now"),

@@ -23,6 +23,7 @@ from certificates.status.page import CertificateStatus
 from pbxcerts.system import time_words, timekeeping
 from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.clock import Clock
+from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.wake_worker import wake_worker
 
@@ -46,7 +47,7 @@ def generate(
     status = CertificateStatus.load()
     expected = GenerationOutlook(status.situation, known_terminals())
     newest = status.newest.number if status.newest else 0
-    form = GenerateForm(request.POST if posted else None, request=request, outlook=expected, newest=newest)
+    form = GenerateForm(typed(request), request=request, outlook=expected, newest=newest)
     if posted and form.is_valid():
         order = GenerationOrder(
             trigger=Generation.Trigger.PAGE,
@@ -76,7 +77,7 @@ def activate(request: HttpRequest, number: int) -> HttpResponse:
     if pair is None or pair.number != number:
         return _overtaken(request)
     refusing = outlook.refusing(known_terminals(), pair)
-    data = request.POST if request.method == "POST" else None
+    data = typed(request)
     form = CriticalForm(data, request=request) if refusing else ReasonForm(data)
     if _carried_out(request, form, partial(orders.activate, status.clock)):
         return _ordered(
@@ -95,13 +96,13 @@ def deadline(request: HttpRequest, number: int) -> HttpResponse:
         return _overtaken(request)
     latest = orders.latest_deadline(pair, active)
     form = DeadlineForm(
-        request.POST if request.method == "POST" else None,
+        typed(request),
         initial={"at": pair.deadline},
         latest=latest,
         latest_text=time_words.moment(latest),
     )
 
-    if form.is_bound and form.is_valid():
+    if request.method == "POST" and form.is_valid():
         at: datetime = form.cleaned_data["at"]
         try:
             orders.move_deadline(status.clock, at, by=logged_in_user(request).get_username())
@@ -119,7 +120,7 @@ def discard(request: HttpRequest, number: int) -> HttpResponse:
     pair = status.situation.pending
     if pair is None or pair.number != number:
         return _overtaken(request)
-    form = ReasonForm(request.POST if request.method == "POST" else None)
+    form = ReasonForm(typed(request))
     if _carried_out(request, form, partial(orders.discard, status.clock)):
         return _ordered(request, _("Generation %(number)s has been discarded.") % {"number": number})
     replaced_at = status.settings.schedule.first_from(status.clock.best) if status.situation.active else None
@@ -138,7 +139,7 @@ def roll_back(request: HttpRequest, number: int) -> HttpResponse:
     before = status.situation.served_before
     if before is None or before.number != number:
         return _overtaken(request)
-    form = CriticalForm(request.POST if request.method == "POST" else None, request=request)
+    form = CriticalForm(typed(request), request=request)
     if _carried_out(request, form, partial(orders.roll_back, status.clock)):
         return _ordered(
             request, _("The communication server is being rolled back to generation %(number)s.") % {"number": number}
@@ -165,7 +166,7 @@ def withdraw(request: HttpRequest, number: int) -> HttpResponse:
         timekeeping.check_clock()
     status = CertificateStatus.load()
     form = WithdrawForm(
-        request.POST if posted else None,
+        typed(request),
         request=request,
         clock_verdict=outlook.clock_for_replacement(status.situation, pair),
     )
@@ -191,7 +192,7 @@ def _withdraw(clock: Clock, number: int, form: WithdrawForm, *, by: str, reason:
 
 def _carried_out(request: HttpRequest, form: ReasonForm, order: Callable[..., object]) -> bool:
     """Give the order that a valid form confirms. Returns whether it was given: why it was refused stands in the form."""
-    if not form.is_bound or not form.is_valid():
+    if request.method != "POST" or not form.is_valid():
         return False
     try:
         order(by=logged_in_user(request).get_username(), reason=form.cleaned_data["reason"])

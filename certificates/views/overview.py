@@ -12,6 +12,7 @@ from certificates.renewal.handover import known_terminals
 from certificates.settings_changes import SettingsChange, save_settings
 from certificates.status.page import CertificateStatus
 from pbxcerts.system.access import RoleNeeded, logged_in_user
+from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.versioned import SettingsOvertaken
 from pbxcerts.system.wake_worker import wake_worker
@@ -23,7 +24,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     administers = logged_in_user(request).may(Role.ADMINISTER)
     current = CertificateStatus.load()
     if request.method != "POST":
-        form = SettingsForm(row=current.settings)
+        form = SettingsForm(typed(request), row=current.settings)
         if not administers:
             form.make_read_only()
         return _page(request, current, form)

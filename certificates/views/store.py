@@ -14,6 +14,7 @@ from certificates.renewal.orders import PairOrderRefused
 from certificates.status.page import CertificateStatus
 from certificates.status.unknown_store import UnknownStore
 from pbxcerts.system.access import logged_in_user, needs
+from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.wake_worker import wake_worker
 
@@ -28,8 +29,8 @@ def decide(request: HttpRequest) -> HttpResponse:
     if not store.standing.rests or (posted and request.POST.get("seen") != store.seen):
         messages.warning(request, _("What stands in the store has changed meanwhile. Nothing has been done."))
         return redirect("certificates:overview")
-    form = StoreForm(request.POST if posted else None, request=request)
-    if form.is_bound and form.is_valid():
+    form = StoreForm(typed(request), request=request)
+    if posted and form.is_valid():
         decision = StoreDecision.Decision(form.cleaned_data["decision"])
         by, reason = logged_in_user(request).get_username(), form.cleaned_data["reason"]
         try:

@@ -25,7 +25,7 @@ from terminals.tally.triggers import functions_of_postgresql
 if TYPE_CHECKING:
     import psycopg
 
-LEFT_OUT = ("django_session", "django_q_ormq")
+LEFT_OUT = ("django_session", "system_session", "django_q_ormq")
 WAITS = 20
 """Seconds for a lock that somebody else holds."""
 _COPY = re.compile(r"COPY [^;]+ FROM stdin;\n")
@@ -53,7 +53,8 @@ def copy_sqlite(source: Path, target: Path) -> None:
             # One file, and nothing of what is left out in its free pages.
             copy.execute("PRAGMA journal_mode = DELETE")
             copy.execute("PRAGMA secure_delete = ON")
-            for table in LEFT_OUT:
+            there = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            for table in there.intersection(LEFT_OUT):
                 copy.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
             said = _integrity(copy)
     except sqlite3.Error as error:

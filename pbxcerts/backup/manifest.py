@@ -119,7 +119,7 @@ class Manifest:
             version=_text(values["version"], 64),
             installation=_text(values["installation"], 64),
             site=_text(values["site"], 256),
-            language=_text(values["language"], 5),
+            language=_text(values["language"], 16),
             migrations=tuple(_text(name, 256) for name in values["migrations"]),
             holds={_text(name, 64): _number(value) for name, value in values["holds"].items()},
             environment={_text(n, 64): None if v is None else _text(v, 4096) for n, v in values["environment"].items()},

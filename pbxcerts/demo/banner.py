@@ -72,7 +72,9 @@ WORDS: dict[Scene, Promise] = {
 
 @dataclass(frozen=True)
 class Banner:
-    """`seen`: None before somebody has logged in, and while the database is away. `back`: the page that it stands on."""
+    """`seen`: None before somebody has logged in, and while the database is away. `back`: the page that it stands on. `user`: whom to
+    log in as, "" where the page can't tell.
+    """
 
     stage: Stage
     seen: Seen | None = None
@@ -140,6 +142,11 @@ class Banner:
 def stage_of_this_demonstration() -> Stage:
     assert settings.DEMO is not None  # noqa: S101 - else this has no address and no context processor
     return Stage.read(settings.DEMO)
+
+
+def mark() -> Banner:
+    """That it is a demonstration, and nothing else: for the pages of errors, which read nothing."""
+    return Banner(stage_of_this_demonstration(), user="")
 
 
 def banner_of(request: HttpRequest) -> Banner:

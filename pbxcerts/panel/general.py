@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from certificates.forms.orders import REASON_AT_MOST
 from certificates.models import Generation
@@ -22,6 +22,7 @@ from pbxcerts.system.access import RoleNeeded, logged_in_user, needs
 from pbxcerts.system.clock import Clock
 from pbxcerts.system.clock_acceptance import AcceptanceRefused
 from pbxcerts.system.frame import general_of
+from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import ClockCheck, General, Heartbeat, Role
 from pbxcerts.system.versioned import SettingsOvertaken
 from pbxcerts.system.wake_worker import wake_worker
@@ -46,7 +47,7 @@ def general(request: HttpRequest) -> HttpResponse:
     administers = logged_in_user(request).may(Role.ADMINISTER)
     if request.method == "POST" and not administers:
         raise RoleNeeded(Role.ADMINISTER)
-    form = GeneralPageForm(request.POST or None, row=general_of(request))
+    form = GeneralPageForm(typed(request), row=general_of(request))
     if request.method == "POST" and form.is_valid():
         try:
             changed = saving.save_general(
@@ -71,6 +72,12 @@ def general(request: HttpRequest) -> HttpResponse:
         "backup": backups.state(general_of(request), timekeeping.machine_time()),
     }
     return render(request, "system/general.html", context | _clock_context(general_of(request)))
+
+
+@require_safe
+def readings(request: HttpRequest) -> HttpResponse:
+    """The part of the page that asks for itself."""
+    return render(request, "system/_clock_readings.html", _clock_context(general_of(request)) | {"polled": True})
 
 
 @needs(Role.OPERATE)

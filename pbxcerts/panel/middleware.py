@@ -5,11 +5,13 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase, HttpResponseNotAllowed
-from django.shortcuts import render
+from django.shortcuts import redirect
 from django.utils import timezone, translation
 
-from pbxcerts.panel.error_pages import unable
+from pbxcerts.panel.appearance import language_of
+from pbxcerts.panel.error_pages import method_not_allowed, unable
 from pbxcerts.processes.precedence import PRECEDENCE, Precedence
+from pbxcerts.system import kept_entries
 from pbxcerts.system.models import General
 from pbxcerts.system.other_machines import refuses_us
 from pbxcerts.system.slowing import Slowed
@@ -71,8 +73,7 @@ def refuse_with_other_secrets(get_response: GetResponse) -> GetResponse:
 
     def respond(request: HttpRequest) -> HttpResponseBase:
         if why := refuses_us():
-            with translation.override(translation.get_language_from_request(request)):
-                return unable(why)
+            return unable(request, why)
         return get_response(request)
 
     return respond
@@ -81,15 +82,14 @@ def refuse_with_other_secrets(get_response: GetResponse) -> GetResponse:
 def language_and_time_zone(get_response: GetResponse) -> GetResponse:
     """Read the row of System / General once (`request.general`) and answer in its time zone and in the reader's language.
 
-    The language is the one that this browser chose (a cookie), else the system language. What the browser says by itself does
-    not count: a PBX's panel speaks the language that its administrator set. Nothing is kept by caches.
+    The language is the one that somebody chose (rule own-appearance), else the system language. What the browser says by itself
+    does not count: a PBX's panel speaks the language that its administrator set. Nothing is kept by caches.
     """
 
     def respond(request: HttpRequest) -> HttpResponseBase:
         general = General.load()
         request.general = general  # type: ignore[attr-defined]
-        chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
-        language = chosen if chosen in dict(settings.LANGUAGES) else general.language
+        language = general.spelt(language_of(request) or general.language)
         with translation.override(language), timezone.override(general.zone):
             response = get_response(request)
         if "Cache-Control" not in response.headers:
@@ -125,8 +125,10 @@ def page_where_a_method_is_not_allowed(get_response: GetResponse) -> GetResponse
         response = get_response(request)
         if not isinstance(response, HttpResponseNotAllowed):
             return response
-        page = render(request, "405.html", status=405)
-        page.headers["Allow"] = response.headers["Allow"]
-        return page
+        if kept_entries.was_given_back(request):
+            # What was pressed, when the session was over, was a button of another page.
+            kept = kept_entries.take(request, whose="")
+            return redirect(kept.back if kept is not None and kept.back else "home")
+        return method_not_allowed(request, response)
 
     return respond

@@ -130,4 +130,4 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_safe
 def state(request: HttpRequest) -> HttpResponse:
     """The part of the page that is asked for again and again while the page is open."""
-    return render(request, "_overview.html", {"overview": Overview(CertificateStatus.load())})
+    return render(request, "_overview.html", {"overview": Overview(CertificateStatus.load()), "polled": True})

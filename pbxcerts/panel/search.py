@@ -1,5 +1,5 @@
 """The search box: views by code or word, terminals by number, name, MAC or address, terminal types by name, generations by number
-or fingerprint, and settings by their names.
+or fingerprint, settings by their names, and the help by the words of its titles and its terms.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from django.views.decorators.http import require_safe
 
 from certificates.forms.settings import SettingsForm
 from certificates.models import Generation
+from pbxcerts.panel.help.pages import every_page
+from pbxcerts.panel.help.terms import TERMS
 from pbxcerts.panel.tree import every_view
 from pbxcerts.system.access import logged_in_user
 from pbxcerts.system.forms.general import GeneralForm
+from pbxcerts.system.forms.users import AppearanceForm
 from pbxcerts.system.models import User
 from terminals.directory import searching
 from terminals.forms.delivery import DeliveryForm
@@ -33,14 +36,18 @@ FORMS: tuple[tuple[str, type[forms.Form]], ...] = (
     ("certificates:overview", SettingsForm),
     ("system:general", GeneralForm),
     ("terminals:delivery:settings", DeliveryForm),
+    ("account", AppearanceForm),
 )
 
 
 @dataclass(frozen=True)
 class Found:
+    """`beside`: it is listed with what is found, and not opened in its place."""
+
     kind: str
     title: str
     url: str
+    beside: bool = False
 
 
 @require_safe
@@ -48,8 +55,9 @@ def search(request: HttpRequest) -> HttpResponse:
     """What is found; the only thing that is found is opened at once."""
     words = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST]
     found = list(everything(words, logged_in_user(request))) if words else []
-    if len(found) == 1:
-        return redirect(found[0].url)
+    alone = [one for one in found if not one.beside] or found
+    if len(alone) == 1:
+        return redirect(alone[0].url)
     return render(request, "search.html", {"words": words, "found": found[:SHOWN], "more": len(found) > SHOWN})
 
 
@@ -70,6 +78,17 @@ def everything(words: str, user: User) -> Iterator[Found]:
     yield from _terminals(words)
     yield from _types(lower)
     yield from _generations(words)
+    yield from _help(lower, user)
+
+
+def _help(lower: str, user: User) -> Iterator[Found]:
+    """The pages of the help by any words of their titles, and the terms by a part of theirs."""
+    for page in every_page():
+        if user.may(page.view.role) and all(word in page.title.lower() for word in lower.split()):
+            yield Found(_("Help"), page.title, page.url, beside=True)
+    for term in TERMS:
+        if lower in str(term.word).lower():
+            yield Found(pgettext("what is found", "Term"), f"{term.word}: {term.meaning}", term.url, beside=True)
 
 
 def _settings(lower: str) -> Iterator[Found]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -14,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from pbxcerts.system.frame import may, section_of
-from pbxcerts.system.models import Role
+from pbxcerts.system.models import Role, User
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,14 @@ def every_view() -> list[View]:
 def of_every_page(request: HttpRequest) -> dict[str, Any]:
     """Context processor: the tree, its open entry, and what this person may not see."""
     user = getattr(request, "user", None)
-    hidden = {view.code for view in every_view() if user is None or not may(user, view.role)}
-    return {"tree": TREE, "open_view": _open_view(request), "hidden_views": hidden}
+    return {"tree": TREE, "open_view": _open_view(request), "hidden_views": hidden_from(user)}
+
+
+def hidden_from(user: User | AnonymousUser | None) -> set[str]:
+    """The codes of the views that need more than this person's role."""
+    return {
+        view.code for view in every_view() if view.role is not Role.VIEW and (user is None or not may(user, view.role))
+    }
 
 
 def _open_view(request: HttpRequest) -> str:

@@ -4,11 +4,10 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Concatenate, ParamSpec, cast
 
-from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from pbxcerts.system.models import Role, User
@@ -43,17 +42,3 @@ def needs(role: Role) -> Callable[[View[P]], View[P]]:
         return cast("View[P]", guarded)
 
     return decorate
-
-
-class LoginRequired(LoginRequiredMiddleware):
-    """Every page needs a login unless it is marked `login_not_required`.
-
-    Part of a page that asks for itself (htmx) is answered by "load the page again": a log-in form inside a panel helps nobody.
-    """
-
-    def handle_no_permission(  # type: ignore[override]
-        self, request: HttpRequest, view_func: Any
-    ) -> HttpResponseBase:
-        if request.headers.get("HX-Request"):
-            return HttpResponse(status=204, headers={"HX-Refresh": "true"})
-        return super().handle_no_permission(request, view_func)

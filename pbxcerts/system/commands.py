@@ -132,7 +132,7 @@ class OperatorCommand(ReportingCommand):
                 if why := database_version.why_too_new():
                     raise CommandFailed(why, code="newer_database")
                 general = General.load()
-                reader.enter_context(translation.override(general.language))
+                reader.enter_context(translation.override(general.spelt(general.language)))
                 reader.enter_context(timezone.override(general.zone))
                 return self.act(general, options)
             except DatabaseError as error:

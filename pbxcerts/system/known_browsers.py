@@ -1,4 +1,5 @@
-"""Browsers that have logged in to an account before: a cookie says so, one for each account (rule slowed-never-locked).
+"""Browsers that have logged in to an account before: a cookie says so, one for each account (rule slowed-never-locked), and one
+which account was the last (rule kept-entries).
 
 It lets nobody in. Another password of the account, or deactivating it, makes it worthless. OWASP calls it a device cookie
 ("Slow Down Online Guessing Attacks with Device Cookies").
@@ -19,14 +20,24 @@ LASTS = 365 * 24 * 3600
 def remember(response: HttpResponseBase, user: User) -> None:
     """Let this browser be known: it has just shown the password of `user`."""
     browser = secrets.token_urlsafe(16)
-    response.set_cookie(
-        _cookie_of(user),
-        f"{browser}.{_proof(browser, user)}",
-        max_age=LASTS,
-        path=settings.SESSION_COOKIE_PATH,
-        httponly=True,
-        samesite="Lax",
-    )
+    cookies = {
+        _cookie_of(user): f"{browser}.{_proof(browser, user)}",
+        settings.KNOWN_BROWSER_COOKIE_NAME: sign_of(user),
+    }
+    for name, value in cookies.items():
+        response.set_cookie(
+            name, value, max_age=LASTS, path=settings.SESSION_COOKIE_PATH, httponly=True, samesite="Lax"
+        )
+
+
+def sign_of(user: User) -> str:
+    """Stands for the account, and tells nobody which one it is."""
+    return salted_hmac("pbxcerts.system.known_browsers.sign", str(user.pk), algorithm="sha256").hexdigest()[:32]
+
+
+def last_of(request: HttpRequest) -> str:
+    """The sign of the account that has logged in here last; "" where none has."""
+    return request.COOKIES.get(settings.KNOWN_BROWSER_COOKIE_NAME, "")
 
 
 def recognised(request: HttpRequest, user: User | None) -> str | None:

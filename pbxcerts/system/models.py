@@ -11,11 +11,15 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import connection, models, transaction
 from django.utils.crypto import salted_hmac
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.identity import Identity
+from pbxcerts.system.languages import SWISS
+from pbxcerts.system.session_store import SessionStore
 from pbxcerts.system.versioned import VersionedSettings
 
 
@@ -42,17 +46,31 @@ class Users(UserManager["User"]):
         return self.filter(role=Role.ADMINISTER, is_active=True)
 
 
+class Theme(models.TextChoices):
+    SYSTEM = "", _("As the system")
+    LIGHT = "light", _("Light")
+    DARK = "dark", _("Dark")
+
+
 class User(AbstractUser):
-    """`sessions_proof` is mixed into the proof that each session of this account holds: with another one they are over."""
+    """`sessions_proof` is mixed into the proof that each session of this account holds: with another one they are over.
+
+    `language`, `theme`: what the person chose, "" for as the system has it; None until then, while this browser's cookies count.
+    """
 
     role = models.CharField(_("role"), max_length=16, choices=Role, default=Role.VIEW)
     sessions_proof = models.CharField(max_length=32, blank=True, editable=False)
+    language = models.CharField(max_length=16, null=True, blank=True, editable=False)  # noqa: DJ001 - see above
+    theme = models.CharField(max_length=8, null=True, blank=True, editable=False)  # noqa: DJ001 - see above
 
     objects: ClassVar[Users] = Users()
 
     class Meta:
         ordering = ["username"]
-        constraints = [models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_is_known")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_is_known"),
+            models.CheckConstraint(condition=models.Q(theme__in=Theme.values), name="user_theme_is_known"),
+        ]
 
     def may(self, needed: Role) -> bool:
         return Role(self.role).holds(needed)
@@ -65,6 +83,16 @@ class User(AbstractUser):
         return salted_hmac(
             "pbxcerts.system.User", f"{of_the_password}{self.sessions_proof}", algorithm="sha256"
         ).hexdigest()
+
+
+class Session(AbstractBaseSession):
+    """One browser that is, or was, logged in. `user` is None until somebody is, and in a row of before until it is next written."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="sessions")
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionStore]:
+        return SessionStore
 
 
 def operating_system_zone() -> str:
@@ -80,6 +108,11 @@ def operating_system_zone() -> str:
     except OSError:
         return "UTC"
     return name if name in zones and not name.startswith("Etc/") else "UTC"
+
+
+def languages() -> list[tuple[str, str | Promise]]:
+    """A choice of any model; another catalogue needs no migration."""
+    return list(settings.LANGUAGES)
 
 
 def new_installation() -> str:
@@ -108,9 +141,8 @@ class General(VersionedSettings):
     tls_addresses = models.JSONField(_("TLS addresses to look at"), default=list, blank=True)
     own_names = models.JSONField(_("names under which terminals reach pbxcerts"), default=list, blank=True)
     own_addresses = models.JSONField(_("addresses under which terminals reach pbxcerts"), default=list, blank=True)
-    language = models.CharField(
-        _("system language"), max_length=5, choices=[("de", _("German")), ("en", _("English"))], default="de"
-    )
+    language = models.CharField(_("system language"), max_length=16, choices=languages, default="de")
+    swiss_spelling = models.BooleanField(_("Swiss spelling"), default=False)
     redirect_to_https = models.BooleanField(_("redirect to HTTPS"), default=False)
     # Made once; the store names it, so that no other installation takes the store for its own (rule store-mark).
     installation = models.CharField(max_length=32, default=new_installation, editable=False)
@@ -141,6 +173,10 @@ class General(VersionedSettings):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+    def spelt(self, language: str) -> str:
+        """What is activated for a language: German as it is spelt here (rule swiss-spelling)."""
+        return SWISS if language == "de" and self.swiss_spelling else language
 
     @property
     def server_identity(self) -> Identity:

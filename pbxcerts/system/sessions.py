@@ -1,21 +1,26 @@
-"""How long a person stays logged in, by this machine's clock, by which Django judges sessions too (rule sessions)."""
+"""How long a person stays logged in, by this machine's clock, by which Django judges sessions too (rule sessions), and from where
+the session was used last (rule own-sessions).
+"""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.contrib.sessions.backends.base import SessionBase
-from django.contrib.sessions.models import Session
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from pbxcerts.system import timekeeping
+from pbxcerts.system import browser_words, timekeeping
 from pbxcerts.system.frame import general_of
+from pbxcerts.system.models import Session
 
 LASTS = timedelta(days=14)
 """However often it is used."""
 WRITTEN_EVERY = timedelta(minutes=1)
-"""A use is written down only where it moves the end by so much: else each page would write into the database."""
+"""A use is written down only so long after the one before: else each page would write into the database."""
 ENDS = "ends"
+"""When it does at the latest, in ISO 8601."""
+LAST_USE = "last_use"
+"""Of the last use `at` (ISO 8601), `address` and `user_agent`."""
 
 
 def limited_sessions(
@@ -31,23 +36,35 @@ def limited_sessions(
         if request.user.is_authenticated:
             by_itself = request.method == "GET" and "HX-Request" in request.headers
             idle = timedelta(minutes=general_of(request).logout_after_minutes)
-            limit(request.session, idle=idle, now=timekeeping.machine_time(), used=not by_itself)
+            use = None if by_itself else use_of(request)
+            limit(request.session, idle=idle, now=timekeeping.machine_time(), use=use)
         return response
 
     return respond
 
 
-def limit(session: SessionBase, *, idle: timedelta, now: datetime, used: bool) -> None:
-    """Set when the session ends. No end lies further ahead than the limits allow from now on, also after the clock was set
-    back or a limit was made shorter.
+def use_of(request: HttpRequest) -> dict[str, str]:
+    return {
+        "address": request.META.get("REMOTE_ADDR", ""),
+        "user_agent": browser_words.kept(request.headers.get("User-Agent", "")),
+    }
+
+
+def limit(session: SessionBase, *, idle: timedelta, now: datetime, use: dict[str, str] | None) -> None:
+    """Set when the session ends, and note its `use`, if it is one. No end lies further ahead than the limits allow from now on,
+    also after the clock was set back or a limit was made shorter.
     """
     began = ENDS in session
     ends = min(datetime.fromisoformat(session[ENDS]), now + LASTS) if began else now + LASTS
     until = session.get_expiry_date() if began else ends
-    new = min(now + idle, ends) if used or not began else min(now + idle, ends, until)
-    if not began or abs(new - until) >= WRITTEN_EVERY:
+    new = min(now + idle, ends) if use is not None or not began else min(now + idle, ends, until)
+    noted = datetime.fromisoformat(session[LAST_USE]["at"]) if LAST_USE in session else None
+    is_news = use is not None and (noted is None or abs(now - noted) >= WRITTEN_EVERY)
+    if not began or is_news or abs(new - until) >= WRITTEN_EVERY:
         session[ENDS] = ends.isoformat()
         session.set_expiry(new)
+        if use is not None:
+            session[LAST_USE] = {**use, "at": now.isoformat()}
 
 
 def clear_ended_hourly(*, last: datetime | None, now: datetime) -> None:

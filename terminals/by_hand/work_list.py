@@ -13,6 +13,7 @@ from django.utils.translation import get_language
 from certificates.downloads import file_name_part
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
+from pbxcerts.system.languages import SWISS
 from terminals.directory.found import DENSE, cut
 from terminals.directory.searching import search
 from terminals.drivers.registry import BY_HAND_METHODS
@@ -198,7 +199,8 @@ def guide(type_: TerminalType) -> str:
     """In the reader's language; in the other one where only that was written."""
     german = (get_language() or "").startswith("de")
     mine, other = (type_.guide_de, type_.guide_en) if german else (type_.guide_en, type_.guide_de)
-    return mine or other
+    text = mine or other
+    return text.replace("ß", "ss") if get_language() == SWISS else text
 
 
 def file_name(situation: Situation, type_: TerminalType, file: TrustFile) -> str:

@@ -27,7 +27,12 @@ class TerminalFields(forms.Form):
         widget=forms.TextInput(attrs=NO_SUGGESTIONS),
         help_text=_("The call number, as the communication server knows it: the address that a notification goes to."),
     )
-    name = forms.CharField(label=_("name"), max_length=128, required=False)
+    name = forms.CharField(
+        label=_("name"),
+        max_length=128,
+        required=False,
+        help_text=_("As people call it, for example the person or the room."),
+    )
     mac = MacField(
         label=_("MAC"),
         required=False,
@@ -55,6 +60,7 @@ class TerminalFields(forms.Form):
         label=_("way of the notification"),
         choices=[("", _("as its type")), *NotifyWays.choices],
         required=False,
+        help_text=_("Only where this telephone differs from the others of its type."),
     )
     sip_user = forms.CharField(
         label=_("SIP user"),
@@ -91,7 +97,13 @@ class TerminalFields(forms.Form):
             "Off: it is not asked to load certificates, and no handover waits for it. What it loads by itself it still gets."
         ),
     )
-    notes = forms.CharField(label=_("notes"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2}))
+    notes = forms.CharField(
+        label=_("notes"),
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("For people: the work list shows the beginning."),
+    )
 
     def clean_transport(self) -> str:
         return self.cleaned_data["transport"] or Transports.UDP.value

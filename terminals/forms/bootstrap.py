@@ -30,7 +30,13 @@ class WindowForm(ColumnForm, forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=gettext_lazy("With commas or in lines."),
     )
-    all_terminals = forms.BooleanField(label=gettext_lazy("All terminals of the list"), required=False)
+    all_terminals = forms.BooleanField(
+        label=gettext_lazy("All terminals of the list"),
+        required=False,
+        help_text=gettext_lazy(
+            "Only if you do not know which ones: it opens the window for every telephone of the list."
+        ),
+    )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

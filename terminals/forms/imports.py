@@ -14,6 +14,7 @@ class UploadForm(ColumnForm, forms.Form):
         label=_("CSV file"),
         max_length=200,
         widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
+        help_text=_("You see a preview before anything is imported."),
         error_messages={"required": _("Choose a file.")},
     )
 

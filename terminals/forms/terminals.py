@@ -19,9 +19,19 @@ from terminals.models import Terminal, TerminalType
 class TerminalFilter(forms.Form):
     """Which terminals are listed, and in which order. An unknown value counts as none."""
 
-    text = forms.CharField(label=_("Text"), required=False, max_length=100)
-    type = forms.ChoiceField(label=_("Type"), required=False)
-    state = forms.ChoiceField(label=_("State"), required=False, choices=[("", _("All")), *DELIVERY_STATES])
+    text = forms.CharField(
+        label=_("Text"),
+        required=False,
+        max_length=100,
+        help_text=_("A part of the number, the name or the address, or four digits of the MAC."),
+    )
+    type = forms.ChoiceField(label=_("Type"), required=False, help_text=_("Only terminals of this type."))
+    state = forms.ChoiceField(
+        label=_("State"),
+        required=False,
+        choices=[("", _("All")), *DELIVERY_STATES],
+        help_text=_("How far the generation is that terminals are to get now."),
+    )
     order = forms.ChoiceField(
         label=_("Order"),
         required=False,
@@ -56,7 +66,11 @@ class TerminalForm(PasswordWarning, ParameterForm, TerminalFields):
         queryset=TerminalType.objects.all(),
         help_text=_("How it gets its certificates, and in which form."),
     )
-    forget_password = forms.BooleanField(label=_("delete the stored SIP password"), required=False)
+    forget_password = forms.BooleanField(
+        label=_("delete the stored SIP password"),
+        required=False,
+        help_text=_("On: it is gone once you apply, and a question for it is no longer answered."),
+    )
     own_lines = OwnLinesField(
         label=_("own lines of the configuration file"),
         path_is_secret=True,

@@ -64,6 +64,8 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
             *("guide_de", "guide_en", "source", "verified", "own_lines"),
         ]
         help_texts = {
+            "name": _("As the lists, CSV files and the work list call it."),
+            "manufacturer": _("For people: it stands in the list of the types."),
             "model": _("A Mitel SIP phone that names itself so in its User-Agent is offered with this type."),
             "method": lazy(_methods_in_words, str)(),
             "way": _("A telephone with a lasting TLS connection takes it only through the communication server."),

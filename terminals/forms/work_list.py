@@ -11,13 +11,16 @@ from terminals.models import TerminalType
 class WorkListFilter(forms.Form):
     """An unknown value shows all. `types`: those of which somebody is left."""
 
-    type = forms.ChoiceField(label=_("Type"), required=False)
-    text = forms.CharField(label=_("Number or name"), required=False, max_length=128)
+    type = forms.ChoiceField(
+        label=_("Type"), required=False, help_text=_("Only types of which something is left to be done are listed.")
+    )
+    text = forms.CharField(
+        label=_("Number or name"), required=False, max_length=128, help_text=_("A part of the number or of the name.")
+    )
 
     def __init__(self, data: Any, *, types: list[TerminalType]) -> None:
         super().__init__(data)
-        choices = [("", _("All")), *((str(one.pk), str(one)) for one in types)]
-        self.fields["type"] = forms.ChoiceField(label=_("Type"), required=False, choices=choices)
+        self.fields["type"].choices = [("", _("All")), *((str(one.pk), str(one)) for one in types)]  # type: ignore[attr-defined]
         self.fields["type"].widget.attrs["class"] = "form-select"
         self.fields["text"].widget.attrs["class"] = "form-control"
 
@@ -33,6 +36,7 @@ class DeskForm(forms.Form):
     name = forms.CharField(
         label=_("Your name"),
         max_length=100,
+        help_text=_("It stands beside the confirmation, so that others know whom to ask."),
         widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "name"}),
         error_messages={"required": _("Enter your name: it stands beside the confirmation.")},
     )

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from pbxcerts.system import timekeeping
 from pbxcerts.system.access import RoleNeeded, logged_in_user, needs
+from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from terminals.forms.bootstrap import WindowForm
 from terminals.rollout import words
@@ -21,7 +22,7 @@ def windows(request: HttpRequest) -> HttpResponse:
     posted = request.method == "POST"
     if posted and not logged_in_user(request).may(Role.OPERATE):
         raise RoleNeeded(Role.OPERATE)
-    form = WindowForm(request.POST if posted else None)
+    form = WindowForm(typed(request))
     if posted and form.is_valid():
         bootstrap.open_window(
             form.cleaned_data["terminals"],

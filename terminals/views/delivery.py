@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from pbxcerts.system import sealing
 from pbxcerts.system.access import RoleNeeded, logged_in_user
+from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.sealing import SealingError
 from pbxcerts.system.versioned import SettingsOvertaken
@@ -28,7 +29,7 @@ def delivery(request: HttpRequest) -> HttpResponse:
     posted = request.method == "POST"
     if posted and not administers:
         raise RoleNeeded(Role.ADMINISTER)
-    form = DeliveryForm(request.POST if posted else None, row=DeliverySettings.load())
+    form = DeliveryForm(typed(request), row=DeliverySettings.load())
     if not administers:
         form.make_read_only()
     if posted and form.is_valid() and _saved(request, form):

@@ -126,7 +126,7 @@ def at_the_desk(page: LinkPage) -> Callable[[HttpRequest, str], HttpResponse]:
 
     @wraps(page)
     def answer(request: HttpRequest, token: str) -> HttpResponse:
-        language = _language(request)
+        language = general_of(request).spelt(_language(request))
         with translation.override(language):
             response = _answered(request, page, token)
         response.headers["Content-Language"] = language

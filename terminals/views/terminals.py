@@ -19,6 +19,7 @@ from certificates.renewal.situation import Situation
 from pbxcerts.system import timekeeping
 from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.frame import general_of
+from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.sealing import SealingError
 from terminals.directory import changes
@@ -175,7 +176,7 @@ def adopt(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _edited(request: HttpRequest, found: Terminal, heading: str) -> HttpResponse:
     administers = logged_in_user(request).may(Role.ADMINISTER)
-    form = TerminalForm(request.POST if request.method == "POST" else None, terminal=found, administers=administers)
+    form = TerminalForm(typed(request), terminal=found, administers=administers)
     is_new = found.pk is None
     if request.method == "POST" and form.is_valid():
         values = dict(form.cleaned_data)

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from certificates.renewal.situation import load_situation
 from pbxcerts.system.access import needs
+from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from terminals.by_hand.work_list import guide
 from terminals.drivers.registry import BY_HAND_METHODS
@@ -54,7 +55,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _edited(request: HttpRequest, found: TerminalType, heading: str) -> HttpResponse:
-    form = TypeForm(request.POST if request.method == "POST" else None, instance=found)
+    form = TypeForm(typed(request), instance=found)
     if request.method == "POST" and form.is_valid():
         saved: TerminalType = form.save()
         messages.success(request, _("The terminal type “%(name)s” has been saved.") % {"name": saved})

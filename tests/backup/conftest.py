@@ -19,7 +19,7 @@ from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from certificates.models import Settings
 from pbxcerts.system.models import General, Role, User
-from django.contrib.sessions.backends.db import SessionStore
+from pbxcerts.system.session_store import SessionStore
 
 General.load()
 General.objects.update(fqdn="pbx.example.com", on_this_machine=False, language="en")

@@ -68,10 +68,10 @@ def test_who_was_logged_in_is_not_in_it(site):
     copy.write_bytes(files[SQLITE])
 
     with closing(sqlite3.connect(copy)) as database:
-        assert database.execute("SELECT count(*) FROM django_session").fetchone() == (0,)
+        assert database.execute("SELECT count(*) FROM system_session").fetchone() == (0,)
         assert database.execute("SELECT count(*) FROM system_user").fetchone() == (1,)
     with closing(sqlite3.connect(site.data / "pbxcerts.sqlite3")) as database:
-        (session,) = database.execute("SELECT session_data FROM django_session").fetchone()
+        (session,) = database.execute("SELECT session_data FROM system_session").fetchone()
     assert session.encode() not in files[SQLITE], "not even in a page that is free"
 
 

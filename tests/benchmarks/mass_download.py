@@ -60,7 +60,7 @@ print(json.dumps([[f"/{one.mac}.cfg", trust_path(one, known.type_of(one))] for o
 LOGGED_IN = """
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
+from pbxcerts.system.session_store import SessionStore
 from pbxcerts.system.models import Role, User
 user = User.objects.create_user("vera", password="seven copper kettles", role=Role.ADMINISTER)
 session = SessionStore()

@@ -119,7 +119,7 @@ def test_no_session_is_made(site):
     for path in ("/healthz", "/readyz", "/metrics"):
         site.ask(path, **BEARER)
 
-    assert site.rows("sessions.Session", "pk") == []
+    assert site.rows("system.Session", "pk") == []
 
 
 def test_what_is_not_in_order_is_told_and_refuses_nothing(site):

@@ -64,6 +64,7 @@ def test_what_each_role_may_open(viewer_client, operator_client, administrator_c
         ("system:users_password", 403, 403, 200),
         ("system:events_destinations", 200, 200, 200),
         ("system:events_watchdog", 403, 403, 200),
+        ("account", 200, 200, 200),
         ("password_change", 200, 200, 200),
         ("certificates:overview", 200, 200, 200),
     ]:
@@ -102,6 +103,8 @@ def test_what_each_role_may_do(
     [
         ("logout", {}),
         ("set_language", {}),
+        ("account_end_session", {}),
+        ("account_end_other_sessions", {}),
         ("system:general_check", {}),
         ("system:general_accept_clock", {}),
         ("system:events_confirm", {"pk": 1}),
@@ -125,10 +128,10 @@ def test_a_refusal_names_the_role_that_is_needed(operator_client):
     assert "“Operate”" in html
 
 
-def test_part_of_a_page_that_asks_after_the_session_ended_loads_the_page_again(db, client):
-    response = client.post(reverse("system:general_check"), headers={"HX-Request": "true"})
-    assert response.status_code == 204
-    assert response.headers["HX-Refresh"] == "true"
+@pytest.mark.parametrize(("method", "url"), [("post", "system:general_check"), ("get", "home_state")])
+def test_part_of_a_page_that_asks_after_the_session_ended_is_told_so_and_gets_no_page(db, client, method, url):
+    response = getattr(client, method)(reverse(url), headers={"HX-Request": "true"})
+    assert (response.status_code, response.content) == (401, b"")
 
 
 def test_a_disabled_user_is_out_at_once(viewer_client, viewer):

@@ -240,7 +240,7 @@ def test_who_may_not_change_it_sees_all_and_can_type_nothing(viewer_client, gene
     html = viewer_client.get(URL).content.decode()
     controls = re.findall(r'<(?:input|select|textarea)[^>]*id="id_(?!version|password_goes)[^>]*>', html)
     assert 'value="North"' in html
-    assert len(controls) == 20
+    assert len(controls) == 21
     assert all(" disabled" in control for control in controls)
 
 

@@ -62,8 +62,8 @@ def test_it_goes_on_in_another_database_under_another_path(site, elsewhere, key)
 
     assert elsewhere.states() == site.states() == {1: "active"}
     assert elsewhere.served() == site.served()
-    assert rows(elsewhere, "SELECT count(*) FROM django_session") == [(0,)]
-    assert rows(site, "SELECT count(*) FROM django_session") == [(1,)]
+    assert rows(elsewhere, "SELECT count(*) FROM system_session") == [(0,)]
+    assert rows(site, "SELECT count(*) FROM system_session") == [(1,)]
     elsewhere.done("heartbeat")
     elsewhere.done("regenerate", "--at-once", "--without-clock")
     assert elsewhere.states() == {1: "superseded", 2: "active"}

@@ -95,7 +95,9 @@ def test_each_commit_of_another_connection_is_seen(product, looking):
 
 def test_a_commit_is_seen_while_another_transaction_stays_open(product, looking):
     with connect(product) as open_one, connect(product) as writer:
-        open_one.execute("INSERT INTO django_session VALUES ('open', '', now())")
+        open_one.execute(
+            "INSERT INTO system_session (session_key, session_data, expire_date) VALUES ('open', '', now())"
+        )
         before = looking.look()
         writer.execute("UPDATE terminals_terminal SET notes = notes || 'x'")
         writer.commit()

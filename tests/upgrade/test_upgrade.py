@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import ConnectionHandler, connections
 from django.forms import model_to_dict
@@ -29,7 +28,7 @@ from certificates.renewal.standing import Standing
 from certificates.renewal.switching import CommunicationServer
 from pbxcerts import env
 from pbxcerts.processes import startup
-from pbxcerts.system.models import EventMessage, General
+from pbxcerts.system.models import EventMessage, General, Session
 from pbxcerts.system.sealing import unseal
 from terminals.directory.device_tokens import token_hash
 from terminals.evidence import recording

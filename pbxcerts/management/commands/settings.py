@@ -26,7 +26,7 @@ NAMES = (
     *("interval_days", "generation_time", "overlap_days", "handover_counts", "key_type", "addresses_as_dns"),
     *("site_name", "system_id", "fqdn", "dns_names", "ip_addresses", "on_this_machine", "tls_addresses"),
     *("own_names", "own_addresses", "time_zone", "ntp_enabled", "ntp_servers"),
-    *("redirect_to_https", "logout_after_minutes", "language"),
+    *("redirect_to_https", "logout_after_minutes", "language", "swiss_spelling"),
     *("backup_enabled", "backup_days", "backup_time", "backup_keep", "backup_recipients"),
 )
 

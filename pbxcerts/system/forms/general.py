@@ -25,7 +25,7 @@ from pbxcerts.system.forms.entries import (
     clean_tls_address,
 )
 from pbxcerts.system.forms.versioned import VersionedForm
-from pbxcerts.system.models import BACKUP_DAYS, BACKUP_KEEP, LOGOUT_AFTER_MINUTES
+from pbxcerts.system.models import BACKUP_DAYS, BACKUP_KEEP, LOGOUT_AFTER_MINUTES, languages
 from pbxcerts.system.versioned import VersionedSettings
 
 if TYPE_CHECKING:
@@ -177,8 +177,12 @@ class GeneralForm(VersionedForm):
     )
     language = forms.ChoiceField(
         label=_("System language"),
-        choices=settings.LANGUAGES,
+        choices=languages,
         help_text=_("For the pages of everybody who has not chosen another language, and for the command line."),
+    )
+    swiss_spelling = OnOffField(
+        label=_("Swiss spelling (ss for ß)"),
+        help_text=_("For all German pages and messages."),
     )
     redirect_to_https = OnOffField(
         label=_("Redirect to HTTPS"),
@@ -252,7 +256,7 @@ class GeneralForm(VersionedForm):
                 "tls_addresses",
             ),
             FoldedParameters("access", _("Access of terminals to pbxcerts"), "own_names", "own_addresses"),
-            FoldedParameters("language", _("System language"), "language"),
+            FoldedParameters("language", _("System language"), "language", "swiss_spelling"),
             FoldedParameters("security", _("Security"), "redirect_to_https", "logout_after_minutes"),
             FoldedParameters(
                 "backups",

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.forms import (
     AuthenticationForm,
     PasswordChangeForm,
@@ -11,15 +12,21 @@ from django.contrib.auth.forms import (
     UsernameField,
 )
 from django.http import HttpRequest
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts.system import passwords, setup_token
 from pbxcerts.system.form_layout import ColumnForm, ParameterForm, Parameters
-from pbxcerts.system.models import Role, User
+from pbxcerts.system.models import Role, Theme, User
 from pbxcerts.system.reauthentication import check_own_password
 
 
 class LoginForm(ColumnForm, AuthenticationForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].help_text = _("The name that an administrator has given you.")
+        self.fields["password"].help_text = _("Forgotten? An administrator can give you a new one.")
+
     def clean(self) -> dict[str, Any]:
         """Raises Slowed among others."""
         name, password = self.cleaned_data.get("username"), self.cleaned_data.get("password")
@@ -34,6 +41,7 @@ class OwnPasswordForm(ParameterForm, PasswordChangeForm):
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.request = request
+        self.fields["old_password"].help_text = _("So that nobody else changes it at your screen.")
 
     def clean_old_password(self) -> str:
         old: str = self.cleaned_data["old_password"]
@@ -108,3 +116,29 @@ class UserForm(ParameterForm, forms.Form):
 
     def clean_role(self) -> Role:
         return Role(self.cleaned_data["role"])
+
+
+def languages() -> list[tuple[str, Any]]:
+    """Each under the name that it has for itself, and the one of System / General."""
+    named = [(code, get_language_info(code)["name_local"].capitalize()) for code, _name in settings.LANGUAGES]
+    return [("", _("System language")), *named]
+
+
+class AppearanceForm(ParameterForm, forms.Form):
+    """What a person chooses for themselves."""
+
+    language = forms.ChoiceField(
+        label=_("Language"),
+        required=False,
+        choices=languages,
+        help_text=_("Of all pages that you see, in every browser in which you log in."),
+    )
+    theme = forms.ChoiceField(
+        label=_("Light or dark"),
+        required=False,
+        choices=Theme.choices,
+        help_text=_("As the system: as your operating system or browser has it."),
+    )
+
+    def layout(self) -> list[Parameters | str]:
+        return [Parameters(_("Language and appearance"), "language", "theme")]

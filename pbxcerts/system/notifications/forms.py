@@ -53,6 +53,7 @@ class DestinationForm(ParameterForm, forms.ModelForm):  # type: ignore[type-arg]
             "name": _("As the pages call it."),
             "enabled": _("Off: nothing is sent there, and what waits is dropped."),
             "least_severity": _("This severity and those above it."),
+            "language": _("In which event messages are written there."),
             "positive": _("When something that was told is over, that is told too."),
             "timing": _(
                 "At once: within a minute; what happens within one minute goes together. Once a day: with all that is still"
@@ -138,7 +139,11 @@ class EmailForm(DestinationForm):
         widget=hidden_text(),
         help_text=_("It is stored encrypted and never shown. Empty: the one that is stored stays."),
     )
-    sender = forms.EmailField(label=_("sender"), max_length=254)
+    sender = forms.EmailField(
+        label=_("sender"),
+        max_length=254,
+        help_text=_("The address that the mail comes from; the mail server must allow it."),
+    )
     recipients = ListField(
         label=_("recipients"), parse=clean_email, most=RECIPIENTS_AT_MOST, help_text=_("A line for each address.")
     )
@@ -209,7 +214,12 @@ class SyslogForm(DestinationForm):
         widget=forms.TextInput(attrs=NO_SPELLING),
         help_text=_("A socket of the syslog service that takes RFC 5424."),
     )
-    facility = forms.ChoiceField(label=_("facility"), choices=FACILITIES, initial="daemon")
+    facility = forms.ChoiceField(
+        label=_("facility"),
+        choices=FACILITIES,
+        initial="daemon",
+        help_text=_("By which the syslog service sorts messages; daemon is usual for a service."),
+    )
     enterprise = forms.IntegerField(
         label=_("private enterprise number"),
         min_value=1,

@@ -76,7 +76,7 @@ def event_id(installation: str, message: EventMessage, phase: str) -> str:
 
 def letter_of(delivery: Delivery, destination: Destination, general: General) -> Letter:
     """The message as it is to be sent. At most two queries."""
-    with translation.override(destination.language), timezone.override(general.zone):
+    with translation.override(general.spelt(destination.language)), timezone.override(general.zone):
         named = delivery.entries[:NAMED_AT_MOST]
         rows = EventMessage.objects.in_bulk([pk for pk, *_rest in named])
         told = [_told(general.installation, rows[pk], phase) for pk, phase, _severity in named if pk in rows]

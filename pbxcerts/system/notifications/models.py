@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts.system.clock import MachineReading
-from pbxcerts.system.models import Severity
+from pbxcerts.system.models import Severity, languages
 from pbxcerts.system.notifications.faults import fault_text
 from pbxcerts.system.sealing import SealedTextField
 from pbxcerts.system.versioned import VersionedSettings
@@ -52,9 +52,7 @@ class Destination(models.Model):
     kind = models.CharField(_("kind"), max_length=8, choices=Kind, editable=False)
     enabled = models.BooleanField(_("in use"), default=True)
     least_severity = models.CharField(_("from severity"), max_length=8, choices=Severity, default=Severity.SERIOUS)
-    language = models.CharField(
-        _("language"), max_length=5, choices=[("de", _("German")), ("en", _("English"))], default="de"
-    )
+    language = models.CharField(_("language"), max_length=16, choices=languages, default="de")
     timing = models.CharField(_("when"), max_length=8, choices=Timing, default=Timing.AT_ONCE)
     digest_at = models.TimeField(_("time of the digest"), default=time(7))
     positive = models.BooleanField(_("also what is over"), default=True)

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from pbxcerts.system import timekeeping
 from pbxcerts.system.access import needs
 from pbxcerts.system.frame import general_of
+from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.notifications import queue, sending, watchdog
 from pbxcerts.system.notifications.faults import NotificationError
@@ -69,7 +70,7 @@ def add(request: HttpRequest, kind: str) -> HttpResponse:
         raise Http404
     general = general_of(request)
     new = Destination(kind=kind, language=general.language)
-    form = FORMS[kind](request.POST if request.method == "POST" else None, instance=new)
+    form = FORMS[kind](typed(request), instance=new)
     if request.method == "POST" and form.is_valid():
         found = form.save(commit=False)
         found.digested_on = queue.today(general, timekeeping.now())
@@ -89,7 +90,7 @@ def add(request: HttpRequest, kind: str) -> HttpResponse:
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Destination, pk=pk)
     was_used = found.enabled
-    form = FORMS[found.kind](request.POST if request.method == "POST" else None, instance=found)
+    form = FORMS[found.kind](typed(request), instance=found)
     if request.method == "POST" and form.is_valid():
         seen = form.cleaned_data["version"]
         try:
@@ -152,7 +153,7 @@ def _secret_page(request: HttpRequest, found: Destination, shown_once: str) -> H
 @shows_then_acts
 def watchdog_page(request: HttpRequest) -> HttpResponse:
     """Set the URL: it is called once before it is stored anew, so that a wrong one is seen here."""
-    form = WatchdogForm(request.POST if request.method == "POST" else None)
+    form = WatchdogForm(typed(request))
     if request.method == "POST" and form.is_valid():
         watchdog.set_url(form.cleaned_data["url"])
         return _called(request)

@@ -8,13 +8,14 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
-from django.views.i18n import set_language as django_set_language
+from django.views.decorators.http import require_http_methods
 
-from pbxcerts.system import accounts, known_browsers, setup_token
+from pbxcerts.system import accounts, kept_entries, known_browsers, setup_token
 from pbxcerts.system.forms.users import LoginForm, OwnPasswordForm, SetupForm
+from pbxcerts.system.kept_entries import Kept
 from pbxcerts.system.models import User
 
 
@@ -24,18 +25,27 @@ class LogIn(views.LoginView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         response = super().form_valid(form)
+        if self.kept is not None and self.kept.whose == known_browsers.sign_of(form.get_user()):
+            response = render(self.request, "registration/resume.html", {"kept": self.kept})
+        elif self.kept is not None:
+            messages.warning(self.request, _("What was typed in another person's session is not shown."))
         known_browsers.remember(response, form.get_user())
         return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         first_start = not User.objects.administrators().exists()
-        return super().get_context_data(first_start=first_start, **kwargs)
+        return super().get_context_data(first_start=first_start, kept=self.kept, **kwargs)
+
+    @cached_property
+    def kept(self) -> Kept | None:
+        """What was typed when the session was over."""
+        return kept_entries.read(self.request.POST.get(kept_entries.FIELD, ""))
 
 
 class ChangePassword(views.PasswordChangeView):
     form_class = OwnPasswordForm
     template_name = "registration/password_change.html"
-    success_url = reverse_lazy("home")
+    success_url = reverse_lazy("account")
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "request": self.request}
@@ -45,9 +55,6 @@ class ChangePassword(views.PasswordChangeView):
         known_browsers.remember(response, form.user)
         messages.success(self.request, _("Your password has been changed. Your other sessions have ended."))
         return response
-
-
-set_language = login_not_required(require_POST(django_set_language))
 
 
 @login_not_required

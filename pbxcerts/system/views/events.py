@@ -57,6 +57,12 @@ def events(request: HttpRequest) -> HttpResponse:
     return render(request, "system/events.html", {"filter": chosen, "page": page, "lines": lines, "query": query})
 
 
+@require_safe
+def open_counts(request: HttpRequest) -> HttpResponse:
+    """What the title bar shows of them; it asks for itself."""
+    return render(request, "partials/_states.html")
+
+
 @needs(Role.OPERATE)
 @require_POST
 def confirm(request: HttpRequest, pk: int) -> HttpResponse:

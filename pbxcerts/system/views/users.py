@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from pbxcerts.system import accounts
 from pbxcerts.system.access import needs
 from pbxcerts.system.forms.users import NewPasswordForm, NewUserForm, UserForm
+from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role, User
 
 
@@ -23,7 +24,7 @@ def users(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 def add(request: HttpRequest) -> HttpResponse:
-    form = NewUserForm(request.POST or None)
+    form = NewUserForm(typed(request))
     if request.method == "POST" and form.is_valid():
         user = form.save()
         accounts.change(user, role=Role(user.role), is_active=True)
@@ -36,7 +37,7 @@ def add(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     user = get_object_or_404(User, pk=pk)
-    form = UserForm(request.POST or None, initial={"role": user.role, "is_active": user.is_active})
+    form = UserForm(typed(request), initial={"role": user.role, "is_active": user.is_active})
     if request.method == "POST" and form.is_valid():
         try:
             accounts.change(user, **form.cleaned_data)
@@ -55,7 +56,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def password(request: HttpRequest, pk: int) -> HttpResponse:
     user = get_object_or_404(User, pk=pk)
-    form = NewPasswordForm(user, request.POST or None)
+    form = NewPasswordForm(user, typed(request))
     if request.method == "POST" and form.is_valid():
         accounts.set_password(user, form.cleaned_data["new_password1"])
         messages.success(request, _("The user “%(name)s” has a new password.") % {"name": user.username})

@@ -46,7 +46,7 @@ def of_wave(fleet, *waves):
 def test_before_the_first_heartbeat_it_is_not_in_the_generation(rolled_out, answered):
     phone = next(iter(rolled_out.phones.values()))
 
-    assert answered(phone, "the next heartbeat takes it in", "Der nächste Herzschlag nimmt es auf")
+    assert answered(phone, "the next heartbeat takes it in", "Die Automatik nimmt es innerhalb einer Minute auf")
 
 
 def test_it_waits_for_the_night_and_says_for_which(rolled_out, answered):

@@ -1,0 +1,47 @@
+"""What a page looks like elsewhere than on a screen in our colours: on paper, and in the colours of the reader's system."""
+
+import re
+
+import pytest
+from django.urls import reverse
+
+from pbxcerts.system.models import General
+from tests.browser.test_accessibility import browser, open_page
+from tests.terminals.pages.conftest import world
+
+__all__ = ["browser", "open_page", "world"]
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def sheets(pdf):
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+def test_a_generation_is_one_sheet_that_says_of_whom_and_when(open_page, world):
+    page = open_page(1280, "de")
+    page.goto(reverse("certificates:generation", kwargs={"number": 1}))
+    assert sheets(page.pdf(format="A4")) == 1
+
+    page.emulate_media(media="print")
+    for pressed in (".btn", ".tree", ".titlebar-search", "#states"):
+        assert not page.locator(f"{pressed}:visible").count(), pressed
+    assert page.locator(".titlebar-name").inner_text() == General.load().site_name
+    for said in (page.locator(".on-paper").inner_text(), page.locator("main").inner_text()):
+        assert re.search(r"Stand vom \d\d\.\d\d\.\d{4}, \d\d:\d\d", said)
+    assert page.get_by_text("SHA-256").first.is_visible()
+
+    page.emulate_media(media="screen")
+    assert not page.locator(".on-paper").is_visible()
+
+
+def test_in_the_colours_of_the_system_one_entry_of_the_tree_is_marked(open_page, world):
+    page = open_page(1280, "de")
+    page.emulate_media(forced_colors="active")
+    page.goto(reverse("certificates:history"))
+    borders = page.locator(".tree a").evaluate_all(
+        "links => links.map(link => [link.hasAttribute('aria-current'), getComputedStyle(link).borderLeftColor])"
+    )
+    marked = {colour for current, colour in borders if current}
+    assert len(marked) == 1
+    assert not marked & {colour for current, colour in borders if not current}
