@@ -120,7 +120,8 @@ class PreviewTable:
 
 def _refused(plan: ImportPlan) -> PreviewTable:
     columns = [_("Row"), _("Number"), _("Column"), _("Reason")]
-    rows = [[str(one.row), one.number, one.column, str(one.reason)] for one in plan.refused[:SHOWN]]
+    labels = column_heads.heads()
+    rows = [[str(one.row), one.number, labels.get(one.column, ""), str(one.reason)] for one in plan.refused[:SHOWN]]
     return PreviewTable("refused", _("Refused"), columns, rows, len(plan.refused))
 
 
