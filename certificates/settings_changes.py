@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,8 @@ from certificates.renewal.situation import Situation
 from pbxcerts.system import time_words
 
 SCHEDULE = {"interval_days", "generation_time", "overlap_days"}
+SOON = timedelta(days=7)
+"""A generation that comes earlier than it did is asked about first where it comes within this time: telephones restart for it."""
 
 
 def apply_settings(changes: Mapping[str, str], *, expected_version: int, now: datetime) -> frozenset[str]:
@@ -58,9 +60,16 @@ class SettingsChange:
 
     @property
     def needs_confirmation(self) -> bool:
-        interval = "interval_days" in self.changed and self.before.active is not None
         no_overlap = "overlap_days" in self.changed and self.after.settings.overlap_days == 0
-        return interval or no_overlap or self.critical
+        return self.comes_soon or no_overlap or self.critical
+
+    @property
+    def comes_soon(self) -> bool:
+        """Whether another interval lets the next generation come within days, which nobody may have meant."""
+        before, after = self.before.next_at, self.after.next_at
+        if "interval_days" not in self.changed or before is None or after is None:
+            return False
+        return after < before and after - self.before.clock.best <= SOON
 
     @property
     def critical(self) -> bool:

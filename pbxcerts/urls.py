@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path, register_converter
 
-from pbxcerts.panel import appearance, backups, general, message_help, overview, own_account, search
+from pbxcerts.panel import appearance, backups, first_start, general, message_help, overview, own_account, search
 from pbxcerts.panel.help import views as help_pages
 from pbxcerts.system.notifications import views as destinations
 from pbxcerts.system.url_numbers import NumberConverter
@@ -52,6 +52,10 @@ SYSTEM = [
 urlpatterns = [
     path("", overview.overview, name="home"),
     path("overview/", overview.state, name="home_state"),
+    path("first-start/", first_start.resume, name="first_start"),
+    path("first-start/names/", first_start.names, name="first_start_names"),
+    path("first-start/clock/", first_start.clock, name="first_start_clock"),
+    path("first-start/generation/", first_start.generation, name="first_start_generation"),
     path("search/", search.search, name="search"),
     path("help/", help_pages.contents, name="help"),
     path("help/terms/", help_pages.terms, name="help_terms"),

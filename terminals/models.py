@@ -21,6 +21,7 @@ from pbxcerts.system.versioned import VersionedSettings
 from terminals.batches import one_writer
 from terminals.drivers.base import DeliveryDriver, TrustFormat
 from terminals.drivers.registry import driver_of, drivers
+from terminals.mac_words import with_colons
 from terminals.past import models as _past  # noqa: F401 - Django finds models by this module
 from terminals.states import SETTLED, DeliveryState, Wave
 from terminals.tally import models as _tallies  # noqa: F401 - the same
@@ -227,6 +228,11 @@ class Terminal(models.Model):
     def __str__(self) -> str:
         return f"{self.number} {self.name}".strip()
 
+    @property
+    def mac_text(self) -> str:
+        """As people read it; "" where it has none."""
+        return with_colons(self.mac or "")
+
 
 class Discovered(models.Model):
     """A phone that asked for its configuration and is not in the list; one click makes it a terminal.
@@ -250,7 +256,11 @@ class Discovered(models.Model):
         constraints = [models.UniqueConstraint("mac", "source", name="discovered_once_at_each_address")]
 
     def __str__(self) -> str:
-        return f"{self.model} {self.mac}".strip()
+        return f"{self.model} {self.mac_text}".strip()
+
+    @property
+    def mac_text(self) -> str:
+        return with_colons(self.mac)
 
 
 class RolloutQuerySet(models.QuerySet["Rollout"]):

@@ -28,6 +28,8 @@ work_list_patterns = [
     path("types/<number:pk>/download/", work_list.download, name="download"),
     path("types/<number:pk>/first/", work_list.confirm_type, {"first": True}, name="first_type"),
     path("types/<number:pk>/first/download/", work_list.download, {"first": True}, name="first_download"),
+    path("types/<number:pk>/links/", links.sheet, name="sheet"),
+    path("types/<number:pk>/first/links/", links.sheet, {"first": True}, name="first_sheet"),
     path("<number:terminal>/link/", links.personal_link, name="link"),
     path("<number:terminal>/link/revoke/", links.revoke, name="revoke"),
 ]
@@ -61,6 +63,7 @@ urlpatterns = [
     path("discovered/<number:pk>/dismiss/", terminals.dismiss, name="dismiss"),
     path("import/", imports.upload, name="import"),
     path("import/preview/", imports.preview, name="import_preview"),
+    path("import/template/", imports.template, name="import_template"),
     path("import/give-up/", imports.give_up, name="import_give_up"),
     path("export/", imports.export, name="export"),
     path("types/", include((type_patterns, "types"))),

@@ -1,26 +1,32 @@
 """What a person confirms before the pairs change: generate, activate, move the deadline, roll back, discard, withdraw."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from certificates.models import StoreDecision
 from certificates.status.outlook import GenerationOutlook
+from pbxcerts.system import time_words
 from pbxcerts.system.clock import ClockVerdict
 from pbxcerts.system.form_layout import ColumnForm, Parameters
 from pbxcerts.system.forms.entries import SeenField
 from pbxcerts.system.reauthentication import Reauthentication
+
+REASON_AT_MOST = 500
 
 
 def _reason_field() -> forms.CharField:
     return forms.CharField(
         label=_("Reason"),
         required=False,
-        max_length=500,
+        max_length=REASON_AT_MOST,
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text=_("Everyone can read it in the history."),
     )
@@ -117,6 +123,24 @@ class DeadlineForm(ColumnForm, forms.Form):
         self.fields["at"].help_text = f"{self.fields['at'].help_text} {at_most}"
 
 
+def _choices_of_switch(outlook: GenerationOutlook) -> Iterator[tuple[str, str]]:
+    """Each with its consequences beneath it."""
+    number = outlook.situation.active.number if outlook.situation.active is not None else 0
+    deadline = time_words.moment(outlook.deadline) if outlook.deadline is not None else ""
+    consequences = {
+        GenerateForm.HANDOVER: gettext(
+            "Generation %(number)s stays in service until the terminals have the new pair, until %(deadline)s at the latest."
+        ),
+        GenerateForm.AT_ONCE: gettext(
+            "Generation %(number)s is replaced as soon as the new pair is made. Terminals that would then refuse the server until"
+            " they have the new root certificate: %(count)s."
+        ),
+    }
+    known = {"number": number, "deadline": deadline, "count": outlook.refusing}
+    for value, label in GenerateForm.SWITCHES:
+        yield value, format_html('{} <span class="choice-consequence">{}</span>', label, consequences[value] % known)
+
+
 class GenerateForm(Reauthentication, ColumnForm, forms.Form):
     """The order of a generation. `newest` is the number of the newest attempt that the page showed: where another
     generation has been ordered since, the form is refused.
@@ -127,11 +151,12 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
 
     AT_ONCE = "at_once"
     HANDOVER = "handover"
+    SWITCHES = ((HANDOVER, _("with handover: terminals first, server last")), (AT_ONCE, _("at once")))
 
     newest = SeenField()
     how = forms.ChoiceField(
         label=_("Switch the communication server"),
-        choices=[(HANDOVER, _("with handover: terminals first, server last")), (AT_ONCE, _("at once"))],
+        choices=SWITCHES,
         widget=forms.RadioSelect(attrs={"class": "form-check-input"}),
         help_text=_("At once, telephones that do not have the new pair yet refuse the server until they have it."),
     )
@@ -146,13 +171,17 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
     confirm_clock = _confirm_clock_field()
 
     def __init__(self, data: Any = None, *, request: HttpRequest, outlook: GenerationOutlook, newest: int) -> None:
+        """Where another page has led here, the address says the reason: `?reason=`."""
         how = self.AT_ONCE if outlook.suggests_at_once else self.HANDOVER
         initial = {"newest": newest, "how": how, "restart_now": outlook.restarts_anyway}
+        initial["reason"] = request.GET.get("reason", "")[:REASON_AT_MOST]
         super().__init__(data, request=request, initial=initial, prefix=None)
         self.outlook = outlook
         self.seen = newest
         if outlook.only_at_once:
             del self.fields["how"]
+        else:
+            self.fields["how"].choices = list(_choices_of_switch(outlook))  # type: ignore[attr-defined]
         if not outlook.may_restart_now:
             del self.fields["restart_now"]
         if outlook.clock_verdict is ClockVerdict.DO:

@@ -18,10 +18,11 @@ OK = "ok"
 
 @dataclass(frozen=True)
 class Assurance:
-    """`severity`: "ok", or that of a message which would say the same."""
+    """`severity`: "ok", or that of a message which would say the same; `advice`: what a person who may do something does now."""
 
     severity: str
     text: str
+    advice: str = ""
 
     @classmethod
     def of(
@@ -37,7 +38,10 @@ class Assurance:
         if active is None:
             return _before_the_first(situation)
         if nothing := _why_nothing_is_secured(situation, active):
-            return cls(Severity.CRITICAL, f"{nothing} {_what_takes_its_place(situation, works=works)}")
+            follows = _what_takes_its_place(situation, works=works)
+            if not follows:
+                return cls(Severity.CRITICAL, nothing, _("Generate now."))
+            return cls(Severity.CRITICAL, f"{nothing} {follows}")
         severity, follows = _what_follows(situation, active, awaited, following, works=works)
         secured = _("Calls are secured until %(end)s.") % {"end": time_words.moment(active.plan.not_after)}
         return cls(severity, f"{secured} {follows}")
@@ -47,7 +51,9 @@ def _before_the_first(situation: Situation) -> Assurance:
     if situation.making or situation.pending is not None or situation.switch is not None:
         return Assurance(Severity.NORMAL, _("The first certificates are being made."))
     return Assurance(
-        Severity.CRITICAL, _("No call over TLS is secured: there are no certificates yet. Generate the first ones.")
+        Severity.CRITICAL,
+        _("No call over TLS is secured: there are no certificates yet."),
+        _("Generate the first ones now."),
     )
 
 
@@ -70,6 +76,7 @@ def _why_nothing_is_secured(situation: Situation, active: Generation) -> str:
 
 
 def _what_takes_its_place(situation: Situation, *, works: bool) -> str:
+    """ "" where nothing does by itself."""
     pending = situation.pending
     if situation.switch is not None:
         return _("The server is just being switched to generation %(number)s.") % {"number": situation.switch.to_id}
@@ -77,7 +84,7 @@ def _what_takes_its_place(situation: Situation, *, works: bool) -> str:
         return _("Generation %(number)s takes its place now.") % {"number": pending.number}
     if situation.making:
         return _("Generation %(number)s is just being made.") % {"number": situation.making[0].number}
-    return _("Generate now.")
+    return ""
 
 
 def _what_follows(

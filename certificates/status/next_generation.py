@@ -40,7 +40,9 @@ def _why_replaced(situation: Situation, active: Generation) -> str:
     else:
         why = _("The pair that was prepared has been withdrawn and must be replaced.")
     if situation.next_at is None:
-        return f"{why} " + _("The clock is in dispute: generate now and confirm it, or set it right.")
+        return f"{why} " + _(
+            "The clock is in dispute: it waits until a person generates and confirms it, or sets it right."
+        )
     if situation.failures:
         return f"{why} " + _("The last attempt has failed; it is repeated every 10 minutes, at any hour.")
     return f"{why} " + _("A new one is made at any hour.")

@@ -10,8 +10,9 @@ from pbxcerts.system.models import Severity
 NO_GENERATION = EventKind(
     "no_generation",
     Severity.SERIOUS,
-    _("No certificates yet: no call over TLS is possible. Generate the first ones now."),
+    _("No certificates yet: no call over TLS is possible."),
     cleared=_("There are certificates now."),
+    hint=_("Generate the first ones now."),
 )
 CLOCK_OFF = EventKind(
     "clock_off",
@@ -79,8 +80,9 @@ NO_NAMES = EventKind(
 NAMES_MISSING = EventKind(
     "names_missing",
     Severity.SERIOUS,
-    _("Not in the active host certificate: %(names)s. Telephones that use them refuse it. Generate manually."),
+    _("Not in the active host certificate: %(names)s. Telephones that use them refuse it."),
     cleared=_("All names and addresses are in the active host certificate."),
+    hint=_("Generate manually."),
 )
 NAMES_PREPARED = EventKind(
     "names_prepared",
@@ -117,10 +119,11 @@ PAIR_ENDS = EventKind(
 PAIR_ENDED = EventKind(
     "pair_ended",
     Severity.CRITICAL,
-    _("The active certificates ended on %(end)s: no calls are possible. Generate now."),
+    _("The active certificates ended on %(end)s: no calls are possible."),
     cleared=_(
         "These certificates are no longer active, or the clock of this machine does not find them ended any more."
     ),
+    hint=_("Generate now."),
     instants=("end",),
 )
 PAIR_ENDED_CORRECTED = EventKind(
@@ -128,12 +131,13 @@ PAIR_ENDED_CORRECTED = EventKind(
     Severity.CRITICAL,
     _(
         "By the corrected clock the active certificates ended on %(end)s; only the clock of this machine finds them valid. "
-        "Telephones whose clock is right refuse the server. Set the clock right, and generate now."
+        "Telephones whose clock is right refuse the server."
     ),
     cleared=_(
         "These certificates are no longer active, have not ended by the corrected clock, or have ended by"
         " that of the machine too."
     ),
+    hint=_("Set the clock right, and generate now."),
     instants=("end",),
 )
 PAIR_NOT_YET_VALID = EventKind(
@@ -141,9 +145,10 @@ PAIR_NOT_YET_VALID = EventKind(
     Severity.CRITICAL,
     _(
         "The active certificates are valid only from %(begin)s: until then telephones that have the same time refuse the "
-        "server. Check the clock; if it is right, generate now."
+        "server."
     ),
     cleared=_("These certificates are no longer active, or their validity has begun."),
+    hint=_("Check the clock; if it is right, generate now."),
     instants=("begin",),
 )
 HANDOVER_WAITS = EventKind(
@@ -243,9 +248,10 @@ KEY_LOST = EventKind(
     Severity.CRITICAL,
     _(
         "The host key of generation %(number)s can't be decrypted: a key is missing in the key list. What is published stays "
-        "as it is. Restore the key list, or generate now."
+        "as it is."
     ),
     cleared=_("The host key of generation %(number)s can be decrypted, or is no longer needed."),
+    hint=_("Restore the key list, or generate now."),
 )
 FILES_DIFFER = EventKind(
     "files_differ",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -32,7 +33,14 @@ shows_then_acts = require_http_methods(["GET", "HEAD", "POST"])
 @needs(Role.OPERATE)
 @sensitive_post_parameters("password")
 @shows_then_acts
-def generate(request: HttpRequest) -> HttpResponse:
+def generate(
+    request: HttpRequest,
+    *,
+    template: str = "certificates/generate.html",
+    done: str = "certificates:overview",
+    shown: dict[str, Any] | None = None,
+) -> HttpResponse:
+    """`template`: another one around the same form, which shows more; `done`: the view that follows."""
     posted = request.method == "POST"
     if posted:
         timekeeping.check_clock()
@@ -55,8 +63,9 @@ def generate(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(refusal))
         else:
             text = _("Generation %(number)s has been ordered.") % {"number": generation.number}
-            return _ordered(request, text)
-    return render(request, "certificates/generate.html", {"status": status, "outlook": expected, "form": form})
+            return _ordered(request, text, then=done)
+    context = {"status": status, "outlook": expected, "form": form}
+    return render(request, template, context | (shown or {}))
 
 
 @needs(Role.OPERATE)
@@ -193,10 +202,10 @@ def _carried_out(request: HttpRequest, form: ReasonForm, order: Callable[..., ob
     return True
 
 
-def _ordered(request: HttpRequest, text: str) -> HttpResponse:
+def _ordered(request: HttpRequest, text: str, *, then: str = "certificates:overview") -> HttpResponse:
     wake_worker()
     messages.success(request, text)
-    return redirect("certificates:overview")
+    return redirect(then)
 
 
 def _overtaken(request: HttpRequest) -> HttpResponse:

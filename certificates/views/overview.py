@@ -35,11 +35,13 @@ def overview(request: HttpRequest) -> HttpResponse:
         return _page(request, current, form)
     change = SettingsChange(before=current.situation, values=form.parameters, terminals=known_terminals())
     overtaken = change.changed and form.cleaned_data["version"] != current.settings.version
+    consequences = change.consequences()
     if change.needs_confirmation and not overtaken:
         again = "confirmed" in request.POST
         confirmation = ConfirmSettings(request.POST if again else None, request=request, critical=change.critical)
         if not again or not confirmation.is_valid():
-            context = {"form": form, "confirmation": confirmation, "consequences": change.consequences()}
+            context = {"form": form, "confirmation": confirmation, "consequences": consequences}
+            context["differences"] = form.differences(change.changed)
             return render(request, "certificates/settings_confirm.html", context)
     try:
         changed = save_settings(form.parameters, expected_version=form.cleaned_data["version"], now=current.clock.best)
@@ -48,7 +50,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         return _page(request, current, form)
     if changed:
         wake_worker()
-        messages.success(request, _("The settings have been applied."))
+        messages.success(request, " ".join([form.applied(changed), *consequences]))
     else:
         messages.info(request, _("Nothing has changed."))
     return redirect("certificates:overview")

@@ -60,7 +60,7 @@ WORDS: dict[Scene, Promise] = {
         " or you roll back."
     ),
     Scene.ROLL_BACK: _(
-        "Roll back to the pair that was served before, and confirm it with the password %(password)s. Telephones trust a pair for as"
+        "Go back to the generation that was served before, and confirm it with the password %(password)s. Telephones trust a pair for as"
         " long as it is in the trust bundle."
     ),
     Scene.BACK: _("The communication server is being switched, and looked at. That takes a few seconds."),

@@ -23,7 +23,7 @@ class Step(models.IntegerChoices):
     HAND_WORK = 3, _("Hand work")
     SWITCH = 4, _("The switch")
     FAILURE = 5, _("A switch that fails and comes back")
-    ROLL_BACK = 6, _("Roll back")
+    ROLL_BACK = 6, _("Back to the generation before")
 
 
 class Scene(enum.StrEnum):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from certificates.forms.orders import REASON_AT_MOST
 from certificates.models import Generation
 from pbxcerts.panel import backups, saving
 from pbxcerts.panel.general_form import GeneralPageForm
@@ -54,9 +56,8 @@ def general(request: HttpRequest) -> HttpResponse:
         except SettingsOvertaken as overtaken:
             form.compare_with(overtaken.row)
         else:
-            _tell(request, changed)
-            query = "?check" if changed & CLOCK_SETTINGS else ""
-            return redirect(reverse("system:general") + query)
+            _tell(request, form, changed)
+            return redirect(_what_follows(form, changed))
     if administers:
         form.offer(
             names=list(filter(None, [interfaces.host_name()])),
@@ -134,12 +135,12 @@ def _outcomes(last: ClockCheck) -> list[NtpServerOutcome]:
     ]
 
 
-def _tell(request: HttpRequest, changed: frozenset[str]) -> None:
+def _tell(request: HttpRequest, form: GeneralPageForm, changed: frozenset[str]) -> None:
     """Say what was applied, and what the administrator has to know or to do because of it."""
     if not changed:
         messages.info(request, _("Nothing has changed."))
         return
-    messages.success(request, _("The settings have been applied."))
+    messages.success(request, form.applied(changed))
     current = General.load()
     if "time_zone" in changed:
         messages.info(request, _("The time of generation is now that of %(zone)s.") % {"zone": current.time_zone})
@@ -151,11 +152,26 @@ def _tell(request: HttpRequest, changed: frozenset[str]) -> None:
             _("%(addresses)s leads each machine to itself: only telephones on the server's own machine can use it.")
             % {"addresses": ", ".join(loopback)},
         )
-    active = Generation.objects.active().first()
-    missing = active and current.identity.missing_from(active.host, addresses_as_dns=active.addresses_as_dns)
-    if missing:
+    if missing := _missing_from_active(current):
         messages.warning(
             request,
             _("Not in the active host certificate: %(names)s. Generate the certificates manually.")
             % {"names": ", ".join(missing)},
         )
+
+
+def _missing_from_active(general: General) -> tuple[str, ...]:
+    active = Generation.objects.active().first()
+    if active is None:
+        return ()
+    return general.identity.missing_from(active.host, addresses_as_dns=active.addresses_as_dns)
+
+
+def _what_follows(form: GeneralPageForm, changed: frozenset[str]) -> str:
+    """The page after applying: the new NTP servers are asked, and certificates that lack a new name are generated."""
+    if changed & CLOCK_SETTINGS:
+        return reverse("system:general") + "?check"
+    if changed & IDENTITY_SETTINGS and _missing_from_active(General.load()):
+        reason = "; ".join(form.differences(changed & IDENTITY_SETTINGS))
+        return f"{reverse('certificates:generate')}?{urlencode({'reason': reason[:REASON_AT_MOST]})}"
+    return reverse("system:general")

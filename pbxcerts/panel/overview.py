@@ -16,8 +16,9 @@ from certificates.renewal.situation import Situation
 from certificates.status.page import CertificateStatus
 from certificates.status.warnings import worst_first
 from pbxcerts.backup.warnings import backup_warnings
-from pbxcerts.panel.first_steps import Step, first_steps
+from pbxcerts.panel.first_steps import FirstSteps, first_steps
 from pbxcerts.panel.timeline import WIDTH, Timeline
+from pbxcerts.panel.tonight import Tonight
 from pbxcerts.panel.what_comes import coming
 from pbxcerts.panel.where_to_act import Place, place_of
 from pbxcerts.system.events import Notice
@@ -67,6 +68,10 @@ class Overview:
         return list(self.ahead.sentences())[1:] if self.ahead is not None else []
 
     @cached_property
+    def tonight(self) -> Tonight | None:
+        return Tonight.of(self.situation, self.status.next_generation, self.ahead, self.progress)
+
+    @cached_property
     def timeline(self) -> Timeline | None:
         nights = self.ahead.nights if self.ahead is not None else ()
         return Timeline.of(self.situation, self.status.next_generation, nights)
@@ -113,7 +118,7 @@ class Overview:
         yield from notification_warnings(list(Destination.objects.in_use().without_credentials()), Watchdog.load())
 
     @cached_property
-    def first_steps(self) -> list[Step]:
+    def first_steps(self) -> FirstSteps:
         return first_steps(self.status, terminals=self.terminals)
 
 

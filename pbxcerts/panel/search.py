@@ -1,5 +1,5 @@
-"""The search box: views by code or word, terminals by number, name, MAC or address, generations by number or fingerprint, settings by
-their names, and the help by the words of its titles and its terms.
+"""The search box: views by code or word, terminals by number, name, MAC or address, terminal types by name, generations by number
+or fingerprint, settings by their names, and the help by the words of its titles and its terms.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pbxcerts.system.forms.users import AppearanceForm
 from pbxcerts.system.models import User
 from terminals.directory import searching
 from terminals.forms.delivery import DeliveryForm
-from terminals.models import Terminal
+from terminals.models import Terminal, TerminalType
 
 SHOWN = 20
 LONGEST = 100
@@ -76,6 +76,7 @@ def everything(words: str, user: User) -> Iterator[Found]:
     )
     yield from _settings(lower)
     yield from _terminals(words)
+    yield from _types(lower)
     yield from _generations(words)
     yield from _help(lower, user)
 
@@ -114,6 +115,12 @@ def _terminals(words: str) -> Iterator[Found]:
     # Among those that the index of the list finds: it looks anywhere, so all of these are there.
     for one in Terminal.objects.filter(matches, pk__in=searching.search(words).keys).order_by("number")[: SHOWN + 1]:
         yield Found(_("Terminal"), str(one), reverse("terminals:terminal", args=(one.pk,)))
+
+
+def _types(lower: str) -> Iterator[Found]:
+    for one in TerminalType.objects.only("name").order_by("name"):
+        if lower in str(one).lower():
+            yield Found(_("Terminal type"), str(one), reverse("terminals:types:type", args=(one.pk,)))
 
 
 def _generations(words: str) -> Iterator[Found]:

@@ -1,6 +1,6 @@
 """How forms look: tables of the configuration with a parameter, its value and its explanation beside it, or a plain column."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Fieldset, Layout
@@ -21,6 +21,22 @@ class Parameters(Fieldset):  # type: ignore[misc]
 
     def __init__(self, heading: str | Promise, *fields: str) -> None:
         super().__init__(heading, *fields)
+
+
+class FoldedParameters(Parameters):
+    """What is rarely changed: folded, unless something in it is to be looked at (what was refused, or saved by somebody else)."""
+
+    template = "partials/_folded_parameters.html"
+
+    def __init__(self, id_: str, heading: str | Promise, *fields: str) -> None:
+        super().__init__(heading, *fields)
+        self.css_id = id_
+        self.is_open = False
+
+    def render(self, form: forms.BaseForm, *arguments: Any, **options: Any) -> str:
+        self.is_open = any(form[name].errors or hasattr(form.fields[name], "stored") for name in self.fields)
+        rendered: str = super().render(form, *arguments, **options)
+        return rendered
 
 
 class ColumnForm(_Form):

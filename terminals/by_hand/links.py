@@ -1,6 +1,7 @@
 """Personal links: for the technician at the desk of one terminal, without a login (rules personal-link, token-hashes)."""
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,14 +59,27 @@ class OpenedLink:
 def make(situation: Situation, terminal: Terminal, *, by: str) -> str:
     """Make a new link in place of those before; returns its token, which only its caller ever sees. Raises NoTrustFile."""
     lacks_active = served_first(situation).filter(pk=terminal.pk).exists()
-    now, file = situation.clock.best, trust_file(situation, terminal.type, lacks_active=lacks_active)
-    revoke(terminal, at=now)
+    file = trust_file(situation, terminal.type, lacks_active=lacks_active)
+    return _made(terminal, file, by=by, at=situation.clock.best)
+
+
+@transaction.atomic
+def make_for_all(
+    situation: Situation, terminals: Iterable[Terminal], file: TrustFile, *, by: str
+) -> list[tuple[Terminal, str]]:
+    """As `make`, for terminals of one type that are to get this file: each with its token."""
+    at = situation.clock.best
+    return [(one, _made(one, file, by=by, at=at)) for one in terminals]
+
+
+def _made(terminal: Terminal, file: TrustFile, *, by: str, at: datetime) -> str:
+    revoke(terminal, at=at)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     Link.objects.create(
         terminal=terminal,
         generation_id=file.generations[0],
         token_sha256=token_hash(token),
-        made_at=now,
+        made_at=at,
         made_by=by[:150],
     )
     return token

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.utils.translation import get_language
 
 from certificates.downloads import file_name_part
@@ -17,7 +17,7 @@ from pbxcerts.system.languages import SWISS
 from terminals.directory.found import DENSE, cut
 from terminals.directory.searching import search
 from terminals.drivers.registry import BY_HAND_METHODS
-from terminals.models import Installation, InstallationQuerySet, Rollout, Terminal, TerminalType
+from terminals.models import Installation, InstallationQuerySet, Link, Rollout, Terminal, TerminalType
 from terminals.rollout.served_first import served_first
 from terminals.rollout.target import rollout_in_force, rollout_target
 from terminals.states import SETTLED, Wave
@@ -120,6 +120,9 @@ class WorkList:
     @property
     def left(self) -> InstallationQuerySet:
         rows = self.all.unsettled().select_related("terminal")
+        # One that works would be revoked by a new one.
+        works = Link.objects.filter(terminal=OuterRef("terminal"), revoked_at=None)
+        rows = rows.annotate(link_works=Exists(works))
         return rows.order_by("terminal__number")
 
     @cached_property
@@ -129,6 +132,10 @@ class WorkList:
         types = TerminalType.objects.in_bulk({key for _generation, key, _left, _total in counted})
         found = [self._of_type(types[key], generation, left, total) for generation, key, left, total in counted]
         return sorted(found, key=lambda one: (not one.first, one.type.name))
+
+    def of_type(self, type_: int, *, first: bool) -> WorkListType | None:
+        """`first`: of its terminals those that lack the certificate which the server presents now."""
+        return next((one for one in self.types if one.type.pk == type_ and one.first == first), None)
 
     def _counted(self) -> Iterator[tuple[int, int, int, int]]:
         """Generation, type, how many are left, and how many there are. By the tallies; only where a type's terminals are to get

@@ -10,6 +10,7 @@ from enum import StrEnum
 from django.utils.translation import gettext as _
 
 from pbxcerts.system.invisible import shown
+from terminals.directory.column_heads import column_of
 from terminals.directory.errors import ImportFileTooLarge, NotCsv, NotText, TooManyLines, WrongHeader
 
 COLUMNS = (
@@ -147,7 +148,8 @@ def _decoded(content: bytes) -> str:
 
 
 def _header(cells: Iterable[str]) -> list[str]:
-    header = [cell.strip().lower() for cell in cells]
+    # As the columns are called, or as people call them; what is neither is refused by its own name.
+    header = [column_of(cell) or cell.strip().lower() for cell in cells]
     known = {"columns": ", ".join(COLUMNS)}
     # A column without a name is what a spreadsheet has beside the table.
     if unknown := [name for name in header if name and name not in COLUMNS]:

@@ -12,6 +12,7 @@ from pbxcerts.system.forms.entries import OnOffField, clean_address, clean_endpo
 from pbxcerts.system.invisible import shown
 from terminals.drivers.base import ConfigurationFault, DeliveryDriver, OwnLinesError, mac_of
 from terminals.drivers.registry import PROVISIONED_METHODS, driver_of
+from terminals.mac_words import with_colons
 from terminals.models import TerminalType
 
 LINES = {
@@ -39,6 +40,9 @@ class NumberField(forms.CharField):
 
 class MacField(forms.CharField):
     """Twelve upper-case hex digits; None where it is empty, for several terminals may have none."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return with_colons(value) if isinstance(value, str) else value
 
     def to_python(self, value: Any) -> str | None:
         text = super().to_python(value)

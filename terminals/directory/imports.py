@@ -22,6 +22,7 @@ from terminals.directory import changes
 from terminals.directory.csv_files import COLUMNS, CsvRow
 from terminals.directory.errors import ImportOvertaken, RowsRefused
 from terminals.directory.row_form import RowForm
+from terminals.mac_words import with_colons
 from terminals.models import Terminal, TerminalType
 
 STORED = tuple(column for column in COLUMNS if column != "sip_password")
@@ -40,7 +41,8 @@ class RowRefusal:
 
 @dataclass(frozen=True)
 class ImportEntry:
-    """A terminal as it will be. `key`: its row, None for a new one; `changed`: the columns that differ from what is stored.
+    """A terminal as it will be. `key`: its row, None for a new one; `changed`: the columns that differ from what is stored,
+    which is `before`.
     `password_goes`: its stored password is deleted, because the answer made with it would go elsewhere (rule kept-password).
     """
 
@@ -49,7 +51,7 @@ class ImportEntry:
     password: str = ""
     key: int | None = None
     changed: tuple[str, ...] = ()
-    mac_before: str | None = None
+    before: Mapping[str, Any] = field(default_factory=dict)
     password_goes: bool = False
 
     @property
@@ -110,8 +112,11 @@ def exported() -> Iterable[dict[str, str]]:
 # -- what a file would do ----------------------------------------------------------------------------------------------
 
 
-def plan_of(rows: Sequence[CsvRow]) -> ImportPlan:
-    """What these rows would do, without doing it. Five queries; each row is judged by the rules of the page."""
+def plan_of(rows: Sequence[CsvRow], *, taken_for: Mapping[str, TerminalType] | None = None) -> ImportPlan:
+    """What these rows would do, without doing it. Five queries; each row is judged by the rules of the page.
+
+    `taken_for`: what names of types that are none are taken for, by the name in lower case.
+    """
     types = list(TerminalType.objects.all())
     stored = _stored()
     server = NotifyServer.now()
@@ -119,7 +124,7 @@ def plan_of(rows: Sequence[CsvRow]) -> ImportPlan:
     names = {one.pk: one.name for one in types}
     # By the names that the file of an export has, or that the pages show.
     targets = _Targets({one.pk: one.way for one in types}, server)
-    form = RowForm(types={name.lower(): one for one in types for name in (str(one), one.name)})
+    form = RowForm(types={**(taken_for or {}), **{name.lower(): one for one in types for name in (str(one), one.name)}})
     rows_of_number: dict[str, int] = {}
     for row in rows:
         number = row.cells.get("number", "").strip()
@@ -174,7 +179,7 @@ def _sort_in(
     changed = (*differing, *(["sip_password"] if password else []))
     if changed:
         goes = not password and targets.let_password_go(before, values)
-        plan.changed.append(ImportEntry(row.number, values, password, before["id"], changed, before["mac"], goes))
+        plan.changed.append(ImportEntry(row.number, values, password, before["id"], changed, before, goes))
     else:
         plan.unchanged += 1
 
@@ -190,9 +195,12 @@ def _refuse_taken_macs(plan: ImportPlan, stored: Mapping[str, Mapping[str, Any]]
         if mac is None:
             continue
         if mac in rows:
-            said = _("The MAC %(mac)s stands in row %(row)s already.") % {"mac": mac, "row": rows[mac]}
+            said = _("The MAC %(mac)s stands in row %(row)s already.") % {"mac": with_colons(mac), "row": rows[mac]}
         elif mac in holders:
-            said = _("The MAC %(mac)s belongs to the terminal %(number)s.") % {"mac": mac, "number": holders[mac]}
+            said = _("The MAC %(mac)s belongs to the terminal %(number)s.") % {
+                "mac": with_colons(mac),
+                "number": holders[mac],
+            }
         else:
             rows[mac] = entry.row
             continue
@@ -252,7 +260,7 @@ def carry_out(plan: ImportPlan) -> None:
 
 
 def _change(entries: Sequence[ImportEntry], sealed: Mapping[int, bytes]) -> None:
-    moved = [entry.key for entry in entries if entry.key and "mac" in entry.changed and entry.mac_before is not None]
+    moved = [entry.key for entry in entries if entry.key and "mac" in entry.changed and entry.before["mac"] is not None]
     for some in in_batches(moved):
         # Two terminals may exchange their MACs, and no two may have the same at any moment.
         Terminal.objects.filter(pk__in=some).update(mac=None)
@@ -266,7 +274,7 @@ def _change(entries: Sequence[ImportEntry], sealed: Mapping[int, bytes]) -> None
         [
             entry.key
             for entry in entries
-            if entry.key and changes.is_another_telephone(entry.mac_before, entry.values["mac"])
+            if entry.key and changes.is_another_telephone(entry.before["mac"], entry.values["mac"])
         ]
     )
 

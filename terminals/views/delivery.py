@@ -55,7 +55,7 @@ def _saved(request: HttpRequest, form: DeliveryForm) -> bool:
     if changed:
         # A network that is named now may prove what was fetched before.
         wake_worker()
-        messages.success(request, _("The settings have been applied."))
+        messages.success(request, form.applied(changed))
     else:
         messages.info(request, _("Nothing has changed."))
     return True

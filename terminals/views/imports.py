@@ -1,12 +1,15 @@
 """CSV: a file is chosen, its preview shown, and then imported as a whole; and the export."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from pbxcerts.system import timekeeping
@@ -14,10 +17,12 @@ from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Role
 from pbxcerts.system.sealing import SealingError
-from terminals.directory import csv_files, import_file, imports
+from terminals import mac_words
+from terminals.directory import column_heads, csv_files, import_file, imports
 from terminals.directory.csv_files import Separator, separator_for
 from terminals.directory.errors import ImportOvertaken
 from terminals.directory.imports import ImportEntry, ImportPlan
+from terminals.directory.type_names import unknown_types
 from terminals.forms.imports import ApplyForm, UploadForm
 from terminals.models import TerminalType
 from terminals.views.terminals import shows_then_acts
@@ -41,7 +46,12 @@ def upload(request: HttpRequest) -> HttpResponse:
         else:
             return redirect("terminals:import_preview")
     limits = csv_files.OF_A_PAGE
-    context = {"form": form, "columns": csv_files.COLUMNS, "limits": limits, "of_a_command": csv_files.OF_A_COMMAND}
+    context = {
+        "form": form,
+        "columns": list(column_heads.heads().values()),
+        "limits": limits,
+        "of_a_command": csv_files.OF_A_COMMAND,
+    }
     return render(request, "terminals/import.html", context)
 
 
@@ -57,7 +67,10 @@ def preview(request: HttpRequest) -> HttpResponse:
     if content is None:
         messages.info(request, _("There is no file to import any more. Choose it again."))
         return redirect("terminals:import")
-    plan = imports.plan_of(csv_files.read(content))
+    rows = csv_files.read(content)
+    types = list(TerminalType.objects.order_by("name"))
+    unknown = unknown_types(rows, types, _chosen(request))
+    plan = imports.plan_of(rows, taken_for={one.name.lower(): one.taken for one in unknown if one.taken})
     form = ApplyForm(request.POST if request.method == "POST" else None)
     if form.is_valid() and not plan.refused:
         try:
@@ -69,16 +82,19 @@ def preview(request: HttpRequest) -> HttpResponse:
                 request,
                 _("Terminals have been changed since this preview. Nothing was imported; this is the new preview."),
             )
-            return redirect("terminals:import_preview")
+            return redirect(request.get_full_path())
         except SealingError as error:
             messages.error(request, _("The passwords can't be encrypted: %(reason)s.") % {"reason": error})
             return redirect("terminals:import_preview")
         import_file.give_up(user)
         messages.success(request, import_sentence(plan))
         return redirect("terminals:terminals")
-    tables = [_refused(plan), _losing_password(plan), _changed(plan), _added(plan)]
+    columns = [column for column in csv_files.COLUMNS if column in rows[0].cells] if rows else []
+    tables = [_refused(plan), _losing_password(plan), _changed(plan, types), _added(plan, types, columns)]
     context = {
         "plan": plan,
+        "unknown": unknown,
+        "types": types,
         "form": ApplyForm(initial={"basis": plan.basis}),
         "tables": [table for table in tables if table.rows],
         "shown": SHOWN,
@@ -104,13 +120,21 @@ class PreviewTable:
 
 def _refused(plan: ImportPlan) -> PreviewTable:
     columns = [_("Row"), _("Number"), _("Column"), _("Reason")]
-    rows = [[str(one.row), one.number, one.column, str(one.reason)] for one in plan.refused[:SHOWN]]
+    labels = column_heads.heads()
+    rows = [[str(one.row), one.number, labels.get(one.column, ""), str(one.reason)] for one in plan.refused[:SHOWN]]
     return PreviewTable("refused", _("Refused"), columns, rows, len(plan.refused))
 
 
-def _changed(plan: ImportPlan) -> PreviewTable:
+def _changed(plan: ImportPlan, types: list[TerminalType]) -> PreviewTable:
     columns = [_("Row"), _("Number"), _("Name"), _("Changed columns")]
-    rows = [[*_named(one), ", ".join(one.changed)] for one in plan.changed[:SHOWN]]
+    names, labels = _names_of(types), column_heads.heads()
+
+    def difference(entry: ImportEntry, column: str) -> str:
+        if column == "sip_password":
+            return labels[column]
+        return f"{labels[column]}: {_cell(entry.before, column, names)} → {_cell(entry.values, column, names)}"
+
+    rows = [[*_named(one), "; ".join(difference(one, name) for name in one.changed)] for one in plan.changed[:SHOWN]]
     return PreviewTable("changed", _("Changed"), columns, rows, len(plan.changed))
 
 
@@ -122,14 +146,42 @@ def _losing_password(plan: ImportPlan) -> PreviewTable:
     )
 
 
-def _added(plan: ImportPlan) -> PreviewTable:
-    columns = [_("Row"), _("Number"), _("Name"), _("Type"), _("MAC"), _("Address")]
-    types = {one.pk: str(one) for one in TerminalType.objects.only("name")}
-    rows = [
-        [*_named(one), types[one.values["type"]], one.values["mac"] or "", one.values["address"]]
-        for one in plan.added[:SHOWN]
-    ]
-    return PreviewTable("added", _("Added"), columns, rows, len(plan.added))
+def _added(plan: ImportPlan, types: list[TerminalType], given: list[str]) -> PreviewTable:
+    """With every column that the file has."""
+    names, labels = _names_of(types), column_heads.heads()
+    rows = [[str(one.row), *(_given(one, column, names) for column in given)] for one in plan.added[:SHOWN]]
+    heads = [_("Row"), *(labels[column][:1].upper() + labels[column][1:] for column in given)]
+    return PreviewTable("added", _("Added"), heads, rows, len(plan.added))
+
+
+def _names_of(types: list[TerminalType]) -> dict[int, str]:
+    return {one.pk: str(one) for one in types}
+
+
+def _given(entry: ImportEntry, column: str, names: dict[int, str]) -> str:
+    if column == "sip_password":
+        return _("is stored") if entry.password else ""
+    return _cell(entry.values, column, names)
+
+
+def _cell(values: Mapping[str, Any], column: str, names: dict[int, str]) -> str:
+    value = values[column]
+    match column:
+        case "type":
+            return names[value]
+        case "mac":
+            return mac_words.with_colons(value or "")
+        case "enabled":
+            return _("yes") if value else _("no")
+        case _:
+            return str(value or "")
+
+
+def _chosen(request: HttpRequest) -> dict[str, int | None]:
+    """What a person takes unknown names of types for, by the name in lower case; None: for nothing."""
+    keys = [int(key) if re.fullmatch("[0-9]{1,9}", key, re.ASCII) else None for key in request.GET.getlist("type")]
+    names = [name.lower() for name in request.GET.getlist("unknown")]
+    return dict(zip(names, keys, strict=False))
 
 
 def _named(entry: ImportEntry) -> list[str]:
@@ -141,6 +193,16 @@ def _named(entry: ImportEntry) -> list[str]:
 def give_up(request: HttpRequest) -> HttpResponse:
     import_file.give_up(logged_in_user(request))
     return redirect("terminals:terminals")
+
+
+@needs(Role.OPERATE)
+@require_safe
+def template(request: HttpRequest) -> HttpResponse:
+    """A file with the heads of all columns, in the reader's language, and with the separator that its spreadsheets expect."""
+    heads = column_heads.heads()
+    separator = separator_for(get_language() or general_of(request).language)
+    columns = [heads[column] for column in csv_files.COLUMNS]
+    return csv_attachment("terminals-template.csv", csv_files.write([], columns, separator=separator))
 
 
 @require_safe

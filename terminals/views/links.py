@@ -1,6 +1,7 @@
 """Personal links: made and revoked by an operator, opened at the desk without a login."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
@@ -25,13 +26,15 @@ from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Role
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.by_hand import links
+from terminals.by_hand.link_address import DeskAddress, desk_address
 from terminals.by_hand.links import LinkError, LinkOver, OpenedLink, TooManyUnknownLinks
-from terminals.by_hand.work_list import guide
+from terminals.by_hand.work_list import WorkList, guide
 from terminals.forms.work_list import DeskForm
 from terminals.models import Link, Terminal
 from terminals.trust_file import NoTrustFile
 from terminals.views.work_list import trust_file_response
 
+ON_A_SHEET = 50
 LinkPage = Callable[[HttpRequest, Situation, OpenedLink], HttpResponse]
 LANGUAGES = dict(settings.LANGUAGES)
 
@@ -51,10 +54,49 @@ def personal_link(request: HttpRequest, terminal: int) -> HttpResponse:
         except NoTrustFile:
             messages.warning(request, _("There is no file for this type of terminal now."))
             return redirect("terminals:work_list:list")
-        address = request.build_absolute_uri(reverse("terminals:link", args=[token]))
-        context |= {"address": address, "code": qr_code(address, title=_("Personal link"))}
+        desk = desk_address(request, general_of(request))
+        address = _address(desk, token)
+        context |= {"address": address, "code": qr_code(address, title=_("Personal link")), "only_here": desk.only_here}
     context["links"] = Link.objects.filter(terminal=found).order_by("-made_at")[:10]
     return render(request, "terminals/link_made.html", context)
+
+
+def _address(desk: DeskAddress, token: str) -> str:
+    return desk.origin + reverse("terminals:link", args=[token])
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """So many terminals of a type as fit on a page that is printed, by number."""
+
+    number: int
+    first: str
+    last: str
+
+
+@needs(Role.OPERATE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def sheet(request: HttpRequest, pk: int, *, first: bool = False) -> HttpResponse:
+    """A link for each terminal of a type that is left, to be printed; a POST makes them and shows them this once."""
+    listed = WorkList.load(load_situation())
+    of_type = listed.of_type(pk, first=first)
+    if of_type is None or of_type.file is None:
+        messages.info(request, _("Nobody of this type is left on the work list."))
+        return redirect("terminals:work_list:list")
+    terminals = [row.terminal for row in listed.left.filter(terminal__type=pk, generation=of_type.generation)]
+    pages = [terminals[start : start + ON_A_SHEET] for start in range(0, len(terminals), ON_A_SHEET)]
+    context: dict[str, Any] = {
+        "of_type": of_type,
+        "sheets": [Sheet(number, page[0].number, page[-1].number) for number, page in enumerate(pages, start=1)],
+    }
+    chosen = request.POST.get("sheet", "")
+    if chosen.isascii() and chosen.isdecimal() and 0 < int(chosen[:6]) <= len(pages):
+        by, desk = logged_in_user(request).get_username(), desk_address(request, general_of(request))
+        made = links.make_for_all(listed.situation, pages[int(chosen) - 1], of_type.file, by=by)
+        addresses = [(one, _address(desk, token)) for one, token in made]
+        context["lines"] = [(one, address, qr_code(address, title=str(one))) for one, address in addresses]
+        context["only_here"] = desk.only_here
+    return render(request, "terminals/link_sheet.html", context)
 
 
 @needs(Role.OPERATE)

@@ -28,7 +28,7 @@ from terminals.directory.realms import RealmOffer
 from terminals.drivers.registry import BY_HAND_METHODS, REPORTING_METHODS
 from terminals.evidence.who_asked import who_asked
 from terminals.forms.terminals import TerminalFilter, TerminalForm
-from terminals.models import Discovered, NotifyWays, Terminal, TerminalType
+from terminals.models import Discovered, Link, NotifyWays, Terminal, TerminalType
 from terminals.past.condensing import read
 from terminals.past.models import PastInstallations
 from terminals.rollout.reasons import MissingReasons
@@ -109,6 +109,7 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
         "target": target,
         "why_missing": reasons.why(found, found.type, newest),
         "on_work_list": newest is not None and newest.state not in SETTLED and found.type.method in BY_HAND_METHODS,
+        "link_works": Link.objects.filter(terminal=found, revoked_at=None).exists(),
         "who_asked": who_asked([found]).get(found.pk, []),
         "has_token": bool(found.token_sha256),
         "takes_token": takes_token,
@@ -159,7 +160,7 @@ def adopt(request: HttpRequest, pk: int) -> HttpResponse:
     phone = get_object_or_404(Discovered, pk=pk)
     if len(addresses := changes.addresses_asking_with(phone.mac)) > 1:
         said = _("Several addresses have asked with the MAC %(mac)s: %(addresses)s. Enter that of the telephone.")
-        messages.warning(request, said % {"mac": phone.mac, "addresses": ", ".join(addresses)})
+        messages.warning(request, said % {"mac": phone.mac_text, "addresses": ", ".join(addresses)})
         return redirect("terminals:take_in", pk)
     found = changes.terminal_of(phone)
     if not found.type_id or Terminal.objects.filter(number=found.mac).exists():
@@ -169,7 +170,7 @@ def adopt(request: HttpRequest, pk: int) -> HttpResponse:
         "The telephone %(mac)s is in the list. Enter its number and its way there: until then it is asked straight at its"
         " address."
     )
-    messages.success(request, said % {"mac": found.mac})
+    messages.success(request, said % {"mac": found.mac_text})
     return redirect("terminals:discovered")
 
 

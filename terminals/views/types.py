@@ -1,5 +1,7 @@
 """Terminal types: rows that an administrator changes, with a guide for each."""
 
+from contextlib import suppress
+
 from django.contrib import messages
 from django.db.models import Count, ProtectedError
 from django.db.models.functions import Lower
@@ -8,12 +10,15 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from certificates.renewal.situation import load_situation
 from pbxcerts.system.access import needs
 from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from terminals.by_hand.work_list import guide
+from terminals.drivers.registry import BY_HAND_METHODS
 from terminals.forms.types import TypeForm
 from terminals.models import TerminalType
+from terminals.trust_file import NoTrustFile, trust_file
 from terminals.views.terminals import shows_then_acts
 
 
@@ -28,7 +33,11 @@ def types(request: HttpRequest) -> HttpResponse:
 @require_safe
 def type_(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(TerminalType.objects.annotate(count=Count("terminals")), pk=pk)
-    context = {"type": found, "guide": guide(found), "notified": bool(found.driver.event(found.event))}
+    situation = load_situation()
+    file = None
+    with suppress(NoTrustFile):
+        file = trust_file(situation, found) if found.method in BY_HAND_METHODS else None
+    context = {"type": found, "guide": guide(found), "notified": bool(found.driver.event(found.event)), "file": file}
     return render(request, "terminals/type.html", context)
 
 

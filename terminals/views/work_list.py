@@ -44,6 +44,7 @@ def work_list(request: HttpRequest) -> HttpResponse:
         "page": page,
         "more": found.more,
         "lines": [(row, types[kind]) for row in page if (kind := (row.terminal.type_id, row.generation_id)) in types],
+        "chosen_type": type_,
         "query": urlencode(wanted),
     }
     return render(request, "terminals/work_list.html", context)
@@ -93,7 +94,7 @@ def tick(request: HttpRequest) -> HttpResponse:
 def confirm_type(request: HttpRequest, pk: int, *, first: bool = False) -> HttpResponse:
     """Tick all of a type, after being told how many these are; `first` as in `download`."""
     listed = WorkList.load(load_situation())
-    of_type = next((one for one in listed.types if one.type.pk == pk and one.first == first), None)
+    of_type = listed.of_type(pk, first=first)
     if of_type is None:
         messages.info(request, _("Nobody of this type is left on the work list."))
         return redirect("terminals:work_list:list")

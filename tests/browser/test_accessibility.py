@@ -27,6 +27,7 @@ NO_PAGES = {
     "certificates:download",
     "certificates:download_generation",
     "terminals:export",
+    "terminals:import_template",
     "terminals:link_file",
     "terminals:types:download",
     "terminals:work_list:download",
@@ -67,12 +68,15 @@ PARTS = {*moved.PARTS, "system:events_destination_state", "system:general_readin
 """What a page loads into itself."""
 NOT_NOW = {
     "certificates:store",
+    "first_start",
+    "first_start_generation",
     "login",
     "set_up",
     "terminals:import_preview",
+    "terminals:work_list:first_sheet",
     "terminals:work_list:first_type",
 }
-"""What leads elsewhere where the store is in order, somebody is logged in, there is an administrator, nothing was uploaded, and nobody is to be served first."""
+"""What leads elsewhere where the store is in order, somebody is logged in, there is an administrator and a pair, nothing was uploaded, and nobody is to be served first."""
 
 
 FIRST = (320, "de", "light")
@@ -136,6 +140,7 @@ def addresses(everything, administrator):
         "terminals:rollout:restart_now": {"number": 3},
         "terminals:rollout:skip": {"number": 3, "terminal": terminal.pk},
         "terminals:work_list:link": {"terminal": terminal.pk},
+        "terminals:work_list:sheet": {"pk": terminal.type_id},
         "terminals:work_list:type": {"pk": terminal.type_id},
         "terminals:link": {"token": token},
     }

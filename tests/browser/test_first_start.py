@@ -64,6 +64,7 @@ def status(tree):
 def tab_to(page, label):
     """Press Tab until the control with this name has the focus: what a keyboard can't reach fails."""
     named = page.get_by_label(label, exact=True).or_(page.get_by_role("button", name=label, exact=True))
+    named = named.or_(page.get_by_role("link", name=label, exact=True))
     for _ in range(80):
         if named.first.evaluate("element => element === document.activeElement"):
             return
@@ -82,25 +83,30 @@ def test_an_administrator_goes_from_the_set_up_link_to_the_published_file_with_t
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name="System / Allgemein").wait_for()
+    page.get_by_role("heading", name="Erster Start, Schritt 2 von 4: Namen und Adressen").wait_for()
 
     token = link.partition("#")[2]
     assert token not in tree.log.read_text().replace(link, "")
     assert page.request.get(f"{base}/setup/").status == 404
 
     tab_to(page, "Name des Kommunikationsservers (FQDN)")
+    page.keyboard.press("Control+A")
     page.keyboard.type("pbx.example.org")
     page.keyboard.press("Enter")
-    page.get_by_role("status").get_by_text(re.compile("gespeichert|übernommen", re.IGNORECASE)).first.wait_for()
-
-    page.goto(f"{base}/certificates/generate/")
+    page.get_by_role("heading", name="Erster Start, Schritt 3 von 4: Uhr").wait_for()
+    tab_to(page, "Später")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Erster Start, Schritt 4 von 4: Erste Generation").wait_for()
     tab_to(page, "Grund")
     page.keyboard.type("Inbetriebnahme")
     tab_to(page, "Trotz nicht gesicherter Uhrzeit generieren")
     page.keyboard.press("Space")
     tab_to(page, "Generieren")
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Generation 1").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="Übersicht").wait_for()
+    page.get_by_text("Gespräche sind bis").wait_for(timeout=60_000)
+    page.get_by_text("Erster Start, Schritt 3 von 4: Uhr").wait_for()
+    page.goto(f"{base}/certificates/")
 
     with page.expect_download() as download:
         page.get_by_role("link", name="Hostzertifikat herunterladen", exact=True).press("Enter")

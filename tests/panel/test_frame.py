@@ -100,10 +100,7 @@ def test_times_are_shown_in_the_time_zone_of_the_installation(viewer_client):
     General.objects.update(time_zone="Pacific/Auckland")
     at = timezone.datetime(2026, 1, 1, 12, 0, tzinfo=timezone.get_fixed_timezone(0))
     EventMessage.objects.create(kind="a", severity=Severity.NORMAL, raised_at=at)
-    assert (
-        "2.\N{NO-BREAK SPACE}Januar 2026, 01:00\N{NO-BREAK SPACE}Uhr"
-        in viewer_client.get(reverse("system:events")).content.decode()
-    )
+    assert "02.01.2026, 01:00" in viewer_client.get(reverse("system:events")).content.decode()
 
 
 def test_the_title_bar_counts_the_open_event_messages_by_severity(viewer_client):

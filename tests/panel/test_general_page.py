@@ -361,3 +361,37 @@ def test_only_an_administrator_accepts_the_clock(operator_client, set_by_hand):
     assert ACCEPT not in operator_client.get(URL).content.decode()
     assert operator_client.post(ACCEPT, {"accept": "on"}).status_code == 403
     assert timekeeping.current_clock().jumped is not None
+
+
+def test_what_was_applied_is_said_with_what_it_was(administrator_client):
+    page = administrator_client.post(URL, typed(site_name="North", ip_addresses="192.0.2.7"), follow=True)
+
+    said = page.content.decode()
+    assert "Site name: empty → North." in said
+    assert "IP addresses: empty → 192.0.2.7." in said
+    assert "Time zone:" not in said
+
+
+@pytest.mark.parametrize("entered", ["europe/zurich", "Europe/Zurich ", "zurich", "ZURICH"])
+def test_a_zone_is_found_by_its_city_and_whatever_its_capitals(administrator_client, entered):
+    assert administrator_client.post(URL, typed(time_zone=entered)).status_code == 302
+    assert General.load().time_zone == "Europe/Zurich"
+
+
+def test_a_city_of_two_words_is_found(administrator_client):
+    administrator_client.post(URL, typed(time_zone="new york"))
+
+    assert General.load().time_zone == "America/New_York"
+
+
+def folded(html):
+    """The sections that are closed."""
+    return {name for name, rest in re.findall(r'<details id="(\w+)"([^>]*)>', html) if "open" not in rest}
+
+
+def test_what_is_rarely_changed_is_folded_unless_something_is_wrong_in_it(administrator_client):
+    every = {"access", "language", "security", "backups"}
+    assert folded(administrator_client.get(URL).content.decode()) >= every
+
+    wrong = administrator_client.post(URL, typed(logout_after_minutes="1")).content.decode()
+    assert every - folded(wrong) == {"security"}

@@ -145,7 +145,18 @@ def test_who_may_only_view_is_told_to_generate_nothing(world, viewer_client, ope
     assert "/certificates/generate/" in operator_client.get(HOME).content.decode()
     shown = viewer_client.get(HOME).content.decode()
 
+    assert "Generate manually." in operator_client.get(HOME).content.decode()
     assert "/certificates/generate/" not in shown
+    assert "Generate manually." not in shown
+
+
+def test_one_who_may_go_back_does_it_from_the_first_page(world, viewer_client, operator_client):
+    assert "/rollback/" not in operator_client.get(HOME).content.decode()
+    world.generate(at_once=True)
+
+    back = reverse("certificates:roll_back", args=[1])
+    assert back in operator_client.get(HOME).content.decode()
+    assert back not in viewer_client.get(HOME).content.decode()
 
 
 def test_a_new_installation_is_led_through_what_it_needs(db, key_file, settings, tmp_path, administrator_client, text):
@@ -155,17 +166,22 @@ def test_a_new_installation_is_led_through_what_it_needs(db, key_file, settings,
     page = text(administrator_client.get(HOME))
 
     assert "First steps" in page
-    assert "One to four NTP servers" in page
-    assert "done" not in page.partition("First steps")[2].partition("What needs attention")[0]
+    assert "First start, step 2 of 4" in page
+    assert "Communication server" not in page.partition("First steps")[2].partition("What needs attention")[0]
 
 
-def test_what_is_done_of_the_first_steps_is_marked(world, administrator_client, viewer_client, text):
+def test_of_the_first_steps_what_is_left_is_shown(world, administrator_client, viewer_client, text):
     page = text(administrator_client.get(HOME))
     steps = page.partition("First steps")[2].partition("What needs attention")[0]
 
-    assert "First generation done" in steps
+    assert "First start" not in steps
+    assert "Recipe to copy" in steps
+    assert "Test now" not in steps
     assert "Terminals A generation reaches only" in steps
     assert "First steps" not in text(viewer_client.get(HOME))
+
+    General.objects.update(tls_addresses=["192.0.2.10:5061"])
+    assert "Test now" in text(administrator_client.get(HOME))
 
 
 def test_where_all_steps_are_done_none_is_shown(mixed, administrator_client, text):

@@ -85,3 +85,12 @@ def test_strange_words_find_nothing_and_break_nothing(world, viewer_client, word
 
     assert page.status_code == 200
     assert "<script>alert" not in page.content.decode()
+
+
+def test_a_terminal_type_is_found_and_its_page_has_the_file_and_the_guide(mixed, yealink, viewer_client):
+    answer = search(viewer_client, "a yealink")
+    assert answer.headers["Location"] == reverse("terminals:types:type", args=(yealink.pk,))
+
+    page = viewer_client.get(answer.headers["Location"]).content.decode()
+    assert reverse("terminals:work_list:download", args=(yealink.pk,)) in page
+    assert page.index("Download: Root certificates") < page.index("Trusted Certificates") < page.index("Manufacturer")

@@ -37,12 +37,13 @@ def _english(viewer_client, operator_client):
     viewer_client.cookies["django_language"] = operator_client.cookies["django_language"] = "en"
 
 
-def test_it_shows_severity_in_words_the_text_and_what_to_do(viewer_client, kind):
+def test_it_shows_severity_in_words_the_text_and_what_to_do(operator_client, viewer_client, kind):
     message(kind.id, severity=kind.severity, params={"line": "7"})
-    (row,) = rows(viewer_client.get(URL))
+    (row,) = rows(operator_client.get(URL))
     assert "Serious" in row
     assert "The line 7 is &lt;cut&gt;." in row
     assert "Mend it." in row
+    assert "Mend it." not in rows(viewer_client.get(URL))[0]
 
 
 def test_a_kind_that_this_version_does_not_know_is_shown_by_its_id(viewer_client):

@@ -16,7 +16,7 @@ def token(db, settings, tmp_path):
 
 def test_the_token_makes_the_first_administrator_who_is_logged_in_then(client, token):
     response = client.post(URL, {"token": token, **CHOICE})
-    assert response.headers["Location"] == reverse("system:general")
+    assert response.headers["Location"] == reverse("first_start")
     anna = User.objects.get()
     assert anna.role == Role.ADMINISTER
     assert anna.check_password(CHOICE["password1"])

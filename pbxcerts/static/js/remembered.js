@@ -23,6 +23,15 @@
       details.addEventListener("toggle", () => write(details));
     }
   };
+  // What an address or a list of errors leads to is shown.
+  const show = (hash) => {
+    const folded = hash.length > 1 && document.getElementById(decodeURIComponent(hash.slice(1)))?.closest("details");
+    if (folded) {
+      folded.open = true;
+    }
+  };
   follow(document);
+  show(location.hash);
+  addEventListener("hashchange", () => show(location.hash));
   document.addEventListener("htmx:load", (event) => follow(event.target));
 })();

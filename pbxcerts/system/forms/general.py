@@ -1,19 +1,19 @@
 """The form of System / General. The command line sets the same parameters through it."""
 
 from functools import cache
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.utils.functional import Promise
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts.system import run_files
-from pbxcerts.system.form_layout import Parameters
+from pbxcerts.system.form_layout import FoldedParameters, Parameters
 from pbxcerts.system.forms.entries import (
     DnsNameField,
     ListField,
@@ -39,15 +39,33 @@ MOST_NAMES = 50
 
 
 @cache
-def time_zones() -> list[tuple[str, str | Promise | list[tuple[str, str]]]]:
-    """Every zone of the IANA database, by region as <optgroup>."""
-    zones = sorted(available_timezones() - {"localtime", "Factory"})
-    regions = sorted((zone for zone in zones if "/" in zone), key=lambda zone: zone.partition("/")[0])
-    grouped: list[tuple[str, str | Promise | list[tuple[str, str]]]] = [
-        (region, [(zone, zone.partition("/")[2].replace("_", " ")) for zone in members])
-        for region, members in groupby(regions, key=lambda zone: zone.partition("/")[0])
-    ]
-    return [*grouped, (_("Other"), [(zone, zone) for zone in zones if "/" not in zone])]  # type: ignore[list-item]
+def time_zones() -> list[tuple[str, str]]:
+    """Every zone of the IANA database."""
+    return [(zone, zone) for zone in sorted(available_timezones() - {"localtime", "Factory"})]
+
+
+class TimeZoneInput(forms.TextInput):
+    """A field in which a browser suggests what begins so, or has it within: six hundred in a list are too many to look through."""
+
+    choices: Any = ()
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        known = f"{name}-known"
+        field = super().render(name, value, {**(attrs or {}), "list": known}, renderer)
+        options = format_html_join("", '<option value="{}"></option>', ((zone,) for zone, _zone in time_zones()))
+        return format_html('{}<datalist id="{}">{}</datalist>', field, known, options)
+
+
+class TimeZoneField(forms.ChoiceField):
+    """A zone, whatever its capitals; the name of its city alone will do."""
+
+    def to_python(self, value: Any) -> str:
+        text: str = super().to_python(value).strip()
+        meant = text.lower().replace(" ", "_")
+        zones = [zone for zone, _zone in time_zones()]
+        whole = [zone for zone in zones if zone.lower() == meant]
+        by_city = [zone for zone in zones if zone.lower().rpartition("/")[2] == meant]
+        return [*whole, *by_city, text][0]
 
 
 def _number(label: "LazyText", limits: tuple[int, int], help_text: "LazyText") -> forms.IntegerField:
@@ -64,10 +82,13 @@ def _number(label: "LazyText", limits: tuple[int, int], help_text: "LazyText") -
 
 
 class GeneralForm(VersionedForm):
-    time_zone = forms.ChoiceField(
+    time_zone = TimeZoneField(
         label=_("Time zone"),
         choices=time_zones,
-        help_text=_("Decides when “Generate certificates at (time)” comes. Summer time is changed automatically."),
+        widget=TimeZoneInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text=_(
+            "Decides when “Generate certificates at (time)” comes. Summer time is changed automatically. The name of a city finds its zone."
+        ),
         error_messages={"invalid_choice": _("“%(value)s” is not a time zone, for example Europe/Berlin.")},
     )
     ntp_enabled = OnOffField(
@@ -234,10 +255,18 @@ class GeneralForm(VersionedForm):
                 "on_this_machine",
                 "tls_addresses",
             ),
-            Parameters(_("Access of terminals to pbxcerts"), "own_names", "own_addresses"),
-            Parameters(_("System language"), "language", "swiss_spelling"),
-            Parameters(_("Security"), "redirect_to_https", "logout_after_minutes"),
-            Parameters(_("Backup"), "backup_enabled", "backup_days", "backup_time", "backup_keep", "backup_recipients"),
+            FoldedParameters("access", _("Access of terminals to pbxcerts"), "own_names", "own_addresses"),
+            FoldedParameters("language", _("System language"), "language", "swiss_spelling"),
+            FoldedParameters("security", _("Security"), "redirect_to_https", "logout_after_minutes"),
+            FoldedParameters(
+                "backups",
+                _("Backup"),
+                "backup_enabled",
+                "backup_days",
+                "backup_time",
+                "backup_keep",
+                "backup_recipients",
+            ),
         ]
 
     def offer(self, *, names: list[str], addresses: list[str], ntp_servers: list[str]) -> None:

@@ -1,17 +1,22 @@
 """The form of a row of settings: it keeps what was typed and shows what somebody else stored meanwhile."""
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Collection, Mapping
 from datetime import time
 from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from pbxcerts.system.form_layout import ParameterForm
 from pbxcerts.system.forms.entries import SeenField
 from pbxcerts.system.versioned import InvalidValues, VersionedSettings
+
+LONGEST_TOLD = 60
+"""Characters of a value in the sentence that says what was applied: a list may have fifty names."""
 
 
 class VersionedForm(ParameterForm, forms.Form):
@@ -26,6 +31,7 @@ class VersionedForm(ParameterForm, forms.Form):
     def __init__(self, data: Any = None, *, row: VersionedSettings) -> None:
         initial = {name: getattr(row, name) for name in self.base_fields if name not in self.secrets}
         super().__init__(data, initial=initial)
+        self._stored = row
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
@@ -51,6 +57,22 @@ class VersionedForm(ParameterForm, forms.Form):
     def parameters(self) -> dict[str, Any]:
         """What a valid form sets: name and value of each parameter."""
         return {name: self.cleaned_data[name] for name in self.names()}
+
+    def applied(self, changed: Collection[str]) -> str:
+        """For the person who has applied them."""
+        return " ".join([_("The settings have been applied."), *(f"{one}." for one in self.differences(changed))])
+
+    def differences(self, changed: Collection[str]) -> list[str]:
+        """What each of these parameters was and what a valid form makes of it, as in *interval: 365 → 180*."""
+        after = copy.copy(self._stored)
+        for name in changed:
+            setattr(after, name, self.cleaned_data.get(name))
+        return [
+            f"{str(self.fields[name].label)[:1].upper()}{str(self.fields[name].label)[1:]}: "
+            f"{_told(self._stored, name)} → {_told(after, name)}"
+            for name in self.names()
+            if name in changed
+        ]
 
     def make_read_only(self) -> None:
         for field in self.fields.values():
@@ -80,6 +102,10 @@ def tell_overtaken(form: forms.BaseForm, *, version: int, stored: Mapping[str, s
     )
     for name, words in stored.items():
         form.fields[name].stored = words  # type: ignore[attr-defined]
+
+
+def _told(row: models.Model, name: str) -> str:
+    return Truncator(in_words(row, name, getattr(row, name))).chars(LONGEST_TOLD)
 
 
 def in_words(row: models.Model, name: str, value: Any) -> str:

@@ -72,8 +72,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
             raise Http404 from error
         setup_token.close()
         login(request, user)
-        messages.success(request, _("Welcome. First enter the names and addresses of the communication server here."))
-        response = redirect("system:general")
+        response = redirect("first_start")
         known_browsers.remember(response, user)
         return response
     return render(request, "registration/set_up.html", {"form": form})

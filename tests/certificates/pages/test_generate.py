@@ -84,7 +84,10 @@ def test_it_says_what_will_happen(running, terminals, operator_client, text):
     page = text(operator_client.get(GENERATE))
 
     assert "A new root certificate and a new host certificate are made, valid until" in page
-    assert "With handover: generation 1 stays in service until the terminals have the new pair, until" in page
+    assert (
+        "with handover: terminals first, server last Generation 1 stays in service until the terminals have the new pair, until"
+        in page
+    )
     assert "Terminals that would then refuse the server until they have the new root certificate: 10." in page
     assert "4, exchanged in service" in page
     assert "5, restart by themselves" in page

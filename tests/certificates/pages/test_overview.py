@@ -202,13 +202,14 @@ def test_the_last_heartbeat_is_shown(running, viewer_client, text):
     assert "nothing is renewed by itself" not in text(page)
 
 
-def test_a_failed_attempt_says_why_and_what_to_do(running, viewer_client, text):
+def test_a_failed_attempt_says_why_and_what_to_do(running, operator_client, viewer_client, text):
     attempt = orders.order_generation(running.clock(), orders.GenerationOrder(Generation.Trigger.PAGE, by="anna"))
     states.move(attempt, "failed", now=running.now, why="HostKeyError", failure="HostKeyError", failed_at=running.now)
 
-    page = text(viewer_client.get(OVERVIEW))
+    page = text(operator_client.get(OVERVIEW))
     assert "Generation 2 has failed: The list of keys that encrypts host keys can&#x27;t be read or used." in page
     assert "Check the file that PBXCERTS_KEY_FILE names" in page
+    assert "Check the file" not in text(viewer_client.get(OVERVIEW))
 
 
 # -- the part that asks for itself --------------------------------------------------------------------------------------

@@ -137,7 +137,7 @@ def test_the_second_of_two_administrators_is_told_and_overwrites_nothing(running
 
 
 def test_a_change_that_was_overtaken_is_not_offered_for_confirmation(running, administrator_client, text):
-    late = typed(interval_days="700")
+    late = typed(overlap_days="0")
     administrator_client.post(OVERVIEW, typed(generation_time="03:00"))
 
     assert "Somebody else has changed these settings" in text(administrator_client.post(OVERVIEW, late))
@@ -146,44 +146,49 @@ def test_a_change_that_was_overtaken_is_not_offered_for_confirmation(running, ad
 # -- consequences -------------------------------------------------------------------------------------------------------
 
 
-def test_a_longer_interval_says_first_that_the_active_pair_ends_as_before(running, administrator_client, text):
-    asked = administrator_client.post(OVERVIEW, typed(interval_days="700"))
+def test_it_says_what_changed_from_what_to_what_and_what_follows(running, administrator_client, text):
+    page = text(administrator_client.post(OVERVIEW, typed(interval_days="180", generation_time="3:30"), follow=True))
 
-    page = text(asked)
+    assert "365 → 180." in page
+    assert "02:00 → 03:30." in page
+    assert "30 → 30" not in page
+    assert "The next automatic generation will be on" in page
+
+
+def test_a_longer_interval_says_that_the_active_pair_ends_as_before(running, administrator_client, text):
+    page = text(administrator_client.post(OVERVIEW, typed(interval_days="700"), follow=True))
+
     assert "The active pair was made for an interval of 365 days" in page
     assert "that does not change" in page
     assert "The next automatic generation stays on" in page
-    assert stored() == BEFORE
-
-    confirmed = administrator_client.post(OVERVIEW, typed(interval_days="700", confirmed="1"))
-    assert confirmed.status_code == 302
     assert stored()[0] == 700
 
 
-def test_before_the_first_generation_another_interval_has_no_consequences(world, administrator_client):
-    assert administrator_client.post(OVERVIEW, typed(interval_days="90")).status_code == 302
-    assert stored()[0] == 90
+def test_a_shorter_interval_is_asked_about_where_telephones_would_restart_within_days(
+    running, administrator_client, text
+):
+    asked = text(administrator_client.post(OVERVIEW, typed(interval_days="5", overlap_days="1")))
+
+    assert "365 → 5" in asked
+    assert "The shorter interval also holds for the pair that is active now" in asked
+    assert stored() == BEFORE
+
+    agreed = typed(interval_days="5", overlap_days="1", confirmed="1")
+    assert administrator_client.post(OVERVIEW, agreed).status_code == 302
+    assert stored()[0] == 5
 
 
 def test_the_page_that_asks_carries_what_was_typed(running, administrator_client):
-    page = administrator_client.post(OVERVIEW, typed(interval_days="700", addresses_as_dns="on")).content.decode()
+    page = administrator_client.post(OVERVIEW, typed(overlap_days="0", addresses_as_dns="on")).content.decode()
 
-    for field in ('name="interval_days" value="700"', 'name="addresses_as_dns" value="on"', 'name="version" value="0"'):
+    for field in ('name="overlap_days" value="0"', 'name="addresses_as_dns" value="on"', 'name="version" value="0"'):
         assert field in page
 
 
 def test_a_switch_that_is_off_stays_off_through_the_question(running, administrator_client):
-    page = administrator_client.post(OVERVIEW, typed(interval_days="700")).content.decode()
+    page = administrator_client.post(OVERVIEW, typed(overlap_days="0")).content.decode()
 
     assert 'name="addresses_as_dns"' not in page
-
-
-def test_a_shorter_interval_says_when_the_next_generation_comes_instead(running, administrator_client, text):
-    running.set(interval_days=365)
-    page = text(administrator_client.post(OVERVIEW, typed(interval_days="60")))
-
-    assert "The shorter interval also holds for the pair that is active now" in page
-    assert "The next automatic generation will be on" in page
 
 
 def test_no_overlap_says_what_it_risks(running, administrator_client, text):
@@ -194,7 +199,7 @@ def test_no_overlap_says_what_it_risks(running, administrator_client, text):
 
 
 def test_during_a_handover_it_says_that_the_deadline_stays(handing_over, administrator_client, text):
-    page = text(administrator_client.post(OVERVIEW, typed(interval_days="60")))
+    page = text(administrator_client.post(OVERVIEW, typed(interval_days="60"), follow=True))
 
     assert "It keeps its deadline" in page
 

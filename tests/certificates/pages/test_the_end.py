@@ -48,7 +48,7 @@ def test_before_the_interval_is_changed(running, minutes, administrator_client, 
         "handover_counts": "all",
         "key_type": "p256",
     }
-    page = text(administrator_client.post("/certificates/", typed))
+    page = text(administrator_client.post("/certificates/", typed, follow=True))
     last, after = minutes(running.active)
 
     assert last in page

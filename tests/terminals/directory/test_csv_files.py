@@ -8,8 +8,9 @@ from itertools import chain
 import pytest
 from django.utils import translation
 
-from terminals.directory import csv_files
-from terminals.directory.csv_files import EXPORTED, read, write
+from terminals.directory import column_heads, csv_files
+from terminals.directory.column_heads import column_of
+from terminals.directory.csv_files import COLUMNS, EXPORTED, read, write
 from terminals.directory.errors import ImportFileTooLarge, NotCsv, NotText, TooManyLines, WrongHeader
 
 
@@ -171,3 +172,28 @@ def test_a_dialling_number_gets_no_apostrophe():
 def test_no_column_of_an_export_holds_credentials():
     assert not {"sip_password", "path_secret", "token_sha256", "own_lines"} & set(EXPORTED)
     assert write([]).strip() == ",".join(EXPORTED)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Nummer;Name;Typ;MAC-Adresse;IP-Adresse;Bemerkungen\n101;Empfang;Snom;;;\n",
+        "\ufeffRufnummer\tBezeichnung\tModell\tMAC\tAdresse\tNotiz\n101\tEmpfang\tSnom\t\t\t\n",
+        "DURCHWAHL,name,Endgerätetyp,mac_address,ip,notes\n101,Empfang,Snom,,,\n",
+    ],
+)
+def test_the_heads_are_read_as_people_write_them(content):
+    (row,) = read(content.encode())
+
+    assert row.cells == {"number": "101", "name": "Empfang", "type": "Snom", "mac": "", "address": "", "notes": ""}
+
+
+def test_two_heads_of_one_column_are_refused():
+    with pytest.raises(WrongHeader, match="twice"):
+        read(b"number;Rufnummer\n101;101\n")
+
+
+def test_every_column_has_a_head_in_both_languages():
+    for language in ("de", "en"):
+        with translation.override(language):
+            assert [column_of(head) for head in column_heads.heads().values()] == list(COLUMNS)

@@ -214,10 +214,10 @@ def test_a_mac_that_stands_twice_or_belongs_to_another_is_refused():
     imported("number,type,mac\n101,Snom,00085D112233\n")
 
     assert reasons("number,type,mac\n102,Snom,00:08:5D:11:22:33\n") == [
-        (2, "mac", "The MAC 00085D112233 belongs to the terminal 101.")
+        (2, "mac", "The MAC 00:08:5D:11:22:33 belongs to the terminal 101.")
     ]
     assert reasons("number,type,mac\n102,Snom,00085D112244\n103,Snom,0008.5d11.2244\n") == [
-        (3, "mac", "The MAC 00085D112244 stands in row 2 already.")
+        (3, "mac", "The MAC 00:08:5D:11:22:44 stands in row 2 already.")
     ]
 
 

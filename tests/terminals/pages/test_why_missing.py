@@ -110,7 +110,7 @@ def test_by_hand_leads_to_the_work_list(fleet, yealink, answered, viewer_client)
 
     assert answered(phone, "It is done by hand: it is on the work list.", "Es steht auf der Arbeitsliste.")
     assert (
-        'href="/terminals/work-list/"'
+        'href="/terminals/work-list/?type='
         in viewer_client.get(f"{LIST}{phone.terminal.pk}/").content.decode().split("<main", 1)[1]
     )
 
@@ -143,9 +143,9 @@ def test_a_disabled_one_is_not_asked(rolled_out, answered):
 
 def test_one_that_has_it_needs_no_reason(fleet, viewer_client, text):
     (phone,) = fleet.add(1)
-    assert "Why it has not got" in text(viewer_client.get(f"{LIST}{phone.terminal.pk}/"))
+    assert "It has not got generation 1:" in text(viewer_client.get(f"{LIST}{phone.terminal.pk}/"))
 
     DeliverySettings.load()
     DeliverySettings.objects.update(telephone_networks=["192.0.2.0/24"])
     fleet.fetch(phone)
-    assert "Why it has not got" not in text(viewer_client.get(f"{LIST}{phone.terminal.pk}/"))
+    assert "It has not got" not in text(viewer_client.get(f"{LIST}{phone.terminal.pk}/"))

@@ -1,6 +1,7 @@
 """CSV on the pages: choose a file, see what it would do, import all of it; and the export."""
 
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -64,7 +65,7 @@ def test_of_many_the_first_twenty_are_shown(operator_client, text):
     page = text(upload(operator_client, "number,type\n" + "".join(f"{n},Snom\n" for n in range(1000, 1150))))
 
     assert "The first 20 of 150." in page
-    assert "1019 – Snom" in page
+    assert "20 1018 Snom 21 1019 Snom" in page
     assert "1020" not in page
 
 
@@ -228,3 +229,59 @@ def test_who_may_not_is_refused_on_the_page_and_when_it_is_sent(request, subtest
 def test_without_a_login_there_is_nothing(client):
     for url in ("/terminals/", "/terminals/export/", "/terminals/types/"):
         assert client.get(url).status_code == 302
+
+
+# -- as a spreadsheet of the country writes it ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("language", "head"), [("de", "\ufeffNummer;Name;Typ;"), ("en", "\ufeffnumber,name,type,")])
+def test_a_template_in_the_readers_language_can_be_filled_in_and_imported(operator_client, types, language, head):
+    General.objects.update(language=language)
+    content = operator_client.get(f"{UPLOAD}template/").content.decode()
+    assert content.startswith(head)
+
+    separator = ";" if language == "de" else ","
+    upload(operator_client, content + separator.join(["101", "Empfang", "Snom", *[""] * 9]) + "\n")
+    assert operator_client.get(PREVIEW).context["plan"].added[0].number == "101"
+
+
+def test_an_abbreviated_type_is_taken_for_the_only_one_that_it_can_mean(operator_client, types, text):
+    preview = upload(operator_client, "Nummer;Typ\n101;Mitel 6867\n102;Mitel 6867\n")
+    page = text(preview)
+
+    assert "“Mitel 6867”, 2 rows, is taken for" in page
+    assert "Import all" in page
+    apply(operator_client, preview)
+    assert {one.type for one in Terminal.objects.all()} == {types["Mitel 6867i"]}
+
+
+def test_what_several_types_may_be_called_is_for_a_person_to_say(operator_client, types, text):
+    preview = upload(operator_client, "number;type\n101;Snomm\n")
+    page = preview.content.decode()
+    assert "There is no terminal type “Snomm”" in text(preview)
+    assert page.index("Suggested") < page.index(">Snom<")
+
+    chosen = {"unknown": "Snomm", "type": types["Snom"].pk}
+    preview = operator_client.get(PREVIEW, chosen)
+    assert "Import all" in text(preview)
+    operator_client.post(f"{PREVIEW}?{urlencode(chosen)}", {"basis": preview.context["plan"].basis})
+    assert Terminal.objects.get().type == types["Snom"]
+
+
+@pytest.mark.parametrize("key", ["", "0", "x", "-1", "9" * 40, "999999999"])
+def test_a_type_that_is_none_is_taken_for_nothing(operator_client, types, key):
+    upload(operator_client, "number;type\n101;Mitel 6867\n")
+
+    plan = operator_client.get(PREVIEW, {"unknown": "Mitel 6867", "type": key}).context["plan"]
+    assert [one.column for one in plan.refused] == ["type"]
+
+
+def test_the_preview_shows_every_column_of_the_file(operator_client, types, text):
+    Terminal.objects.create(number="101", name="Old", type=types["Snom"])
+    content = "number;name;type;mac;address;enabled;notes;sip_password\n"
+    content += "101;New;Snom;;;true;;\n102;Lab;Snom;00085d000005;192.0.2.7;false;At the door;secret\n"
+    page = text(upload(operator_client, content))
+
+    assert "name: Old → New" in page
+    assert "102 Lab Snom 00:08:5D:00:00:05 192.0.2.7 is stored no At the door" in page
+    assert "secret" not in page

@@ -83,7 +83,15 @@ def test_a_line_shows_what_is_known_and_breaks_no_page(four, viewer_client, text
     response = viewer_client.get(LIST)
 
     assert "Büro <1>" not in response.content.decode()
-    for shown in ("Reception", "Snom", "00085D112233", "192.0.2.7", "6.4.0.140-SIP", "disabled", "not taken in yet"):
+    for shown in (
+        "Reception",
+        "Snom",
+        "00:08:5D:11:22:33",
+        "192.0.2.7",
+        "6.4.0.140-SIP",
+        "disabled",
+        "not taken in yet",
+    ):
         assert shown in text(response)
 
 
@@ -539,7 +547,7 @@ def phone(db):
 def test_a_discovered_phone_becomes_a_terminal(operator_client, phone, types, text):
     assert "1 telephone asked for its configuration" in text(operator_client.get(LIST))
     page = operator_client.get(f"/terminals/discovered/{phone.pk}/").content.decode()
-    assert 'value="1400E91EDB52"' in page
+    assert 'value="14:00:E9:1E:DB:52"' in page
     assert f'<option value="{types["Mitel 6930"].pk}" selected' in page
 
     operator_client.post(f"/terminals/discovered/{phone.pk}/", entry(types["Mitel 6930"], mac=phone.mac))
@@ -553,7 +561,7 @@ def test_the_list_of_discovered_phones_tells_what_each_said_and_how_often(viewer
     Discovered.objects.update(last_seen=datetime(2032, 1, 31, tzinfo=UTC))
     [row] = re.findall(r"(?s)<tbody>(.*)</tbody>", viewer_client.get("/terminals/discovered/").content.decode())
 
-    for told in ("1400E91EDB52", "6930", "6.4", "192.0.2.9", "2031", "2032", "17"):
+    for told in ("14:00:E9:1E:DB:52", "6930", "6.4", "192.0.2.9", "2031", "2032", "17"):
         assert told in row
 
 
@@ -564,7 +572,7 @@ def test_one_click_makes_a_discovered_phone_a_terminal(operator_client, phone, t
     assert (found.number, found.mac, found.type) == (phone.mac, phone.mac, types["Mitel 6930"])
     # No server knows a telephone by its MAC.
     assert (found.way, found.address) == ("direct", "192.0.2.9")
-    assert "1400E91EDB52 is in the list" in page
+    assert "14:00:E9:1E:DB:52 is in the list" in page
     assert not Discovered.objects.exists()
 
 
@@ -615,7 +623,7 @@ def test_a_mac_with_which_several_addresses_asked_is_told_and_no_single_click_ta
 
     page = text(operator_client.post(f"/terminals/discovered/{stranger.pk}/adopt/", follow=True))
 
-    assert "Several addresses have asked with the MAC 1400E91EDB52: 192.0.2.9, 198.51.100.66." in page
+    assert "Several addresses have asked with the MAC 14:00:E9:1E:DB:52: 192.0.2.9, 198.51.100.66." in page
     assert not Terminal.objects.exists()
 
     operator_client.post(f"/terminals/discovered/{phone.pk}/", entry(types["Mitel 6930"], mac=phone.mac))
