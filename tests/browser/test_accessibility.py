@@ -21,7 +21,7 @@ from tests.certificates.pages.test_browser import OPTIONS
 from tests.support.machines import add, publishes_here
 from tests.support.peers import require_program
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.takes_minutes, pytest.mark.django_db(transaction=True)]
 
 NO_PAGES = {
     "certificates:download",

@@ -17,7 +17,7 @@ from tests.support.provisioning import FIRST_PAIR
 from tests.support.redis_server import redis_server
 from tests.support.running import MANAGE, Tree, wait_for
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.takes_minutes]
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 

@@ -12,12 +12,11 @@ from tests.support.product import ROOT
 pytestmark = [pytest.mark.peer, pytest.mark.takes_minutes]
 
 CHOSEN = [
-    "tests/certificates/renewal/test_restored_copies.py",
     "tests/certificates/renewal/test_states.py",
     "tests/panel/test_moved.py::test_it_is_made_once_and_then_only_when_something_has_moved",
     "tests/system/test_machines.py",
     "tests/test_machine_elsewhere.py",
-    "tests/terminals/evidence",
+    "tests/terminals/evidence/test_queue.py",
     "tests/terminals/past",
     "tests/terminals/rollout/test_claims.py",
     "tests/terminals/rollout/test_one_round.py",

@@ -15,7 +15,7 @@ from tests.support.ntp import NtpResponder
 from tests.support.peers import require_program
 from tests.support.product import Product
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.takes_minutes]
 
 LEAD = timedelta(seconds=80)
 """Enough to start, and for one heartbeat before the pair is due."""
