@@ -245,7 +245,7 @@ def test_nothing_is_found_on_any_page(open_page, addresses, variants, width, lan
 def test_it_would_find_something(open_page, everything):
     page = open_page(320, "en")
     page.goto("/terminals/")
-    page.evaluate("document.querySelector('h1').style.cssText = 'width: 900px; color: #eee'")
+    page.evaluate("document.querySelector('h1').style.cssText = 'min-width: 900px; color: #eee'")
     page.evaluate("document.querySelector('main input').removeAttribute('id')")
     page.evaluate("document.documentElement.removeAttribute('lang')")
     page.goto = lambda address: SimpleNamespace(status=200)

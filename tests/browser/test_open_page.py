@@ -4,13 +4,12 @@ import re
 
 import pytest
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.urls import reverse
 from django.utils import timezone
 
 from certificates.models import Settings
 from pbxcerts.panel import moved
-from pbxcerts.system.models import EventMessage
+from pbxcerts.system.models import EventMessage, Session
 from tests.browser.test_accessibility import browser
 from tests.terminals.pages.conftest import world
 

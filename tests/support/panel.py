@@ -35,7 +35,7 @@ class Browser:
 
 def links(page, part):
     """The addresses in a page that hold this part, in the order of the page."""
-    return [address for address in re.findall(r'href="([^"]+)"', page) if part in address]
+    return [address for address in re.findall(r'(?:href|formaction)="([^"]+)"', page) if part in address]
 
 
 def hidden_fields(page):

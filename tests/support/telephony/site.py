@@ -9,6 +9,7 @@ import shlex
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 from tests.support.panel import Browser, hidden_fields, links
 from tests.support.provisioning import Provisioning
@@ -180,7 +181,8 @@ class Technician:
     def __enter__(self):
         otto = self.site.otto
         (order,) = links(otto.page("/terminals/work-list/"), "/link/")
-        (self.link,) = set(links(otto.post(order), "/terminals/link/"))
+        (address,) = set(links(otto.post(order), "/terminals/link/"))
+        self.link = urlsplit(address).path
         self.browser = Browser(self.site.panel)
         page = self.browser.page(self.link)
         self.shown = hidden_fields(page)
