@@ -18,7 +18,7 @@ pytestmark = pytest.mark.process
         "renewal",
         "settings_page",
         "idle_heartbeat",
-        "idle_tree",
+        pytest.param("idle_tree", marks=pytest.mark.long),
         "silent_clients",
         pytest.param("hostile_crowd", marks=pytest.mark.long),
         "notify",

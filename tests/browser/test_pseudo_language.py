@@ -7,10 +7,10 @@ from tests.panel.test_languages import pseudo_language
 
 __all__ = ["addresses", "browser", "open_page", "pseudo_language"]
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.django_db(transaction=True)]
 
 
-@pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.long)])
+@pytest.mark.parametrize("width", [390, 1280])
 def test_longer_words_make_no_page_wider_than_the_window(pseudo_language, open_page, addresses, width):
     page = open_page(width, pseudo_language)
     found = []
