@@ -28,7 +28,6 @@ from tests.support import known_types
 from tests.support.made_once import made_once
 from tests.support.names import REAL, TwoAddresses
 from tests.support.ntp import NtpResponder
-from tests.support.order import in_the_order_of_least_waiting
 
 PASSWORD = "seven copper kettles"
 
@@ -80,11 +79,13 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
+    """Those that take long first, in the random order that they have: at the end all processes of the tests have something to do."""
+    items.sort(key=lambda item: not item.get_closest_marker("takes_minutes"))
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in ("process", "peer", "browser")))
     if not config.getoption("long"):
         left_out = [item for item in items if item.get_closest_marker("long")]
         items[:] = [item for item in items if not item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left_out)
-    items[:] = in_the_order_of_least_waiting(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)))
 
 
 @pytest.hookimpl(wrapper=True)
