@@ -287,13 +287,13 @@ class Situation:
             return now if self.is_replaced_at_once else None
         if self.waits_for_clock:
             doubt_ends = self.last_chance
-            if doubt_ends is None or doubt_ends <= self.clock.best or self._clock_never_allows:
+            if doubt_ends is None or doubt_ends <= self.clock.best or self.clock_never_allows:
                 return None
             return self._next_time(max(now, doubt_ends))
         return self._next_time(now)
 
     @property
-    def _clock_never_allows(self) -> bool:
+    def clock_never_allows(self) -> bool:
         """Whether even the last chance makes no pair by the clock as it is now (rules last-chance, dates-by-both)."""
         return self.new_pair_may_have_ended or (self.clock.state is ClockState.FAR_OFF and not self.clock.agreed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.utils.translation import gettext as _
 
@@ -10,7 +11,7 @@ from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from certificates.status.awaited_switch import AwaitedSwitch
 from certificates.status.next_generation import NextGeneration
-from pbxcerts.system import time_words
+from pbxcerts.system import clock_words, time_words
 from pbxcerts.system.models import Severity
 
 OK = "ok"
@@ -113,7 +114,24 @@ def _what_follows(
         return Severity.CRITICAL, _("They are renewed only on %(at)s.") % at
     if situation.failures:
         return Severity.SERIOUS, _("The last renewal has failed; the next try is on %(at)s.") % at
+    if not situation.clock_allows:
+        return _in_doubt(situation, following.at)
     return OK, _("They are renewed by themselves on %(at)s.") % at
+
+
+def _in_doubt(situation: Situation, at: datetime) -> tuple[str, str]:
+    """Of a renewal at `at` which the clock, as it is now, would not let be made (rules clock-gate, last-chance)."""
+    severity = clock_words.SEVERITIES[situation.clock.state] or Severity.SERIOUS
+    last_chance = situation.last_chance
+    known = {"at": time_words.moment(at)}
+    if last_chance is None or situation.clock_never_allows:
+        return severity, _("They are renewed on %(at)s only if the clock is right by then.") % known
+    if at >= last_chance:
+        return severity, _("They are renewed as soon as the clock is right, and on %(at)s all the same.") % known
+    known["last"] = time_words.moment(last_chance)
+    return severity, _(
+        "They are renewed on %(at)s if the clock is right by then, else from %(last)s on all the same."
+    ) % known
 
 
 def _of_withdrawn(active: Generation, awaited: AwaitedSwitch | None, following: NextGeneration) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -21,10 +21,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 from certificates.models import Generation
 from certificates.views import orders
 from pbxcerts.panel import saving
+from pbxcerts.panel.general import CLOCK_SETTINGS
 from pbxcerts.panel.general_form import GeneralPageForm
 from pbxcerts.system import interfaces, machine_ntp, timekeeping
 from pbxcerts.system.access import needs
 from pbxcerts.system.frame import general_of
+from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import General, Role
 from pbxcerts.system.versioned import SettingsOvertaken
 from pbxcerts.system.wake_worker import wake_worker
@@ -98,10 +100,10 @@ def generation(request: HttpRequest) -> HttpResponseBase:
 def _settings(request: HttpRequest, number: int, shown: list[str], known: dict[str, Any]) -> HttpResponse:
     """A step that sets some parameters of System / General; the others stay. `known`: what the machine says of those that are empty."""
     row = general_of(request)
-    data = _typed(request, row, shown) if request.method == "POST" else None
-    form = GeneralPageForm(data, row=row)
+    entries = typed(request)
+    form = GeneralPageForm(None if entries is None else _over_what_is_stored(entries, row, shown), row=row)
     frame = _frame(request, number)
-    if form.is_bound and form.is_valid():
+    if request.method == "POST" and form.is_valid():
         try:
             changed = saving.save_general(
                 form.parameters, expected_version=form.cleaned_data["version"], now=timekeeping.now()
@@ -109,7 +111,7 @@ def _settings(request: HttpRequest, number: int, shown: list[str], known: dict[s
         except SettingsOvertaken as overtaken:
             form.compare_with(overtaken.row)
         else:
-            if changed & {"ntp_enabled", "ntp_servers"}:
+            if changed & CLOCK_SETTINGS:
                 # The next step says whether they answer.
                 timekeeping.check_clock()
                 wake_worker()
@@ -120,12 +122,11 @@ def _settings(request: HttpRequest, number: int, shown: list[str], known: dict[s
     return render(request, "first_start/settings.html", context | frame)
 
 
-def _typed(request: HttpRequest, row: General, shown: list[str]) -> dict[str, Any]:
+def _over_what_is_stored(entries: QueryDict, row: General, shown: list[str]) -> dict[str, Any]:
     """Every parameter as it is stored, and over it what was typed in this step."""
     blank = GeneralPageForm(row=row)
     stored = {name: blank[name].value() for name in blank.fields}
-    typed = {name: request.POST.get(name, "") for name in [*shown, "version", GeneralPageForm.PASSWORD_GOES]}
-    return stored | typed
+    return stored | {name: entries.get(name, "") for name in [*shown, "version", GeneralPageForm.PASSWORD_GOES]}
 
 
 def _frame(request: HttpRequest, number: int) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def test_from_the_help_one_comes_back_to_the_view_and_on_to_the_contents(open_pa
     page.go_back()
     page.locator("#purpose ~ p a.btn").click()
     page.wait_for_url("**/terminals/rollout/")
+    assert page.get_by_role("heading", level=1).inner_text() == "Verteilung"
 
 
 def test_the_mark_beside_a_filter_opens_the_help_at_its_place(open_page):

@@ -72,6 +72,7 @@ def test_it_says_when_the_product_was_updated(page, monkeypatch):
     monkeypatch.setattr(moved, "__version__", "99.0.0")
     ask(page)
     shown(page).get_by_text("wurde aktualisiert").wait_for()
+    assert shown(page).count() == 1
 
 
 def test_a_hidden_page_asks_for_nothing_and_once_when_it_is_seen_again(page):

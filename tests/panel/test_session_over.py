@@ -68,6 +68,15 @@ def test_what_was_typed_stands_in_the_form_again_and_is_not_applied(browser, adm
     assert "System / General" in html
 
 
+def test_in_a_step_of_the_first_start_too(browser, administrator, password):
+    step = reverse("first_start_names")
+    refused = browser.post(step, {"version": "0", "site_name": "Werk Süd", "fqdn": "pbx.example.org"})
+    html = come_back(browser, administrator, password, step, refused).content.decode()
+
+    assert 'value="Werk Süd"' in html
+    assert General.load().site_name == ""
+
+
 def test_sent_again_it_is_applied(browser, administrator, password):
     refused = browser.post(GENERAL, typed_general(site_name="Werk"))
     come_back(browser, administrator, password, GENERAL, refused)

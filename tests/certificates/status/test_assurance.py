@@ -64,6 +64,33 @@ def test_a_clock_that_lets_nothing_be_made_leaves_the_date_open(running):
     assert (severity, text) == ("serious", f"Calls are secured until {END_OF_1}. When they are renewed is not known.")
 
 
+LAST_CHANCE = "16 Jul 2027, 02:00"
+
+
+@pytest.mark.parametrize(("state", "severity"), [("off", "critical"), ("unanswered", "serious"), ("wrong", "serious")])
+def test_a_clock_that_would_hold_the_renewal_up_is_named_before_it_does(running, state, severity):
+    assert said(running, running.clock(ClockState(state))) == (
+        severity,
+        f"Calls are secured until {END_OF_1}. They are renewed on {NEXT} if the clock is right by then, else from"
+        f" {LAST_CHANCE} on all the same.",
+    )
+
+
+def test_a_clock_that_even_the_last_chance_does_not_take_is_a_condition(running):
+    assert said(running, running.clock(offset=-13 * HOUR)) == (
+        "critical",
+        f"Calls are secured until {END_OF_1}. They are renewed on {NEXT} only if the clock is right by then.",
+    )
+
+
+def test_a_renewal_that_waits_for_the_clock_is_no_promise(running):
+    running.at("2027-07-02 00:00")
+    severity, text = said(running, running.clock(ClockState.OFF))
+    assert severity == "critical"
+    assert "They are renewed as soon as the clock is right, and on " in text
+    assert "by themselves" not in text
+
+
 def test_after_a_failed_renewal_it_names_the_next_try(running, monkeypatch):
     def refuse(**options):
         raise PairError("no")
