@@ -1,8 +1,10 @@
 """What happens in the next hours of restarts, in words and with the telephones in their order."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from certificates.status.page import CertificateStatus
 from pbxcerts.panel.overview import Overview
@@ -22,6 +24,22 @@ def test_before_the_first_pair_nothing_is_said(db, key_file, settings, tmp_path,
     settings.STORE = tmp_path / "store"
 
     assert tonight() is None
+
+
+@pytest.mark.parametrize(
+    ("hour", "said"), [(17, "Next: "), (18, "Tonight: "), (23, "Tonight: "), (7, "Tonight: "), (8, "Next: ")]
+)
+def test_only_what_begins_between_evening_and_morning_is_called_tonight(world, tonight, hour, said):
+    begins = (timezone.localtime(world.now) + timedelta(days=1)).replace(hour=hour, minute=0, second=0, microsecond=0)
+
+    assert replace(tonight(), begins=begins, ends=begins + timedelta(hours=1)).heading.startswith(said)
+
+
+def test_where_telephones_may_restart_already_it_says_until_when(world, tonight):
+    now = timezone.localtime(world.now)
+    found = replace(tonight(), begins=now - timedelta(hours=1), ends=now.replace(hour=4, minute=30))
+
+    assert found.heading == "Now, until 04:30"
 
 
 def test_on_a_quiet_night_nothing_is_made_and_nobody_restarts(world, tonight):
