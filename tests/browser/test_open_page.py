@@ -18,7 +18,8 @@ __all__ = ["browser", "world"]
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 LANGUAGE = settings.LANGUAGE_COOKIE_NAME
-LOST = re.compile("antwortet seit .+ nicht")
+LOST = re.compile(r"antwortet seit [\d:]+ nicht")
+BACK = re.compile(r"antwortet seit [\d:]+ wieder")
 TYPED = "180"
 
 
@@ -53,7 +54,7 @@ def test_it_says_when_nobody_answers_and_goes_on_by_itself(page):
     EventMessage.objects.create(kind="clock_unsafe", severity="critical", raised_at=timezone.now())
     page.context.set_offline(False)
     ask(page)
-    shown(page).get_by_text("wieder").wait_for()
+    shown(page).get_by_text(BACK).wait_for()
     page.locator("#states .state-critical").wait_for()
     assert shown(page).count() == 1
     assert page.locator("[name=interval_days]").input_value() == TYPED
@@ -76,19 +77,28 @@ def test_it_says_when_the_product_was_updated(page, monkeypatch):
 
 
 def test_a_hidden_page_asks_for_nothing_and_once_when_it_is_seen_again(page):
+    page.clock.install()
+    page.reload()
     page.evaluate("Object.defineProperty(document, 'hidden', {get: () => window.isHidden, configurable: true})")
     page.evaluate("window.isHidden = true")
     asked = []
     page.on("request", lambda request: asked.append(request.url))
-    page.evaluate("htmx.trigger('#status', 'every')")
+    page.clock.run_for(60_000)
     ask(page)
-    page.wait_for_timeout(300)
+    page.clock.run_for(1_000)
     assert asked == []
 
     page.evaluate("window.isHidden = false")
     with page.expect_response("**/status/"):
         ask(page)
     assert len(asked) == 1
+
+
+def test_a_page_that_is_seen_asks_by_itself(page):
+    page.clock.install()
+    page.reload()
+    with page.expect_response("**/status/"):
+        page.clock.run_for(21_000)
 
 
 def test_what_has_not_moved_is_left_as_it_is(page):

@@ -44,4 +44,7 @@ def test_in_the_colours_of_the_system_one_entry_of_the_tree_is_marked(open_page,
     )
     marked = {colour for current, colour in borders if current}
     assert len(marked) == 1
-    assert not marked & {colour for current, colour in borders if not current}
+    # A border that is there for its entry alone has the colour of the ground on all others.
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert {colour for current, colour in borders if not current} == {ground}
+    assert marked != {ground}
