@@ -10,6 +10,10 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+BEGIN = "# pbxcerts begin"
+END = "# pbxcerts end"
+"""Between them stand the lines that pbxcerts answers for, in files where # begins a comment; nobody's own line."""
+
 
 class FileOf(enum.StrEnum):
     """Whose a configuration file is."""
