@@ -1,6 +1,7 @@
 """Fields of a terminal. `clean` returns each value in the one form in which it is stored; page and CSV file share them."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -10,13 +11,14 @@ from django.utils.translation import gettext_lazy as _
 from pbxcerts.system.endpoint import Endpoint, EndpointFault
 from pbxcerts.system.forms.entries import OnOffField, clean_address, clean_endpoint
 from pbxcerts.system.invisible import shown
-from terminals.drivers.base import ConfigurationFault, DeliveryDriver, OwnLinesError, mac_of
+from terminals.drivers.base import DeliveryDriver, mac_of
+from terminals.drivers.configuration import ConfigurationFault, OwnLines, OwnLinesError
 from terminals.drivers.registry import PROVISIONED_METHODS, driver_of
 from terminals.mac_words import with_colons
 from terminals.models import TerminalType
 
 LINES = {
-    ConfigurationFault.LINE_SYNTAX: _("Line %(line)s is not of the form “name: value”."),
+    ConfigurationFault.LINE_SYNTAX: _("Line %(line)s is not of the form “%(form)s”."),
     ConfigurationFault.LINE_IS_OURS: _("Line %(line)s sets what pbxcerts sets itself."),
     ConfigurationFault.LINE_HOLDS_SECRET: _(
         "Line %(line)s holds a password: it may stand only among the own lines of a single terminal."
@@ -91,27 +93,33 @@ class OwnLinesField(forms.CharField):
 
 
 def judge_own_lines(form: forms.BaseForm, driver: DeliveryDriver) -> None:
-    """Add to the form what the driver has against its own lines. Where its terminals ask for no configuration file the lines are
-    those of another method that a type may get some day.
+    """Add to the form what the driver has against its own lines. Where there are none for its terminals they are those of another
+    method that a type may get some day.
     """
     field, text = form.fields["own_lines"], form.cleaned_data.get("own_lines", "")
     assert isinstance(field, OwnLinesField)  # noqa: S101 - both forms have one
-    judges = [driver] if driver.files else [driver_of(method) for method in PROVISIONED_METHODS]
+    judges = _judges([driver.name]) or _judges(PROVISIONED_METHODS)
     refusals = []
-    for files in [judge.files for judge in judges if judge.files]:
+    for judge in judges:
         try:
-            files.own_lines(text, path_is_secret=field.path_is_secret)
+            judge.checked(text, path_is_secret=field.path_is_secret)
         except OwnLinesError as error:
-            refusals.append(error)
+            refusals.append((error, judge.form))
     if refusals and len(refusals) == len(judges):
-        first = refusals[0]
-        form.add_error("own_lines", ValidationError(LINES[first.fault], code=first.fault, params={"line": first.line}))
+        first, looks = refusals[0]
+        params = {"line": first.line, "form": looks}
+        form.add_error("own_lines", ValidationError(LINES[first.fault], code=first.fault, params=params))
 
 
 def hold_secret(text: str) -> bool:
     """Whether one of these own lines holds a password, whatever the method of the type is at present (rule own-lines)."""
-    judges = [files for method in PROVISIONED_METHODS if (files := driver_of(method).files)]
-    return any(files.holds_secret(line.strip()) for line in text.splitlines() for files in judges)
+    judges = _judges(PROVISIONED_METHODS)
+    return any(judge.hold_secret(line.strip()) for line in text.splitlines() for judge in judges)
+
+
+def _judges(methods: Iterable[str]) -> list[OwnLines]:
+    files = [driver_of(method).files for method in methods]
+    return [one.own_lines for one in files if one is not None and one.own_lines is not None]
 
 
 class TypeNameField(forms.CharField):

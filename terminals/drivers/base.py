@@ -1,19 +1,17 @@
 """What a delivery method is: the one protocol that everything else of the product asks (rule delivery-methods).
 
 Pure: no Django, no clock, no disk, no network (rule pure-core). A driver is one module of this package; its name is the name of
-the module and stands in the rows of the terminal types.
-
-ConfigurationError(fault, line)
-├── MarkedBlockError    the marked block of a file is not as pbxcerts left it
-└── OwnLinesError       own lines that cannot be served so
+the module and stands in the rows of the terminal types. What its terminals ask a configuration server for is told in
+`terminals.drivers.configuration`.
 """
 
 import enum
 import re
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+
+from terminals.drivers.configuration import ConfigurationFiles
 
 _MAC = re.compile(r"[0-9A-F]{12}")
 
@@ -55,14 +53,29 @@ class TrustFormat(enum.StrEnum):
         return self is not TrustFormat.DER
 
 
+class AnchorsCome(enum.StrEnum):
+    """How several trust anchors reach a terminal."""
+
+    TOGETHER = "together"
+    """All in one trust file, behind one URL."""
+    IN_TURN = "in_turn"
+    """A trust file for each, of which the configuration names one at a time (rule anchors-in-turn)."""
+    EACH = "each"
+    """A trust file for each, and the configuration names all of them."""
+    INLINE = "inline"
+    """They stand in the configuration itself, so that who has taken that has taken them (rule inline-anchors)."""
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What terminals of a method can do, as data. A terminal type may say less of its own terminals, never more.
 
-    `restarts`: its delivery restarts the terminal, so it waits for the window of the night. `answers_within`: how long a terminal
-    that has heard the NOTIFY may take until it has confirmed. `formats`: of the trust file, the usual one first. `replaces`: a new
-    trust file takes the place of all trust anchors that came before it; else it is added to them. `anchors`: how many trust
-    anchors a terminal takes from one file, and `largest_file` how many bytes; None where no limit is known.
+    `restarts`: its delivery restarts the terminal, so it waits for the window of the night. `restarts_at_first`: a NOTIFY does so
+    until the terminal has read the configuration of pbxcerts once (rule first-notify). `answers_within`: how long a terminal that
+    has heard the NOTIFY may take until it has confirmed. `formats`: of the trust file, the usual one first. `come`: how several
+    trust anchors reach a terminal. `replaces`: new ones take the place of all that came before; else they are added to them.
+    `anchors`: how many trust anchors a terminal takes from one file, `largest_file` how many bytes, and `holds` how many trust
+    anchors that are not its maker's it can hold at all; None where no limit is known.
     """
 
     confirmation: Confirmation
@@ -72,11 +85,23 @@ class Capabilities:
     replaces: bool
     anchors: int | None = None
     largest_file: int | None = None
+    come: AnchorsCome = AnchorsCome.TOGETHER
+    holds: int | None = None
+    restarts_at_first: bool = False
 
     def __post_init__(self) -> None:
         """A handover hands out the old and the new trust anchor. Where the second would drive out the first, it cost calls."""
-        if self.replaces and not (all(form.holds_several for form in self.formats) and self.anchors != 1):
+        in_one_file = self.come is AnchorsCome.TOGETHER
+        if (
+            in_one_file
+            and self.replaces
+            and not (all(form.holds_several for form in self.formats) and self.anchors != 1)
+        ):
             raise ValueError("a file that takes the place of the one before must hold several trust anchors")
+        if self.come is AnchorsCome.IN_TURN and self.replaces:
+            raise ValueError("trust anchors that come in turn must be added to those that came before")
+        if self.holds is not None and self.holds < 2:
+            raise ValueError("a terminal that changes from one trust anchor to the next without a gap must hold both")
 
     @property
     def automatic(self) -> bool:
@@ -97,112 +122,13 @@ class Reaction(enum.StrEnum):
     OTHER = "other"
 
 
-# -- the files that a terminal asks its configuration server for -------------------------------------------------------
-
-
-class FileOf(enum.StrEnum):
-    """Whose a configuration file is."""
-
-    ALL = "all"
-    MODEL = "model"
-    TERMINAL = "terminal"
-
-
-@dataclass(frozen=True)
-class ConfigurationFile:
-    """What the name of a requested file says. `model` and `mac` are empty where it does not name them."""
-
-    of: FileOf
-    model: str = ""
-    mac: str = ""
-
-
-@dataclass(frozen=True)
-class Telephone:
-    """What a telephone says of itself. It names one, but proves nothing (rule user-agent)."""
-
-    model: str
-    mac: str
-    firmware: str
-
-
-@dataclass(frozen=True)
-class PhoneTls:
-    """What a telephone needs to talk TLS: the URL of its trust file, and the server where pbxcerts may name it."""
-
-    trust_url: str
-    proxy_host: str = ""
-    proxy_port: int = 5061
-
-
-class ConfigurationFault(enum.StrEnum):
-    BLOCK_DOUBLED = "block_doubled"
-    BLOCK_CUT = "block_cut"
-    BLOCK_EDITED = "block_edited"
-    LINE_SYNTAX = "line_syntax"
-    LINE_IS_OURS = "line_is_ours"
-    LINE_HOLDS_SECRET = "line_holds_secret"  # noqa: S105 - a code, no secret
-
-
-class ConfigurationError(ValueError):
-    """`fault` says what is wrong, `line` where (from 1; 0 where it is the whole file)."""
-
-    def __init__(self, fault: ConfigurationFault, line: int = 0) -> None:
-        super().__init__(f"{fault.value} (line {line})" if line else fault.value)
-        self.fault = fault
-        self.line = line
-
-
-class MarkedBlockError(ConfigurationError):
-    pass
-
-
-class OwnLinesError(ConfigurationError):
-    pass
-
-
-class ConfigurationFiles(Hashable, Protocol):
-    """How terminals ask their configuration server, and what they read.
-
-    `pattern` is a regular expression for the names of their files as they stand in a path.
-    """
-
-    pattern: str
-    media_type: str
-
-    def requested(self, name: str) -> ConfigurationFile:
-        """What a name says that fits `pattern`."""
-        ...
-
-    def telephone(self, user_agent: str) -> Telephone | None:
-        """What a User-Agent says; None where it is none of this method's telephones."""
-        ...
-
-    def content(self, tls: PhoneTls, *, own_lines: Sequence[str] = ()) -> bytes:
-        """A file that is pbxcerts' alone."""
-        ...
-
-    def own_lines(self, text: str, *, path_is_secret: bool) -> list[str]:
-        """The administrator's own lines, checked. Raises OwnLinesError (rule own-lines)."""
-        ...
-
-    def holds_secret(self, line: str) -> bool:
-        """Whether this own line must not be readable by others."""
-        ...
-
-    def with_block(self, content: bytes, tls: PhoneTls) -> bytes:
-        """A file of another configuration server with our block in it, every other byte as it was; the same bytes where nothing
-        changes. Raises MarkedBlockError, also where somebody has edited the block (rule configuration-folder).
-        """
-        ...
-
-
 # -- the protocol ------------------------------------------------------------------------------------------------------
 
 
 class DeliveryDriver(Protocol):
     """`label` and `summary` are for the pages, `note` is a paragraph for the page of each type or "", `silence` what it can mean
-    that a terminal answers nothing to a NOTIFY: texts of the catalogue.
+    that a terminal answers nothing to a NOTIFY, `sureness` how sure all this is: texts of the catalogue. `source`: where it is
+    from, as it is called; "" where that is pbxcerts itself.
 
     `files` is None where terminals of the method ask for no configuration file. `ouis`: with what the MAC addresses of its
     makers begin, as the IEEE has assigned it (OUI: six hexadecimal digits, upper case). They say who may have made a telephone
@@ -214,6 +140,8 @@ class DeliveryDriver(Protocol):
     summary: str
     note: str
     silence: str
+    sureness: str
+    source: str
     capabilities: Capabilities
     files: ConfigurationFiles | None
     ouis: frozenset[str]

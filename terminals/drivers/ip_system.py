@@ -18,6 +18,8 @@ class IpSystem:
     silence = gettext_noop(
         "It may be switched off; or its agent does not run, or listens at another address than the one that is entered."
     )
+    sureness = gettext_noop("By an open standard; tried with the agent of pbxcerts.")
+    source = "RFC 7030"
     capabilities = Capabilities(
         confirmation=Confirmation.PROOF,
         restarts=False,

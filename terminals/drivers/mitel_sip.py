@@ -10,19 +10,16 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from terminals.drivers.base import (
-    Capabilities,
+from terminals.drivers.base import Capabilities, Confirmation, TrustFormat, gettext_noop, mac_of
+from terminals.drivers.configuration import (
     ConfigurationFault,
     ConfigurationFile,
-    Confirmation,
     FileOf,
     MarkedBlockError,
     OwnLinesError,
     PhoneTls,
     Telephone,
-    TrustFormat,
-    gettext_noop,
-    mac_of,
+    WayIn,
 )
 
 BEGIN = "# pbxcerts begin"
@@ -64,30 +61,10 @@ def parameters(tls: PhoneTls) -> list[str]:
     return lines
 
 
-class MitelFiles:
-    pattern = r"[0-9A-Za-z:._-]{1,64}\.cfg"
-    media_type = "text/plain; charset=utf-8"
+class MitelOwnLines:
+    form = "name: value"
 
-    def requested(self, name: str) -> ConfigurationFile:
-        stem = name.removesuffix(".cfg")
-        if stem in {"startup", "aastra"}:
-            return ConfigurationFile(FileOf.ALL)
-        if mac := mac_of(stem):
-            return ConfigurationFile(FileOf.TERMINAL, mac=mac)
-        return ConfigurationFile(FileOf.MODEL, model=stem)
-
-    def telephone(self, user_agent: str) -> Telephone | None:
-        """`Mitel6930 MAC:14-00-E9-1E-DB-52 V:6.4.0.140-SIP`"""
-        match = _USER_AGENT.match(user_agent)
-        if match is None:
-            return None
-        return Telephone(match["model"], match["mac"].replace("-", "").upper(), match["firmware"])
-
-    def content(self, tls: PhoneTls, *, own_lines: Sequence[str] = ()) -> bytes:
-        """The administrator's own lines first, so that ours count."""
-        return "".join(f"{line}\n" for line in [*own_lines, BEGIN, *parameters(tls), END]).encode()
-
-    def own_lines(self, text: str, *, path_is_secret: bool) -> list[str]:
+    def checked(self, text: str, *, path_is_secret: bool) -> list[str]:
         """Raises OwnLinesError with the line's number (rule own-lines)."""
         checked = []
         for number, raw in enumerate(text.splitlines(), start=1):
@@ -100,16 +77,18 @@ class MitelFiles:
                 raise OwnLinesError(ConfigurationFault.LINE_SYNTAX, number)
             if _name_of(line) in OURS:
                 raise OwnLinesError(ConfigurationFault.LINE_IS_OURS, number)
-            if not path_is_secret and self.holds_secret(line):
+            if not path_is_secret and self.hold_secret(line):
                 raise OwnLinesError(ConfigurationFault.LINE_HOLDS_SECRET, number)
             checked.append(line)
         return checked
 
-    def holds_secret(self, line: str) -> bool:
+    def hold_secret(self, line: str) -> bool:
         """By the name of the parameter that it sets, or by a URL with userinfo (RFC 3986 section 3.2.1) in its value."""
         return _SECRET.search(_name_of(line)) is not None or _USERINFO.search(line) is not None
 
-    def with_block(self, content: bytes, tls: PhoneTls) -> bytes:
+
+class MitelBlock:
+    def put(self, content: bytes, tls: PhoneTls) -> bytes:
         """The block is put at the end, where it counts most. Line ends are those of the file. Raises MarkedBlockError where a mark
         stands twice, alone or in the wrong order, or where something else stands between the marks than what pbxcerts writes:
         then a person has edited it.
@@ -127,6 +106,37 @@ class MitelFiles:
         if not _is_ours(content[begins[0][1] : ends[0][0]]):
             raise MarkedBlockError(ConfigurationFault.BLOCK_EDITED)
         return content[: begins[0][0]] + block + content[ends[0][1] :]
+
+
+class MitelFiles:
+    pattern = r"[0-9A-Za-z:._-]{1,64}\.cfg"
+    media_type = "text/plain; charset=utf-8"
+    names_server = True
+    own_lines = MitelOwnLines()
+    block = MitelBlock()
+
+    def requested(self, name: str) -> ConfigurationFile:
+        stem = name.removesuffix(".cfg")
+        if stem in {"startup", "aastra"}:
+            return ConfigurationFile(FileOf.ALL)
+        if mac := mac_of(stem):
+            return ConfigurationFile(FileOf.TERMINAL, mac=mac)
+        return ConfigurationFile(FileOf.MODEL, model=stem)
+
+    def telephone(self, user_agent: str) -> Telephone | None:
+        """`Mitel6930 MAC:14-00-E9-1E-DB-52 V:6.4.0.140-SIP`"""
+        match = _USER_AGENT.match(user_agent)
+        if match is None:
+            return None
+        return Telephone(match["model"], match["mac"].replace("-", "").upper(), match["firmware"])
+
+    def content(self, file: ConfigurationFile, tls: PhoneTls | None, *, own_lines: Sequence[str] = ()) -> bytes:
+        """The administrator's own lines first, so that ours count. Each file has them: the phone may ask for any of them alone."""
+        ours = [BEGIN, *parameters(tls), END] if tls is not None else []
+        return "".join(f"{line}\n" for line in [*own_lines, *ours]).encode()
+
+    def ways_in(self, url: str) -> Sequence[WayIn]:
+        return ()
 
 
 def _name_of(line: str) -> str:
@@ -160,6 +170,8 @@ class MitelSip:
     silence = gettext_noop(
         "It may be switched off or restarting, or take notifications from its communication server only (sip whitelist)."
     )
+    sureness = gettext_noop("By the manufacturer's documents; not tried on a device.")
+    source = "Mitel 6800 SIP administrator guide 4.2 SP2"
     capabilities = Capabilities(
         confirmation=Confirmation.FETCH,
         restarts=True,

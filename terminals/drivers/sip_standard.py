@@ -14,6 +14,8 @@ class SipStandard:
         "It may be switched off, or drop the notification without a word: some telephones do that where it does not come from"
         " their communication server, or carries no password (Grandstream, unless P4428 is set)."
     )
+    sureness = gettext_noop("As its guide says.")
+    source = ""
     capabilities = Capabilities(
         confirmation=Confirmation.PERSON,
         restarts=False,

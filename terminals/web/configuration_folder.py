@@ -14,14 +14,14 @@ from django.utils.translation import gettext_lazy as _
 
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
-from terminals.drivers.base import ConfigurationFiles, MarkedBlockError, PhoneTls
+from terminals.drivers.configuration import MarkedBlock, MarkedBlockError, PhoneTls
 from terminals.web.provisioning import ALL_FILES, trust_path
 from terminals.web.snapshot import Snapshot
 
 NAMED_AT_MOST = 20
 LARGEST = 1_000_000
 """Bytes of a file that is read: a phone's own configuration has some kilobytes."""
-_PATTERNS = [(files, re.compile(files.pattern, re.IGNORECASE)) for files in ALL_FILES]
+_PATTERNS = [(files, re.compile(files.pattern, re.IGNORECASE)) for files in ALL_FILES if files.block is not None]
 
 BLOCK_EDITED = EventKind(
     "configuration_block_edited",
@@ -101,9 +101,9 @@ def keep(snapshot: Snapshot, folder: Path, *, port: int) -> list[Notice]:
         found = _file_of_a_terminal(entry.name, wanted)
         if found is None:
             continue
-        files, url = found
+        block, url = found
         try:
-            _keep(Path(entry.path), files, PhoneTls(trust_url=url))
+            _keep(Path(entry.path), block, PhoneTls(trust_url=url))
         except MarkedBlockError:
             left_alone[BLOCK_EDITED].append(entry.name)
         except _NoRegularFile:
@@ -120,8 +120,8 @@ def keep(snapshot: Snapshot, folder: Path, *, port: int) -> list[Notice]:
     return notices
 
 
-# The files of a terminal's method, and the URL of its trust file.
-_Wanted = tuple[ConfigurationFiles, str]
+# What is put into the files of a terminal's method, and the URL of its trust file.
+_Wanted = tuple[MarkedBlock, str]
 
 
 def _wanted(snapshot: Snapshot, port: int) -> dict[str, _Wanted]:
@@ -130,8 +130,8 @@ def _wanted(snapshot: Snapshot, port: int) -> dict[str, _Wanted]:
     for mac, terminal in snapshot.by_mac.items():
         known_type = snapshot.type_of(terminal)
         files = known_type.driver.files
-        if files is not None and known_type.trust is not None:
-            found[mac] = files, f"https://{snapshot.own_host}:{port}{trust_path(terminal, known_type)}"
+        if files is not None and files.block is not None and known_type.trust is not None:
+            found[mac] = files.block, f"https://{snapshot.own_host}:{port}{trust_path(terminal, known_type)}"
     return found
 
 
@@ -140,15 +140,15 @@ def _file_of_a_terminal(name: str, wanted: Mapping[str, _Wanted]) -> _Wanted | N
     for files, pattern in _PATTERNS:
         if pattern.fullmatch(name):
             found = wanted.get(files.requested(name.lower()).mac)
-            if found is not None and found[0] is files:
+            if found is not None and found[0] is files.block:
                 return found
     return None
 
 
-def _keep(file: Path, files: ConfigurationFiles, tls: PhoneTls) -> None:
+def _keep(file: Path, block: MarkedBlock, tls: PhoneTls) -> None:
     """Raises MarkedBlockError, _FileLeftAlone and OSError; then nothing has been written."""
     before, content = _read(file)
-    new = files.with_block(content, tls)
+    new = block.put(content, tls)
     if new == content:
         return
     if len(new) > LARGEST:

@@ -5,7 +5,7 @@
     /<MAC>/<version>.<random part>.pem       the versioned trust file that the configuration names; the one that the terminal's
                                              own path names has another random part
 
-What the files are called and how a telephone names itself its driver knows (`terminals.drivers.base.ConfigurationFiles`;
+What the files are called and how a telephone names itself its driver knows (`terminals.drivers.configuration.ConfigurationFiles`;
 rules versioned-file, own-lines, user-agent, proved-fetch).
 """
 
@@ -21,10 +21,10 @@ from django.utils.translation import gettext_lazy as _
 from pbxcerts.system import timekeeping
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
-from terminals.drivers.base import (
+from terminals.drivers.base import Confirmation
+from terminals.drivers.configuration import (
     ConfigurationFile,
     ConfigurationFiles,
-    Confirmation,
     FileOf,
     OwnLinesError,
     PhoneTls,
@@ -92,7 +92,7 @@ class ProvisioningHandlers:
         if not mac:
             # Nobody is named: a phone that goes on to ask for its own file is not stopped here.
             given_on = file.of is FileOf.ALL and request.scheme == "https"
-            return TerminalResponse(200, b"", _headers(files)) if given_on else NOT_FOUND
+            return TerminalResponse(200, files.content(file, None), _headers(files)) if given_on else NOT_FOUND
         terminal = snapshot.by_mac.get(mac)
         if terminal is None:
             return self._unknown(request, file, telephone)
@@ -179,7 +179,7 @@ class ProvisioningHandlers:
         if file.of is FileOf.TERMINAL:
             lines += _own_lines(files, terminal.own_lines, path_is_secret=path_is_secret)
         host, port = snapshot.proxy
-        body = files.content(PhoneTls(trust_url=url, proxy_host=host, proxy_port=port), own_lines=lines)
+        body = files.content(file, PhoneTls(trust_url=url, proxy_host=host, proxy_port=port), own_lines=lines)
         fetched = FetchedConfiguration(
             terminal=terminal.key,
             file=name,
@@ -259,12 +259,14 @@ def _user_agent(request: TerminalRequest) -> str:
 
 def _own_lines(files: ConfigurationFiles, lines: str, *, path_is_secret: bool) -> list[str]:
     """The own lines that may be served on this kind of path; none at all if a form would not have let them through."""
+    if files.own_lines is None:
+        return []
     try:
-        checked = files.own_lines(lines, path_is_secret=True)
+        checked = files.own_lines.checked(lines, path_is_secret=True)
     except OwnLinesError as error:
         logger.error("Own lines of a configuration file are not served: %s", error)
         return []
-    return [line for line in checked if path_is_secret or not files.holds_secret(line)]
+    return [line for line in checked if path_is_secret or not files.own_lines.hold_secret(line)]
 
 
 _own_lines_of_type = lru_cache(maxsize=256)(_own_lines)

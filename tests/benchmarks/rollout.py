@@ -63,7 +63,7 @@ Terminal.objects.filter(pk__in=list(first.values_list("pk", flat=True))).update(
 """
 FILES = """
 import json
-from terminals.drivers.base import PhoneTls
+from terminals.drivers.configuration import ConfigurationFile, FileOf, PhoneTls
 from terminals.drivers.mitel_sip import driver
 from terminals.web import snapshot
 from terminals.web.provisioning import trust_path
@@ -72,7 +72,7 @@ files = {}
 for one in known.terminals:
     path = trust_path(one, known.type_of(one))
     tls = PhoneTls(trust_url=f"https://localhost:8443{path}")
-    files[f"/{one.mac}.cfg"] = driver.files.content(tls, own_lines=["sip line1 user name: 100"]).decode()
+    files[f"/{one.mac}.cfg"] = driver.files.content(ConfigurationFile(FileOf.TERMINAL, mac=one.mac), tls, own_lines=["sip line1 user name: 100"]).decode()
     files[path] = known.type_of(one).trust.content.decode()
 print(json.dumps(files))
 """

@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 from django.apps import apps
 
-from terminals.drivers.base import PhoneTls
+from terminals.drivers.configuration import PhoneTls
 from terminals.drivers.mitel_sip import driver, parameters
 from terminals.drivers.registry import drivers
 from terminals.models import TerminalType

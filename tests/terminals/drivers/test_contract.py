@@ -10,22 +10,41 @@ import pytest
 
 import terminals.drivers
 from terminals.drivers import base
-from terminals.drivers.base import Confirmation, FileOf, MarkedBlockError, OwnLinesError, PhoneTls, TrustFormat
+from terminals.drivers.base import AnchorsCome, Confirmation, TrustFormat
+from terminals.drivers.configuration import (
+    ConfigurationFile,
+    FileOf,
+    MarkedBlockError,
+    OwnLinesError,
+    PhoneTls,
+    TrustAnchor,
+)
 from terminals.drivers.registry import drivers
 
 FOLDER = Path(terminals.drivers.__path__[0])
 DRIVERS = list(drivers().values())
 WITH_FILES = [driver for driver in DRIVERS if driver.files is not None]
+WITH_OWN_LINES = [driver for driver in WITH_FILES if driver.files.own_lines is not None]
+WITH_BLOCK = [driver for driver in WITH_FILES if driver.files.block is not None]
 FIRST = PhoneTls("https://pbx.example.org:8443/0008/7-6.00000000.aa.pem")
-SECOND = PhoneTls("https://pbx.example.org:8443/0008/8-7.11111111.bb.pem", "pbx.example.org", 5063)
+ANCHORS = tuple(
+    TrustAnchor(f"-----BEGIN CERTIFICATE-----\nMIIB{n}\n-----END CERTIFICATE-----\n", f"https://x.example/{n}.der", n)
+    for n in (4, 3)
+)
+SECOND = PhoneTls("https://pbx.example.org:8443/0008/8-7.11111111.bb.pem", "pbx.example.org", 5063, ANCHORS)
 MAC = "00085D4A905F"
+OWN_FILE = ConfigurationFile(FileOf.TERMINAL, mac=MAC)
 
 each_driver = pytest.mark.parametrize("driver", DRIVERS, ids=lambda driver: driver.name)
 each_with_files = pytest.mark.parametrize("driver", WITH_FILES, ids=lambda driver: driver.name)
+each_with_own_lines = pytest.mark.parametrize("driver", WITH_OWN_LINES, ids=lambda driver: driver.name)
+each_with_block = pytest.mark.parametrize("driver", WITH_BLOCK, ids=lambda driver: driver.name)
 
 
 def test_each_file_of_the_folder_is_a_driver_or_the_protocol_itself():
-    assert {file.stem for file in FOLDER.glob("*.py")} - {"__init__", "base", "registry"} == set(drivers())
+    assert {file.stem for file in FOLDER.glob("*.py")} - {"__init__", "base", "configuration", "registry"} == set(
+        drivers()
+    )
 
 
 @each_driver
@@ -44,10 +63,11 @@ def test_it_is_called_by_a_name_that_the_database_takes_and_by_texts_of_the_cata
         for node in source
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == base.gettext_noop.__name__
     }
-    assert {text for text in (driver.label, driver.summary, driver.note, driver.silence) if text} == marked
-    assert driver.label
-    assert driver.summary
-    assert driver.silence
+    own = {driver.label, driver.summary, driver.note, driver.silence, driver.sureness} - {""}
+    for way in driver.files.ways_in("https://pbx.example.org") if driver.files else ():
+        own |= {way.title, way.where, way.does}
+    assert own == marked
+    assert all((driver.label, driver.summary, driver.silence, driver.sureness))
 
 
 @each_driver
@@ -90,12 +110,49 @@ def test_what_confirms_by_fetching_has_files_to_fetch_and_nothing_else_has(drive
 
 
 @each_with_files
-def test_the_file_names_the_trust_file_and_the_server_where_that_is_told(driver):
-    told, untold = driver.files.content(SECOND), driver.files.content(FIRST)
+def test_the_terminals_own_file_hands_over_the_trust_anchors(driver):
+    told = driver.files.content(OWN_FILE, SECOND).decode()
 
-    assert SECOND.trust_url.encode() in told
+    match driver.capabilities.come:
+        case AnchorsCome.TOGETHER | AnchorsCome.IN_TURN:
+            assert SECOND.trust_url in told
+        case AnchorsCome.EACH:
+            assert all(anchor.url in told for anchor in SECOND.anchors)
+        case AnchorsCome.INLINE:
+            assert all(anchor.pem in told for anchor in SECOND.anchors)
+
+
+@each_with_files
+def test_a_file_names_the_server_where_that_is_told_and_the_method_does_so(driver):
+    told, untold = driver.files.content(OWN_FILE, SECOND), driver.files.content(OWN_FILE, FIRST)
+
     assert b"pbx.example.org" not in untold.replace(FIRST.trust_url.encode(), b"")
-    assert SECOND.proxy_host.encode() in told.replace(SECOND.trust_url.encode(), b"")
+    assert (b"5063" in told) is driver.files.names_server
+
+
+@each_with_files
+@pytest.mark.parametrize("of", list(FileOf))
+def test_who_is_nobody_gets_a_file_that_sets_nothing(driver, of):
+    nothing = driver.files.content(ConfigurationFile(of), None)
+
+    assert len(nothing) < 200
+    assert b"pbx.example.org" not in nothing
+
+
+@each_with_files
+def test_what_is_to_be_pasted_names_pbxcerts_in_one_line(driver):
+    for way in driver.files.ways_in("https://pbx.example.org:8443"):
+        assert "https://pbx.example.org:8443/" in way.line
+        assert way.line == way.line.strip()
+        assert "\n" not in way.line
+
+
+@pytest.mark.parametrize(
+    "can", [{"come": AnchorsCome.IN_TURN, "replaces": True}, {"come": AnchorsCome.INLINE, "holds": 1}]
+)
+def test_no_driver_can_leave_a_gap_between_two_trust_anchors(can):
+    with pytest.raises(ValueError, match="must"):
+        replace(drivers()["mitel_sip"].capabilities, **can)
 
 
 @each_with_files
@@ -118,30 +175,30 @@ def test_a_stranger_names_no_telephone(driver):
         assert driver.files.telephone(user_agent) is None
 
 
-@each_with_files
+@each_with_block
 def test_our_block_follows_the_trust_file_and_leaves_every_other_byte(driver):
     before, after = b"own: \xff\r\n", b"own: 2\r\n"
-    first = driver.files.with_block(before, FIRST)
-    second = driver.files.with_block(first + after, SECOND)
+    first = driver.files.block.put(before, FIRST)
+    second = driver.files.block.put(first + after, SECOND)
 
     assert second.startswith(before)
     assert second.endswith(after)
     assert SECOND.trust_url.encode() in second
     assert FIRST.trust_url.encode() not in second
-    assert driver.files.with_block(second, SECOND) == second
+    assert driver.files.block.put(second, SECOND) == second
 
 
-@each_with_files
+@each_with_block
 def test_a_block_that_somebody_has_edited_is_left_alone(driver):
-    edited = driver.files.with_block(b"", FIRST).replace(b"pbx.example.org", b"pbx.example.org\r\nown: 1")
+    edited = driver.files.block.put(b"", FIRST).replace(b"pbx.example.org", b"pbx.example.org\r\nown: 1")
 
     with pytest.raises(MarkedBlockError):
-        driver.files.with_block(edited, SECOND)
+        driver.files.block.put(edited, SECOND)
 
 
-@each_with_files
+@each_with_own_lines
 def test_what_pbxcerts_writes_itself_is_no_own_line(driver):
-    ours = driver.files.content(FIRST).decode()
+    ours = driver.files.content(OWN_FILE, FIRST).decode()
 
     with pytest.raises(OwnLinesError):
-        driver.files.own_lines(ours, path_is_secret=True)
+        driver.files.own_lines.checked(ours, path_is_secret=True)

@@ -2,10 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminals.drivers.base import FileOf, MarkedBlockError, OwnLinesError, PhoneTls, mac_of
+from terminals.drivers.base import mac_of
+from terminals.drivers.configuration import FileOf, MarkedBlockError, OwnLinesError, PhoneTls
 from terminals.drivers.mitel_sip import BEGIN, END, driver, parameters
 
-own_lines, with_block = driver.files.own_lines, driver.files.with_block
+own_lines, with_block = driver.files.own_lines.checked, driver.files.block.put
 
 OLD = PhoneTls("https://pbx.example.org:8443/p/abc/trust-0007.pem")
 NEW = PhoneTls("https://pbx.example.org:8443/p/abc/trust-0008.pem")
@@ -20,7 +21,9 @@ def test_it_names_the_versioned_file_in_both_trust_stores_and_resets_what_was_se
 
 
 def test_our_lines_come_after_the_administrators_because_the_later_line_wins():
-    text = driver.files.content(NEW, own_lines=["time zone name: CH-Zurich"]).decode()
+    text = driver.files.content(
+        driver.files.requested("1400e91edb52.cfg"), NEW, own_lines=["time zone name: CH-Zurich"]
+    ).decode()
 
     assert text.index("time zone name") < text.index(BEGIN) < text.index("sips trusted") < text.index(END)
 

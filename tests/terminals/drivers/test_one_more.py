@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[3]
 DRIVER = """
 from dataclasses import replace
 from terminals.drivers import mitel_sip
-from terminals.drivers.base import ConfigurationFile, FileOf, Telephone, gettext_noop
+from terminals.drivers.base import gettext_noop
+from terminals.drivers.configuration import ConfigurationFile, FileOf, Telephone
 
 
 class AcmeFiles(mitel_sip.MitelFiles):

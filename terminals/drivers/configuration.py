@@ -1,0 +1,155 @@
+"""The files that terminals ask their configuration server for: what they are called, what stands in them, who gives them out.
+
+ConfigurationError(fault, line)
+├── MarkedBlockError    the marked block of a file is not as pbxcerts left it
+└── OwnLinesError       own lines that cannot be served so
+"""
+
+import enum
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class FileOf(enum.StrEnum):
+    """Whose a configuration file is."""
+
+    ALL = "all"
+    MODEL = "model"
+    TERMINAL = "terminal"
+
+
+@dataclass(frozen=True)
+class ConfigurationFile:
+    """What the name of a requested file says. `model` and `mac` are empty where it does not name them."""
+
+    of: FileOf
+    model: str = ""
+    mac: str = ""
+
+
+@dataclass(frozen=True)
+class Telephone:
+    """What a telephone says of itself. It names one, but proves nothing (rule user-agent)."""
+
+    model: str
+    mac: str
+    firmware: str
+
+
+@dataclass(frozen=True)
+class TrustAnchor:
+    """One certificate that a telephone is to trust: what it is, where it can be fetched alone, and its place among ours.
+
+    `place` stays the same for as long as the certificate is handed out, and no other that is handed out has it (rule places-of-anchors).
+    """
+
+    pem: str
+    url: str
+    place: int
+
+
+@dataclass(frozen=True)
+class PhoneTls:
+    """What a telephone needs to talk TLS: the URL of its trust file, what is in that, and the server where pbxcerts may name it.
+
+    `anchors`: the newest first, for those that take each by itself (`terminals.drivers.base.AnchorsCome`).
+    """
+
+    trust_url: str
+    proxy_host: str = ""
+    proxy_port: int = 5061
+    anchors: tuple[TrustAnchor, ...] = ()
+
+
+class ConfigurationFault(enum.StrEnum):
+    BLOCK_DOUBLED = "block_doubled"
+    BLOCK_CUT = "block_cut"
+    BLOCK_EDITED = "block_edited"
+    LINE_SYNTAX = "line_syntax"
+    LINE_IS_OURS = "line_is_ours"
+    LINE_HOLDS_SECRET = "line_holds_secret"  # noqa: S105 - a code, no secret
+
+
+class ConfigurationError(ValueError):
+    """`fault` says what is wrong, `line` where (from 1; 0 where it is the whole file)."""
+
+    def __init__(self, fault: ConfigurationFault, line: int = 0) -> None:
+        super().__init__(f"{fault.value} (line {line})" if line else fault.value)
+        self.fault = fault
+        self.line = line
+
+
+class MarkedBlockError(ConfigurationError):
+    pass
+
+
+class OwnLinesError(ConfigurationError):
+    pass
+
+
+class OwnLines(Protocol):
+    """The administrator's own lines within a file that is pbxcerts' alone (rule own-lines). `form`: how one looks."""
+
+    form: str
+
+    def checked(self, text: str, *, path_is_secret: bool) -> list[str]:
+        """The lines as they go into the file. Raises OwnLinesError."""
+        ...
+
+    def hold_secret(self, line: str) -> bool:
+        """Whether this line must not be readable by others."""
+        ...
+
+
+class MarkedBlock(Protocol):
+    """Our lines within a file of another configuration server (rule configuration-folder)."""
+
+    def put(self, content: bytes, tls: PhoneTls) -> bytes:
+        """The file with our block in it, every other byte as it was; the same bytes where nothing changes. Raises MarkedBlockError,
+        also where somebody has edited the block.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class WayIn:
+    """How a person brings telephones to ask pbxcerts, once.
+
+    `title`, `where` and `does` are texts of the catalogue; `line` is to be pasted as it stands.
+    """
+
+    title: str
+    where: str
+    line: str
+    does: str
+
+
+class ConfigurationFiles(Hashable, Protocol):
+    """How terminals ask their configuration server, and what they read.
+
+    `pattern` is a regular expression for the names of their files as they stand in a path. `names_server`: whether the files name
+    the communication server, where pbxcerts is told it. `own_lines` and `block` are None where there is no such thing for them.
+    """
+
+    pattern: str
+    media_type: str
+    names_server: bool
+    own_lines: OwnLines | None
+    block: MarkedBlock | None
+
+    def requested(self, name: str) -> ConfigurationFile:
+        """What a name says that fits `pattern`."""
+        ...
+
+    def telephone(self, user_agent: str) -> Telephone | None:
+        """What a User-Agent says; None where it is none of this method's telephones."""
+        ...
+
+    def content(self, file: ConfigurationFile, tls: PhoneTls | None, *, own_lines: Sequence[str] = ()) -> bytes:
+        """A file that is pbxcerts' alone; one that sets nothing where there is nothing to say to who asks."""
+        ...
+
+    def ways_in(self, url: str) -> Sequence[WayIn]:
+        """How telephones are brought to ask at this URL, which has no slash at its end; none where the guide alone says it."""
+        ...
