@@ -57,7 +57,9 @@ def parameters(tls: PhoneTls) -> dict[str, str]:
 
 
 OURS = frozenset(name.removeprefix("static.") for name in parameters(PhoneTls("")))
-"""Never an own line, nor as older firmware calls it, without `static.`."""
+"""Never an own line, nor as firmware before V81 calls it, without `static.`. Both at once would be no help to it: `security.ca_cert`
+is a switch of its own to newer firmware, of which a change makes the telephone restart.
+"""
 
 
 class YealinkOwnLines:
@@ -153,8 +155,9 @@ class Yealink:
     label = gettext_noop("Yealink: own provisioning")
     summary = gettext_noop("takes one certificate after the other by itself, without a restart.")
     note = gettext_noop(
-        "In its factory setting a Yealink may check no certificate at all, or all of them: that it has taken a certificate does not"
-        " say that it checks. Begin with one telephone. It holds ten certificates of its own, and each renewal adds one."
+        "For firmware from V81 on. In its factory setting a Yealink may check no certificate at all, or all of them: that it has taken"
+        " a certificate does not say that it checks. Begin with one telephone. It holds ten certificates of its own, and each"
+        " renewal adds one."
     )
     silence = gettext_noop(
         "It may be switched off, or take notifications only from its communication server (sip.trust_ctrl), or with a password. It"

@@ -140,6 +140,6 @@ def test_it_is_asked_to_read_its_files_and_not_to_restart():
 
 
 def test_it_asks_by_itself_more_often_than_an_overlap_is_short():
-    minutes = int(lines("001565aabbcc.cfg")[-2].rpartition(" ")[2])
+    minutes = int(next(line for line in lines("001565aabbcc.cfg") if "repeat.minutes" in line).rpartition(" ")[2])
 
     assert timedelta(minutes=minutes) <= timedelta(days=1)
