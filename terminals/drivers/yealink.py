@@ -15,7 +15,15 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from terminals.drivers.base import AnchorsCome, Capabilities, Confirmation, TrustFormat, gettext_noop, mac_of
+from terminals.drivers.base import (
+    AnchorsCome,
+    Capabilities,
+    Confirmation,
+    FirstNotify,
+    TrustFormat,
+    gettext_noop,
+    mac_of,
+)
 from terminals.drivers.configuration import (
     BEGIN,
     END,
@@ -168,7 +176,7 @@ class Yealink:
     capabilities = Capabilities(
         confirmation=Confirmation.FETCH,
         restarts=False,
-        restarts_at_first=True,
+        first_notify=FirstNotify.RESTARTS,
         answers_within=timedelta(minutes=45),
         formats=(TrustFormat.PEM, TrustFormat.DER),
         come=AnchorsCome.IN_TURN,

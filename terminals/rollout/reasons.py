@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from pbxcerts.system import time_words
-from terminals.drivers.registry import BY_HAND_METHODS, RESTARTING_AT_FIRST, RESTARTING_METHODS
+from terminals.drivers.registry import BY_HAND_METHODS, COMING_FIRST, RESTARTING_AT_FIRST, RESTARTING_METHODS
 from terminals.models import DeliverySettings, Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import waves, words
 from terminals.rollout.progress import restarts_at
@@ -82,6 +82,11 @@ class MissingReasons:
                 return _under_way(installation)
         if type_.method in BY_HAND_METHODS:
             return _("It is done by hand: it is on the work list.")
+        if type_.method in COMING_FIRST and terminal.last_contact is None:
+            return _(
+                "It has not come for its files yet. It is not notified before it has: a setting of its own could make a restart or"
+                " a factory reset of it."
+            )
         said = []
         if installation.state == DeliveryState.UNPROVED:
             said.append(_("Fetched, unproved: %(why)s.") % {"why": words.why_missing(installation)})

@@ -22,6 +22,7 @@ from certificates.renewal.situation import Situation
 from terminals.batches import execute, inserts, is_one_of, updates
 from terminals.drivers.registry import (
     AUTOMATIC_METHODS,
+    COMING_FIRST,
     FETCHING_METHODS,
     IN_TURN_METHODS,
     RESTARTING_AT_FIRST,
@@ -128,6 +129,8 @@ def reconcile_rollouts(situation: Situation) -> Rollout | None:
     groups = terminal_groups(target)
     _take_in(target, groups)
     _follow_moves(target, groups)
+    if any(group.method in COMING_FIRST and group.state == DeliveryState.WAITING for group in groups):
+        _leave_alone_who_never_came(target)
     if situation.active is not None and situation.active.number < target.number and target.held_because:
         _ask_again_for(situation.active, target)
     if any(group.state in IN_FLIGHT for group in groups):
@@ -237,6 +240,12 @@ def _follow_moves(target: Generation, groups: Sequence[TerminalGroup]) -> None:
         rows.of_methods(AUTOMATIC_METHODS).by_hand().update(wave=Wave.REST)
     if any(group.method not in AUTOMATIC_METHODS and group.wave != Wave.BY_HAND for group in groups):
         rows.exclude(terminal__type__method__in=AUTOMATIC_METHODS).in_waves().update(wave=Wave.BY_HAND)
+
+
+def _leave_alone_who_never_came(target: Generation) -> None:
+    """They are absent for those that come after them: no wave waits for who may not be asked (rule first-notify)."""
+    rows = Installation.objects.of(target).in_state(DeliveryState.WAITING).of_methods(COMING_FIRST)
+    rows.filter(~HAS_COME).update(state=DeliveryState.ABSENT, next_at=None)
 
 
 def _ask_again_for(active: Generation, target: Generation) -> None:
@@ -420,7 +429,7 @@ def _askable(groups: Sequence[TerminalGroup], *, restart: bool) -> Q | None:
             if method in open_waves:
                 mine |= Q(wave=open_waves[method])
         mine &= Q(terminal__type__method=method)
-        if method in RESTARTING_AT_FIRST and not restart:
+        if method in COMING_FIRST or (method in RESTARTING_AT_FIRST and not restart):
             mine &= Q(HAS_COME)
         which = mine if which is None else which | mine
     return which

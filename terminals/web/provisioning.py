@@ -53,6 +53,9 @@ FETCHED_IN_CLEAR = EventKind(
     _("Terminal %(number)s fetched its files over plain HTTP from %(address)s, within the bootstrap window."),
 )
 
+ANY_NUMBER = 1_000_000
+"""Places for those that number none."""
+
 logger = logging.getLogger("pbxcerts.web")
 
 
@@ -192,11 +195,12 @@ class ProvisioningHandlers:
             firmware=telephone.firmware if telephone else "",
         )
         evidence: tuple[Fact, ...] = ()
-        if file.of is FileOf.TERMINAL:
-            # The phone's own file is the one that it fetches last: with it the phone is back.
-            inline = known_type.driver.capabilities.come is AnchorsCome.INLINE
+        if known_type.driver.capabilities.come is AnchorsCome.INLINE:
             proves = path_is_secret and request.scheme == "https"
-            evidence = (_taken_with(fetched, known_type.generations, proves=proves) if inline else fetched,)
+            evidence = (_taken_with(fetched, known_type.generations, proves=proves),)
+        elif file.of is FileOf.TERMINAL:
+            # The phone's own file is the one that it fetches last: with it the phone is back.
+            evidence = (fetched,)
         return self._given_out(request, terminal, TerminalResponse(200, body, _headers(files), evidence=evidence))
 
     def _given_out(
@@ -237,18 +241,19 @@ class ProvisioningHandlers:
             return f"{request.scheme}://{where}{trust_path(terminal, file, proves=path_is_secret)}"
 
         host, proxy_port = snapshot.proxy
-        anchors: tuple[TrustAnchor, ...] = ()
-        if known_type.driver.capabilities.come in {AnchorsCome.EACH, AnchorsCome.INLINE}:
-            places = known_type.driver.capabilities.holds or len(known_type.files)
-            anchors = tuple(
-                TrustAnchor(
-                    pem=file.content.decode() if file.format is TrustFormats.PEM else "",
-                    url=url(file),
-                    place=snapshot.places[file.generations[0]] % places,
-                )
-                for file in known_type.files
+        can = known_type.driver.capabilities
+        if can.come not in {AnchorsCome.EACH, AnchorsCome.INLINE}:
+            return PhoneTls(trust_url=url(named), proxy_host=host, proxy_port=proxy_port)
+        places = snapshot.places(can.holds or ANY_NUMBER)
+        anchors = tuple(
+            TrustAnchor(
+                pem=file.content.decode() if file.format is TrustFormats.PEM else "",
+                url=url(file),
+                place=places.of[file.generations[0]],
             )
-        return PhoneTls(trust_url=url(named), proxy_host=host, proxy_port=proxy_port, anchors=anchors)
+            for file in known_type.files
+        )
+        return PhoneTls(url(named), host, proxy_port, anchors, places.emptied)
 
 
 def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = False) -> str:

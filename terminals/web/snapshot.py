@@ -129,6 +129,19 @@ class SnapshotSuccession:
     signatures: tuple[str, ...] = ()
 
 
+class ServedPair(NamedTuple):
+    number: int
+    withdrawn: bool
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where telephones that hold so many trust anchors in numbered places keep each (rule places-of-anchors)."""
+
+    of: Mapping[int, int]
+    emptied: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class TakenInTurn:
     """The generations whose trust anchors each address has taken in a terminal's name, in this order, since it began anew; and the
@@ -147,7 +160,7 @@ class Snapshot:
     address under which terminals reach pbxcerts, "" where none is known. `proxy`: where phones talk SIP over TLS, ("", 0)
     where pbxcerts is not told. `rests`: nothing is handed out, because the server may present what the database does not know
     (rule what-is-served-stays), or this machine may not work (rule same-secrets). `list_changes`: how often the list had changed when
-    its terminals were read. `places`: how many pairs were served before each of the bundle (rule places-of-anchors).
+    its terminals were read. `served`: all pairs that ever were, by number.
     """
 
     bundle: tuple[SnapshotPair, ...] = ()
@@ -161,9 +174,10 @@ class Snapshot:
     windows: tuple[SnapshotWindow, ...] = ()
     rests: bool = False
     list_changes: int | None = None
-    places: Mapping[int, int] = field(default_factory=dict)
+    served: tuple[ServedPair, ...] = ()
     taken_in_turn: TakenInTurn = field(default_factory=TakenInTurn)
     _trust: dict[str, bytes | None] = field(default_factory=dict, repr=False, compare=False)
+    _places: dict[int, Places] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def by_mac(self) -> dict[str, SnapshotTerminal]:
@@ -191,6 +205,17 @@ class Snapshot:
         if not files or known_type.driver.capabilities.come is not AnchorsCome.IN_TURN:
             return files[0] if files else None
         return next_in_turn(files, self.taken_in_turn.by.get((terminal.key, source), ()))
+
+    def places(self, count: int) -> Places:
+        """Of the pairs of the bundle, where there are so many places."""
+        if count not in self._places:
+            numbers = [pair.number for pair in self.served]
+            of = {pair.number: sum(number < pair.number for number in numbers) % count for pair in self.bundle}
+            # What is in a place is the last pair that came there.
+            lies = {rank % count: pair.withdrawn for rank, pair in enumerate(self.served)}
+            emptied = sorted(place for place, withdrawn in lies.items() if withdrawn and place not in of.values())
+            self._places[count] = Places(of, tuple(emptied))
+        return self._places[count]
 
     def trust_content(self, terminal_type: SnapshotType, version: str) -> bytes | None:
         """The trust file of this version, in force or older; None where it is not given out (rule versioned-file)."""
@@ -259,7 +284,7 @@ def read_snapshot(before: Snapshot | None = None) -> Snapshot:
         own_host=own_host(general),
         proxy=_proxy(DeliverySettings.load(), general),
         types={one.pk: _type(situation, one) for one in TerminalType.objects.all()},
-        places=_places(bundle),
+        served=_served(),
         taken_in_turn=_taken_in_turn(same.taken_in_turn if same is not None else TakenInTurn()),
         terminals=terminals,
         windows=_windows(),
@@ -308,9 +333,9 @@ def _type(situation: Situation, row: TerminalType) -> SnapshotType:
     return SnapshotType(method=row.method, model=row.model, own_lines=row.own_lines, files=files)
 
 
-def _places(bundle: Sequence[SnapshotPair]) -> dict[int, int]:
-    served = [*Generation.objects.filter(activated_at__isnull=False).values_list("number", flat=True)]
-    return {pair.number: sum(number < pair.number for number in served) for pair in bundle}
+def _served() -> tuple[ServedPair, ...]:
+    rows = Generation.objects.filter(activated_at__isnull=False).order_by("number")
+    return tuple(ServedPair(number, at is not None) for number, at in rows.values_list("number", "withdrawn_at"))
 
 
 def _taken_in_turn(before: TakenInTurn) -> TakenInTurn:

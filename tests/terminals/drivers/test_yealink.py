@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from terminals.drivers.base import FirstNotify
 from terminals.drivers.configuration import FileOf, OwnLinesError, PhoneTls
 from terminals.drivers.yealink import driver
 
@@ -136,7 +137,7 @@ def test_the_line_for_the_boot_file_lets_the_telephone_put_its_mac_in():
 def test_it_is_asked_to_read_its_files_and_not_to_restart():
     assert driver.event("") == "check-sync;reboot=false"
     assert not driver.capabilities.restarts
-    assert driver.capabilities.restarts_at_first
+    assert driver.capabilities.first_notify is FirstNotify.RESTARTS
 
 
 def test_it_asks_by_itself_more_often_than_an_overlap_is_short():

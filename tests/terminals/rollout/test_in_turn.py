@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.utils import translation
 
 from terminals.models import Installation, Requester
 from terminals.rollout.reasons import MissingReasons
@@ -25,6 +26,12 @@ def prepared(fleet):
     """In the afternoon, when no telephone may restart."""
     fleet.world.at(fleet.world.now.replace(hour=14, minute=0))
     fleet.once("a second pair by day", fleet.world.generate)
+
+
+def why(fleet, phone):
+    with translation.override("en"):
+        reasons = MissingReasons.load(fleet.world.situation)
+        return reasons.why(phone.terminal, phone.terminal.type, fleet.row(phone, 2))
 
 
 def trusts(phone):
@@ -83,9 +90,7 @@ def test_one_that_has_never_come_is_not_notified_by_day_because_it_might_restart
     fleet.during(2 * HOUR)
 
     assert phone.notified == []
-    reasons = MissingReasons.load(fleet.world.situation)
-    why = reasons.why(phone.terminal, phone.terminal.type, fleet.row(phone, 2))
-    assert "may restart it until then" in why
+    assert "may restart it until then" in why(fleet, phone)
 
 
 def test_it_is_notified_in_the_window_of_the_night(fleet, yealinks):
@@ -117,3 +122,25 @@ def test_the_handover_goes_on_when_all_have_both(fleet, yealinks):
     fleet.once("a second pair", fleet.world.generate)
     fleet.until(fleet.world.pending.deadline)
     assert fleet.world.active.number == 2
+
+
+# -- telephones that are not to be notified before they have come --------------------------------------------------------
+
+
+def test_one_of_which_a_notification_could_make_a_factory_reset_is_not_asked_before_it_has_come(fleet, delivery):
+    delivery(waves=False)
+    prepared(fleet)
+    (phone,) = fleet.add(1, fleet.type("Snom D785", "snom", wants="root", trust_format="der"))
+
+    fleet.during(DAY)
+
+    assert phone.notified == []
+    assert fleet.row(phone, 2).state == "absent"
+    assert "factory reset" in why(fleet, phone)
+
+    Requester.objects.create(
+        terminal=phone.terminal, source="192.0.2.50", address="192.0.2.50", last_at=fleet.world.now
+    )
+    fleet.during(2 * HOUR)
+
+    assert phone.notified
