@@ -22,10 +22,11 @@ from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.sealing import SealingError
 from terminals.directory import changes
+from terminals.directory.held import held_by
 from terminals.directory.listing import TerminalListing, story
 from terminals.directory.realms import RealmOffer
 from terminals.directory.ways_in import address_of_files
-from terminals.drivers.registry import BY_HAND_METHODS, REPORTING_METHODS
+from terminals.drivers.registry import BY_HAND_METHODS, IN_TURN_METHODS, REPORTING_METHODS
 from terminals.evidence.who_asked import who_asked
 from terminals.forms.terminals import TerminalFilter, TerminalForm
 from terminals.models import Discovered, Link, NotifyWays, Terminal, TerminalType
@@ -115,6 +116,7 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
         "takes_token": takes_token,
         "served_root": served.root_sha256 if served else "",
         "has_password": found.sip_password is not None,
+        "held": held_by(found) if found.type.method in IN_TURN_METHODS else None,
         "own_address": own_address,
         "own_way": _own_way(found, own_address),
         "offer": RealmOffer.of(found),

@@ -64,7 +64,7 @@ ONLY_ORDERS = {
     "theme",
 }
 """What is posted only."""
-PARTS = {*moved.PARTS, "system:events_destination_state", "system:general_readings"}
+PARTS = {*moved.PARTS, "system:events_destination_state", "system:general_readings", "terminals:types:first"}
 """What a page loads into itself."""
 NOT_NOW = {
     "certificates:store",
