@@ -121,6 +121,7 @@ class TerminalType(models.Model):
     guide_en = models.TextField(_("guide (English)"), blank=True)
     source = models.CharField(_("source"), max_length=200, blank=True)
     own_lines = models.TextField(_("own lines of the configuration file"), blank=True)
+    asks_every_hours = models.PositiveIntegerField(_("asks by itself every (hours)"), null=True, blank=True)
 
     class Meta:
         ordering = ["name"]
@@ -137,6 +138,13 @@ class TerminalType(models.Model):
     @property
     def driver(self) -> DeliveryDriver:
         return driver_of(self.method)
+
+    @property
+    def asks_every(self) -> timedelta | None:
+        """How often its terminals ask by themselves; None where they do not, or nobody knows (rule reach)."""
+        if self.asks_every_hours is not None:
+            return timedelta(hours=self.asks_every_hours)
+        return self.driver.capabilities.asks_every
 
 
 def new_path_secret() -> str:

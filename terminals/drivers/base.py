@@ -85,7 +85,8 @@ class Capabilities:
     until it has confirmed. `formats`: of the trust file, the usual one first. `come`: how several
     trust anchors reach a terminal. `replaces`: new ones take the place of all that came before; else they are added to them.
     `anchors`: how many trust anchors a terminal takes from one file, `largest_file` how many bytes, and `holds` how many trust
-    anchors that are not its maker's it can hold at all; None where no limit is known.
+    anchors that are not its maker's it can hold at all; None where no limit is known. `asks_every`: how often it asks by itself,
+    None where it does not or nobody knows (rule reach).
     """
 
     confirmation: Confirmation
@@ -98,6 +99,7 @@ class Capabilities:
     come: AnchorsCome = AnchorsCome.TOGETHER
     holds: int | None = None
     first_notify: FirstNotify = FirstNotify.AS_ALWAYS
+    asks_every: timedelta | None = None
 
     def __post_init__(self) -> None:
         """A handover hands out the old and the new trust anchor. Where the second would drive out the first, it cost calls."""

@@ -110,6 +110,7 @@ class Grandstream:
         answers_within=timedelta(minutes=45),
         formats=(TrustFormat.PEM,),
         come=AnchorsCome.INLINE,
+        asks_every=POLLS_EVERY,
         replaces=False,
         anchors=1,
         largest_file=4096,

@@ -27,6 +27,7 @@ class IpSystem:
         formats=(TrustFormat.P7B,),
         replaces=True,
         anchors=16,  # the agent refuses more
+        asks_every=timedelta(hours=1),
     )
     files = None
     ouis: frozenset[str] = frozenset()

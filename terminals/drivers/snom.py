@@ -112,6 +112,7 @@ class Snom:
         confirmation=Confirmation.FETCH,
         restarts=False,
         first_notify=FirstNotify.DANGEROUS,
+        asks_every=POLLS_EVERY,
         answers_within=timedelta(minutes=45),
         formats=(TrustFormat.DER,),
         come=AnchorsCome.EACH,

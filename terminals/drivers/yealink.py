@@ -183,6 +183,7 @@ class Yealink:
         replaces=False,
         anchors=1,
         holds=10,
+        asks_every=POLLS_EVERY,
     )
     files = YealinkFiles()
     ouis = frozenset({"001565", "249AD8", "805E0C", "805EC0", "C4FC22"})  # Yealink (Xiamen) Network Technology

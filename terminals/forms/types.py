@@ -48,6 +48,16 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
             " served before."
         ),
     )
+    asks_every_hours = forms.IntegerField(
+        label=_("asks by itself every (hours)"),
+        required=False,
+        min_value=1,
+        max_value=24 * 90,
+        help_text=_(
+            "Empty: as its delivery says. A configuration server that you have may set another time. The page of the rollout says"
+            " by this who asks too late for the deadline."
+        ),
+    )
     own_lines = OwnLinesField(
         label=_("own lines of the configuration file"),
         path_is_secret=False,
@@ -59,7 +69,7 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
     class Meta:
         model = TerminalType
         fields = [
-            *("name", "manufacturer", "model", "method", "event", "way", "answers_without_qop"),
+            *("name", "manufacturer", "model", "method", "event", "way", "asks_every_hours", "answers_without_qop"),
             *("wants", "trust_format", "size_limit", "holds_only_one"),
             *("guide_de", "guide_en", "source", "verified", "own_lines"),
         ]
@@ -95,7 +105,7 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
         return [
             self.PASSWORD_GOES,
             Parameters(_("Type"), "name", "manufacturer", "model"),
-            Parameters(_("Delivery"), "method", "event", "way", "answers_without_qop"),
+            Parameters(_("Delivery"), "method", "event", "way", "asks_every_hours", "answers_without_qop"),
             Parameters(_("Certificates"), "wants", "trust_format", "size_limit", "holds_only_one"),
             Parameters(_("Guide"), "guide_de", "guide_en", "source", "verified"),
             Parameters(_("Configuration file"), "own_lines"),

@@ -1,4 +1,4 @@
-"""What the page of the rollout shows: one reading, at most nineteen queries, whatever the number of terminals."""
+"""What the page of the rollout shows: one reading, at most twenty-one queries, whatever the number of terminals."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from terminals.evidence.who_asked import WhoAsked, who_asked
 from terminals.models import Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import warnings, words
 from terminals.rollout.progress import RolloutProgress, WaveRow, forecast_generation, rollout_progress
+from terminals.rollout.reach import Reach, reach
 from terminals.rollout.target import rollout_target
 from terminals.states import CLAIMABLE, IN_FLIGHT, NOT_ASKED_YET, UNDER_WAY, DeliveryState, Wave
 
@@ -217,6 +218,14 @@ class RolloutStatus:
         if self.progress is None or not self.is_running or row.wave == Wave.BY_HAND:
             return False
         return row.is_open and (self.progress.restarts_allowed or row.method not in RESTARTING_METHODS)
+
+    @cached_property
+    def reach(self) -> Reach | None:
+        """Who asks by itself of those that are left; None where nobody is."""
+        if self.generation is None or self.is_complete:
+            return None
+        found = reach(self.situation, self.generation)
+        return found if found.missing else None
 
     @property
     def counts(self) -> list[tuple[str, str, int]]:

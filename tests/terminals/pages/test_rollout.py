@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 
+from certificates.models import Generation
 from terminals.models import Installation, Rollout, Terminal
 from terminals.rollout import rounds
 from terminals.states import Wave
@@ -443,7 +444,7 @@ def test_its_queries_do_not_grow_with_the_terminals(mixed, put, operator_client)
     rounds.reconcile_rollouts(mixed.world.situation)
     put("mitel_sip", 100, state="failed", failure="refused")
 
-    assert queries(operator_client, PAGE) == few <= 17
+    assert queries(operator_client, PAGE) == few <= 18
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -457,3 +458,26 @@ def test_to_skip_a_terminal_that_somebody_has_deleted_meanwhile_is_no_dead_end(
 
     assert "This terminal is no longer in the list. Nothing has been done." in page
     assert "Generation 2 running" in page
+
+
+def test_it_says_who_asks_by_itself_only_after_the_deadline_and_what_can_be_done(
+    fleet, operator_client, viewer_client, text
+):
+    fleet.add(2, fleet.type("Weekly", "yealink", asks_every_hours=7 * 24))
+    fleet.world.generate()
+    rounds.reconcile_rollouts(fleet.world.situation)
+    Terminal.objects.update(last_contact=fleet.world.situation.clock.machine)
+    Generation.objects.filter(pk=2).update(deadline=fleet.world.now + 72 * 60 * MINUTE)
+
+    page = text(operator_client.get(PAGE))
+
+    assert "Who asks by itself 2 terminals ask by themselves only after the deadline" in page
+    assert "Weekly 7 days 2 2 0" in page
+    assert 'id="reach-deadline"' in operator_client.get(PAGE).content.decode()
+    assert 'id="reach-deadline"' not in viewer_client.get(PAGE).content.decode()
+    Terminal.objects.update(last_contact=None)
+    assert "2 terminals have been silent for longer than they may" in text(operator_client.get(PAGE))
+    Installation.objects.filter(generation=2).update(
+        state="confirmed", confirmed_at=fleet.world.now, evidence="fetched"
+    )
+    assert "Who asks by itself" not in text(operator_client.get(PAGE))
