@@ -23,6 +23,7 @@ from pbxcerts.system import passwords, sessions, timekeeping
 from pbxcerts.system.models import Role, User
 from pbxcerts.system.session_store import SessionStore
 from pbxcerts.system.slowing import Throttle
+from terminals.call_proof import process as call_proof
 from terminals.rollout.rounds import MonotonicStopwatch
 from tests.support import known_types
 from tests.support.made_once import made_once
@@ -109,6 +110,14 @@ def pytest_collection_finish():
 def _nobody_has_failed(monkeypatch):
     """What one test types wrong makes no other one wait."""
     monkeypatch.setattr(passwords, "THROTTLE", Throttle())
+
+
+@pytest.fixture(autouse=True)
+def proofs_started(monkeypatch):
+    """How often the heartbeat of this process has started a proof by call: none is made beside a test."""
+    started = []
+    monkeypatch.setattr(call_proof, "start", lambda: started.append(1))
+    return started
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
+from certificates.call_proof.orders import order_after_switch
 from certificates.communication_server.errors import ReloadError
 from certificates.communication_server.presented import Presented, look_at_tls_addresses
 from certificates.communication_server.publication import Publication
@@ -291,9 +292,18 @@ def _finish(
         elif outcome not in {SwitchOutcome.WENT_BACK, SwitchOutcome.REFUSED}:
             Generation.objects.filter(number=switch.to_id).update(switch_failures=0, switch_failed_at=None)
         _tell(switch, outcome, now)
+        _order_proof(switch, outcome, now)
         switch.outcome, switch.finished_at, switch.running = outcome, now, None
         switch.save()
     return outcome
+
+
+def _order_proof(switch: Switch, outcome: SwitchOutcome, now: datetime) -> None:
+    """What is repeated every hour says the same each time (rule proof-by-call)."""
+    served = switch.away_from_id if outcome == SwitchOutcome.WENT_BACK else switch.to_id
+    says_nothing_new = outcome == SwitchOutcome.STAYS and switch.why == Why.REPEAT
+    if outcome != SwitchOutcome.REFUSED and switch.before and served is not None and not says_nothing_new:
+        order_after_switch(served, now)
 
 
 def _tell(switch: Switch, outcome: SwitchOutcome, now: datetime) -> None:
