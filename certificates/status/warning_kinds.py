@@ -213,7 +213,10 @@ PAIR_ROLLED_BACK = EventKind(
 SWITCH_UNPROVED = EventKind(
     "switch_unproved",
     Severity.CRITICAL,
-    _("The server does not present generation %(number)s, and there is no pair to go back to. Reload is repeated."),
+    _(
+        "The server does not present generation %(number)s everywhere, and going back would help no telephone: it stays active."
+        " Reload is repeated."
+    ),
     cleared=_("The server presents generation %(number)s, or another pair is active."),
 )
 CALL_PROOF_TLS = EventKind(
