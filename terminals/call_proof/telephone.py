@@ -11,7 +11,7 @@ from socket import socket
 from urllib.parse import quote
 
 from certificates.call_proof.steps import Finding, Result, Step, StepRecord, in_one_line
-from pbxcerts.system.endpoint import bracketed
+from pbxcerts.system.endpoint import Endpoint, bracketed
 from terminals.call_proof import media
 from terminals.call_proof.errors import StepFailed
 from terminals.call_proof.line import Answer, Line, Talk
@@ -155,7 +155,7 @@ class _Call:
             finding = Finding.LITTLE_CAME if spoken.received else Finding.NOTHING_CAME
             finding = Finding.HUNG_UP if self._line.hung_up else finding
             result = Result.FAILED
-        said = f"{target.host} {target.port}"
+        said = str(Endpoint(target.host, target.port))
         return StepRecord(Step.MEDIA, result, finding, said=said, sent=spoken.sent, received=spoken.received)
 
     def hang_up(self) -> StepRecord:

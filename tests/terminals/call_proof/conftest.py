@@ -1,6 +1,7 @@
 """A PBX that serves what the store holds, and a proof of it (rule proof-by-call)."""
 
 import pytest
+from django.utils import translation
 
 from certificates.call_proof import orders
 from certificates.call_proof.models import CallProofSettings
@@ -19,6 +20,12 @@ def _soon(monkeypatch):
     monkeypatch.setattr(media, "AFTERWARDS", 0.3)
     for name in ("ANSWER_WITHIN", "RINGS_FOR", "LEAVE_WITHIN"):
         monkeypatch.setattr(telephone, name, 1.0)
+
+
+@pytest.fixture(autouse=True)
+def _english():
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture
