@@ -363,7 +363,7 @@ class Switch(models.Model):
         NOT_VERIFIED = "not_verified", _("not verified: no TLS address is set")
         UNREACHABLE = "unreachable", _("not verified: not reachable before and after")
         WENT_BACK = "went_back", _("failed; back to the pair served before")
-        STAYS = "stays", _("failed; there is no pair to go back to")
+        STAYS = "stays", _("failed; the new pair stays")
         REFUSED = "refused", _("not carried out")
 
     FAILED = (Outcome.WENT_BACK, Outcome.STAYS)

@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 
 from certificates.downloads import DownloadFormat, DownloadKind
-from certificates.views import downloads, history, orders, overview, server, store
+from certificates.views import call_proof, downloads, history, orders, overview, server, store
 
 
 class DownloadKindConverter:
@@ -34,6 +34,9 @@ urlpatterns = [
     path("status/", overview.status, name="status"),
     path("store/", store.decide, name="store"),
     path("server/", server.server, name="server"),
+    path("call-proof/", call_proof.call_proof, name="call_proof"),
+    path("call-proof/newest/", call_proof.newest, name="call_proof_newest"),
+    path("call-proof/prove/", call_proof.prove, name="prove"),
     path("generate/", orders.generate, name="generate"),
     path("download/<kind:kind>.<format:form>", downloads.of_situation, name="download"),
     path("history/", history.history, name="history"),

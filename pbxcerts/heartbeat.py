@@ -1,6 +1,6 @@
 """The heartbeat: one round of "is anything due?" over clock, generation, handover, rollout and warnings (rule reconcile).
 
-With nothing due it costs nine queries, in the first round of an hour thirteen at most, and with destinations one more.
+With nothing due it costs ten queries, in the first round of an hour fourteen at most, and with destinations one more.
 """
 
 import logging
@@ -17,6 +17,7 @@ from certificates.renewal.states import GenerationOvertaken
 from certificates.renewal.switching import CommunicationServer
 from certificates.status import warnings
 from certificates.status.observing import communication_server, look_if_due, observe
+from certificates.status.warnings import Observations
 from pbxcerts import machine_elsewhere
 from pbxcerts.backup import restored
 from pbxcerts.backup.warnings import backup_warnings
@@ -36,6 +37,7 @@ from pbxcerts.system.notifications.models import Destination, Watchdog
 from pbxcerts.system.notifications.warnings import notification_warnings
 from pbxcerts.system.publisher import claim, show_life
 from pbxcerts.system.timekeeping import AskServers
+from terminals.call_proof import process as call_proof
 from terminals.models import DeliverySettings, Rollout
 from terminals.rollout import warnings as terminal_warnings
 from terminals.rollout.one_round import the_only_round
@@ -69,7 +71,8 @@ def beat(*, server: CommunicationServer | None = None, ask: AskServers = ntp.ask
     restored.tell_once(outcome.situation)
     keep_house(outcome.situation, last=heartbeat.last_run)
     rollout = reconcile_rollouts(outcome.situation)
-    _remember(outcome, rollout, machines, server.store, answers)
+    seen = _remember(outcome, rollout, machines, server.store, answers)
+    call_proof.start_if_waiting(seen.proofs, clock.machine)
     if rollout is not None and rollout.state == Rollout.State.RUNNING:
         _ask_terminals(outcome.situation, rollout)
     return outcome
@@ -116,7 +119,7 @@ def _remember(
     machines: Machines,
     store: Store,
     answers: Terminals,
-) -> None:
+) -> Observations:
     """Store what was seen, send event messages, and count the beat last, as the proof that the round went through."""
     situation, heartbeat, began = outcome.situation, machines.own, machines.reading
     heartbeat.presented = look_if_due(situation, heartbeat.presented, did=outcome.did)
@@ -151,3 +154,4 @@ def _remember(
         store_standing=situation.standing,
     )
     machines.tell_own_processes()
+    return seen

@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "pbxcerts.system.notifications",
     "pbxcerts.backup",
     "certificates",
+    "certificates.call_proof",
     "terminals",
 ]
 

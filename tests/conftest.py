@@ -23,6 +23,7 @@ from pbxcerts.system import passwords, sessions, timekeeping
 from pbxcerts.system.models import Role, User
 from pbxcerts.system.session_store import SessionStore
 from pbxcerts.system.slowing import Throttle
+from terminals.call_proof import process as call_proof
 from terminals.rollout.rounds import MonotonicStopwatch
 from tests.support import known_types
 from tests.support.made_once import made_once
@@ -110,6 +111,14 @@ def _nobody_has_failed(monkeypatch):
     """What one test types wrong makes no other one wait. Time stands still between two passwords, however slow the machine is."""
     monkeypatch.setattr(passwords, "THROTTLE", Throttle())
     monkeypatch.setattr(passwords, "monotonic", lambda: 1000.0)
+
+
+@pytest.fixture(autouse=True)
+def proofs_started(monkeypatch):
+    """How often the heartbeat of this process has started a proof by call: none is made beside a test."""
+    started = []
+    monkeypatch.setattr(call_proof, "start", lambda: started.append(1))
+    return started
 
 
 @pytest.fixture(scope="session", autouse=True)

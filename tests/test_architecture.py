@@ -27,13 +27,16 @@ LAYERS = {
         "pbxcerts.system.addresses",
         "pbxcerts.system.endpoint",
     ],
+    "certificates/call_proof": ["certificates.models", "pbxcerts.system"],
     "certificates/renewal": [
+        "certificates.call_proof",
         "certificates.communication_server",
         "certificates.models",
         "certificates.pki",
         "pbxcerts.system",
     ],
     "certificates/status": [
+        "certificates.call_proof",
         "certificates.communication_server",
         "certificates.downloads",
         "certificates.models",
@@ -44,6 +47,7 @@ LAYERS = {
     "terminals": ["certificates", "pbxcerts.system"],
     "terminals/drivers": [],
     "terminals/sip": ["pbxcerts.system.addresses", "pbxcerts.system.endpoint", "terminals.drivers"],
+    "terminals/call_proof": ["certificates", "pbxcerts.system", "terminals.sip"],
     # It runs where nothing else of the product is (rule agent-alone).
     "terminals/agent": [
         "pbxcerts.system.endpoint",

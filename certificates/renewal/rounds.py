@@ -201,7 +201,7 @@ def next_try_of_switch(situation: Situation, pair: Generation, *, served_until: 
 
 
 def _look_again(situation: Situation) -> bool:
-    """Reload and look once more, where a switch failed and there was no pair to go back to."""
+    """Reload and look once more, where a switch failed and its pair stayed."""
     active = situation.active
     if active is None or not _switch_is_repeated(situation, active, served_until=None):
         return False

@@ -4,7 +4,7 @@ if it does not present the new certificate (rules switch, switch-proved, switch-
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
+from certificates.call_proof.orders import order_after_switch
 from certificates.communication_server.errors import ReloadError
 from certificates.communication_server.presented import Presented, look_at_tls_addresses
 from certificates.communication_server.publication import Publication
@@ -58,6 +59,9 @@ ROLL_BACK_FAILED = EventKind(
 
 RELOADS_AT_MOST = 3
 INTERRUPTED = "interrupted"
+FAILS_TWICE = 2
+LOOKS_AFTERWARDS = 3
+"""At an address that comes and goes."""
 
 
 @dataclass(frozen=True)
@@ -119,12 +123,12 @@ def carry_out(switch: Switch, situation: Situation, server: CommunicationServer)
         _reload(switch, server)
         return _finish(switch, SwitchOutcome.WENT_BACK, now())
     switch.reload_failure = _reload(switch, server)
-    seen, proved = _look(switch, server)
-    switch.after = {address: presented.sha256 for address, presented in seen.items()}
-    if proved:
-        return _finish(switch, _outcome(switch, seen), now())
+    looks = _look(switch, server)
+    switch.after = {address: presented.sha256 for address, presented in looks.seen.items()}
+    if looks.proved:
+        return _finish(switch, _outcome(switch, looks.seen), now())
     failed, before = situation.active, _pair_to_go_back_to(switch, situation)
-    if failed is not None and before is not None:
+    if failed is not None and before is not None and _is_worse_than_before(switch, looks, situation):
         _go_back(switch, failed, before, situation.settings, now())
         gone_back = Situation.load(situation.clock, settings=situation.settings, store=server.store)
         server.store.publish(gone_back.publication(), gone_back.new_mark())
@@ -200,37 +204,75 @@ def _change_places(switch: Switch, to: Generation, situation: Situation) -> None
     move(to, State.ACTIVE, **changes)
 
 
-def _look(switch: Switch, server: CommunicationServer) -> tuple[dict[str, Presented], bool]:
-    """Look until every address that has to show the new certificate does, and none shows another, for a minute at most.
+@dataclass(frozen=True)
+class _Looks:
+    """What the addresses presented at the last look. `failed`: how often in a row each has not shown the new certificate."""
+
+    seen: Mapping[str, Presented]
+    proved: bool
+    failed: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_new_somewhere(self) -> bool:
+        return 0 in self.failed.values()
+
+
+def _look(switch: Switch, server: CommunicationServer) -> _Looks:
+    """Look until every address that has to show the new certificate does, and none shows another, for a minute at most, but at
+    each that does not at least twice.
 
     Where the reload command failed, at least one address has to show it.
     """
     addresses = list(switch.before)
     if not addresses:
-        return {}, not switch.reload_failure
+        return _Looks({}, proved=not switch.reload_failure)
     has_to = _has_to_show(switch)
     new = switch.to.host_sha256
-    until = time.monotonic() + server.look_for
+    failed = dict.fromkeys(addresses, 0)
+    until, more = time.monotonic() + server.look_for, LOOKS_AFTERWARDS
     while True:
         seen = look_at_tls_addresses(addresses)
         shows_new = {address for address, presented in seen.items() if presented.sha256 == new}
         answers = {address for address, presented in seen.items() if presented.sha256}
+        failed = {address: 0 if address in shows_new else failed[address] + 1 for address in addresses}
         proved = shows_new.issuperset(has_to | answers) and (not switch.reload_failure or bool(shows_new))
-        if proved or time.monotonic() >= until:
-            return seen, proved
+        is_late = time.monotonic() >= until
+        more -= is_late
+        if proved or (is_late and (1 not in failed.values() or more <= 0)):
+            return _Looks(seen, proved, failed)
         server.alive()
         time.sleep(server.look_every)
 
 
+def _is_worse_than_before(switch: Switch, looks: _Looks, situation: Situation) -> bool:
+    """Whether the old pair is to come back: an address at which telephones had what they trust just before the switch has not shown
+    the new certificate twice after it, or the reload command failed and nobody shows that it did its work all the same.
+    """
+    if switch.reload_failure and not looks.is_new_somewhere:
+        return True
+    trusted = {pair.host_sha256 for pair in situation.in_bundle}
+    if switch.away_from is not None:
+        trusted.add(switch.away_from.host_sha256)
+    succeeded = {a for before in _since_failed(switch) for a, sha256 in before.before.items() if sha256 in trusted}
+    return any(looks.failed.get(address, 0) >= FAILS_TWICE for address in succeeded)
+
+
 def _has_to_show(switch: Switch) -> set[str]:
     """The addresses that have to present the new certificate; some are away since a failed switch (rule switch-proved)."""
+    return {
+        a for before in _since_failed(switch) for a, sha256 in before.before.items() if sha256 and a in switch.before
+    }
+
+
+def _since_failed(switch: Switch) -> list[Switch]:
+    """This switch, and where it is a retry those to the same pair that have failed."""
     switches = [switch]
     if switch.why in {Why.RETRY, Why.REPEAT}:
         switches += Switch.objects.failed().filter(to=switch.to_id)
-    return {a for before in switches for a, sha256 in before.before.items() if sha256 and a in switch.before}
+    return switches
 
 
-def _outcome(switch: Switch, seen: dict[str, Presented]) -> SwitchOutcome:
+def _outcome(switch: Switch, seen: Mapping[str, Presented]) -> SwitchOutcome:
     if not seen:
         return SwitchOutcome.NOT_VERIFIED
     verified = any(presented.sha256 == switch.to.host_sha256 for presented in seen.values())
@@ -291,9 +333,18 @@ def _finish(
         elif outcome not in {SwitchOutcome.WENT_BACK, SwitchOutcome.REFUSED}:
             Generation.objects.filter(number=switch.to_id).update(switch_failures=0, switch_failed_at=None)
         _tell(switch, outcome, now)
+        _order_proof(switch, outcome, now)
         switch.outcome, switch.finished_at, switch.running = outcome, now, None
         switch.save()
     return outcome
+
+
+def _order_proof(switch: Switch, outcome: SwitchOutcome, now: datetime) -> None:
+    """What is repeated every hour says the same each time (rule proof-by-call)."""
+    served = switch.away_from_id if outcome == SwitchOutcome.WENT_BACK else switch.to_id
+    says_nothing_new = outcome == SwitchOutcome.STAYS and switch.why == Why.REPEAT
+    if outcome != SwitchOutcome.REFUSED and switch.before and served is not None and not says_nothing_new:
+        order_after_switch(served, now)
 
 
 def _tell(switch: Switch, outcome: SwitchOutcome, now: datetime) -> None:

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.urls import reverse
 
+from certificates.call_proof.models import CallProof, judged
+from certificates.call_proof.words import ProofReport
 from certificates.downloads import OFFERED, DownloadKind, title
 from certificates.models import Generation, Switch, Transition
 from certificates.pki.describe import BasicFields, basic_fields, describe_extensions
@@ -14,6 +16,8 @@ from certificates.status import words
 from certificates.status.extension_words import extension_sentences, extension_title
 from pbxcerts.system import clock_words
 from pbxcerts.system.clock import ClockState
+
+PROOFS_AT_MOST = 20
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,12 @@ class GenerationAttempt:
         return words.made_because(self.generation)
 
     @property
+    def proof(self) -> ProofReport | None:
+        """The last proof by call of this pair."""
+        proof = judged(self.generation.call_proofs.all(), self.generation.host_sha256)
+        return ProofReport(proof) if proof is not None else None
+
+    @property
     def failure(self) -> tuple[str, str] | None:
         """Why it failed and what to do."""
         return words.failure(self.generation.failure) if self.generation.failure else None
@@ -38,7 +48,8 @@ class GenerationAttempt:
 
 def attempts(chosen: Mapping[str, str]) -> QuerySet[Generation]:
     """The attempts for the list, the newest first. `chosen`: state, trigger and text, each of which may be empty."""
-    listed = Generation.objects.without_files().order_by("-number")
+    proofs = Prefetch("call_proofs", CallProof.objects.defer("steps"))
+    listed = Generation.objects.without_files().prefetch_related(proofs).order_by("-number")
     if state := chosen.get("state"):
         listed = listed.filter(state=state)
     if trigger := chosen.get("trigger"):
@@ -152,6 +163,11 @@ class GenerationDetails(GenerationAttempt):
     @cached_property
     def changes(self) -> list[StateChange]:
         return [StateChange(transition) for transition in self.generation.transitions.all()]
+
+    @cached_property
+    def proofs(self) -> list[ProofReport]:
+        """The newest first, as many as a page can show."""
+        return [ProofReport(proof) for proof in self.generation.call_proofs.all()[:PROOFS_AT_MOST]]
 
     @cached_property
     def switches(self) -> list[SwitchReport]:

@@ -213,8 +213,47 @@ PAIR_ROLLED_BACK = EventKind(
 SWITCH_UNPROVED = EventKind(
     "switch_unproved",
     Severity.CRITICAL,
-    _("The server does not present generation %(number)s, and there is no pair to go back to. Reload is repeated."),
+    _(
+        "The server does not present generation %(number)s everywhere, and going back would help no telephone: it stays active."
+        " Reload is repeated."
+    ),
     cleared=_("The server presents generation %(number)s, or another pair is active."),
+)
+CALL_PROOF_TLS = EventKind(
+    "call_proof_tls",
+    Severity.CRITICAL,
+    _(
+        "The proof by call of generation %(number)s failed with TLS at %(where)s: a telephone gets no connection there that it trusts."
+    ),
+    cleared=_(
+        "A later proof by call of generation %(number)s did not fail with TLS, or that pair is no longer active."
+    ),
+    hint=_("Look at the steps of the proof, check the reload command, and prove again."),
+)
+CALL_PROOF_SIP = EventKind(
+    "call_proof_sip",
+    Severity.CRITICAL,
+    _("The proof by call of generation %(number)s failed with SIP at %(where)s, though its certificate is right."),
+    cleared=_(
+        "A later proof by call of generation %(number)s did not fail with SIP, or that pair is no longer active."
+    ),
+    hint=_("Look at the steps of the proof, and prove again; or roll back to the pair before."),
+)
+CALL_PROOF_MEDIA = EventKind(
+    "call_proof_media",
+    Severity.CRITICAL,
+    _("The proof by call of generation %(number)s reached the test number at %(where)s, but speech did not come back."),
+    cleared=_(
+        "A later proof by call of generation %(number)s did not fail with speech, or that pair is no longer active."
+    ),
+    hint=_("Look at the steps of the proof, and prove again; or roll back to the pair before."),
+)
+CALL_PROOF_INTERRUPTED = EventKind(
+    "call_proof_interrupted",
+    Severity.SERIOUS,
+    _("The proof by call of generation %(number)s was interrupted twice, so nothing is proved."),
+    cleared=_("A later proof by call of generation %(number)s came to its end, or that pair is no longer active."),
+    hint=_("Prove again."),
 )
 WITHDRAWN_SERVED = EventKind(
     "withdrawn_served",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from certificates.call_proof.models import CallProof, judged
 from certificates.models import Generation
 from certificates.pki import handover_times, lifetime
 from certificates.renewal.deciding import decided_at
@@ -23,6 +24,12 @@ from pbxcerts.system.models import Severity
 HEARTBEAT_LATE = timedelta(minutes=5)
 MISSING_STEPS = (7, 3, 1)
 NAMED_AT_MOST = 20
+_PROOF_FAILED = {
+    CallProof.Outcome.TLS_FAILED.value: kinds.CALL_PROOF_TLS,
+    CallProof.Outcome.SIP_FAILED.value: kinds.CALL_PROOF_SIP,
+    CallProof.Outcome.MEDIA_FAILED.value: kinds.CALL_PROOF_MEDIA,
+    CallProof.Outcome.INTERRUPTED.value: kinds.CALL_PROOF_INTERRUPTED,
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Observations:
     last_run: datetime | None = None
     silent_for: timedelta | None = None
     clock_checked_at: datetime | None = None
+    proofs: tuple[CallProof, ...] = ()
 
 
 def certificate_warnings(situation: Situation, seen: Observations) -> list[Notice]:
@@ -99,8 +107,19 @@ def _all(situation: Situation, seen: Observations) -> Iterator[Notice]:
     yield from _server_warnings(situation, seen)
     if situation.active is not None:
         yield from _active_warnings(situation, situation.active)
+        yield from _proof_warning(situation.active, seen)
     if situation.pending is not None and situation.active is not None:
         yield from _handover_warnings(situation, situation.pending, situation.active, seen.readiness)
+
+
+def _proof_warning(active: Generation, seen: Observations) -> Iterator[Notice]:
+    proof = judged(seen.proofs, active.host_sha256)
+    if proof is not None and proof.outcome in _PROOF_FAILED:
+        failure = proof.failure
+        where = {"where": failure.where, "said": failure.said} if failure else {}
+        yield Notice(
+            _PROOF_FAILED[proof.outcome], subject=str(active.number), params={"number": active.number, **where}
+        )
 
 
 def _store_warning(situation: Situation) -> Iterator[Notice]:

@@ -49,6 +49,7 @@ TREE = (
                 *("sc", _("Self-signed certificates"), "certificates:overview", "certificates"),
                 views=(
                     View("cs", _("Communication server"), "certificates:server"),
+                    View("pc", _("Proof by call"), "certificates:call_proof"),
                     View("hi", _("History"), "certificates:history"),
                 ),
             ),

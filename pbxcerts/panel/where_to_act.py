@@ -12,6 +12,7 @@ from django.utils.translation import pgettext_lazy
 GENERATE = ("certificates:generate", _("Generate now"))
 CERTIFICATES = ("certificates:overview", _("Self-signed certificates"))
 SERVER = ("certificates:server", _("Communication server"))
+CALL_PROOF = ("certificates:call_proof", _("Proof by call"))
 STORE = ("certificates:store", _("Decide about the store"))
 CLOCK = ("system:general", _("Look at the clock"))
 NAMES = ("system:general", _("Names and addresses"))
@@ -35,6 +36,7 @@ PLACES: dict[str, tuple[str, Promise]] = {
         CERTIFICATES,
     ),
     **dict.fromkeys(["presents_other", "switch_unproved"], SERVER),
+    **dict.fromkeys(["call_proof_tls", "call_proof_sip", "call_proof_media", "call_proof_interrupted"], CALL_PROOF),
     **dict.fromkeys(["store_older", "store_foreign", "store_unreadable"], STORE),
     **dict.fromkeys(
         [

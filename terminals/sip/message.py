@@ -10,11 +10,11 @@ what is written here, and to say what the same octets mean: the tests ask it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from typing import NamedTuple
 
 from pbxcerts import __version__
-from terminals.sip.errors import MalformedMessage, MessageFault
+from terminals.sip.errors import InvalidNotify, MalformedMessage, MessageFault
 
 LONGEST_HEAD = 16_384
 """Octets. Real answers have some hundred; the bound keeps a hostile one from costing time."""
@@ -106,9 +106,45 @@ def write_notify(
     ).encode()
 
 
-def read_response(octets: bytes) -> SipResponse:
+def write_request(
+    method: str, uri: str, *, sender: SentBy, branch: str, lines: Sequence[str], body: bytes = b"", body_type: str = ""
+) -> bytes:
+    """Any other request. `lines`: its header lines beside those that each has. Raises InvalidNotify where one would be two."""
+    via = f"Via: SIP/2.0/{sender.protocol} {sender.address};branch={branch};rport"
+    head = [f"{method} {uri} SIP/2.0", via, "Max-Forwards: 70", *lines, f"User-Agent: {USER_AGENT}"]
+    if body:
+        head.append(f"Content-Type: {body_type}")
+    if any("\r" in line or "\n" in line for line in head):
+        raise InvalidNotify("a line that would be two")
+    return "\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+def write_response(request: SipRequest, status: int, phrase: str, *, tag: str) -> bytes:
+    """An answer without a body to a request that somebody else sent over a connection (RFC 3261 section 8.2.6)."""
+    to = request.headers["to"]
+    if "tag=" not in to.rpartition(">")[2].lower():
+        to += f";tag={tag}"
+    lines = [
+        f"SIP/2.0 {status} {phrase}",
+        *(f"Via: {value}" for value in request.headers["via"].split("\n")),
+        f"From: {request.headers['from']}",
+        f"To: {to}",
+        f"Call-ID: {request.headers['call-id']}",
+        f"CSeq: {request.headers['cseq']}",
+        f"Server: {USER_AGENT}",
+        "Content-Length: 0",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def body_of(octets: bytes) -> bytes:
+    """What follows the head of a message that was cut out of a stream."""
+    return octets.partition(_END_OF_HEAD)[2]
+
+
+def read_response(octets: bytes, *, also: Set[str] = frozenset()) -> SipResponse:
     """Read a response to a request of ours, also one whose lines end with bare line feeds. Raises MalformedMessage and nothing
-    else.
+    else. `also`: headers that are wanted beside the usual ones, by their long names in lower case.
     """
     octets = octets.lstrip(b"\r\n")  # RFC 3261 section 7.5
     if octets.count(b"\n") != octets.count(b"\r\n"):
@@ -118,7 +154,7 @@ def read_response(octets: bytes) -> SipResponse:
         raise MalformedMessage(MessageFault.NOT_A_RESPONSE)
     head, body = _head_and_body(octets)
     first, *lines = _decoded(head).split("\r\n")
-    headers = _read_headers(lines, _OF_A_RESPONSE)
+    headers = _read_headers(lines, _OF_A_RESPONSE | also if also else _OF_A_RESPONSE)
     try:
         # One that came through somebody else's Via is not for us (RFC 3261 section 8.1.3.3).
         via = headers["via"]
@@ -173,7 +209,7 @@ def _head_and_body(octets: bytes) -> tuple[bytes, int]:
     return head, len(octets) - end - len(_END_OF_HEAD)
 
 
-def _read_headers(lines: list[str], wanted: set[str]) -> dict[str, str]:
+def _read_headers(lines: list[str], wanted: Set[str]) -> dict[str, str]:
     """The wanted headers by their names in lower case. The values of one that stands there several times are joined by
     line feeds; a line that begins with a blank continues the value before it.
     """

@@ -3,6 +3,7 @@
 import pytest
 from django.utils import timezone
 
+from certificates.call_proof.models import CallProof
 from pbxcerts.system.models import EventMessage, General
 from pbxcerts.system.notifications.models import Delivery, Destination, Watchdog
 from terminals.models import Discovered, Installation, TerminalType
@@ -41,6 +42,28 @@ def _destinations(seen):
     Watchdog.objects.create(url="http://192.0.2.1/", shown=f"https://{LONG}.example.org/…", failures=7, **said)
 
 
+def a_proof(generation):
+    """By call, of all steps; no speech has come back."""
+    said = {"call": "200 OK", "options": "200 OK", "media": "192.0.2.9:40000"}
+    steps = [
+        {"step": step, "result": "ok", "finding": "ok", "where": "pbx.example.com:5061", "said": said.get(step, "")}
+        | {"seconds": 0.25}
+        for step in ("tls", "options", "register", "call", "media", "hang_up")
+    ]
+    steps[0]["sha256"] = generation.host_sha256
+    steps[4] |= {"result": "failed", "finding": "nothing_came", "sent": 150}
+    return CallProof.objects.create(
+        generation=generation,
+        host_sha256=generation.host_sha256,
+        why="switch",
+        ordered_at=generation.ordered_at,
+        finished_at=generation.ordered_at,
+        running=None,
+        outcome="media_failed",
+        steps=steps,
+    )
+
+
 @pytest.fixture
 def everything(mixed, administrator):
     """Generation 1 was served before, 2 is active, 3 is prepared; terminals of every type in every state."""
@@ -69,5 +92,7 @@ def everything(mixed, administrator):
         raised_at=seen,
     )
     General.objects.update(site_name=LONG)
+    for _ in range(2):
+        a_proof(world.situation.active)
     _destinations(seen)
     return mixed

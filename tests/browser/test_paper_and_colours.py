@@ -5,7 +5,9 @@ import re
 import pytest
 from django.urls import reverse
 
+from certificates.models import Generation
 from pbxcerts.system.models import General
+from tests.browser.conftest import a_proof
 from tests.browser.test_accessibility import browser, open_page
 from tests.terminals.pages.conftest import world
 
@@ -19,8 +21,11 @@ def sheets(pdf):
 
 
 def test_a_generation_is_one_sheet_that_says_of_whom_and_when(open_page, world):
+    for _ in range(3):
+        a_proof(Generation.objects.get(number=1))
     page = open_page(1280, "de")
     page.goto(reverse("certificates:generation", kwargs={"number": 1}))
+    assert page.locator(".proof").count() == 3
     assert sheets(page.pdf(format="A4")) == 1
 
     page.emulate_media(media="print")
@@ -30,6 +35,7 @@ def test_a_generation_is_one_sheet_that_says_of_whom_and_when(open_page, world):
     for said in (page.locator(".on-paper").inner_text(), page.locator("main").inner_text()):
         assert re.search(r"Stand vom \d\d\.\d\d\.\d{4}, \d\d:\d\d", said)
     assert page.get_by_text("SHA-256").first.is_visible()
+    assert page.locator(".proof:visible").count() == 1, "the last one"
 
     page.emulate_media(media="screen")
     assert not page.locator(".on-paper").is_visible()

@@ -1,8 +1,10 @@
 """The communication server of the demonstration: what it presents after a reload is what its button says."""
 
 import os
+import socket
 import ssl
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -11,6 +13,8 @@ from certificates.communication_server.presented import look_at_tls_addresses
 from certificates.pki import formats
 from pbxcerts.demo.communication_server import CommunicationServer, Conduct, conduct_of, set_conduct
 from pbxcerts.demo.stage import LOOPBACK, Stage
+from terminals.call_proof.line import Line
+from terminals.call_proof.telephone import Telephone
 from tests.support.x509 import a_pair
 
 
@@ -86,6 +90,20 @@ def test_what_it_presents_after_a_reload_is_as_its_button_says(
     publish(stage, pairs[0])
     server.load()
     assert seen() == when_it_is_taken_back
+
+
+def test_it_answers_what_a_proof_by_call_asks_without_an_account(stage, server, pairs):
+    publish(stage, pairs[0])
+    server.load()
+    context = ssl.create_default_context(cadata=formats.pem(pairs[0].root).decode())
+    context.check_hostname = False
+    with answering(server):
+        plain = socket.create_connection((LOOPBACK, stage.server), timeout=10)
+        with context.wrap_socket(plain) as connection:
+            line = Line(connection, until=time.monotonic() + 10)
+            record = Telephone(line, "here", domain="pbx.example.org").options()
+
+    assert (record.result.value, record.said) == ("ok", "200 OK")
 
 
 def test_who_mends_it_has_it_load_the_files_that_are_there(stage, monkeypatch):

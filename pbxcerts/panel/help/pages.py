@@ -8,6 +8,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from certificates.call_proof.models import CallProofSettings
+from certificates.forms.call_proof import CallProofForm
 from certificates.forms.history import GenerationFilter
 from certificates.forms.orders import DeadlineForm, GenerateForm, WithdrawForm
 from certificates.forms.settings import SettingsForm
@@ -47,6 +49,7 @@ PARAMETERS: dict[str, tuple[ParametersOf, ...]] = {
         ParametersOf("deadline", gettext_lazy("Move the deadline"), DeadlineForm),
         ParametersOf("withdraw", gettext_lazy("Withdraw a pair"), WithdrawForm),
     ),
+    "pc": (ParametersOf("settings", gettext_lazy("Settings"), CallProofForm, CallProofSettings),),
     "hi": (ParametersOf("filter", _FILTER, GenerationFilter),),
     "te": (
         ParametersOf("filter", _FILTER, TerminalFilter),
@@ -88,6 +91,7 @@ WORDS = {
         "heartbeat",
     ),
     "cs": ("communication-server", "store", "switch"),
+    "pc": ("proof-by-call", "communication-server", "switch", "roll-back"),
     "hi": ("generation", "pair", "reason"),
     "te": ("terminal", "delivery-method", "device-token", "disabled"),
     "tt": ("delivery-method", "event-string", "notification", "bundle"),

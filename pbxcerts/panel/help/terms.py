@@ -36,6 +36,13 @@ TERMS = (
         _("A pair by its number: each time that certificates are made, the number grows by one."),
     ),
     Term(
+        "proof-by-call",
+        _("proof by call"),
+        _(
+            "pbxcerts telephones by itself as a terminal would, to show that the communication server can be called with the new pair."
+        ),
+    ),
+    Term(
         "root",
         _("root certificate"),
         _("What a telephone must trust so that it accepts the communication server."),

@@ -130,7 +130,7 @@ def test_a_server_that_was_down_and_comes_with_the_new_pair_is_seen(prepared, a_
 
 
 def test_a_server_that_was_down_and_comes_with_another_certificate_was_not_unreachable(prepared, a_server):
-    """It was reached after the switch, and what it presents is not the new pair: the telephones would get the old one."""
+    """It was reached after the switch, and what it presents is not the new pair; but nothing was there that going back would save."""
     server = a_server(started=False, files=prepared.published("generations/0001"))
     # It is looked at before the switch, then the reload command runs.
     comes_up = iter([lambda: None, server.start])
@@ -138,8 +138,45 @@ def test_a_server_that_was_down_and_comes_with_another_certificate_was_not_unrea
     prepared.activate()
     assert last_switch().before == {server.address: ""}
     assert last_switch().after == {server.address: sha256(1)}
-    assert last_switch().outcome == "went_back"
+    assert last_switch().outcome == "stays"
+    assert (prepared.states, served(prepared.store)) == ({1: "superseded", 2: "active"}, 2)
+    assert warned(prepared)["switch_unproved"] == "critical"
     assert not EventMessage.objects.filter(kind="server_unseen").exists()
+
+
+def test_what_telephones_refused_before_brings_nothing_back(prepared, a_server, of_another):
+    """Before and after it presents a certificate that no terminal trusts: the old pair would help nobody."""
+    server = a_server("keep", files=of_another)
+    prepared.activate()
+    assert set(last_switch().before.values()) == set(last_switch().after.values()) != {""}
+    assert last_switch().outcome == "stays"
+    assert prepared.states == {1: "superseded", 2: "active"}
+
+    server.certificate, server.key = (prepared.published(f"current/{name}") for name in ("fullchain.pem", "host.key"))
+    server.on_reload = "load"
+    prepared.after(2 * MINUTE).beat()
+    assert last_switch().outcome == "verified"
+
+
+def test_one_look_that_fails_brings_nothing_back(prepared, a_server):
+    """At the first look it still presents the old pair, and no time is left: it is looked at once more all the same."""
+    server = a_server("keep")
+    prepared.server = replace(prepared.server, look_for=0, look_every=0)
+
+    looks = []
+    look = switching.look_at_tls_addresses
+
+    def counted(addresses):
+        seen = look(addresses)
+        looks.append({one.sha256 for one in seen.values()})
+        server.on_reload = "watch" if len(looks) == 2 else server.on_reload
+        return seen
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(switching, "look_at_tls_addresses", counted)
+        prepared.activate()
+    assert looks == [{sha256(1)}, {sha256(1)}, {sha256(2)}]
+    assert last_switch().outcome == "verified"
 
 
 # -- it goes back -------------------------------------------------------------------------------------------------------

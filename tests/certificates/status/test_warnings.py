@@ -8,6 +8,7 @@ import pytest
 import time_machine
 from django.utils import translation
 
+from certificates.call_proof.models import CallProof
 from certificates.models import StoreDecision
 from certificates.pki.errors import PairError
 from certificates.renewal import deciding, lateness, making, orders
@@ -128,6 +129,15 @@ def clock(**known):
 
 def seeing(**seen):
     return lambda scene: scene.see(**seen)
+
+
+def proved(outcome, step):
+    """The last proof by call has ended so, at this step."""
+    result = "ok" if outcome == "proved" else "failed"
+    steps = [{"step": step, "result": result, "finding": "ok", "where": TLS}] if step else []
+    return lambda scene: scene.see(
+        proofs=(CallProof(host_sha256=scene.world.active.host_sha256, running=None, outcome=outcome, steps=steps),)
+    )
 
 
 def at_and_seeing(moment, **seen):
@@ -254,6 +264,15 @@ CASES = [
         "before_first",
         lambda scene: (scene.world.refuse_to_reload(), generate(scene)),
         repair_first,
+    ),
+    *(
+        (kind, "scene", proved(outcome, step), proved("proved", "tls"))
+        for kind, outcome, step in [
+            (warning_kinds.CALL_PROOF_TLS, "tls_failed", "tls"),
+            (warning_kinds.CALL_PROOF_SIP, "sip_failed", "call"),
+            (warning_kinds.CALL_PROOF_MEDIA, "media_failed", "media"),
+            (warning_kinds.CALL_PROOF_INTERRUPTED, "interrupted", ""),
+        ]
     ),
     (warning_kinds.WITHDRAWN_SERVED, "scene", withdraw_active, next_round),
     (

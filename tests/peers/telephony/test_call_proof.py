@@ -1,0 +1,78 @@
+"""A proof by call through a real communication server, to a real telephone that answers by itself (rule proof-by-call)."""
+
+import pytest
+
+from certificates.call_proof import orders
+from certificates.call_proof.models import CallProof, CallProofSettings
+from certificates.models import Generation, Switch
+from certificates.renewal.orders import GenerationOrder, order_generation
+from pbxcerts.system import sealing
+from pbxcerts.system.timekeeping import current_clock
+from terminals.call_proof.proving import prove_ordered
+from tests.peers.telephony.test_renewal import NAME, a_heartbeat, general, generate, office, store
+from tests.support.telephony.office import trust_file
+
+__all__ = ["general", "office", "store"]
+
+pytestmark = [pytest.mark.peer, pytest.mark.django_db]
+
+# That of the telephones too.
+PASSWORD = "none"
+A_SECOND_OF_SPEECH = 50  # RTP packets of 20 ms
+
+
+@pytest.fixture
+def server(office, store, general, settings):
+    """Kamailio with the first pair; it registers those alone who know the password, and has an echo test's number."""
+    generate(at_once=True)
+    server = office.kamailio(store, telephone_password=PASSWORD)
+    settings.RELOAD_COMMAND = server.reload_command
+    general.tls_addresses = [f"127.0.0.1:{server.port}"]
+    general.save()
+    CallProofSettings.load()
+    CallProofSettings.objects.update(user="proof", password=sealing.seal(PASSWORD.encode()), number="echo")
+    return server
+
+
+def findings(proof):
+    return {record.step.value: record.finding.value for record in proof.records}
+
+
+def prove():
+    orders.order_by_person(Generation.objects.active().get().number, current_clock().best, by="anna")
+    return prove_ordered()
+
+
+def test_after_a_switch_a_telephone_registers_calls_hears_and_hangs_up(office, store, server):
+    generate(at_once=True)
+    assert (Switch.objects.first().to_id, Switch.objects.first().outcome) == (2, "verified")
+    echo = office.baresip("echo", server=f"{NAME}:{server.port}", trust=trust_file(store))
+    assert echo.refusal() == ""
+
+    proof = prove_ordered()
+
+    assert (proof.generation_id, proof.outcome) == (2, "proved"), proof.steps
+    assert findings(proof) == dict.fromkeys(["tls", "options", "register", "call", "media", "hang_up"], "ok")
+    media = proof.records[4]
+    assert min(media.sent, media.received) >= A_SECOND_OF_SPEECH
+    echo.wait_for_no_call()
+    assert "proof" not in server.control("ul.dump"), "it has taken its registration back"
+
+
+def test_one_that_takes_no_calls_fails_by_sip(server):
+    proof = prove()
+
+    assert findings(proof) == {**dict.fromkeys(["tls", "options", "register"], "ok"), "call": "refused"}
+    assert proof.records[-1].said == "404 Not Found"
+
+
+def test_one_that_serves_the_old_pair_after_a_reload_that_succeeded_gets_it_back(server, settings):
+    settings.RELOAD_COMMAND = ["true"]
+    clock = current_clock()
+    order_generation(clock, GenerationOrder(Generation.Trigger.PAGE, without_clock=True, at_once=True))
+    a_heartbeat(clock, look_for=1)
+
+    assert Switch.objects.first().outcome == "went_back"
+    assert Generation.objects.active().get().number == 1
+    assert findings(prove_ordered())["tls"] == "ok"
+    assert CallProof.objects.count() == 1
