@@ -542,7 +542,11 @@ class Requester(models.Model):
 
     `source` is what counts as one address: an IPv4 address, or the /64 network of an IPv6 address; `address` is the last one of
     it. `last_at` is by the machine's clock. `took`: the numbers of the generations whose roots were in the trust files that it
-    fetched. `accepted_by`: who said that this is the terminal.
+    fetched. `accepted_by`: who said that this is the terminal. `first_at`: when it asked first, where that is known.
+
+    `holds`: the generations whose trust anchors it has taken in turn, in this order, since it began anew; `held_at`: when it took the
+    last one (rule anchors-in-turn). `change` is a larger number with each change of that, whoever writes it, so that the listeners
+    find those that they do not know yet; 0 where nothing was taken in turn.
     """
 
     terminal = models.ForeignKey(Terminal, on_delete=models.CASCADE, related_name="requesters")
@@ -551,6 +555,10 @@ class Requester(models.Model):
     last_at = models.DateTimeField()
     took = models.JSONField(default=list)
     accepted_by = models.CharField(max_length=150, blank=True)
+    first_at = models.DateTimeField(null=True)
+    holds = models.JSONField(default=list)
+    held_at = models.DateTimeField(null=True)
+    change = models.BigIntegerField(default=0, db_index=True)
 
     class Meta:
         ordering = ["-last_at"]

@@ -12,7 +12,7 @@ from certificates.downloads import DownloadFormat, DownloadKind
 from certificates.models import Generation
 from certificates.pki import formats
 from certificates.renewal.situation import Situation
-from terminals.drivers.base import TrustFormat
+from terminals.drivers.base import AnchorsCome, TrustFormat
 from terminals.models import TerminalType, TrustContents, TrustFormats
 
 MEDIA_TYPES = {
@@ -91,13 +91,42 @@ def trust_file(situation: Situation, terminal_type: TerminalType, *, lacks_activ
     pairs = _pairs(situation, terminal_type, lacks_active=lacks_active)
     if not pairs:
         raise NothingToTrust
+    # Without the pair served before no terminal is out of date (rule superseded).
+    return _file_of(terminal_type, pairs, _needed(situation, pairs))
+
+
+def trust_files(situation: Situation, terminal_type: TerminalType) -> tuple[TrustFile, ...]:
+    """What the listeners have for terminals of this type: one file, or one for each trust anchor where they do not come together,
+    that of the served pair first (rule anchors-in-turn). Raises NoTrustFile.
+    """
+    come = terminal_type.driver.capabilities.come
+    if come is AnchorsCome.TOGETHER:
+        return (trust_file(situation, terminal_type),)
+    if situation.standing.rests:
+        raise StoreUndecided
+    pairs = situation.in_bundle
+    if terminal_type.holds_only_one:
+        pairs = (situation.active,) if situation.active else ()
+    elif come is AnchorsCome.IN_TURN:
+        # One that nothing serves any more would only fill its list.
+        pairs = _needed(situation, pairs)
+    if not pairs:
+        raise NothingToTrust
+    served_first = sorted(pairs, key=lambda pair: pair != situation.active)
+    return tuple(_file_of(terminal_type, (pair,)) for pair in served_first)
+
+
+def _needed(situation: Situation, pairs: tuple[Generation, ...]) -> tuple[Generation, ...]:
+    return tuple(pair for pair in pairs if pair in {situation.pending, situation.active})
+
+
+def _file_of(terminal_type: TerminalType, *choices: tuple[Generation, ...]) -> TrustFile:
+    """The file of the first of these pairs that are not too many, or too large, for terminals of this type."""
     form = TrustFormats(terminal_type.trust_format)
     can = terminal_type.driver.capabilities
     largest = min(limit for limit in (terminal_type.size_limit, can.largest_file, math.inf) if limit is not None)
     most = math.inf if can.anchors is None else can.anchors
-    # Without the pair served before no terminal is out of date (rule superseded).
-    needed = tuple(pair for pair in pairs if pair in {situation.pending, situation.active})
-    for some in (pairs, needed):
+    for some in choices:
         for contents, certificates in _choices(some, TrustContents(terminal_type.wants)):
             content = _encoded(certificates, form)
             if len(content) <= largest and len(certificates) <= most:

@@ -9,6 +9,7 @@ type_patterns = [
     path("", types.types, name="types"),
     path("add/", types.add, name="add"),
     path("<number:pk>/", types.type_, name="type"),
+    path("<number:pk>/first/", types.first, name="first"),
     path("<number:pk>/edit/", types.edit, name="edit"),
     path("<number:pk>/delete/", types.delete, name="delete"),
 ]

@@ -66,13 +66,23 @@ class AnchorsCome(enum.StrEnum):
     """They stand in the configuration itself, so that who has taken that has taken them (rule inline-anchors)."""
 
 
+class FirstNotify(enum.StrEnum):
+    """What a NOTIFY does to a terminal that has not read the configuration of pbxcerts yet (rule first-notify)."""
+
+    AS_ALWAYS = "as_always"
+    RESTARTS = "restarts"
+    """It restarts by it, until it has read not to."""
+    DANGEROUS = "dangerous"
+    """A setting of its own may make more of it than a restart: it is not notified before it has come by itself."""
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What terminals of a method can do, as data. A terminal type may say less of its own terminals, never more.
 
-    `restarts`: its delivery restarts the terminal, so it waits for the window of the night. `restarts_at_first`: a NOTIFY does so
-    until the terminal has read the configuration of pbxcerts once (rule first-notify). `answers_within`: how long a terminal that
-    has heard the NOTIFY may take until it has confirmed. `formats`: of the trust file, the usual one first. `come`: how several
+    `restarts`: its delivery restarts the terminal, so it waits for the window of the night. `first_notify`: what a NOTIFY does
+    before it has read the configuration of pbxcerts once. `answers_within`: how long a terminal that has heard the NOTIFY may take
+    until it has confirmed. `formats`: of the trust file, the usual one first. `come`: how several
     trust anchors reach a terminal. `replaces`: new ones take the place of all that came before; else they are added to them.
     `anchors`: how many trust anchors a terminal takes from one file, `largest_file` how many bytes, and `holds` how many trust
     anchors that are not its maker's it can hold at all; None where no limit is known.
@@ -87,7 +97,7 @@ class Capabilities:
     largest_file: int | None = None
     come: AnchorsCome = AnchorsCome.TOGETHER
     holds: int | None = None
-    restarts_at_first: bool = False
+    first_notify: FirstNotify = FirstNotify.AS_ALWAYS
 
     def __post_init__(self) -> None:
         """A handover hands out the old and the new trust anchor. Where the second would drive out the first, it cost calls."""

@@ -10,6 +10,10 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+BEGIN = "# pbxcerts begin"
+END = "# pbxcerts end"
+"""Between them stand the lines that pbxcerts answers for, in files where # begins a comment; nobody's own line."""
+
 
 class FileOf(enum.StrEnum):
     """Whose a configuration file is."""
@@ -53,13 +57,15 @@ class TrustAnchor:
 class PhoneTls:
     """What a telephone needs to talk TLS: the URL of its trust file, what is in that, and the server where pbxcerts may name it.
 
-    `anchors`: the newest first, for those that take each by itself (`terminals.drivers.base.AnchorsCome`).
+    `anchors`: that of the served pair first, for those that take each by itself (`terminals.drivers.base.AnchorsCome`). `emptied`:
+    the places of those that are trusted no longer (rule places-of-anchors).
     """
 
     trust_url: str
     proxy_host: str = ""
     proxy_port: int = 5061
     anchors: tuple[TrustAnchor, ...] = ()
+    emptied: tuple[int, ...] = ()
 
 
 class ConfigurationFault(enum.StrEnum):

@@ -12,6 +12,8 @@ from datetime import timedelta
 
 from terminals.drivers.base import Capabilities, Confirmation, TrustFormat, gettext_noop, mac_of
 from terminals.drivers.configuration import (
+    BEGIN,
+    END,
     ConfigurationFault,
     ConfigurationFile,
     FileOf,
@@ -22,8 +24,6 @@ from terminals.drivers.configuration import (
     WayIn,
 )
 
-BEGIN = "# pbxcerts begin"
-END = "# pbxcerts end"
 OURS = (
     "sips trusted certificates",
     "https user certificates",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 
 import terminals.drivers
-from terminals.drivers.base import Confirmation, DeliveryDriver
+from terminals.drivers.base import AnchorsCome, Confirmation, DeliveryDriver, FirstNotify
 
 
 @cache
@@ -38,6 +38,11 @@ BY_HAND_METHODS = methods(lambda driver: not driver.capabilities.automatic)
 REPORTING_METHODS = methods(lambda driver: driver.capabilities.confirmation is Confirmation.PROOF)
 FETCHING_METHODS = methods(lambda driver: driver.capabilities.confirmation is Confirmation.FETCH)
 RESTARTING_METHODS = methods(lambda driver: driver.capabilities.restarts)
+RESTARTING_AT_FIRST = methods(lambda driver: driver.capabilities.first_notify is FirstNotify.RESTARTS)
+"""Those that a NOTIFY restarts until they have read the configuration of pbxcerts once (rule first-notify)."""
+COMING_FIRST = methods(lambda driver: driver.capabilities.first_notify is FirstNotify.DANGEROUS)
+"""Those that are not notified at all before they have."""
+IN_TURN_METHODS = methods(lambda driver: driver.capabilities.come is AnchorsCome.IN_TURN)
 PROVISIONED_METHODS = methods(lambda driver: driver.files is not None)
 """Whose terminals ask for configuration files."""
 KNOWN_OUIS = frozenset[str]().union(*(driver.ouis for driver in drivers().values()))

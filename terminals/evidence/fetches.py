@@ -8,6 +8,7 @@ reads the other's, so one of them sees both (rule any-order).
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +17,7 @@ from django.db.models import F
 from pbxcerts.system.one_address import source_of
 from terminals.batches import Statement, execute, in_batches, is_one_of, one_writer, updates
 from terminals.drivers.base import Confirmation, Reaction
-from terminals.drivers.registry import drivers
+from terminals.drivers.registry import IN_TURN_METHODS, drivers
 from terminals.evidence.addresses import NETWORKS_AT_MOST, Network, family_of, is_in, read_networks, same_address
 from terminals.evidence.facts import Fetched, FetchedTrust
 from terminals.evidence.ledger import (
@@ -53,7 +54,7 @@ def fetched(seen: Sequence[Fetched]) -> None:
     """Remember who asked; confirm the installations whose fetch is proved, and mark the others."""
     ours, listed = of_listed(seen)
     known = known_requesters(one.terminal for one in ours)
-    requesters, gone = remembered(ours, known)
+    requesters, gone = remembered(ours, known, in_turn=_in_turn(ours))
     judged_by = _Judge(listed, known, _telephone_networks() if ours else ())
     proved: list[tuple[FetchedTrust, Proof]] = []
     unproved: list[FetchedTrust] = []
@@ -79,6 +80,16 @@ def fetched(seen: Sequence[Fetched]) -> None:
         for batch in in_batches(gone):
             Requester.objects.filter(pk__in=batch).delete()
     judge(doubtful, seen_at=doubtful)
+
+
+def _in_turn(seen: Sequence[Fetched]) -> frozenset[int]:
+    """Which of these terminals take their trust anchors in turn (rule anchors-in-turn)."""
+    alone = sorted({one.terminal for one in seen if isinstance(one, FetchedTrust) and len(one.generations) == 1})
+    rows = [
+        Terminal.objects.filter(pk__in=batch).of_methods(IN_TURN_METHODS).order_by().values_list("pk", flat=True)
+        for batch in in_batches(alone)
+    ]
+    return frozenset(chain.from_iterable(rows))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Who asks for a terminal's files: one row for each address that did (rule requesters)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -16,6 +16,8 @@ from terminals.models import Requester
 MOST_OF_A_FAMILY = 8
 """Addresses of IPv4, and as many of IPv6, that are remembered of a terminal: a stranger may have thousands."""
 MOST_GENERATIONS = 32
+SAME_FETCH = timedelta(minutes=1)
+"""A trust anchor that is taken again so soon is the same fetch, begun twice or written down twice."""
 NO_LONGER_NOW = timedelta(days=1)
 """What lies further ahead of something newer was written by a wrong clock (rule written-ahead)."""
 
@@ -32,32 +34,66 @@ def known_requesters(terminals: Iterable[int]) -> Known:
     return known
 
 
-def remembered(seen: Sequence[Fetched], known: Known) -> tuple[list[Statement], list[int]]:
-    """Statements that remember who has fetched what, two at most for some hundred facts, and the keys of rows that are to go;
-    `known` is brought up to date.
+def remembered(
+    seen: Sequence[Fetched], known: Known, *, in_turn: Collection[int] = ()
+) -> tuple[list[Statement], list[int]]:
+    """Statements that remember who has fetched what, three at most for some hundred facts, and the keys of rows that are to go;
+    `known` is brought up to date. `in_turn`: the terminals that take their trust anchors so.
     """
     changed: dict[tuple[int, str], Requester] = {}
+    held: set[tuple[int, str]] = set()
     for one in seen:
         source = source_of(one.address)
         row = known[one.terminal].get(source)
         if row is None:
-            row = Requester(terminal_id=one.terminal, source=source, last_at=one.at, took=[])
+            row = Requester(terminal_id=one.terminal, source=source, last_at=one.at, first_at=one.at, took=[], holds=[])
             known[one.terminal][source] = row
         row.address = one.address[:64]
         row.last_at = _later(row.last_at, one.at)
         if isinstance(one, FetchedTrust):
             row.took = sorted({*row.took, *one.generations}, reverse=True)[:MOST_GENERATIONS]
+            if one.terminal in in_turn and _takes_in_turn(row, one):
+                held.add((one.terminal, source))
         changed[one.terminal, source] = row
     gone = [row for terminal in {one.terminal for one in seen} for row in _surplus(known[terminal])]
     left = [row for (terminal, source), row in changed.items() if source in known[terminal]]
-    new = [{"terminal": row.terminal_id, "source": row.source, **_said(row)} for row in left if row._state.adding]
+    new = [
+        {"terminal": row.terminal_id, "source": row.source, "first_at": row.first_at, **_said(row)}
+        for row in left
+        if row._state.adding
+    ]
     again = [{"id": row.pk, **_said(row)} for row in left if not row._state.adding]
-    statements = inserts(Requester, new) + updates(Requester, again, match=["id"])
+    statements = inserts(Requester, new) + updates(Requester, again, match=["id"]) + _numbered(sorted(held))
     return statements, sorted(row.pk for row in gone if not row._state.adding)
 
 
 def _said(row: Requester) -> dict[str, Any]:
-    return {"address": row.address, "last_at": row.last_at, "took": row.took}
+    return {
+        "address": row.address,
+        "last_at": row.last_at,
+        "took": row.took,
+        "holds": row.holds,
+        "held_at": row.held_at,
+    }
+
+
+def _takes_in_turn(row: Requester, one: FetchedTrust) -> bool:
+    """Whether this changes what is known of the trust anchors that it has taken. Who takes one again has lost all (rule
+    anchors-in-turn).
+    """
+    again = not one.generations.isdisjoint(row.holds)
+    if again and row.held_at is not None and one.at <= row.held_at + SAME_FETCH:
+        return False
+    row.holds = [*([] if again else row.holds), *sorted(one.generations)][-MOST_GENERATIONS:]
+    row.held_at = one.at
+    return True
+
+
+def _numbered(held: Sequence[tuple[int, str]]) -> list[Statement]:
+    """Each gets the next number of a change. There is one writer at a time, so that none comes after a larger one."""
+    rows = [{"terminal": terminal, "source": source} for terminal, source in held]
+    following = f"(SELECT coalesce(max(o.change), 0) + 1 FROM {Requester._meta.db_table} AS o)"  # noqa: S608 - a constant
+    return updates(Requester, rows, match=["terminal", "source"], also={"change": following})
 
 
 def _later(before: datetime, now: datetime) -> datetime:

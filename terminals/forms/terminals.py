@@ -74,7 +74,9 @@ class TerminalForm(PasswordWarning, ParameterForm, TerminalFields):
     own_lines = OwnLinesField(
         label=_("own lines of the configuration file"),
         path_is_secret=True,
-        help_text=_("Only for Mitel SIP phones: lines “name: value” that go into its file before those of pbxcerts."),
+        help_text=_(
+            "Only where pbxcerts is the whole configuration server: lines that go into its file before those of pbxcerts."
+        ),
     )
 
     field_order = ["number", "name", "type", "mac"]

@@ -52,7 +52,7 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
         label=_("own lines of the configuration file"),
         path_is_secret=False,
         help_text=_(
-            "Only for Mitel SIP phones: lines “name: value” that go into the files of all terminals of this type."
+            "Only where pbxcerts is the whole configuration server: lines that go into the files of all terminals of this type."
         ),
     )
 
@@ -66,7 +66,9 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
         help_texts = {
             "name": _("As the lists, CSV files and the work list call it."),
             "manufacturer": _("For people: it stands in the list of the types."),
-            "model": _("A Mitel SIP phone that names itself so in its User-Agent is offered with this type."),
+            "model": _(
+                "A telephone that asks for its files and names itself so in its User-Agent is offered with this type."
+            ),
             "method": lazy(_methods_in_words, str)(),
             "way": _("A telephone with a lasting TLS connection takes it only through the communication server."),
             "answers_without_qop": _(

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from pbxcerts.system import time_words
-from terminals.drivers.registry import BY_HAND_METHODS, RESTARTING_METHODS
+from terminals.drivers.registry import BY_HAND_METHODS, COMING_FIRST, RESTARTING_AT_FIRST, RESTARTING_METHODS
 from terminals.models import DeliverySettings, Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import waves, words
 from terminals.rollout.progress import restarts_at
@@ -82,6 +82,11 @@ class MissingReasons:
                 return _under_way(installation)
         if type_.method in BY_HAND_METHODS:
             return _("It is done by hand: it is on the work list.")
+        if type_.method in COMING_FIRST and terminal.last_contact is None:
+            return _(
+                "It has not come for its files yet. It is not notified before it has: a setting of its own could make a restart or"
+                " a factory reset of it."
+            )
         said = []
         if installation.state == DeliveryState.UNPROVED:
             said.append(_("Fetched, unproved: %(why)s.") % {"why": words.why_missing(installation)})
@@ -89,10 +94,10 @@ class MissingReasons:
             said.append(_absent(installation))
         # One that fetches what is handed out before a rollout has taken it in has no wave yet.
         taken_in = self.rollout is not None and installation.wave != Wave.BY_HAND
-        said.append(self._waits_for(type_, installation) if taken_in else self._not_taken_in(type_))
+        said.append(self._waits_for(terminal, type_, installation) if taken_in else self._not_taken_in(type_))
         return " ".join(filter(None, said))
 
-    def _waits_for(self, type_: TerminalType, installation: Installation) -> str:
+    def _waits_for(self, terminal: Terminal, type_: TerminalType, installation: Installation) -> str:
         """What has to come before it is asked: a person, its turn, the night, or its next attempt."""
         if self.rollout is not None and self.rollout.is_held_up:
             return _("The rollout is paused or has stopped: nobody is asked until a person continues it.")
@@ -107,6 +112,16 @@ class MissingReasons:
         if type_.method in RESTARTING_METHODS and self.restarts_from is not None:
             at = {"at": time_words.moment(self.restarts_from)}
             return _("It must restart, and waits for the night: from %(at)s.") % at
+        first = type_.method in RESTARTING_AT_FIRST and terminal.last_contact is None
+        if first and self.restarts_from is not None:
+            at = {"at": time_words.moment(self.restarts_from)}
+            return (
+                _(
+                    "It has not come for its files yet, and a notification may restart it until then: it is asked from %(at)s,"
+                    " unless it comes by itself before."
+                )
+                % at
+            )
         if installation.next_at is not None and installation.next_at > self.now:
             return _("It is asked again on %(at)s.") % {"at": time_words.moment(installation.next_at)}
         return _("It is asked as soon as those that are asked now are back.")

@@ -15,14 +15,22 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from django.db import OperationalError
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
-from terminals.batches import execute, inserts
-from terminals.drivers.registry import AUTOMATIC_METHODS, FETCHING_METHODS, RESTARTING_METHODS, drivers
+from terminals.batches import execute, inserts, is_one_of, updates
+from terminals.drivers.registry import (
+    AUTOMATIC_METHODS,
+    COMING_FIRST,
+    FETCHING_METHODS,
+    IN_TURN_METHODS,
+    RESTARTING_AT_FIRST,
+    RESTARTING_METHODS,
+    drivers,
+)
 from terminals.evidence import fetches
-from terminals.models import DeliverySettings, Installation, Rollout, Terminal
+from terminals.models import DeliverySettings, Installation, Requester, Rollout, Terminal
 from terminals.rollout import claims, served_first, waves
 from terminals.rollout.claims import Ask, AskResult, ClaimLost
 from terminals.rollout.target import (
@@ -54,6 +62,8 @@ ANY_PLACE_AFTER = timedelta(seconds=1)
 LISTENERS_KNOW_WITHIN = timedelta(seconds=6)
 
 PROVED_AGAIN_AT_ONCE = 1000
+HAS_COME = Exists(Requester.objects.filter(terminal=OuterRef("terminal")))
+BACK = (DeliveryState.HEARD, DeliveryState.FETCHED)
 
 ANSWERS_WITHIN = max(driver.capabilities.answers_within for driver in drivers().values())
 
@@ -119,10 +129,13 @@ def reconcile_rollouts(situation: Situation) -> Rollout | None:
     groups = terminal_groups(target)
     _take_in(target, groups)
     _follow_moves(target, groups)
+    if any(group.method in COMING_FIRST and group.state == DeliveryState.WAITING for group in groups):
+        _leave_alone_who_never_came(target)
     if situation.active is not None and situation.active.number < target.number and target.held_because:
         _ask_again_for(situation.active, target)
     if any(group.state in IN_FLIGHT for group in groups):
         _judge_who_came(target)
+        _ask_for_the_next_in_turn(target, now)
         claims.give_up(target.number, within=ANSWERS_WITHIN, now=now, machine=situation.clock.machine)
     _prove_again(target, now)
     return current
@@ -141,8 +154,27 @@ def _prove_again(target: Generation, now: datetime) -> None:
 
 def _judge_who_came(target: Generation) -> None:
     """A worker that was killed between an answer and what it proves has left that to the next round."""
-    back = Installation.objects.of(target).in_state(DeliveryState.HEARD, DeliveryState.FETCHED)
+    back = Installation.objects.of(target).in_state(*BACK)
     fetches.judge(back.of_methods(FETCHING_METHODS).values_list("terminal", flat=True))
+
+
+def _ask_for_the_next_in_turn(target: Generation, now: datetime) -> None:
+    """Terminals that have taken another trust anchor than this one since they were asked: they are asked once more, as soon as
+    nobody else's coming can take back what that proves (rules anchors-in-turn, proved-by-answer).
+    """
+    took = Requester.objects.filter(terminal=OuterRef("terminal"), held_at__gte=OuterRef("notified_at"))
+    in_doubt = Installation.objects.filter(terminal=OuterRef("terminal"), doubt_until__gt=now)
+    back = Installation.objects.of(target).in_state(*BACK).of_methods(IN_TURN_METHODS).filter(evidence="")
+    rows = [
+        {
+            "id": key,
+            "state": DeliveryState.WAITING,
+            "next_at": now + waves.back_off(postponed + 1),
+            "postponed": postponed + 1,
+        }
+        for key, postponed in back.filter(Exists(took), ~Exists(in_doubt)).values_list("pk", "postponed")
+    ]
+    execute(updates(Installation, rows, match=["id"], where=is_one_of("state", BACK)))
 
 
 def _begin(target: Generation, now: datetime) -> Rollout:
@@ -208,6 +240,12 @@ def _follow_moves(target: Generation, groups: Sequence[TerminalGroup]) -> None:
         rows.of_methods(AUTOMATIC_METHODS).by_hand().update(wave=Wave.REST)
     if any(group.method not in AUTOMATIC_METHODS and group.wave != Wave.BY_HAND for group in groups):
         rows.exclude(terminal__type__method__in=AUTOMATIC_METHODS).in_waves().update(wave=Wave.BY_HAND)
+
+
+def _leave_alone_who_never_came(target: Generation) -> None:
+    """They are absent for those that come after them: no wave waits for who may not be asked (rule first-notify)."""
+    rows = Installation.objects.of(target).in_state(DeliveryState.WAITING).of_methods(COMING_FIRST)
+    rows.filter(~HAS_COME).update(state=DeliveryState.ABSENT, next_at=None)
 
 
 def _ask_again_for(active: Generation, target: Generation) -> None:
@@ -391,6 +429,8 @@ def _askable(groups: Sequence[TerminalGroup], *, restart: bool) -> Q | None:
             if method in open_waves:
                 mine |= Q(wave=open_waves[method])
         mine &= Q(terminal__type__method=method)
+        if method in COMING_FIRST or (method in RESTARTING_AT_FIRST and not restart):
+            mine &= Q(HAS_COME)
         which = mine if which is None else which | mine
     return which
 

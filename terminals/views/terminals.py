@@ -2,7 +2,6 @@
 
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.db import IntegrityError
@@ -25,6 +24,7 @@ from pbxcerts.system.sealing import SealingError
 from terminals.directory import changes
 from terminals.directory.listing import TerminalListing, story
 from terminals.directory.realms import RealmOffer
+from terminals.directory.ways_in import address_of_files
 from terminals.drivers.registry import BY_HAND_METHODS, REPORTING_METHODS
 from terminals.evidence.who_asked import who_asked
 from terminals.forms.terminals import TerminalFilter, TerminalForm
@@ -33,7 +33,6 @@ from terminals.past.condensing import read
 from terminals.past.models import PastInstallations
 from terminals.rollout.reasons import MissingReasons
 from terminals.states import SETTLED
-from terminals.web.snapshot import own_host
 
 PER_PAGE = 50
 MOST_DISCOVERED = 100
@@ -101,6 +100,7 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
     past = read(PastInstallations.objects.filter(terminal=found).first())
     target = reasons.target.number if reasons.target else None
     newest = next((one.installation for one in chapters if one.installation.generation_id == target), None)
+    own_address = _own_address(request, found)
     context = {
         "terminal": found,
         "chapters": chapters,
@@ -115,7 +115,8 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
         "takes_token": takes_token,
         "served_root": served.root_sha256 if served else "",
         "has_password": found.sip_password is not None,
-        "own_address": _own_address(request, found),
+        "own_address": own_address,
+        "own_way": _own_way(found, own_address),
         "offer": RealmOffer.of(found),
     }
     return render(request, "terminals/terminal.html", context)
@@ -123,11 +124,18 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _own_address(request: HttpRequest, found: Terminal) -> str:
     """The secret address of the terminal's files, for administrators: whoever knows it reads the passwords in them. "" for others."""
-    host, https = own_host(general_of(request)), settings.TERMINALS_HTTPS
+    url = address_of_files(general_of(request))
     provisioned = found.type.driver.files is not None
-    if not (provisioned and host and https and logged_in_user(request).may(Role.ADMINISTER)):
+    if not (provisioned and url and logged_in_user(request).may(Role.ADMINISTER)):
         return ""
-    return f"https://{host}:{https.port}/{found.path_secret}/"
+    return f"{url}/{found.path_secret}"
+
+
+def _own_way(found: Terminal, own_address: str) -> str:
+    """What a configuration server that exists may name of it, for this terminal alone; "" where there is none."""
+    files = found.type.driver.files
+    ways = files.ways_in(own_address) if files is not None and own_address else ()
+    return ways[0].line if ways else ""
 
 
 @needs(Role.OPERATE)

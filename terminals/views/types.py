@@ -15,6 +15,7 @@ from pbxcerts.system.access import needs
 from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from terminals.by_hand.work_list import guide
+from terminals.directory.ways_in import first_to_come, ways_in
 from terminals.drivers.registry import BY_HAND_METHODS
 from terminals.forms.types import TypeForm
 from terminals.models import TerminalType
@@ -37,8 +38,22 @@ def type_(request: HttpRequest, pk: int) -> HttpResponse:
     file = None
     with suppress(NoTrustFile):
         file = trust_file(situation, found) if found.method in BY_HAND_METHODS else None
-    context = {"type": found, "guide": guide(found), "notified": bool(found.driver.event(found.event)), "file": file}
+    context = {
+        "type": found,
+        "guide": guide(found),
+        "notified": bool(found.driver.event(found.event)),
+        "file": file,
+        "ways_in": ways_in(found, situation.general),
+    }
     return render(request, "terminals/type.html", context)
+
+
+@require_safe
+def first(request: HttpRequest, pk: int) -> HttpResponse:
+    """The part of the page that asks for itself until a telephone has come."""
+    found = get_object_or_404(TerminalType, pk=pk)
+    context = {"type": found, "first": first_to_come(found), "polled": True}
+    return render(request, "terminals/_type_first_to_come.html", context)
 
 
 @needs(Role.ADMINISTER)

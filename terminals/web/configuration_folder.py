@@ -130,8 +130,9 @@ def _wanted(snapshot: Snapshot, port: int) -> dict[str, _Wanted]:
     for mac, terminal in snapshot.by_mac.items():
         known_type = snapshot.type_of(terminal)
         files = known_type.driver.files
-        if files is not None and files.block is not None and known_type.trust is not None:
-            found[mac] = files.block, f"https://{snapshot.own_host}:{port}{trust_path(terminal, known_type)}"
+        if files is not None and files.block is not None and known_type.files:
+            path = trust_path(terminal, known_type.files[0])
+            found[mac] = files.block, f"https://{snapshot.own_host}:{port}{path}"
     return found
 
 

@@ -21,7 +21,8 @@ from django.utils.translation import gettext_lazy as _
 from pbxcerts.system import timekeeping
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
-from terminals.drivers.base import Confirmation
+from pbxcerts.system.one_address import source_of
+from terminals.drivers.base import AnchorsCome, Confirmation
 from terminals.drivers.configuration import (
     ConfigurationFile,
     ConfigurationFiles,
@@ -29,10 +30,12 @@ from terminals.drivers.configuration import (
     OwnLinesError,
     PhoneTls,
     Telephone,
+    TrustAnchor,
 )
 from terminals.drivers.registry import drivers
-from terminals.evidence.facts import FetchedConfiguration, FetchedTrust, LoggedEvent, UnknownPhone
-from terminals.trust_file import MEDIA_TYPES, generations_of
+from terminals.evidence.facts import Fact, FetchedConfiguration, FetchedTrust, LoggedEvent, UnknownPhone
+from terminals.models import TrustFormats
+from terminals.trust_file import MEDIA_TYPES, TrustFile, generations_of
 from terminals.web.routing import NOT_FOUND, Route, TerminalRequest, TerminalResponse, text_response
 from terminals.web.snapshot import Snapshot, Snapshots, SnapshotTerminal, SnapshotType
 
@@ -49,6 +52,9 @@ FETCHED_IN_CLEAR = EventKind(
     Severity.NORMAL,
     _("Terminal %(number)s fetched its files over plain HTTP from %(address)s, within the bootstrap window."),
 )
+
+ANY_NUMBER = 1_000_000
+"""Places for those that number none."""
 
 logger = logging.getLogger("pbxcerts.web")
 
@@ -121,8 +127,9 @@ class ProvisioningHandlers:
         if telephone is not None and telephone.mac != terminal.mac:
             return text_response(404, "Not found.", refused="foreign_mac")
         content = snapshot.trust_content(known_type, parameters["version"])
-        by_fetching = known_type.driver.capabilities.confirmation is Confirmation.FETCH
-        if not by_fetching or known_type.trust is None or content is None:
+        can = known_type.driver.capabilities
+        by_fetching = can.confirmation is Confirmation.FETCH and can.come is not AnchorsCome.INLINE
+        if not by_fetching or not known_type.files or content is None:
             return text_response(404, "Not found.", refused="unknown_version")
         fetched = FetchedTrust(
             terminal=terminal.key,
@@ -135,7 +142,7 @@ class ProvisioningHandlers:
             firmware=telephone.firmware if telephone else "",
             by_secret_path=proves,
         )
-        headers = {"content-type": MEDIA_TYPES[known_type.trust.format]}
+        headers = {"content-type": MEDIA_TYPES[known_type.files[0].format]}
         return self._given_out(request, terminal, TerminalResponse(200, content, headers, evidence=(fetched,)))
 
     # -- what is answered --------------------------------------------------------------------------------------------
@@ -170,16 +177,15 @@ class ProvisioningHandlers:
         models = {known_type.model.lower(), telephone.model.lower() if telephone else ""} - {""}
         if file.of is FileOf.MODEL and file.model.lower() not in models:
             return NOT_FOUND
-        url = self._trust_url(request, snapshot, terminal, known_type, path_is_secret=path_is_secret)
-        if not url:
+        tls = self._tls(request, snapshot, terminal, known_type, path_is_secret=path_is_secret)
+        if tls is None:
             return text_response(404, "Not found.", refused="no_trust_file")
         lines: list[str] = []
         if file.of is not FileOf.ALL:
             lines += _own_lines_of_type(files, known_type.own_lines, path_is_secret=path_is_secret)
         if file.of is FileOf.TERMINAL:
             lines += _own_lines(files, terminal.own_lines, path_is_secret=path_is_secret)
-        host, port = snapshot.proxy
-        body = files.content(file, PhoneTls(trust_url=url, proxy_host=host, proxy_port=port), own_lines=lines)
+        body = files.content(file, tls, own_lines=lines)
         fetched = FetchedConfiguration(
             terminal=terminal.key,
             file=name,
@@ -188,8 +194,13 @@ class ProvisioningHandlers:
             at=self._now(),
             firmware=telephone.firmware if telephone else "",
         )
-        # The phone's own file is the one that it fetches last: with it the phone is back.
-        evidence = (fetched,) if file.of is FileOf.TERMINAL else ()
+        evidence: tuple[Fact, ...] = ()
+        if known_type.driver.capabilities.come is AnchorsCome.INLINE:
+            proves = path_is_secret and request.scheme == "https"
+            evidence = (_taken_with(fetched, known_type.generations, proves=proves),)
+        elif file.of is FileOf.TERMINAL:
+            # The phone's own file is the one that it fetches last: with it the phone is back.
+            evidence = (fetched,)
         return self._given_out(request, terminal, TerminalResponse(200, body, _headers(files), evidence=evidence))
 
     def _given_out(
@@ -209,7 +220,7 @@ class ProvisioningHandlers:
         )
         return response._replace(evidence=(*response.evidence, LoggedEvent(notice, now)))
 
-    def _trust_url(
+    def _tls(
         self,
         request: TerminalRequest,
         snapshot: Snapshot,
@@ -217,25 +228,46 @@ class ProvisioningHandlers:
         known_type: SnapshotType,
         *,
         path_is_secret: bool,
-    ) -> str:
-        """The URL of a terminal's trust file; "" if there is no pair yet, or nobody knows how terminals reach us."""
+    ) -> PhoneTls | None:
+        """What a terminal's configuration hands over; None if there is no pair yet, or nobody knows how terminals reach us."""
         over_http = request.scheme == "http"
         port = self._http_port if over_http else self._https_port
         where = f"{snapshot.own_host}:{port}" if snapshot.own_host else request.headers.get("host", "")
-        if known_type.trust is None or not HOST.fullmatch(where):
-            return ""
-        return f"{request.scheme}://{where}{trust_path(terminal, known_type, proves=path_is_secret)}"
+        named = snapshot.named_file(terminal, source_of(request.client))
+        if named is None or not HOST.fullmatch(where):
+            return None
+
+        def url(file: TrustFile) -> str:
+            return f"{request.scheme}://{where}{trust_path(terminal, file, proves=path_is_secret)}"
+
+        host, proxy_port = snapshot.proxy
+        can = known_type.driver.capabilities
+        if can.come not in {AnchorsCome.EACH, AnchorsCome.INLINE}:
+            return PhoneTls(trust_url=url(named), proxy_host=host, proxy_port=proxy_port)
+        places = snapshot.places(can.holds or ANY_NUMBER)
+        anchors = tuple(
+            TrustAnchor(
+                pem=file.content.decode() if file.format is TrustFormats.PEM else "",
+                url=url(file),
+                place=places.of[file.generations[0]],
+            )
+            for file in known_type.files
+        )
+        return PhoneTls(url(named), host, proxy_port, anchors, places.emptied)
 
 
-def trust_path(terminal: SnapshotTerminal, known_type: SnapshotType, *, proves: bool = False) -> str:
-    """The path of a terminal's trust file on the listeners. The terminal has a MAC, its type a trust file.
+def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = False) -> str:
+    """The path of a terminal's trust file on the listeners. The terminal has a MAC.
 
     `proves`: the one that only the terminal itself may learn. What anybody can read who knows a MAC names the other one.
     """
-    assert known_type.trust is not None  # noqa: S101 - the caller has looked
-    trust = known_type.trust
     part = terminal.proving_part if proves else terminal.trust_part
-    return f"/{terminal.mac}/{known_type.version}.{part}.{trust.format.value}"
+    return f"/{terminal.mac}/{file.version}.{part}.{file.format.value}"
+
+
+def _taken_with(fetched: FetchedConfiguration, generations: frozenset[int], *, proves: bool) -> FetchedTrust:
+    """Who has taken this configuration has taken the trust anchors in it (rule inline-anchors)."""
+    return FetchedTrust(**vars(fetched), generations=generations, by_secret_path=proves)
 
 
 def _asked_for(name: str, user_agent: str) -> tuple[ConfigurationFiles, ConfigurationFile, Telephone | None]:

@@ -7,7 +7,7 @@ the bundle.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,17 +19,18 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 
 from certificates.communication_server.errors import CommunicationServerError
 from certificates.models import Generation
+from certificates.pki import formats
 from certificates.pki.succession import Succession
 from certificates.renewal.situation import Situation
 from pbxcerts.system import other_machines, timekeeping
 from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.models import General
 from pbxcerts.system.sealing import SealedText, SealingError
-from terminals.drivers.base import DeliveryDriver
-from terminals.drivers.registry import driver_of
-from terminals.models import BootstrapWindow, DeliverySettings, Terminal, TerminalType, Transports
+from terminals.drivers.base import AnchorsCome, DeliveryDriver
+from terminals.drivers.registry import IN_TURN_METHODS, driver_of
+from terminals.models import BootstrapWindow, DeliverySettings, Requester, Terminal, TerminalType, Transports
 from terminals.tally.models import ListChanges
-from terminals.trust_file import NoTrustFile, TrustFile, generations_of, trust_file
+from terminals.trust_file import NoTrustFile, TrustFile, generations_of, trust_files
 
 LOOKED_EVERY = 1.0
 PAUSE_PER_READING = 20
@@ -73,20 +74,27 @@ def _part(of: str, path_secret: str) -> str:
 
 @dataclass(frozen=True)
 class SnapshotType:
-    """`trust` is the file for terminals of this type, None where there is none yet; `version` that of the file, or ""."""
+    """`files` is what terminals of this type are to trust: one file, or one for each trust anchor, that of the served pair first;
+    none where there is nothing yet.
+    """
 
     method: str
     model: str
     own_lines: str
-    trust: TrustFile | None
+    files: tuple[TrustFile, ...] = ()
 
     @cached_property
     def driver(self) -> DeliveryDriver:
         return driver_of(self.method)
 
     @cached_property
-    def version(self) -> str:
-        return self.trust.version if self.trust is not None else ""
+    def by_version(self) -> dict[str, TrustFile]:
+        return {file.version: file for file in self.files}
+
+    @cached_property
+    def generations(self) -> frozenset[int]:
+        """Whose trust anchors they are, all together."""
+        return frozenset(chain.from_iterable(file.generations for file in self.files))
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,29 @@ class SnapshotSuccession:
     signatures: tuple[str, ...] = ()
 
 
+class ServedPair(NamedTuple):
+    number: int
+    withdrawn: bool
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where telephones that hold so many trust anchors in numbered places keep each (rule places-of-anchors)."""
+
+    of: Mapping[int, int]
+    emptied: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TakenInTurn:
+    """The generations whose trust anchors each address has taken in a terminal's name, in this order, since it began anew; and the
+    number of the last change that is known (rule anchors-in-turn).
+    """
+
+    by: Mapping[tuple[int, str], tuple[int, ...]] = field(default_factory=dict)
+    change: int = 0
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """`bundle`: the pairs that terminals are to trust, the newest first; `active`: the number of the one that is served.
@@ -129,7 +160,7 @@ class Snapshot:
     address under which terminals reach pbxcerts, "" where none is known. `proxy`: where phones talk SIP over TLS, ("", 0)
     where pbxcerts is not told. `rests`: nothing is handed out, because the server may present what the database does not know
     (rule what-is-served-stays), or this machine may not work (rule same-secrets). `list_changes`: how often the list had changed when
-    its terminals were read.
+    its terminals were read. `served`: all pairs that ever were, by number.
     """
 
     bundle: tuple[SnapshotPair, ...] = ()
@@ -143,7 +174,10 @@ class Snapshot:
     windows: tuple[SnapshotWindow, ...] = ()
     rests: bool = False
     list_changes: int | None = None
+    served: tuple[ServedPair, ...] = ()
+    taken_in_turn: TakenInTurn = field(default_factory=TakenInTurn)
     _trust: dict[str, bytes | None] = field(default_factory=dict, repr=False, compare=False)
+    _places: dict[int, Places] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def by_mac(self) -> dict[str, SnapshotTerminal]:
@@ -164,10 +198,29 @@ class Snapshot:
     def window_for(self, terminal: SnapshotTerminal, now: datetime) -> SnapshotWindow | None:
         return next((window for window in self.windows if window.is_open_for(terminal.key, now)), None)
 
+    def named_file(self, terminal: SnapshotTerminal, source: str) -> TrustFile | None:
+        """The trust file that the configuration names to a terminal that asks from there; None where there is none."""
+        known_type = self.type_of(terminal)
+        files = known_type.files
+        if not files or known_type.driver.capabilities.come is not AnchorsCome.IN_TURN:
+            return files[0] if files else None
+        return next_in_turn(files, self.taken_in_turn.by.get((terminal.key, source), ()))
+
+    def places(self, count: int) -> Places:
+        """Of the pairs of the bundle, where there are so many places."""
+        if count not in self._places:
+            numbers = [pair.number for pair in self.served]
+            of = {pair.number: sum(number < pair.number for number in numbers) % count for pair in self.bundle}
+            # What is in a place is the last pair that came there.
+            lies = {rank % count: pair.withdrawn for rank, pair in enumerate(self.served)}
+            emptied = sorted(place for place, withdrawn in lies.items() if withdrawn and place not in of.values())
+            self._places[count] = Places(of, tuple(emptied))
+        return self._places[count]
+
     def trust_content(self, terminal_type: SnapshotType, version: str) -> bytes | None:
         """The trust file of this version, in force or older; None where it is not given out (rule versioned-file)."""
-        if terminal_type.trust is not None and terminal_type.version == version:
-            return terminal_type.trust.content
+        if (current := terminal_type.by_version.get(version)) is not None:
+            return current.content
         if self.active not in generations_of(version):
             return None
         if version not in self._trust and len(self._trust) < 1000:
@@ -184,10 +237,18 @@ class Snapshot:
         both = b"".join(chain.from_iterable((pair.root_pem, pair.host_pem) for pair in known))
         roots = b"".join(pair.root_pem for pair in known)
         hosts = b"".join(pair.host_pem for pair in known)
-        for content in (both, roots, hosts):
+        as_der = [formats.der(formats.load_pem(pem)) for pem in (roots, hosts) if len(known) == 1]
+        for content in (both, roots, hosts, *as_der):
             if hashlib.sha256(content).hexdigest()[:8] == digest:
                 return content
         return None
+
+
+def next_in_turn(files: Sequence[TrustFile], taken: Sequence[int]) -> TrustFile:
+    """The first that was not taken yet; where all were, the one that was taken last, so that its URL stays (rule anchors-in-turn)."""
+    by_generation = {file.generations[0]: file for file in files}
+    left = next((file for file in files if file.generations[0] not in taken), None)
+    return left or next(by_generation[number] for number in reversed(taken) if number in by_generation)
 
 
 _BY = ("by_mac", "by_path_secret", "by_token")
@@ -223,6 +284,8 @@ def read_snapshot(before: Snapshot | None = None) -> Snapshot:
         own_host=own_host(general),
         proxy=_proxy(DeliverySettings.load(), general),
         types={one.pk: _type(situation, one) for one in TerminalType.objects.all()},
+        served=_served(),
+        taken_in_turn=_taken_in_turn(same.taken_in_turn if same is not None else TakenInTurn()),
         terminals=terminals,
         windows=_windows(),
         rests=situation.standing.rests or bool(other_machines.refuses_us()),
@@ -264,10 +327,25 @@ def _proxy(delivery: DeliverySettings, general: General) -> tuple[str, int]:
 
 def _type(situation: Situation, row: TerminalType) -> SnapshotType:
     try:
-        trust = trust_file(situation, row)
+        files = trust_files(situation, row)
     except NoTrustFile:
-        trust = None
-    return SnapshotType(method=row.method, model=row.model, own_lines=row.own_lines, trust=trust)
+        files = ()
+    return SnapshotType(method=row.method, model=row.model, own_lines=row.own_lines, files=files)
+
+
+def _served() -> tuple[ServedPair, ...]:
+    rows = Generation.objects.filter(activated_at__isnull=False).order_by("number")
+    return tuple(ServedPair(number, at is not None) for number, at in rows.values_list("number", "withdrawn_at"))
+
+
+def _taken_in_turn(before: TakenInTurn) -> TakenInTurn:
+    """Only what has changed since then is read. What was forgotten meanwhile, of another telephone, changes the list too."""
+    rows = Requester.objects.filter(change__gt=before.change, terminal__type__method__in=IN_TURN_METHODS).order_by()
+    changed = [*rows.values_list("terminal", "source", "holds", "change")]
+    if not changed:
+        return before
+    by = {(terminal, source): tuple(holds) for terminal, source, holds, _change in changed}
+    return TakenInTurn({**before.by, **by}, max(change for *_row, change in changed))
 
 
 def _windows() -> tuple[SnapshotWindow, ...]:

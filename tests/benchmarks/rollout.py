@@ -70,10 +70,11 @@ from terminals.web.provisioning import trust_path
 known = snapshot.read_snapshot()
 files = {}
 for one in known.terminals:
-    path = trust_path(one, known.type_of(one))
+    trust = known.type_of(one).files[0]
+    path = trust_path(one, trust)
     tls = PhoneTls(trust_url=f"https://localhost:8443{path}")
     files[f"/{one.mac}.cfg"] = driver.files.content(ConfigurationFile(FileOf.TERMINAL, mac=one.mac), tls, own_lines=["sip line1 user name: 100"]).decode()
-    files[path] = known.type_of(one).trust.content.decode()
+    files[path] = trust.content.decode()
 print(json.dumps(files))
 """
 LEFT = """

@@ -15,12 +15,14 @@ from django.db import connection
 from certificates.models import Switch, Transition
 from certificates.renewal.situation import Situation
 from terminals.drivers.base import Reaction
+from terminals.drivers.registry import IN_TURN_METHODS
 from terminals.evidence import recording
 from terminals.evidence.facts import FetchedConfiguration, FetchedTrust, Proved, Reported
-from terminals.models import DeliverySettings, Installation, Rollout, Terminal, TerminalType
+from terminals.models import DeliverySettings, Installation, Requester, Rollout, Terminal, TerminalType
 from terminals.rollout import rounds, waves
 from terminals.rollout.claims import Ask, AskResult
-from terminals.trust_file import generations_of, trust_file
+from terminals.trust_file import generations_of, trust_file, trust_files
+from terminals.web.snapshot import next_in_turn
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND, World
 
 REBOOT = 2 * MINUTE
@@ -235,6 +237,7 @@ class Fleet:
         """Each takes what its method gives it now, as the listeners would record it."""
         self._mitel([phone for phone in phones if phone.terminal.type.method == "mitel_sip"], address)
         self._ip_system([phone for phone in phones if phone.terminal.type.method == "ip_system"], address)
+        self._in_turn([phone for phone in phones if phone.terminal.type.method in IN_TURN_METHODS], address)
 
     def _mitel(self, phones: Sequence[Phone], address: str) -> None:
         now, situation = self.world.now, self.world.situation
@@ -255,6 +258,19 @@ class Fleet:
                 for phone in phones
             ]
         )
+
+    def _in_turn(self, phones: Sequence[Phone], address: str) -> None:
+        """Each takes the file that is named to it, unless it is the one that it took last."""
+        now = self.world.now
+        for phone in phones:
+            files = trust_files(self.world.situation, phone.terminal.type)
+            known = Requester.objects.filter(terminal=phone.terminal, source=address).first()
+            taken = known.holds if known else []
+            file = next_in_turn(files, taken)
+            recording.fetched([FetchedConfiguration(phone.terminal.pk, "cfg", "Yealink", address, now)])
+            if not taken or file.generations[0] != taken[-1]:
+                took = frozenset(file.generations)
+                recording.fetched([FetchedTrust(phone.terminal.pk, took, file.version, "Yealink", address, now)])
 
     def _ip_system(self, phones: Sequence[Phone], address: str) -> None:
         situation: Situation = self.world.situation

@@ -4,6 +4,8 @@ from importlib import import_module
 
 import pytest
 from django.apps import apps
+from django.utils import translation
+from django.utils.translation import gettext
 
 from terminals.drivers.configuration import PhoneTls
 from terminals.drivers.mitel_sip import driver, parameters
@@ -11,6 +13,7 @@ from terminals.drivers.registry import drivers
 from terminals.models import TerminalType
 from tests.support.known_types import know_types
 
+PROVISIONING = import_module("terminals.migrations.0013_guides_of_own_provisioning")
 GUIDES = import_module("terminals.migrations.0005_guides_of_known_types")
 
 
@@ -120,3 +123,35 @@ def test_a_guide_that_an_administrator_has_changed_stays_as_it_is(types):
 def test_every_word_that_is_written_anew_stands_in_the_guide_before():
     for _field, given, changes in GUIDES.CHANGES:
         assert [given.count(old) for old in changes] == [1] * len(changes)
+
+
+# -- telephones that can take their trust by their own provisioning ------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(PROVISIONING.INSTEAD))
+def test_the_guide_says_how_it_is_done_without_a_hand_and_the_type_stays_by_hand_until_then(types, name):
+    one = types[name]
+
+    assert "Without a hand:" in one.guide_en
+    assert "Ohne Handgriff:" in one.guide_de
+    assert "First load:" in one.guide_en
+    assert "Erstes Laden:" in one.guide_de
+    assert one.method == "sip_standard"
+
+
+@pytest.mark.parametrize("name", list(PROVISIONING.INSTEAD))
+def test_what_the_guide_tells_to_choose_is_what_the_form_calls_it(types, name):
+    label = drivers()[name.lower()].label
+
+    assert f"“{label}”" in types[name].guide_en.replace(f'"{label}"', f"“{label}”")
+    with translation.override("de"):
+        assert f"„{gettext(label)}“" in types[name].guide_de
+
+
+def test_a_guide_of_a_type_that_an_administrator_has_changed_is_not_touched(types):
+    TerminalType.objects.filter(name="Snom").update(guide_en="Ours.", guide_de=PROVISIONING.KNOWN["Snom"]["guide_de"])
+
+    PROVISIONING.renew(apps, None)
+
+    assert TerminalType.objects.get(name="Snom").guide_en == "Ours."
+    assert TerminalType.objects.get(name="Snom").guide_de == types["Snom"].guide_de

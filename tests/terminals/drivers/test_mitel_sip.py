@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from terminals.drivers.base import mac_of
-from terminals.drivers.configuration import FileOf, MarkedBlockError, OwnLinesError, PhoneTls
-from terminals.drivers.mitel_sip import BEGIN, END, driver, parameters
+from terminals.drivers.configuration import BEGIN, END, FileOf, MarkedBlockError, OwnLinesError, PhoneTls
+from terminals.drivers.mitel_sip import driver, parameters
 
 own_lines, with_block = driver.files.own_lines.checked, driver.files.block.put
 

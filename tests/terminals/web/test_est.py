@@ -55,7 +55,7 @@ def a_snapshot(*pairs, method="ip_system"):
         bundle=pairs,
         active=7,
         succession=SAID if pairs else None,
-        types={1: SnapshotType(method=method, model="", own_lines="", trust=None)},
+        types={1: SnapshotType(method=method, model="", own_lines="")},
         terminals=(terminal, terminal._replace(key=12, number="202", token_sha256="")),
     )
 

@@ -1,10 +1,14 @@
 """Terminal types: rows that an administrator changes."""
 
+import html
+from datetime import UTC, datetime
+
 import pytest
 from django.utils import translation
 
 from pbxcerts.system import sealing
-from terminals.models import Terminal, TerminalType
+from pbxcerts.system.models import General
+from terminals.models import Requester, Terminal, TerminalType
 
 TYPES = "/terminals/types/"
 NEW = {"name": "Door", "method": "sip_standard", "way": "server", "wants": "root", "trust_format": "pem"}
@@ -214,3 +218,88 @@ def test_types_without_terminals_are_folded_below_those_that_are_used(operator_c
     assert f"{TYPES}{used.pk}/" in first
     assert f"{TYPES}{used.pk}/" not in folded
     assert all(f"{TYPES}{one.pk}/" in folded for one in TerminalType.objects.exclude(pk=used.pk))
+
+
+# -- telephones that get their trust by their maker's own provisioning --------------------------------------------------
+
+
+LINE = 'include:config "https://pbxcerts.example.com:8443/$MAC.cfg"'
+
+
+@pytest.fixture
+def yealink(administrator_client, types):
+    """The known type, by hand until an administrator chooses otherwise."""
+    page, kind = f"{TYPES}{types['Yealink'].pk}/", types["Yealink"]
+    General.load()
+    General.objects.update(own_names=["pbxcerts.example.com"])
+    assert LINE not in html.unescape(administrator_client.get(page).content.decode())
+    values = {"name": "Yealink", "method": "yealink", "way": "server", "wants": "root", "trust_format": "pem"}
+    assert administrator_client.post(f"{page}edit/", values).status_code == 302
+    kind.refresh_from_db()
+    assert kind.method == "yealink"
+    return kind
+
+
+def came(client, kind, text):
+    return text(client.get(f"{TYPES}{kind.pk}/first/"))
+
+
+def test_an_administrator_chooses_it_and_the_page_has_the_line_to_paste(viewer_client, yealink, text):
+    page = viewer_client.get(f"{TYPES}{yealink.pk}/")
+
+    assert LINE in html.unescape(page.content.decode())
+    assert "not tried on a device" in text(page)
+    assert "may check no certificate at all" in text(page)
+
+
+def test_the_page_asks_for_itself_until_the_first_telephone_has_come(viewer_client, yealink, text):
+    page = f"{TYPES}{yealink.pk}/first/"
+    assert "None has come yet" in came(viewer_client, yealink, text)
+    assert f'hx-get="{page}"' in viewer_client.get(page).content.decode()
+
+    one = Terminal.objects.create(number="100", name="Reception", type=yealink, mac="001565AABBCC")
+    at = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    Requester.objects.create(terminal=one, source="192.0.2.7", address="192.0.2.7", last_at=at, first_at=at)
+
+    assert "100 Reception came as the first" in came(viewer_client, yealink, text)
+    assert "192.0.2.7" in came(viewer_client, yealink, text)
+    assert "hx-get=" not in viewer_client.get(page).content.decode().partition("</p>")[0]
+
+
+def test_one_of_another_type_is_not_the_first(viewer_client, yealink, types, text):
+    other = Terminal.objects.create(number="100", type=types["Mitel 6930"], mac="00085DAABBCC")
+    at = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    Requester.objects.create(terminal=other, source="192.0.2.7", address="192.0.2.7", last_at=at, first_at=at)
+
+    assert "None has come yet" in came(viewer_client, yealink, text)
+
+
+def test_where_nobody_has_said_its_name_the_page_says_what_is_missing(administrator_client, yealink, text):
+    General.objects.update(own_names=[], own_addresses=[], on_this_machine=False)
+    page = administrator_client.get(f"{TYPES}{yealink.pk}/")
+
+    assert "The line that is to be pasted is not known yet" in text(page)
+    assert "include:config" not in page.content.decode()
+
+
+def test_its_own_address_is_a_line_too_for_who_administers(administrator_client, viewer_client, yealink):
+    one = Terminal.objects.create(number="100", type=yealink, mac="001565AABBCC")
+    line = f'include:config "https://pbxcerts.example.com:8443/{one.path_secret}/$MAC.cfg"'
+
+    assert line in html.unescape(administrator_client.get(f"/terminals/{one.pk}/").content.decode())
+    assert one.path_secret not in viewer_client.get(f"/terminals/{one.pk}/").content.decode()
+
+
+@pytest.mark.parametrize(("language", "words"), [("de", "eigene Provisionierung"), ("en", "own provisioning")])
+def test_the_form_explains_the_choice(administrator_client, types, language, words):
+    administrator_client.cookies["django_language"] = language
+    page = administrator_client.get(f"{TYPES}{types['Yealink'].pk}/edit/").content.decode()
+
+    assert f"Yealink: {words}" in page
+
+
+def test_own_lines_are_judged_by_the_form_of_its_own_files(administrator_client, yealink, text):
+    values = {"name": "Yealink", "method": "yealink", "way": "server", "wants": "root", "trust_format": "pem"}
+    page = administrator_client.post(f"{TYPES}{yealink.pk}/edit/", values | {"own_lines": "time zone: 1"})
+
+    assert "name = value" in text(page)

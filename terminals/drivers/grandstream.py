@@ -1,0 +1,125 @@
+"""Grandstream telephones (GXP17xx and 21xx, GRP, GHP, WP8x6, GDS) by their own provisioning: trust anchors inline, in six places.
+
+A telephone asks for `cfg<mac>.xml` (older ones for the binary `cfg<mac>` first), then for `cfg.xml`; with P8467 it takes all of them
+(templates of FusionPBX). A file of version 1 has P-numbers, and is refused where its `<mac>` is another one. P8433 to P8438 take one
+certificate each as PEM, at most 4,096 characters, with its line breaks as they are (Grandstream GXV34x0 administration guide;
+templates of FusionPBX). P8502 says which count: 0, its default, leaves out those of the site, so it is set to 2, all.
+
+Other families have other numbers (HT8xx, DP7xx: P2386 for each profile; GXV3240: one for each account), and are not meant. The
+switches that make a telephone check are left alone.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from xml.etree import ElementTree
+
+from terminals.drivers.base import AnchorsCome, Capabilities, Confirmation, TrustFormat, gettext_noop, mac_of
+from terminals.drivers.configuration import ConfigurationFile, FileOf, PhoneTls, Telephone, WayIn
+
+PLACES = 6
+FIRST_PLACE = 8433
+POLLS_EVERY = timedelta(days=1)
+_USER_AGENT = re.compile(
+    r"Grandstream Model HW (?P<model>[0-9A-Za-z-]{2,24})(?: V[0-9.A-Z]{1,8})? SW (?P<firmware>[0-9]{1,4}(?:\.[0-9]{1,4}){2,3})"
+    r" DevId (?P<mac>[0-9A-Fa-f]{12})"
+)
+
+
+def parameters(tls: PhoneTls) -> dict[str, str]:
+    """What pbxcerts answers for, P-numbers all: the places of ours, those to be emptied, and that it asks by itself."""
+    places = {f"P{FIRST_PLACE + place}": "" for place in tls.emptied}
+    places |= {f"P{FIRST_PLACE + anchor.place}": anchor.pem for anchor in tls.anchors}
+    polls = {"P194": "1", "P193": str(POLLS_EVERY // timedelta(minutes=1))}
+    return dict(sorted(places.items())) | {"P8502": "2"} | polls
+
+
+class GrandstreamFiles:
+    pattern = r"cfg(?:[0-9A-Fa-f]{12}|[a-z]{2,4}[0-9]{2,5}[0-9a-z]{0,8})?\.xml"
+    media_type = "text/xml; charset=utf-8"
+    names_server = False
+    own_lines = None
+    block = None
+
+    def requested(self, name: str) -> ConfigurationFile:
+        stem = name.removeprefix("cfg").removesuffix(".xml")
+        if mac := mac_of(stem):
+            return ConfigurationFile(FileOf.TERMINAL, mac=mac)
+        return ConfigurationFile(FileOf.MODEL, model=stem) if stem else ConfigurationFile(FileOf.ALL)
+
+    def telephone(self, user_agent: str) -> Telephone | None:
+        """`Grandstream Model HW GXP2135 SW 1.0.7.97 DevId 000b828aa872`"""
+        match = _USER_AGENT.fullmatch(user_agent)
+        return Telephone(match["model"], match["mac"].upper(), match["firmware"]) if match else None
+
+    def content(self, file: ConfigurationFile, tls: PhoneTls | None, *, own_lines: Sequence[str] = ()) -> bytes:
+        """Each file hands the certificates over: beside a site's own server only the common one is ours."""
+        root = ElementTree.Element("gs_provision", version="1")
+        if file.mac:
+            ElementTree.SubElement(root, "mac").text = file.mac.lower()
+        values = ElementTree.SubElement(root, "config", version="1")
+        for name, value in parameters(tls).items() if tls is not None else ():
+            ElementTree.SubElement(values, name).text = value
+        text: bytes = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
+        return text
+
+    def ways_in(self, url: str) -> Sequence[WayIn]:
+        return (
+            WayIn(
+                title=gettext_noop("Beside a configuration server that runs behind nginx"),
+                where=gettext_noop(
+                    "In the server block of nginx; and P8467 = 1 in each cfg<mac>.xml, so that the telephone takes cfg.xml too. That a"
+                    " telephone follows a redirect is not documented: try it with one."
+                ),
+                line=f"location = /cfg.xml {{ return 302 {url}/cfg.xml; }}",
+                does=gettext_noop(
+                    "The telephone reads one more file, which holds the certificates, lets them count, and lets it ask every day"
+                    " by itself. All else stays yours, also the places that hold none of ours."
+                ),
+            ),
+            WayIn(
+                title=gettext_noop("pbxcerts as the only config server"),
+                where=gettext_noop(
+                    "At the telephone under Maintenance > Upgrade and Provisioning > Config Server Path, with HTTPS, or by DHCP option"
+                    " 66."
+                ),
+                line=f"{url}/",
+                does=gettext_noop("The telephone takes its certificates; accounts are entered at itself."),
+            ),
+        )
+
+
+class Grandstream:
+    name = "grandstream"
+    label = gettext_noop("Grandstream: own provisioning")
+    summary = gettext_noop("takes the certificates with its configuration; a restart in the night makes them count.")
+    note = gettext_noop(
+        "In its factory setting a Grandstream checks no certificate: that it has taken one does not say that it checks, and what it has"
+        " taken may count only from its next restart on. Meant are GXP17xx, GXP21xx, GRP, GHP, WP8x6 and GDS, which keep six"
+        " certificates of their own; HT8xx, DP7xx and GXV3240 have other parameters."
+    )
+    silence = gettext_noop(
+        "It may be switched off, or drop the notification without a word, because it carries no password (unless P4428 is set). It asks"
+        " by itself every day all the same."
+    )
+    sureness = gettext_noop("By public templates and the manufacturer's guide; not tried on a device.")
+    source = "Grandstream provisioning guide and GXV34x0 administration guide; templates of FusionPBX"
+    capabilities = Capabilities(
+        confirmation=Confirmation.FETCH,
+        restarts=True,
+        answers_within=timedelta(minutes=45),
+        formats=(TrustFormat.PEM,),
+        come=AnchorsCome.INLINE,
+        replaces=False,
+        anchors=1,
+        largest_file=4096,
+        holds=PLACES,
+    )
+    files = GrandstreamFiles()
+    ouis = frozenset({"000B82", "C074AD", "EC74D7"})  # Grandstream Networks
+
+    def event(self, configured: str) -> str:
+        return configured or "check-sync;reboot=true"
+
+
+driver = Grandstream()
