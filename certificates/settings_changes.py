@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from certificates.forms.settings import SettingsForm
 from certificates.models import Settings
-from certificates.renewal.handover import Terminals
+from certificates.renewal.handover import DoubtAbout, Terminals
 from certificates.renewal.rounds import readiness_of_pending, switch_because
 from certificates.renewal.situation import Situation
 from pbxcerts.system import time_words
@@ -123,6 +123,9 @@ class SettingsChange:
                 "The next generation is made with %(key_type)s instead of %(old)s. The pairs that exist keep their keys."
                 " Make sure that every telephone understands the new key type: one that does not can't make calls."
             ) % {"key_type": after.get_key_type_display(), "old": before.get_key_type_display()}
+            for doubt in self.terminals.doubts(self.after):
+                if doubt.about is DoubtAbout.KEY:
+                    yield str(doubt)
 
     def _next_generation(self) -> Iterator[str]:
         if not self.changed & SCHEDULE:

@@ -169,6 +169,15 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
     )
     reason = _reason_field()
     confirm_clock = _confirm_clock_field()
+    confirm_doubts = forms.BooleanField(
+        label=_("Generate although telephones can lose calls or settings"),
+        help_text=_("Which, why and what to do stands above."),
+        error_messages={
+            "required": _(
+                "Some telephones can lose their calls or settings. Tick this if you want to generate all the same."
+            )
+        },
+    )
 
     def __init__(self, data: Any = None, *, request: HttpRequest, outlook: GenerationOutlook, newest: int) -> None:
         """Where another page has led here, the address says the reason: `?reason=`."""
@@ -186,6 +195,8 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
             del self.fields["restart_now"]
         if outlook.clock_verdict is ClockVerdict.DO:
             del self.fields["confirm_clock"]
+        if not outlook.serious_doubts:
+            del self.fields["confirm_doubts"]
         if outlook.interrupts_service:
             self.fields["password"].help_text = _("Needed only to switch at once, because that can drop calls.")
         else:

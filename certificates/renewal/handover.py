@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -90,6 +91,36 @@ class Forecast:
         return self.exchanged_in_service + self.restarting + self.by_hand
 
 
+class DoubtAbout(enum.StrEnum):
+    """What of a pair a doubt is about."""
+
+    KEY = "key"
+    NAMES = "names"
+    ROOM = "room"
+    NOTIFY = "notify"
+
+
+@dataclass(frozen=True)
+class PairDoubt:
+    """What is known against a pair, before it is made, at telephones of one kind (rule preflight).
+
+    `telephones` names them and `count` is how many they are, `what` happens, `remedy` and `source` are texts for a person too.
+    `serious`: they can't call then, or lose their settings.
+    """
+
+    about: DoubtAbout
+    serious: bool
+    telephones: str
+    count: int
+    what: str
+    remedy: str
+    source: str
+
+    def __str__(self) -> str:
+        """In one line."""
+        return f"{self.telephones} ({self.count}): {self.what} {self.remedy}"
+
+
 class Terminals(Protocol):
     def readiness(self, *, root_sha256: str, counts: str, now: datetime, counted: bool = False) -> Readiness:
         """`now` is by the machine's clock, by which is kept when a terminal was seen (rule which-clock). `counted`: each
@@ -103,6 +134,10 @@ class Terminals(Protocol):
 
     def forecast(self, situation: Situation) -> Forecast: ...
 
+    def doubts(self, situation: Situation) -> tuple[PairDoubt, ...]:
+        """What is known against a pair that is made by these settings, the serious ones first."""
+        ...
+
     def warnings(self, situation: Situation) -> list[Notice]:
         """What the page of the certificates says of them, besides that the handover waits for them (rule warnings)."""
         ...
@@ -115,6 +150,7 @@ class AskedOnce:
         self.readiness = cache(asked.readiness)
         self.refusing = asked.refusing
         self.forecast = asked.forecast
+        self.doubts = asked.doubts
         self.warnings = asked.warnings
 
 

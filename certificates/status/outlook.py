@@ -6,7 +6,7 @@ from functools import cached_property
 
 from certificates.models import Generation
 from certificates.pki.schedule import PairPlan
-from certificates.renewal.handover import Forecast, Terminals
+from certificates.renewal.handover import Forecast, PairDoubt, Terminals
 from certificates.renewal.orders import first_deadline, is_at_once, needs_replacement, restarts_anyway
 from certificates.renewal.situation import Situation
 from pbxcerts.system import clock as clocks
@@ -81,6 +81,20 @@ class GenerationOutlook:
     @cached_property
     def forecast(self) -> Forecast:
         return self.terminals.forecast(self.situation)
+
+    @cached_property
+    def doubts(self) -> tuple[PairDoubt, ...]:
+        """What is known against the pair at the telephones that there are, the serious ones first."""
+        return self.terminals.doubts(self.situation)
+
+    @property
+    def serious_doubts(self) -> list[PairDoubt]:
+        """Those that a person has to confirm the pair in spite of."""
+        return [doubt for doubt in self.doubts if doubt.serious]
+
+    @property
+    def possible_doubts(self) -> list[PairDoubt]:
+        return [doubt for doubt in self.doubts if not doubt.serious]
 
     @property
     def refusing(self) -> int:

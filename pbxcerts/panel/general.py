@@ -15,6 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from certificates.forms.orders import REASON_AT_MOST
 from certificates.models import Generation
+from certificates.renewal.handover import DoubtAbout, known_terminals
+from certificates.renewal.situation import load_situation
 from pbxcerts.panel import backups, saving
 from pbxcerts.panel.general_form import GeneralPageForm
 from pbxcerts.system import clock_acceptance, clock_words, interfaces, machine_ntp, timekeeping
@@ -158,6 +160,9 @@ def _tell(request: HttpRequest, form: GeneralPageForm, changed: frozenset[str]) 
             _("Not in the active host certificate: %(names)s. Generate the certificates manually.")
             % {"names": ", ".join(missing)},
         )
+    for doubt in known_terminals().doubts(load_situation()):
+        if doubt.about is DoubtAbout.NAMES:
+            messages.warning(request, str(doubt))
 
 
 def _missing_from_active(general: General) -> tuple[str, ...]:

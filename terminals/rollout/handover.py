@@ -8,14 +8,14 @@ from functools import cache, cached_property
 from django.db.models import Q, Sum
 
 from certificates.models import WhoCounts
-from certificates.renewal.handover import Forecast, MissingTerminal, Readiness
+from certificates.renewal.handover import Forecast, MissingTerminal, PairDoubt, Readiness
 from certificates.renewal.situation import Situation
 from pbxcerts.system.clock import STILL_NOW
 from pbxcerts.system.events import Notice
 from terminals.drivers.registry import AUTOMATIC_METHODS
 from terminals.evidence.fetches import SPAN
 from terminals.models import SOME, Installation, InstallationQuerySet, Rollout, Terminal, TerminalQuerySet
-from terminals.rollout import words
+from terminals.rollout import preflight, words
 from terminals.rollout.progress import forecast_generation
 from terminals.rollout.target import rollout_in_force
 from terminals.rollout.warnings import rollout_warnings
@@ -66,8 +66,13 @@ class KnownTerminals:
     def forecast(self, situation: Situation) -> Forecast:
         return forecast_generation(situation)
 
+    def doubts(self, situation: Situation) -> tuple[PairDoubt, ...]:
+        return preflight.doubts_of(situation)
+
     def warnings(self, situation: Situation) -> list[Notice]:
-        return rollout_warnings(situation, rollout_in_force(situation)) if self._are_any else []
+        if not self._are_any:
+            return []
+        return [*rollout_warnings(situation, rollout_in_force(situation)), *preflight.warnings(situation)]
 
 
 @dataclass(frozen=True)

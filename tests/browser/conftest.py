@@ -6,7 +6,7 @@ from django.utils import timezone
 from certificates.call_proof.models import CallProof
 from pbxcerts.system.models import EventMessage, General
 from pbxcerts.system.notifications.models import Delivery, Destination, Watchdog
-from terminals.models import Discovered, Installation, TerminalType
+from terminals.models import Discovered, Installation, Terminal, TerminalType
 from tests.support.known_types import know_types
 from tests.terminals.pages.conftest import fleet, mixed, world, yealink
 
@@ -71,6 +71,9 @@ def everything(mixed, administrator):
     know_types()
     for number, one in enumerate(TerminalType.objects.exclude(name="A Yealink"), start=700):
         mixed.add(1, one, mac=f"00085D0A0{number}", address="192.0.2.7", notes=LONG * 3)
+    # Against the next pair something serious is known at these, whatever their firmware is called.
+    TerminalType.objects.filter(name="Snom").update(event="check-sync;reboot=false")
+    Terminal.objects.filter(type__name="Snom").update(firmware=LONG[:64])
     world.activate()
     world.generate(reason=LONG)
     mixed.beat()

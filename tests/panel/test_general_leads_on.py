@@ -30,3 +30,15 @@ def test_it_stays_there_before_the_first_pair(db, administrator_client):
     General.load()
 
     assert administrator_client.post(URL, typed(ip_addresses="192.0.2.99"))["Location"] == URL
+
+
+def test_what_telephones_make_of_the_names_is_told_with_them_and_nothing_else(world, settings, administrator_client):
+    settings.TERMINALS = "tests.support.telephones.DoubtedTelephones"
+
+    said = administrator_client.post(URL, typed(dns_names="sip.example.net"), follow=True).content.decode()
+    assert "Snom (2): They want an address. Enter it." in said
+    assert "Old ones (4):" not in said
+
+    assert (
+        "They want an address" not in administrator_client.post(URL, typed(site_name="N"), follow=True).content.decode()
+    )

@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from certificates.renewal.handover import Forecast, MissingTerminal, Readiness
+from certificates.renewal.handover import DoubtAbout, Forecast, MissingTerminal, PairDoubt, Readiness
+from certificates.renewal.situation import Situation
 from pbxcerts.system.events import Notice
 from terminals.rollout.handover import KnownTerminals
 
@@ -18,6 +19,9 @@ class NoTerminals:
 
     def forecast(self, situation: object) -> Forecast:
         return Forecast()
+
+    def doubts(self, situation: object) -> tuple[PairDoubt, ...]:
+        return ()
 
     def warnings(self, situation: object) -> list[Notice]:
         return []
@@ -43,5 +47,19 @@ class TenTelephones:
         at = datetime(2030, 1, 31, 1, tzinfo=UTC)
         return Forecast(4, 5, by_hand=1, gap=1, restarts_at=at, ends_at=at + timedelta(minutes=12))
 
+    def doubts(self, situation: object) -> tuple[PairDoubt, ...]:
+        return ()
+
     def warnings(self, situation: object) -> list[Notice]:
         return []
+
+
+class DoubtedTelephones(TenTelephones):
+    """Four refuse a key on a curve, two may want an address."""
+
+    def doubts(self, situation: Situation) -> tuple[PairDoubt, ...]:
+        key = PairDoubt(
+            DoubtAbout.KEY, True, "Old ones", 4, "They refuse an EC key.", "Choose RSA 2048.", "their guide"
+        )
+        names = PairDoubt(DoubtAbout.NAMES, False, "Snom", 2, "They want an address.", "Enter it.", "RFC 5922")
+        return (*([key] if situation.settings.key_type == "p256" else []), names)

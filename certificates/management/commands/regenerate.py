@@ -7,7 +7,9 @@ from django.utils.translation import gettext as _
 
 from certificates.management.orders import ReasonedCommand, ask_clock, outcome_text, prepared_text, refusals
 from certificates.models import Generation, Switch
+from certificates.renewal.handover import known_terminals
 from certificates.renewal.orders import GenerationOrder, order_generation
+from certificates.renewal.situation import load_situation
 from certificates.status import words
 from certificates.status.as_json import generation_value
 from pbxcerts.system.commands import CommandFailed, CommandReport, os_user
@@ -34,11 +36,13 @@ class Command(ReasonedCommand):
         )
 
     def act(self, general: General, options: dict[str, Any]) -> CommandReport:
+        # What is known against it, as the page says it before the button; nobody is asked here.
+        doubts = [str(doubt) for doubt in known_terminals().doubts(load_situation())]
         generation = self._order(options)
         row, switches = Generation.objects.filter(number=generation.number), Switch.objects.filter(to=generation)
         self.settle(lambda: not (row.being_made().exists() or switches.running().exists()))
         generation = row.get()
-        value = {"generation": generation_value(generation)}
+        value = {"generation": generation_value(generation), "doubts": doubts}
         if generation.state == State.FAILED:
             failure, hint = words.failure(generation.failure)
             said = " ".join(filter(None, [failure, generation.failure_detail, hint]))
@@ -49,8 +53,8 @@ class Command(ReasonedCommand):
             )
         switch = switches.first()
         if switch is None:
-            return CommandReport(prepared_text(generation), value | {"switch": None})
-        return CommandReport(outcome_text(switch), value | self.settle_switch(switch))
+            return CommandReport("\n".join([prepared_text(generation), *doubts]), value | {"switch": None})
+        return CommandReport("\n".join([outcome_text(switch), *doubts]), value | self.settle_switch(switch))
 
     @staticmethod
     def _order(options: dict[str, Any]) -> Generation:

@@ -1,0 +1,71 @@
+"""Yealink."""
+
+from terminals.drivers.base import gettext_noop
+from terminals.drivers.doubts import About, Doubt, PairFacts, TelephoneKind
+
+NAMES = ("yealink",)
+ROOM = 10
+
+_OLD = r"(?:sip-)?t(?:19|2\d|3\d|4[0-8]|58)(?!\w*u)"
+_WITHOUT_CURVES = range(84, 90)
+_TEMPLATE = "NethVoice: nethesis/tancredi, yealink.tmpl"
+
+REFUSES_CURVE = Doubt(
+    About.KEY,
+    serious=True,
+    what=gettext_noop(
+        "With firmware V84 to V89 this model refuses a certificate with an EC key (“unknown message digest algorithm”) and can't"
+        " call then."
+    ),
+    remedy=gettext_noop("Choose RSA 2048 as the key type."),
+    source=_TEMPLATE,
+)
+MAY_REFUSE_CURVE = Doubt(
+    About.KEY,
+    serious=False,
+    what=gettext_noop(
+        "Models T19 to T48S and T58 with firmware V84 to V89 refuse a certificate with an EC key. The list does not say whether"
+        " there are any among these."
+    ),
+    remedy=gettext_noop("If there are, choose RSA 2048 as the key type."),
+    source=_TEMPLATE,
+)
+NEEDS_PLAIN_CIPHERS = Doubt(
+    About.KEY,
+    serious=False,
+    what=gettext_noop("With firmware V84 to V89 this model agrees only on AES with RSA key exchange, without ECDHE."),
+    remedy=gettext_noop(
+        "Set sip.tls_cipher_list and security.tls_cipher_list to !ECDH:AES:!ADH:!LOW:!NULL at the telephone, and let the"
+        " communication server offer AES128-SHA or AES256-GCM-SHA384, for example."
+    ),
+    source=_TEMPLATE,
+)
+IS_FULL = Doubt(
+    About.ROOM,
+    serious=True,
+    what=gettext_noop(
+        "They hold ten certificates at most, and have taken ten of ours: the new root certificate is refused, and with it the"
+        " communication server."
+    ),
+    remedy=gettext_noop(
+        "Delete those that are no longer served at the telephone first: Security > Trusted Certificates, or"
+        " static.trusted_certificates.delete."
+    ),
+    source="Yealink SIP-T52S and CP969 administrator guides",
+)
+
+
+def doubts(pair: PairFacts, kind: TelephoneKind) -> tuple[Doubt, ...]:
+    return (*_of_key(pair, kind), *((IS_FULL,) if kind.is_full else ()))
+
+
+def _of_key(pair: PairFacts, kind: TelephoneKind) -> tuple[Doubt, ...]:
+    # 66.86.0.15 is V86.
+    generation = kind.version[1] if kind.version else None
+    if generation is not None and generation not in _WITHOUT_CURVES:
+        return ()
+    if generation is not None and kind.is_called(_OLD):
+        return (REFUSES_CURVE if pair.on_curve else NEEDS_PLAIN_CIPHERS,)
+    if kind.is_called(r"(?:sip-)?(?:t\d\d|w\d|cp\d|vp\d|ax\d)") and not kind.is_called(_OLD):
+        return ()
+    return (MAY_REFUSE_CURVE,) if pair.on_curve else ()

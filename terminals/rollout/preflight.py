@@ -1,0 +1,144 @@
+"""What is known against the next pair at the telephones that there are, before it is made (rule preflight)."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from django.db.models import Count
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from certificates.models import KeyTypes
+from certificates.renewal.handover import DoubtAbout, PairDoubt
+from certificates.renewal.orders import is_at_once
+from certificates.renewal.situation import Situation
+from pbxcerts.system.events import EventKind, Notice
+from pbxcerts.system.models import Severity
+from terminals.drivers import doubts as makers
+from terminals.drivers.doubts import Doubt, PairFacts, TelephoneKind
+from terminals.drivers.registry import BY_HAND_METHODS
+from terminals.models import Installation, Terminal, TerminalType
+
+NAMED_AT_MOST = 5
+TOLD_BEFORE = timedelta(days=7)
+
+PAIR_IN_DOUBT = EventKind(
+    "pair_in_doubt",
+    Severity.SERIOUS,
+    gettext_lazy(
+        "The pair that is generated on %(at)s can cost telephones their calls or settings, as their manufacturers' documents have"
+        " it: %(count)s (%(names)s). It is generated all the same."
+    ),
+    cleared=gettext_lazy(
+        "Nothing serious is known any more against a pair that would be generated within seven days, or none is."
+    ),
+    hint=gettext_lazy("The page “Generate certificates” says why and what to do."),
+    instants=("at",),
+)
+
+
+def doubts_of(situation: Situation) -> tuple[PairDoubt, ...]:
+    """Against a pair made by these settings. Three queries, whatever the number of terminals."""
+    pair = _facts(situation)
+    kinds: dict[tuple[str, Doubt], Counter[str]] = {}
+    for kind, count in _kinds():
+        for doubt in makers.doubts(pair, kind):
+            kinds.setdefault((kind.name, doubt), Counter())[kind.firmware] += count
+    found = [_in_words(name, doubt, firmwares) for (name, doubt), firmwares in kinds.items()]
+    return tuple(sorted(found, key=lambda doubt: (not doubt.serious, doubt.about, doubt.telephones)))
+
+
+def warnings(situation: Situation) -> Iterator[Notice]:
+    """Before an automatic generation, which nobody is asked about."""
+    at, active = situation.next_at, situation.active
+    if at is None or active is None or at - situation.clock.best > TOLD_BEFORE:
+        return
+    if serious := [doubt for doubt in doubts_of(situation) if doubt.serious]:
+        params = {
+            "at": at.isoformat(),
+            "count": sum(doubt.count for doubt in serious),
+            "names": _first(doubt.telephones for doubt in serious),
+        }
+        yield Notice(PAIR_IN_DOUBT, subject=str(active.number), params=params)
+
+
+def _facts(situation: Situation) -> PairFacts:
+    return PairFacts(
+        on_curve=situation.settings.key_type == KeyTypes.P256,
+        names_address=bool(situation.general.identity.addresses),
+        hands_over=not is_at_once(situation),
+    )
+
+
+def _kinds() -> Iterator[tuple[TelephoneKind, int]]:
+    """Each kind of telephone that is enabled, and how many there are of it."""
+    rows = list(Terminal.objects.enabled().order_by().values_list("type", "firmware").annotate(count=Count("pk")))
+    if not rows:
+        return
+    types = TerminalType.objects.defer("guide_de", "guide_en", "own_lines").in_bulk({row[0] for row in rows})
+    full = _full(types.values())
+    for type_id, firmware, count in rows:
+        is_full = full[type_id, firmware]
+        if count > is_full:
+            yield _kind(types[type_id], firmware), count - is_full
+        if is_full:
+            yield _kind(types[type_id], firmware, is_full=True), is_full
+
+
+def _kind(type_: TerminalType, firmware: str = "", *, is_full: bool = False) -> TelephoneKind:
+    return TelephoneKind(
+        name=str(type_),
+        method=type_.method,
+        maker=type_.manufacturer,
+        model=type_.model,
+        firmware=firmware,
+        event=type_.event if type_.method in BY_HAND_METHODS else "",
+        holds_only_one=type_.holds_only_one,
+        is_full=is_full,
+    )
+
+
+def _full(types: Iterable[TerminalType]) -> Counter[tuple[int, str]]:
+    """How many terminals of a type and firmware have got as many of our roots by hand as they have room for."""
+    room = {}
+    for type_ in types:
+        maker = makers.maker_of(_kind(type_)) if type_.method in BY_HAND_METHODS else None
+        if maker is not None and maker.ROOM is not None:
+            room[type_.pk] = maker.ROOM
+    if not room:
+        return Counter()
+    taken = (
+        Installation.objects.trusted()
+        .of_enabled_terminals()
+        .filter(terminal__type__in=room)
+        .order_by()
+        .values_list("terminal__type", "terminal__firmware", "terminal")
+        .annotate(roots=Count("generation__root_sha256", distinct=True))
+        .filter(roots__gte=min(room.values()))
+    )
+    found: Counter[tuple[int, str]] = Counter()
+    for type_id, firmware, _terminal, roots in taken:
+        found[type_id, firmware] += roots >= room[type_id]
+    return found
+
+
+def _in_words(name: str, doubt: Doubt, firmwares: Counter[str]) -> PairDoubt:
+    known = sorted(firmware for firmware in firmwares if firmware)
+    telephones = name
+    if known:
+        telephones = _("%(type)s, firmware %(firmware)s") % {"type": name, "firmware": _first(known)}
+    return PairDoubt(
+        about=DoubtAbout(doubt.about.value),
+        serious=doubt.serious,
+        telephones=telephones,
+        count=firmwares.total(),
+        what=_(doubt.what),
+        remedy=_(doubt.remedy),
+        source=doubt.source,
+    )
+
+
+def _first(names: Iterable[str]) -> str:
+    """The first of them, and "…" where there are more."""
+    some = list(dict.fromkeys(names))
+    return ", ".join([*some[:NAMED_AT_MOST], "…"] if len(some) > NAMED_AT_MOST else some)

@@ -1,0 +1,163 @@
+"""What is known against the next pair at the telephones of the list, before it is made."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import translation
+
+from certificates.models import Generation, Settings
+from pbxcerts.system.models import General
+from terminals.models import Installation, Terminal, TerminalType
+from terminals.rollout import preflight
+
+
+@pytest.fixture(autouse=True)
+def english():
+    with translation.override("en"):
+        yield
+
+
+@pytest.fixture
+def telephones(fleet):
+    """So many telephones of a type with this name and firmware."""
+
+    def add(name, count=1, *, firmware="", **values):
+        of = fleet.type(name, method="sip_standard", **values)
+        return fleet.add(count, of, firmware=firmware)
+
+    return add
+
+
+@pytest.fixture
+def found(world):
+    """Telephones, their number, and what the doubt is about."""
+
+    def look():
+        return [(one.telephones, one.count, one.about.value) for one in preflight.doubts_of(world.situation)]
+
+    return look
+
+
+def test_without_telephones_nothing_is_known(found):
+    assert found() == []
+
+
+def test_it_counts_the_telephones_of_a_type_and_names_their_firmware(telephones, found):
+    Settings.objects.update(key_type="p256")
+    telephones("Yealink T46S", 3, firmware="66.86.0.15")
+    telephones("Yealink T58A", 1)
+
+    assert found() == [("Yealink T46S, firmware 66.86.0.15", 3, "key"), ("Yealink T58A", 1, "key")]
+
+
+def test_the_serious_ones_come_first(telephones, world):
+    Settings.objects.update(key_type="p256")
+    telephones("Yealink", 1)
+    telephones("Yealink T46S", 1, firmware="66.86.0.15")
+
+    assert [one.serious for one in preflight.doubts_of(world.situation)] == [True, False]
+
+
+def test_of_many_firmwares_the_first_are_named(fleet, telephones, found):
+    Settings.objects.update(key_type="p256")
+    for number, phone in enumerate(telephones("Yealink T46S", 7)):
+        Terminal.objects.filter(pk=phone.terminal.pk).update(firmware=f"66.8{4 + number % 6}.0.{number}")
+
+    [(named, count, _about)] = found()
+    assert count == 7
+    assert named.startswith("Yealink T46S, firmware 66.84.0.0, ")
+    assert named.endswith(", …")
+
+
+def test_a_disabled_telephone_does_not_count(telephones, found):
+    Settings.objects.update(key_type="p256")
+    telephones("Yealink T46S", 1, firmware="66.86.0.15")
+    Terminal.objects.update(enabled=False)
+
+    assert found() == []
+
+
+def test_an_address_that_is_missing_is_known_by_the_names_of_the_installation(telephones, found):
+    telephones("Snom", 2)
+    General.objects.update(ip_addresses=["192.0.2.10"])
+    assert found() == []
+
+    General.objects.update(ip_addresses=[])
+    assert found() == [("Snom", 2, "names")]
+
+
+def test_a_notification_counts_where_a_person_has_entered_its_event(telephones, found):
+    General.objects.update(ip_addresses=["192.0.2.10"])
+    telephones("Snom D785", 1, event="check-sync;reboot=false")
+    assert found() == [("Snom D785", 1, "notify")]
+
+    TerminalType.objects.update(event="")
+    assert found() == []
+
+
+def ten_generations():
+    """With roots that no other has; none of them is served any more."""
+    rows = []
+    for number in range(1000, 1010):
+        row = Generation.objects.order_by("number").first()
+        row.number, row.state, row.host_key, row.replaces = number, "superseded", None, number - 1
+        row.root_sha256 = f"{number:064x}"
+        rows.append(row)
+    return Generation.objects.bulk_create(rows)
+
+
+def test_ten_confirmed_roots_fill_a_yealink(telephones, world, found):
+    full, other = telephones("Yealink", 2)
+    rows = ten_generations()
+    Installation.objects.bulk_create(
+        Installation(generation=row, terminal=phone.terminal, confirmed_at=world.now)
+        for row in rows
+        for phone in (full, other)
+    )
+    Installation.objects.filter(terminal=other.terminal, generation=rows[0]).update(confirmed_at=None)
+
+    assert ("Yealink", 1, "room") in found()
+
+
+@pytest.mark.parametrize("count", [1, 300])
+def test_it_takes_three_queries_for_any_number_of_telephones(telephones, world, django_assert_num_queries, count):
+    telephones("Yealink T46S", count, firmware="66.86.0.15")
+    telephones("Snom", count)
+    situation = world.situation
+
+    with django_assert_num_queries(3):
+        preflight.doubts_of(situation)
+
+
+# Before an automatic generation
+
+
+def test_it_is_told_a_week_before_and_not_earlier(telephones, world):
+    Settings.objects.update(key_type="p256")
+    telephones("Yealink T46S", 4, firmware="66.86.0.15")
+    due = world.situation.next_at
+    assert list(preflight.warnings(world.situation)) == []
+
+    world.at(due - timedelta(days=6))
+    [notice] = preflight.warnings(world.situation)
+
+    assert "4 (Yealink T46S, firmware 66.86.0.15)" in notice.text
+    assert "It is generated all the same." in notice.text
+
+
+def test_what_is_only_possible_is_not_told(telephones, world):
+    Settings.objects.update(key_type="p256")
+    telephones("Yealink", 4)
+    world.at(world.situation.next_at - timedelta(days=1))
+
+    assert list(preflight.warnings(world.situation)) == []
+
+
+def test_no_automatic_generation_waits_for_it(fleet, telephones, world):
+    Settings.objects.update(key_type="p256")
+    telephones("Yealink T46S", 4, firmware="66.86.0.15")
+    world.at(world.situation.next_at)
+
+    fleet.beat()
+
+    assert world.pending is not None
