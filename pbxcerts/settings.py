@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "pbxcerts.panel.middleware.no_hsts_of_our_own",
     "pbxcerts.panel.cookies.secure_cookies_over_https",
     "django.middleware.security.SecurityMiddleware",
+    "pbxcerts.panel.middleware.CompressedFiles",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "pbxcerts.panel.middleware.refuse_with_other_secrets",
     "django.contrib.sessions.middleware.SessionMiddleware",
