@@ -130,13 +130,14 @@ def _nobody_pulls_the_plug():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nobody_asks_what_a_widget_was_rendered_with(django_test_environment):
-    """Django's test client copies it for each template, and a list of 600 time zones is 600 of them."""
+def _nobody_asks_what_a_part_of_a_page_was_rendered_with(django_test_environment):
+    """Django's test client copies it for each template: of a page a fifth of its time, of a list of 600 time zones all of it."""
     remembering = Template._render
 
     def render(template, context):
-        is_of_a_widget = (template.name or "").startswith("django/forms/")
-        return template.nodelist.render(context) if is_of_a_widget else remembering(template, context)
+        is_of_a_field = (template.name or "").startswith(("django/forms/", "bootstrap5/"))
+        is_a_part = is_of_a_field or context.template is not template
+        return template.nodelist.render(context) if is_a_part else remembering(template, context)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Template, "_render", render)

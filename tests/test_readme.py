@@ -3,7 +3,6 @@
 import itertools
 import re
 import shlex
-import subprocess
 import sys
 from argparse import BooleanOptionalAction, _SubParsersAction
 from pathlib import Path
@@ -15,6 +14,7 @@ from django.core.management.base import BaseCommand
 
 from pbxcerts import __version__, env
 from terminals.evidence.journal import Journal
+from tests.support import forked
 from tests.support.ports import free_port
 from tests.support.running import MANAGE, Tree
 from tests.support.telephony import kamailio
@@ -205,13 +205,13 @@ def as_documented(name):
 def installed(tmp_path_factory):
     """A real installation that runs, with an active and a prepared pair."""
     with Tree(tmp_path_factory.mktemp("readme")) as tree:
-        tree.start("--bind-https", f"127.0.0.1:{free_port()}", program=MANAGE)
+        tree.install().start("--bind-https", f"127.0.0.1:{free_port()}", program=MANAGE)
         for arguments in (
             ["settings", "fqdn=pbx.example.com", "key_type=p256"],
             ["regenerate", "--without-clock"],
             ["regenerate", "--without-clock"],
         ):
-            subprocess.run([sys.executable, MANAGE, *arguments], env=tree.environment, check=True, capture_output=True)
+            forked.run([sys.executable, MANAGE, *arguments], env=tree.environment, check=True, capture_output=True)
         while not (tree.data / "run" / "https").exists():
             assert tree.still_runs()
         yield tree

@@ -2,21 +2,19 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from django.utils import translation
 
+from tests.support import forked
 from tests.support.backups import a_key
 from tests.support.made_once import made_once
 from tests.support.product import ROOT, Product
 
 PASSPHRASE = "correct horse battery staple"
 SET_UP = """
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from certificates.models import Settings
 from pbxcerts.system.models import General, Role, User
 from pbxcerts.system.session_store import SessionStore
@@ -47,6 +45,8 @@ class Site:
         self.key.write_text(private + "\n")
 
     def install(self):
+        if "PBXCERTS_DATABASE" not in self.product.environment:
+            self.product.install()
         self.product.run(SET_UP)
         self.done("regenerate", "--without-clock")
         return self
@@ -55,7 +55,7 @@ class Site:
         """`options` are those of subprocess.run; `before`: a program that starts ours."""
         given = {"capture_output": True, "text": True, "timeout": 300, "check": False} | options
         command = [*before, sys.executable, str(ROOT / "manage.py"), *map(str, arguments)]
-        return subprocess.run(command, cwd=self.directory, env=self.product.environment, **given)
+        return forked.run(command, cwd=self.directory, env=self.product.environment, **given)
 
     def done(self, *arguments, **options):
         """The value of a command that succeeds."""

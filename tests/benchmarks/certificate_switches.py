@@ -98,7 +98,7 @@ def rate(totals):
 
 def benchmark(rounds):
     with EveryListener(throw_away()) as product:
-        product.run(FIRST_PAIR, "3")
+        product.install().run(FIRST_PAIR, "3")
         product.run(STAY)
         product.generate()
         product.go_on()

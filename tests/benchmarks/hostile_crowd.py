@@ -92,7 +92,7 @@ def used(product):
 def benchmark(rounds):
     phones, lasts = (PHONES, 30) if rounds > 1 else (FEW_PHONES, 1)
     with Everywhere(throw_away()) as product, Clients() as clients:
-        product.run(FIRST_PAIR, str(phones))
+        product.install().run(FIRST_PAIR, str(phones))
         product.generate()
         product.run(OPEN)
         paths = [path for pair in json.loads(product.run(PATHS)) for path in pair]

@@ -203,7 +203,7 @@ def benchmark(rounds):
     lines = []
     with ExitStack() as stack:
         product = stack.enter_context(Provisioning(throw_away()))
-        product.run(FIRST_PAIR, str(phones))
+        product.install().run(FIRST_PAIR, str(phones))
         product.run(RSA)
         product.generate()
         product.run(OPEN)

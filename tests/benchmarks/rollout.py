@@ -162,7 +162,7 @@ def benchmark(rounds):
         product = stack.enter_context(
             Provisioning(throw_away(), DJANGO_SETTINGS_MODULE="tests.benchmarks.counted_queries")
         )
-        product.run(FIRST_PAIR, str(phones))
+        product.install().run(FIRST_PAIR, str(phones))
         product.run(RSA)
         product.generate()
         product.run(OPEN)

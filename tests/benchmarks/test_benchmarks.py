@@ -17,15 +17,15 @@ pytestmark = pytest.mark.process
     [
         "renewal",
         "settings_page",
-        "idle_heartbeat",
+        pytest.param("idle_heartbeat", marks=pytest.mark.long),
         pytest.param("idle_tree", marks=pytest.mark.long),
-        "silent_clients",
+        pytest.param("silent_clients", marks=pytest.mark.long),
         pytest.param("hostile_crowd", marks=pytest.mark.long),
         "notify",
         pytest.param("terminal_list", marks=pytest.mark.long),
         pytest.param("mass_download", marks=pytest.mark.long),
         pytest.param("hundred_thousand", marks=pytest.mark.long),
-        "certificate_switches",
+        pytest.param("certificate_switches", marks=pytest.mark.long),
         pytest.param("rollout", marks=pytest.mark.long),
     ],
 )

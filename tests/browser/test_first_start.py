@@ -1,11 +1,11 @@
 """From the first start to the first download, in a real browser on the real product: the way an administrator takes."""
 
 import re
-import subprocess
 import sys
 
 import pytest
 
+from tests.support import forked
 from tests.support.peers import require_program
 from tests.support.product import ROOT
 from tests.support.running import MANAGE, Tree, wait_for
@@ -27,7 +27,7 @@ PASSWORD = "korrekt-pferd-batterie"
 @pytest.fixture
 def tree(tmp_path):
     with Tree(tmp_path) as tree:
-        yield tree.start(program=MANAGE)
+        yield tree.install().start(program=MANAGE)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def set_up_link(tree):
 
 
 def status(tree):
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, str(MANAGE), "status", "--json"],
         cwd=ROOT,
         env=tree.environment,

@@ -16,6 +16,7 @@ from django.db import OperationalError
 
 from pbxcerts import __version__
 from pbxcerts.system.commands import CommandFailed, OperatorCommand
+from tests.support import forked
 from tests.support.made_once import made_once
 from tests.support.product import copy_new_database
 
@@ -36,10 +37,10 @@ class Machine:
     def install(self) -> None:
         self.data.mkdir(mode=0o700)
         copy_new_database(self.data / "pbxcerts.sqlite3")
-        subprocess.run([sys.executable, "-c", INSTALL], cwd=ROOT, env=self.environment, check=True, timeout=120)
+        forked.run([sys.executable, "-c", INSTALL], cwd=ROOT, env=self.environment, check=True, timeout=120)
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
+    def start(self, *arguments: str) -> forked.Popen:
+        return forked.Popen(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
             env=self.environment,

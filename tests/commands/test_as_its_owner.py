@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from pbxcerts.system import data_owner
+from tests.support import forked
 from tests.support.made_once import made_once
 from tests.support.other_user import AS_NOBODY, NOBODY, python_for_everybody
-from tests.support.product import ROOT
+from tests.support.product import ROOT, copy_new_database
 from tests.support.running import MANAGE, Tree, wait_for
 
 GO_ON = (
@@ -64,7 +65,7 @@ def give_to_nobody(directory):
 
 
 def manage(tree, *arguments, before=(), **changes):
-    return subprocess.run(
+    return forked.run(
         [*before, sys.executable, MANAGE, *arguments],
         cwd=tree.data.parent,
         env=tree.environment | changes,
@@ -85,8 +86,13 @@ def not_nobodys(directory):
     return [str(path) for path in [directory, *directory.rglob("*")] if path.lstat().st_uid != NOBODY.pw_uid]
 
 
+def install(tree):
+    database = tree.data / "pbxcerts.sqlite3"
+    copy_new_database(database)
+    os.chown(database, NOBODY.pw_uid, NOBODY.pw_gid)
+
+
 def a_pair(tree):
-    done(tree, "migrate")
     done(tree, "settings", "fqdn=pbx.example.com", "key_type=p256", "language=en")
     done(tree, "regenerate", "--without-clock", "--reason", "first")
 
@@ -106,12 +112,14 @@ def _with_a_pair(data):
         place.chmod(0o755)
         with Tree(place) as tree:
             give_to_nobody(tree.data)
+            install(tree)
             a_pair(tree)
             subprocess.run(["cp", "--archive", tree.data, data], check=True)
 
 
 def test_no_file_of_roots_stays_behind(tree):
     administrator = {"USERNAME": "anna", "PASSWORD": "seven copper kettles", "EMAIL": "anna@example.org"}
+    done(tree, "migrate")
     a_pair(tree)
     done(
         tree,
@@ -277,7 +285,7 @@ def test_the_reload_command_is_the_users_too(tree, place):
     command = place / "reload"
     command.write_text(f"#!/bin/sh\n(id -u; echo $HOME $USER $LOGNAME) > {tree.data}/told\n")
     command.chmod(0o755)
-    done(tree, "migrate")
+    install(tree)
     done(tree, "settings", "fqdn=pbx.example.com", "key_type=p256")
     done(tree, "regenerate", "--without-clock", PBXCERTS_RELOAD_COMMAND=str(command), USER="root", HOME="/root")
 

@@ -334,7 +334,7 @@ def test_both_times_stand_on_the_page_and_a_tick_accepts_the_machines(administra
     html = administrator_client.get(URL).content.decode()
     assert "Time that counts" in html
     for shown in (set_by_hand, set_by_hand + timedelta(days=2)):
-        assert f"{timezone.localtime(shown):%-d %b %Y}" in html
+        assert f"{timezone.localtime(shown, General.load().zone):%-d %b %Y}" in html
     response = administrator_client.post(ACCEPT, {"accept": "on"}, follow=True)
     assert "The clock of this machine counts now." in response.content.decode()
     assert timekeeping.current_clock().jumped is None

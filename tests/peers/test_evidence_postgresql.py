@@ -2,10 +2,10 @@
 
 import json
 
-import psycopg
 import pytest
 
 from tests.peers.test_postgresql_redis import postgresql, unprivileged  # noqa: F401 - fixtures
+from tests.support.postgresql import installed_database
 from tests.support.product import Product
 from tests.support.provisioning import FIRST_PAIR, GENERATE
 
@@ -153,9 +153,7 @@ print(json.dumps([
 
 @pytest.fixture(scope="module")
 def product(postgresql, tmp_path_factory):  # noqa: F811 - the fixture
-    with psycopg.connect(f"{postgresql}/postgres", autocommit=True) as connection:
-        connection.execute("CREATE DATABASE evidence")
-    with Product(tmp_path_factory.mktemp("evidence"), PBXCERTS_DATABASE=f"{postgresql}/evidence") as product:
+    with Product(tmp_path_factory.mktemp("evidence"), PBXCERTS_DATABASE=installed_database(postgresql)) as product:
         product.run(FIRST_PAIR, "3")
         product.run(GENERATE)
         yield product

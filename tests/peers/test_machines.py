@@ -12,7 +12,7 @@ import redis
 
 from tests.peers.test_postgresql_redis import ORDER_THE_FIRST
 from tests.support.live_phones import LiveSite
-from tests.support.postgresql import cluster, new_database, unprivileged_directory
+from tests.support.postgresql import cluster, installed_database, unprivileged_directory
 from tests.support.provisioning import FIRST_PAIR
 from tests.support.redis_server import redis_server
 from tests.support.running import MANAGE, Tree, wait_for
@@ -73,7 +73,7 @@ def servers():
 def site(servers, tmp_path):
     url, server = servers
     with ExitStack() as stack:
-        yield Site(tmp_path, new_database(url), server.url, stack)
+        yield Site(tmp_path, installed_database(url), server.url, stack)
 
 
 def key_of(machine):

@@ -15,6 +15,7 @@ import pytest
 
 from certificates.pki import formats
 from certificates.pki.identity import Identity
+from tests.support import forked
 from tests.support.est_server import a_pair_now
 from tests.support.peers import require_program
 from tests.support.product import ROOT, free_port
@@ -191,7 +192,7 @@ def test_the_live_page_follows_what_happens(site):
         ["settings", "fqdn=pbx.example.com", "key_type=p256"],
         ["regenerate", "--without-clock"],
     ):
-        subprocess.run(
+        forked.run(
             [sys.executable, MANAGE, *arguments], env=site.tree.environment, check=True, capture_output=True, timeout=60
         )
 

@@ -8,16 +8,14 @@ import psycopg
 import pytest
 import redis
 
-from tests.support.postgresql import cluster, new_database, unprivileged_directory
+from pbxcerts.system import machine_key
+from tests.support.postgresql import cluster, installed_database, unprivileged_directory
 from tests.support.product import Product
 from tests.support.redis_server import redis_server
 
 pytestmark = pytest.mark.peer
 
 ORDER_THE_FIRST = """
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-
 from certificates.renewal.orders import GenerationOrder, order_generation
 from certificates.models import Generation, Settings
 from pbxcerts.system import timekeeping
@@ -35,9 +33,6 @@ order_generation(timekeeping.current_clock(), GenerationOrder(Generation.Trigger
 VIOLATE = """
 import json
 from datetime import UTC, datetime
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-
 from django.db import IntegrityError, transaction
 from certificates.models import Generation
 
@@ -105,8 +100,8 @@ def broker(unprivileged):
 
 @pytest.fixture
 def product(postgresql, broker, tmp_path):
-    """The product over a new database."""
-    with Product(tmp_path, PBXCERTS_DATABASE=new_database(postgresql), PBXCERTS_BROKER=broker) as product:
+    """The product over a database of its own."""
+    with Product(tmp_path, PBXCERTS_DATABASE=installed_database(postgresql), PBXCERTS_BROKER=broker) as product:
         yield product
 
 
@@ -183,10 +178,8 @@ def test_one_of_four_processes_claims_the_slot(product):
 
 
 def test_the_supervisor_sees_the_heartbeats_row_change(product):
-    product.run(
-        "from django.core.management import call_command\ncall_command('migrate', verbosity=0)\n"
-        "from pbxcerts.system.models import Heartbeat\nHeartbeat.load(); Heartbeat.objects.update(beats=41)"
-    )
+    machine_key.keep(product.data, "0" * 32)
+    product.run("from pbxcerts.system.models import Heartbeat\nHeartbeat.load(); Heartbeat.objects.update(beats=41)")
 
     assert (
         product.run(

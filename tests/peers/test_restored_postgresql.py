@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from tests.peers.test_postgresql_redis import postgresql, unprivileged  # noqa: F401 - fixtures
+from tests.support import forked
 from tests.support.postgresql import installed_database, program
 from tests.support.product import Product
 from tests.support.provisioning import FIRST_PAIR, GENERATE
@@ -25,7 +26,7 @@ def product(postgresql, tmp_path):  # noqa: F811 - the fixture
 
 
 def command(product, *arguments):
-    ran = subprocess.run(
+    ran = forked.run(
         [sys.executable, MANAGE, *arguments], env=product.environment, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr

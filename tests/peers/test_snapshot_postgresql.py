@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from tests.peers.test_postgresql_redis import postgresql, unprivileged  # noqa: F401 - fixtures
+from tests.support.postgresql import installed_database
 from tests.support.product import Product
 from tests.support.provisioning import FIRST_PAIR
 
@@ -40,9 +41,7 @@ asyncio.run(main())
 
 @pytest.fixture(scope="module")
 def product(postgresql, tmp_path_factory):  # noqa: F811 - the fixture
-    with psycopg.connect(f"{postgresql}/postgres", autocommit=True) as connection:
-        connection.execute("CREATE DATABASE snapshots")
-    with Product(tmp_path_factory.mktemp("snapshots"), PBXCERTS_DATABASE=f"{postgresql}/snapshots") as product:
+    with Product(tmp_path_factory.mktemp("snapshots"), PBXCERTS_DATABASE=installed_database(postgresql)) as product:
         product.run(FIRST_PAIR, "3")
         yield product
 

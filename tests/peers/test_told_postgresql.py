@@ -1,10 +1,10 @@
 """The queue of event messages in a PostgreSQL of Debian: the same promises, also between two processes."""
 
-import psycopg
 import pytest
 
 from tests.peers.test_postgresql_redis import postgresql, unprivileged  # noqa: F401 - fixtures
 from tests.support.http_sink import HttpSink
+from tests.support.postgresql import installed_database
 from tests.support.product import Product
 
 pytestmark = pytest.mark.peer
@@ -44,9 +44,7 @@ Delivery.objects.update(due_boottime=0)
 
 
 def test_two_heartbeats_note_once_and_two_senders_claim_once(tmp_path, postgresql):  # noqa: F811 - the fixture
-    with psycopg.connect(f"{postgresql}/postgres", autocommit=True) as connection:
-        connection.execute("CREATE DATABASE told")
-    product = Product(tmp_path, PBXCERTS_DATABASE=f"{postgresql}/told")
+    product = Product(tmp_path, PBXCERTS_DATABASE=installed_database(postgresql))
     with HttpSink() as sink:
         assert product.run(QUEUED, sink.url).split() == ["500", "1"]
         sender = product.command("-m", "pbxcerts", "deliver", "--json")

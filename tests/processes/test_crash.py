@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from tests.support import forked
 from tests.support.crashes import SCENARIOS
 
 pytestmark = pytest.mark.process
@@ -41,7 +41,7 @@ def directory():
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_whatever_step_it_is_killed_at_it_comes_to_the_right_end(scenario, directory):
-    walked = subprocess.run(
+    walked = forked.run(
         [sys.executable, "-m", "tests.support.crashes", scenario, directory],
         cwd=ROOT,
         env=os.environ | {"DJANGO_SETTINGS_MODULE": "pbxcerts.settings", "PBXCERTS_DATA": str(directory / "data")},

@@ -30,8 +30,6 @@ time.sleep = lambda seconds: select.select([], [], [], seconds)
 
 FIRST_PAIR = """
 import sys
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 
 from certificates.renewal.handover import known_terminals
 from certificates.renewal.orders import GenerationOrder, order_generation

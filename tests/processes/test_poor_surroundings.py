@@ -10,7 +10,7 @@ import pytest
 
 from pbxcerts.processes import memory
 from tests.support.product import ROOT
-from tests.support.running import MANAGE, Tree, wait_for
+from tests.support.running import MANAGE, TreeFromItsBeginning, wait_for
 
 pytestmark = pytest.mark.process
 
@@ -22,7 +22,7 @@ HUNG_UP = 128 + signal.SIGTERM
 
 @pytest.fixture
 def tree(tmp_path):
-    with Tree(tmp_path) as tree:
+    with TreeFromItsBeginning(tmp_path) as tree:
         yield tree
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import forked
 from tests.support.live_phones import LiveSite
 from tests.support.other_user import AS_NOBODY, NOBODY, python_for_everybody
 from tests.support.product import ROOT
@@ -45,7 +46,7 @@ def site(place):
 
 
 def manage(site, *arguments, **files):
-    ran = subprocess.run(
+    ran = forked.run(
         [sys.executable, MANAGE, *map(str, arguments)],
         cwd=ROOT,
         env=site.environment,

@@ -4,11 +4,11 @@ processes, the real database and telephones that fetch.
 
 import json
 import shutil
-import subprocess
 import sys
 
 import pytest
 
+from tests.support import forked
 from tests.support.provisioning import Provisioning, fetch, trusting
 from tests.support.running import MANAGE, wait_for
 
@@ -43,7 +43,7 @@ def product(tmp_path):
 
 
 def command(product, *arguments):
-    return subprocess.run(
+    return forked.run(
         [sys.executable, MANAGE, *arguments], env=product.environment, capture_output=True, text=True, check=False
     )
 

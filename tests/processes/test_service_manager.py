@@ -11,7 +11,7 @@ import pytest
 from pbxcerts.processes import pulse
 from pbxcerts.processes.service_manager import ServiceManager
 from tests.support.postgresql import cluster, new_database, unprivileged_directory
-from tests.support.running import MANAGE, Tree, wait_for
+from tests.support.running import MANAGE, TreeFromItsBeginning, wait_for
 
 WATCHDOG = 2
 """Seconds."""
@@ -67,7 +67,7 @@ def manager(request, tmp_path):
 
 @pytest.fixture
 def tree(tmp_path):
-    with Tree(tmp_path) as tree:
+    with TreeFromItsBeginning(tmp_path) as tree:
         yield tree.install()
 
 

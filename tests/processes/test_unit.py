@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import forked
 from tests.support.peers import require_program
 from tests.support.product import ROOT
 from tests.support.running import MANAGE
@@ -31,7 +32,7 @@ class Installation:
 
     def run(self, *options, **variables):
         own = {name: value for name, value in os.environ.items() if not name.startswith(("PBXCERTS_", "DJANGO_"))}
-        return subprocess.run(
+        return forked.run(
             [*self.program, "unit", *options],
             cwd=self.directory,
             env=own

@@ -16,14 +16,14 @@ import pytest
 from pbxcerts.processes.startup import ListenAddressError, listen, listen_address
 from tests.support.ports import free_port
 from tests.support.product import ROOT
-from tests.support.running import MANAGE, Tree, wait_for
+from tests.support.running import MANAGE, TreeFromItsBeginning, wait_for
 
 pytestmark = pytest.mark.process
 
 
 @pytest.fixture
 def tree(tmp_path):
-    with Tree(tmp_path) as tree:
+    with TreeFromItsBeginning(tmp_path) as tree:
         yield tree
 
 

@@ -197,10 +197,10 @@ class LiveSite(Provisioning):
 
     @contextmanager
     def asking_for_heartbeats(self):
-        asking = subprocess.Popen(
+        asking = self.popen(
             [sys.executable, "-c", HEARTBEATS],
             cwd=ROOT,
-            env=self.environment | {"PBXCERTS_TESTS_HELPER": "1"},
+            env=self.environment,
             stderr=subprocess.DEVNULL,
         )
         try:

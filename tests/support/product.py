@@ -10,6 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from tests.support import forked
 from tests.support.made_once import made_once
 from tests.support.ports import free_port
 
@@ -31,6 +32,8 @@ def copy_new_database(file):
 
 class Product:
     """`changes` are environment variables, as a deployment sets them. What was started is ended with the `with` block."""
+
+    popen = forked.Popen
 
     def __init__(self, directory, **changes):
         self.data = directory / "data"
@@ -69,7 +72,7 @@ class Product:
 
     def command(self, *arguments):
         """A process of our own beside the product; its input and output are pipes."""
-        return subprocess.Popen(
+        return self.popen(
             [sys.executable, *arguments],
             cwd=ROOT,
             env=self.environment,
@@ -89,7 +92,7 @@ class Product:
     def up(self, **changes):
         """Start `manage.py up`; `changes` are environment variables for this start alone."""
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
+            self.process = self.popen(
                 [sys.executable, ROOT / "manage.py", "up", "--bind", f"127.0.0.1:{self.port}"],
                 env=self.environment | changes,
                 stdin=subprocess.DEVNULL,

@@ -8,14 +8,13 @@ import subprocess
 import sys
 from contextlib import closing
 
+from tests.support import forked
 from tests.support.ports import free_port
 from tests.support.product import ROOT
 from tests.support.running import Tree, wait_for
 
 FIRST_PAIR = """
 import json, sys
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 
 from certificates.models import Settings
 from pbxcerts.system.models import General
@@ -99,10 +98,10 @@ class Console:
 
     def __init__(self, environment):
         self.environment = dict(environment)
-        self._process = subprocess.Popen(
+        self._process = forked.Popen(
             [sys.executable, "-c", CONSOLE],
             cwd=ROOT,
-            env=self.environment | {"PBXCERTS_TESTS_HELPER": "1"},
+            env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -25,7 +25,6 @@ pytestmark = [pytest.mark.peer, pytest.mark.long]
 SET_UP = """
 import json, sys
 from django.core.management import call_command
-call_command("migrate", verbosity=0)
 call_command("settings", *json.loads(sys.argv[1]))
 """
 SSHD = """
@@ -90,7 +89,7 @@ def product(office, tmp_path):
     store = office.store("store")
     with Product(tmp_path, PBXCERTS_STORE=str(store.path), PBXCERTS_STORE_GROUP=SERVER_GROUP) as product:
         general = ["fqdn=pbx.test", "on_this_machine=false", "key_type=p256", "ntp_enabled=false"]
-        product.run(SET_UP, json.dumps(general))
+        product.install().run(SET_UP, json.dumps(general))
         yield product
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.product import copy_new_database
+
 ROOT = Path(__file__).resolve().parents[3]
 
 DRIVER = """
@@ -49,7 +51,6 @@ terminals.drivers.__path__.append(sys.argv[1])
 import django
 django.setup()
 from django.core.management import call_command
-call_command("migrate", verbosity=0)
 call_command("makemigrations", check_changes=True, dry_run=True, verbosity=0)
 
 from django.test import RequestFactory
@@ -95,6 +96,7 @@ def test_one_file_makes_a_delivery_method_of_the_forms_the_rollout_and_the_liste
     (tmp_path / "drivers").mkdir()
     (tmp_path / "drivers" / "acme.py").write_text(textwrap.dedent(DRIVER))
 
+    copy_new_database(tmp_path / "pbxcerts.sqlite3")
     done = subprocess.run(
         [sys.executable, "-c", STORY, tmp_path / "drivers"],
         cwd=ROOT,

@@ -18,6 +18,11 @@ from tests.support.generations import DAY
 STATES = [state.value for state in DeliveryState]
 
 
+def histories(*, always, long):
+    """The seeds of so many."""
+    return [pytest.param(seed, marks=[pytest.mark.long] if seed >= always else []) for seed in range(long)]
+
+
 def kept():
     """All tallies; one that counts nothing is none."""
     found = {}
@@ -118,7 +123,7 @@ class History:
         Installation.objects.filter(pk__in=self._some(Installation)[:2]).delete()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", histories(always=2, long=6))
 def test_they_are_what_would_be_counted_whatever_happens(world, seed):
     world.after(DAY).generate()
     history = History(seed, world)
@@ -185,7 +190,7 @@ def test_a_switch_is_decided_by_what_is_counted_and_a_wrong_tally_is_mended(flee
 
 
 @pytest.mark.parametrize("counts", [WhoCounts.ALL, WhoCounts.AUTOMATIC])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", histories(always=1, long=3))
 def test_how_far_the_terminals_are_is_the_same_by_tally_and_by_count(fleet, world, seed, counts):
     world.after(DAY).generate()
     history = History(seed, world)
