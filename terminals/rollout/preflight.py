@@ -15,6 +15,7 @@ from certificates.renewal.situation import Situation
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
 from terminals.drivers import doubts as makers
+from terminals.drivers.base import AnchorsCome
 from terminals.drivers.doubts import Doubt, PairFacts, TelephoneKind
 from terminals.drivers.registry import BY_HAND_METHODS
 from terminals.models import Installation, Terminal, TerminalType
@@ -99,11 +100,14 @@ def _kind(type_: TerminalType, firmware: str = "", *, is_full: bool = False) -> 
 
 
 def _full(types: Iterable[TerminalType]) -> Counter[tuple[int, str]]:
-    """How many terminals of a type and firmware have got as many of our roots by hand as they have room for."""
+    """How many terminals of a type and firmware have taken as many of our roots as they have room for. What stands in numbered
+    places makes room by itself (rule places-of-anchors).
+    """
     room = {}
     for type_ in types:
-        maker = makers.maker_of(_kind(type_)) if type_.method in BY_HAND_METHODS else None
-        if maker is not None and maker.ROOM is not None:
+        maker = makers.maker_of(_kind(type_))
+        makes_room = type_.driver.capabilities.come is AnchorsCome.INLINE
+        if maker is not None and maker.ROOM is not None and not makes_room:
             room[type_.pk] = maker.ROOM
     if not room:
         return Counter()
