@@ -153,7 +153,7 @@ def test_it_is_told_a_week_before_and_not_earlier(telephones, world):
     world.at(due - timedelta(days=6))
     [notice] = preflight.warnings(world.situation)
 
-    assert "4 (Yealink T46S, firmware 66.86.0.15)" in notice.text
+    assert "Yealink T46S, firmware 66.86.0.15 (4). It is" in notice.text
     assert "It is generated all the same." in notice.text
 
 
