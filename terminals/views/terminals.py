@@ -22,10 +22,12 @@ from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.sealing import SealingError
 from terminals.directory import changes
+from terminals.directory.held import held_by
 from terminals.directory.listing import TerminalListing, story
 from terminals.directory.realms import RealmOffer
 from terminals.directory.ways_in import address_of_files
-from terminals.drivers.registry import BY_HAND_METHODS, REPORTING_METHODS
+from terminals.drivers.registry import BY_HAND_METHODS, IN_TURN_METHODS, REPORTING_METHODS
+from terminals.evidence.requesters import begin_anew
 from terminals.evidence.who_asked import who_asked
 from terminals.forms.terminals import TerminalFilter, TerminalForm
 from terminals.models import Discovered, Link, NotifyWays, Terminal, TerminalType
@@ -115,6 +117,7 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
         "takes_token": takes_token,
         "served_root": served.root_sha256 if served else "",
         "has_password": found.sip_password is not None,
+        "held": held_by(found) if found.type.method in IN_TURN_METHODS else None,
         "own_address": own_address,
         "own_way": _own_way(found, own_address),
         "offer": RealmOffer.of(found),
@@ -218,6 +221,23 @@ def enable(request: HttpRequest, pk: int) -> HttpResponse:
     Terminal.objects.filter(pk=pk).update(enabled=enabled)
     said = _("The terminal %(number)s is enabled.") if enabled else _("The terminal %(number)s is disabled.")
     messages.success(request, said % {"number": found.number})
+    return redirect("terminals:terminal", pk)
+
+
+@needs(Role.OPERATE)
+@require_POST
+def take_again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Tell a telephone all certificates again that it takes one by one."""
+    found = get_object_or_404(Terminal, pk=pk)
+    begin_anew(found.pk)
+    messages.success(
+        request,
+        _(
+            "From its next contact on the terminal %(number)s is told all certificates again, that of the server first. Where it does"
+            " not fetch what has a name that it knows, make a new address for it: then they have other names."
+        )
+        % {"number": found.number},
+    )
     return redirect("terminals:terminal", pk)
 
 

@@ -58,13 +58,14 @@ ONLY_ORDERS = {
     "terminals:no_longer_accept",
     "terminals:revoke_token",
     "terminals:rollout:order",
+    "terminals:take_again",
     "terminals:take_realm",
     "terminals:work_list:revoke",
     "terminals:work_list:tick",
     "theme",
 }
 """What is posted only."""
-PARTS = {*moved.PARTS, "system:events_destination_state", "system:general_readings"}
+PARTS = {*moved.PARTS, "system:events_destination_state", "system:general_readings", "terminals:types:first"}
 """What a page loads into itself."""
 NOT_NOW = {
     "certificates:store",

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.utils import translation
 
 from pbxcerts.system import timekeeping
 from terminals.directory import changes
@@ -207,3 +208,37 @@ def test_of_mitel_phones_nothing_is_remembered_in_turn(world):
 
     assert Requester.objects.get().took == [1]
     assert (Requester.objects.get().holds, Requester.objects.get().change) == ([], 0)
+
+
+def test_its_page_says_what_it_has_taken_and_when_it_is_full(world, phone, terminal, viewer_client):
+    def page():
+        with translation.override("en"):
+            return " ".join(viewer_client.get(f"/terminals/{terminal.pk}/").content.decode().split())
+
+    viewer_client.cookies["django_language"] = "en"
+    assert "it can hold 10" not in page()
+    next_generation(world)
+    phone.asks(2)
+
+    assert "Generations 1, 2; it can hold 10. Full after 8 more renewals." in page()
+
+    Requester.objects.update(holds=list(range(1, 11)))
+    assert "refuses the next one" in page()
+
+
+def test_a_person_says_that_it_has_lost_them_and_it_is_told_all_again(world, phone, terminal, operator_client):
+    next_generation(world)
+    phone.asks(2)
+
+    operator_client.post(f"/terminals/{terminal.pk}/take-again/")
+
+    phone.last = ""
+    assert phone.asks(3) == [1, 2, 1, 2]
+    assert confirmed(terminal) == {1, 2}
+
+
+def test_who_only_looks_may_not_say_so(world, phone, terminal, viewer_client):
+    phone.asks()
+
+    assert viewer_client.post(f"/terminals/{terminal.pk}/take-again/").status_code == 403
+    assert Requester.objects.get().holds == [1]
