@@ -53,6 +53,7 @@ urlpatterns = [
     path("<number:pk>/accept/", evidence.accept, name="accept"),
     path("<number:pk>/no-longer-accept/", evidence.no_longer_accept, name="no_longer_accept"),
     path("accept-network/", evidence.accept_network, name="accept_network"),
+    path("<number:pk>/take-again/", terminals.take_again, name="take_again"),
     path("<number:pk>/new-path/", terminals.new_path, name="new_path"),
     path("<number:pk>/token/", tokens.make_token, name="make_token"),
     path("<number:pk>/token/revoke/", tokens.revoke_token, name="revoke_token"),

@@ -118,7 +118,7 @@ class PairDoubt:
 
     def __str__(self) -> str:
         """In one line."""
-        return f"{self.telephones} ({self.count}): {self.what} {self.remedy}"
+        return f"{self.telephones} ({self.count}): {self.what} {self.remedy} ({self.source})"
 
 
 class Terminals(Protocol):

@@ -20,7 +20,7 @@ class Held:
 
 
 def held_by(terminal: Terminal) -> Held | None:
-    """By what took the last one in its name; None where nothing was taken in turn, or no limit is known."""
+    """By what took the last one in its name, or began anew; None where nothing was taken in turn, or no limit is known."""
     most = terminal.type.driver.capabilities.holds
-    last = Requester.objects.filter(terminal=terminal, change__gt=0).order_by("-held_at").first()
+    last = Requester.objects.filter(terminal=terminal, change__gt=0).order_by("-change").first()
     return Held(last.holds, most) if last is not None and most is not None else None

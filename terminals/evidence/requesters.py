@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from pbxcerts.system.one_address import source_of
-from terminals.batches import Statement, in_batches, inserts, updates
+from terminals.batches import Statement, execute, in_batches, inserts, one_writer, updates
 from terminals.evidence.addresses import family_of
 from terminals.evidence.facts import Fetched, FetchedTrust
 from terminals.models import Requester
@@ -87,6 +87,14 @@ def _takes_in_turn(row: Requester, one: FetchedTrust) -> bool:
     row.holds = [*([] if again else row.holds), *sorted(one.generations)][-MOST_GENERATIONS:]
     row.held_at = one.at
     return True
+
+
+def begin_anew(terminal: int) -> None:
+    """A person says that this telephone has lost what it had taken in turn: it is told all of it again (rule anchors-in-turn)."""
+    rows = Requester.objects.filter(terminal=terminal, change__gt=0)
+    with one_writer():
+        rows.update(holds=[], held_at=None)
+        execute(_numbered([(terminal, source) for source in rows.values_list("source", flat=True)]))
 
 
 def _numbered(held: Sequence[tuple[int, str]]) -> list[Statement]:

@@ -15,9 +15,11 @@ from certificates.renewal.situation import Situation
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
 from terminals.drivers import doubts as makers
+from terminals.drivers.base import AnchorsCome
 from terminals.drivers.doubts import Doubt, PairFacts, TelephoneKind
 from terminals.drivers.registry import BY_HAND_METHODS
 from terminals.models import Installation, Terminal, TerminalType
+from terminals.tally.models import InstallationTally
 
 NAMED_AT_MOST = 5
 TOLD_BEFORE = timedelta(days=7)
@@ -27,7 +29,7 @@ PAIR_IN_DOUBT = EventKind(
     Severity.SERIOUS,
     gettext_lazy(
         "The pair that is generated on %(at)s can cost telephones their calls or settings, as their manufacturers' documents have"
-        " it: %(count)s (%(names)s). It is generated all the same."
+        " it: %(names)s. It is generated all the same."
     ),
     cleared=gettext_lazy(
         "Nothing serious is known any more against a pair that would be generated within seven days, or none is."
@@ -38,7 +40,7 @@ PAIR_IN_DOUBT = EventKind(
 
 
 def doubts_of(situation: Situation) -> tuple[PairDoubt, ...]:
-    """Against a pair made by these settings. Three queries, whatever the number of terminals."""
+    """Against a pair made by these settings. Four queries at most, whatever the number of terminals."""
     pair = _facts(situation)
     kinds: dict[tuple[str, Doubt], Counter[str]] = {}
     for kind, count in _kinds():
@@ -54,11 +56,8 @@ def warnings(situation: Situation) -> Iterator[Notice]:
     if at is None or active is None or at - situation.clock.best > TOLD_BEFORE:
         return
     if serious := [doubt for doubt in doubts_of(situation) if doubt.serious]:
-        params = {
-            "at": at.isoformat(),
-            "count": sum(doubt.count for doubt in serious),
-            "names": _first(doubt.telephones for doubt in serious),
-        }
+        names = _first(f"{doubt.telephones} ({doubt.count})" for doubt in serious)
+        params = {"at": at.isoformat(), "names": names}
         yield Notice(PAIR_IN_DOUBT, subject=str(active.number), params=params)
 
 
@@ -78,6 +77,8 @@ def _kinds() -> Iterator[tuple[TelephoneKind, int]]:
     types = TerminalType.objects.defer("guide_de", "guide_en", "own_lines").in_bulk({row[0] for row in rows})
     full = _full(types.values())
     for type_id, firmware, count in rows:
+        if type_id not in types:
+            continue  # somebody has deleted it meanwhile
         is_full = full[type_id, firmware]
         if count > is_full:
             yield _kind(types[type_id], firmware), count - is_full
@@ -99,18 +100,25 @@ def _kind(type_: TerminalType, firmware: str = "", *, is_full: bool = False) -> 
 
 
 def _full(types: Iterable[TerminalType]) -> Counter[tuple[int, str]]:
-    """How many terminals of a type and firmware have got as many of our roots by hand as they have room for."""
+    """How many terminals of a type and firmware have taken as many of our roots as they have room for. What stands in numbered
+    places makes room by itself (rule places-of-anchors).
+    """
     room = {}
     for type_ in types:
-        maker = makers.maker_of(_kind(type_)) if type_.method in BY_HAND_METHODS else None
-        if maker is not None and maker.ROOM is not None:
+        maker = makers.maker_of(_kind(type_))
+        makes_room = type_.driver.capabilities.come is AnchorsCome.INLINE
+        if maker is not None and maker.ROOM is not None and not makes_room:
             room[type_.pk] = maker.ROOM
-    if not room:
+    # Fewer generations than there is room for can't fill it: then nobody has to be looked at.
+    trusted = InstallationTally.objects.filter(type__in=room, trusted=True, count__gt=0).of_enabled_terminals()
+    generations = trusted.order_by().values_list("type").annotate(taken=Count("generation", distinct=True))
+    can_be_full = [type_id for type_id, taken in generations if taken >= room[type_id]]
+    if not can_be_full:
         return Counter()
     taken = (
         Installation.objects.trusted()
         .of_enabled_terminals()
-        .filter(terminal__type__in=room)
+        .filter(terminal__type__in=can_be_full)
         .order_by()
         .values_list("terminal__type", "terminal__firmware", "terminal")
         .annotate(roots=Count("generation__root_sha256", distinct=True))

@@ -27,6 +27,7 @@ from terminals.directory.listing import TerminalListing, story
 from terminals.directory.realms import RealmOffer
 from terminals.directory.ways_in import address_of_files
 from terminals.drivers.registry import BY_HAND_METHODS, IN_TURN_METHODS, REPORTING_METHODS
+from terminals.evidence.requesters import begin_anew
 from terminals.evidence.who_asked import who_asked
 from terminals.forms.terminals import TerminalFilter, TerminalForm
 from terminals.models import Discovered, Link, NotifyWays, Terminal, TerminalType
@@ -220,6 +221,23 @@ def enable(request: HttpRequest, pk: int) -> HttpResponse:
     Terminal.objects.filter(pk=pk).update(enabled=enabled)
     said = _("The terminal %(number)s is enabled.") if enabled else _("The terminal %(number)s is disabled.")
     messages.success(request, said % {"number": found.number})
+    return redirect("terminals:terminal", pk)
+
+
+@needs(Role.OPERATE)
+@require_POST
+def take_again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Tell a telephone all certificates again that it takes one by one."""
+    found = get_object_or_404(Terminal, pk=pk)
+    begin_anew(found.pk)
+    messages.success(
+        request,
+        _(
+            "From its next contact on the terminal %(number)s is told all certificates again, that of the server first. Where it does"
+            " not fetch what has a name that it knows, make a new address for it: then they have other names."
+        )
+        % {"number": found.number},
+    )
     return redirect("terminals:terminal", pk)
 
 

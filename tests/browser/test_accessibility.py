@@ -58,6 +58,7 @@ ONLY_ORDERS = {
     "terminals:no_longer_accept",
     "terminals:revoke_token",
     "terminals:rollout:order",
+    "terminals:take_again",
     "terminals:take_realm",
     "terminals:work_list:revoke",
     "terminals:work_list:tick",

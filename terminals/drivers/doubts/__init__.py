@@ -43,8 +43,8 @@ class PairFacts:
 class TelephoneKind:
     """Telephones of one type and firmware, by what the list says of them; "" where it says nothing.
 
-    `name`: that of the type, `method` its delivery. `event`: of a NOTIFY that no driver answers for, "" where they get none.
-    `is_full`: they hold as many trust anchors of ours as they have room for, and a person has to make some.
+    `name`: that of the type, `method` its delivery. `event`: of a NOTIFY that a person answers for and no driver, "" where there is
+    none. `is_full`: they hold as many trust anchors of ours as they have room for.
     """
 
     name: str

@@ -7,6 +7,8 @@ NAMES = ("yealink",)
 ROOM = 10
 
 _OLD = r"(?:sip-)?t(?:19|2\d|3\d|4[0-8]|58)(?!\w*u)"
+# With what the firmware of a T46G, T46S, T42S and T58 begins: it tells the model where the type names none (FusionPBX).
+_OLD_NUMBERS = {(28,), (66,), (67,), (58,)}
 _WITHOUT_CURVES = range(84, 90)
 _TEMPLATE = "NethVoice: nethesis/tancredi, yealink.tmpl"
 
@@ -64,8 +66,9 @@ def _of_key(pair: PairFacts, kind: TelephoneKind) -> tuple[Doubt, ...]:
     generation = kind.version[1] if kind.version else None
     if generation is not None and generation not in _WITHOUT_CURVES:
         return ()
-    if generation is not None and kind.is_called(_OLD):
+    is_old = kind.is_called(_OLD) or kind.version[:1] in _OLD_NUMBERS
+    if generation is not None and is_old:
         return (REFUSES_CURVE if pair.on_curve else NEEDS_PLAIN_CIPHERS,)
-    if kind.is_called(r"(?:sip-)?(?:t\d\d|w\d|cp\d|vp\d|ax\d)") and not kind.is_called(_OLD):
+    if not is_old and kind.is_called(r"(?:sip-)?(?:t\d\d|w\d|cp\d|vp\d|ax\d)"):
         return ()
     return (MAY_REFUSE_CURVE,) if pair.on_curve else ()

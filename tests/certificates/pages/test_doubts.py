@@ -58,7 +58,7 @@ def test_another_key_type_is_asked_about_with_what_telephones_make_of_it(running
 
     page = text(administrator_client.post(OVERVIEW, typed(key_type="p256")))
 
-    assert "Old ones (4): They refuse an EC key. Choose RSA 2048." in page
+    assert "Old ones (4): They refuse an EC key. Choose RSA 2048. (their guide)" in page
     assert "They want an address" not in page, "that has nothing to do with the key type"
     assert Settings.load().key_type == "rsa2048"
 

@@ -106,8 +106,9 @@ def ten_generations():
     return Generation.objects.bulk_create(rows)
 
 
-def test_ten_confirmed_roots_fill_a_yealink(telephones, world, found):
-    full, other = telephones("Yealink", 2)
+@pytest.mark.parametrize("method", ["sip_standard", "yealink"])
+def test_ten_confirmed_roots_fill_a_yealink(fleet, world, found, method):
+    full, other = fleet.add(2, fleet.type("Desk", method, manufacturer="Yealink"))
     rows = ten_generations()
     Installation.objects.bulk_create(
         Installation(generation=row, terminal=phone.terminal, confirmed_at=world.now)
@@ -116,7 +117,18 @@ def test_ten_confirmed_roots_fill_a_yealink(telephones, world, found):
     )
     Installation.objects.filter(terminal=other.terminal, generation=rows[0]).update(confirmed_at=None)
 
-    assert ("Yealink", 1, "room") in found()
+    assert ("Desk", 1, "room") in found()
+
+
+def test_a_grandstream_that_is_given_its_places_is_never_full(fleet, world, found):
+    [phone] = fleet.add(1, fleet.type("Desk", "grandstream", manufacturer="Grandstream"))
+    Installation.objects.bulk_create(
+        Installation(generation=row, terminal=phone.terminal, confirmed_at=world.now) for row in ten_generations()
+    )
+    assert found() == []
+
+    TerminalType.objects.update(method="sip_standard")
+    assert found() == [("Desk", 1, "room")]
 
 
 @pytest.mark.parametrize("count", [1, 300])
@@ -141,7 +153,7 @@ def test_it_is_told_a_week_before_and_not_earlier(telephones, world):
     world.at(due - timedelta(days=6))
     [notice] = preflight.warnings(world.situation)
 
-    assert "4 (Yealink T46S, firmware 66.86.0.15)" in notice.text
+    assert "Yealink T46S, firmware 66.86.0.15 (4). It is" in notice.text
     assert "It is generated all the same." in notice.text
 
 

@@ -224,3 +224,21 @@ def test_its_page_says_what_it_has_taken_and_when_it_is_full(world, phone, termi
 
     Requester.objects.update(holds=list(range(1, 11)))
     assert "refuses the next one" in page()
+
+
+def test_a_person_says_that_it_has_lost_them_and_it_is_told_all_again(world, phone, terminal, operator_client):
+    next_generation(world)
+    phone.asks(2)
+
+    operator_client.post(f"/terminals/{terminal.pk}/take-again/")
+
+    phone.last = ""
+    assert phone.asks(3) == [1, 2, 1, 2]
+    assert confirmed(terminal) == {1, 2}
+
+
+def test_who_only_looks_may_not_say_so(world, phone, terminal, viewer_client):
+    phone.asks()
+
+    assert viewer_client.post(f"/terminals/{terminal.pk}/take-again/").status_code == 403
+    assert Requester.objects.get().holds == [1]

@@ -50,8 +50,13 @@ def test_of_a_yealink_whose_firmware_nobody_can_read_it_is_possible(firmware):
 
 def test_of_a_yealink_without_a_model_it_is_possible_and_of_a_newer_model_not():
     assert about(CURVE, "Yealink") == ["key"]
-    assert about(CURVE, "Desk", maker="Yealink", firmware="66.86.0.15") == ["key"]
+    assert about(CURVE, "Desk", maker="Yealink", firmware="70.86.0.15") == ["key"]
     assert about(CURVE, "Yealink T54W") == []
+
+
+def test_the_firmware_of_a_yealink_tells_its_model():
+    assert about(CURVE, "Desk", maker="Yealink", firmware="66.86.0.15") == ["key!"]
+    assert about(RSA, "Desk", maker="Yealink", firmware="66.86.0.15") == ["key"]
 
 
 def test_a_yealink_that_holds_ten_refuses_the_next():

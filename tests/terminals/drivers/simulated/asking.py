@@ -1,6 +1,7 @@
 """NOTIFYs for a simulated telephone as a server sends them."""
 
 import re
+from itertools import count
 
 from sipmessage import Message
 
@@ -21,8 +22,14 @@ Content-Length: 0
 """
 
 
-def notify(telephone, event, *, number=1):
-    """The status of its answer to one NOTIFY without a password, None for silence; it has done what it does."""
+_numbers = count(1)
+
+
+def notify(telephone, event, *, number=None):
+    """The status of its answer to one NOTIFY without a password, None for silence; it has done what it does. With the same number
+    it is the same one, sent again.
+    """
+    number = number or next(_numbers)
     request = Message.parse(REQUEST.format(event=event, number=number).replace("\n", "\r\n").encode())
     replies = telephone.hears(None, request)
     telephone.act()

@@ -241,7 +241,7 @@ def test_told_to_it_asks_for_the_password_of_its_registration(site):
     site.files[f"/{MAC}.xml"] = SETTINGS.format("<challenge_checksync>on</challenge_checksync>")
     telephone.poll()
 
-    assert notify(telephone, "check-sync;reboot=false", number=2) == 401
+    assert notify(telephone, "check-sync;reboot=false") == 401
     assert notify_with_password(telephone, "check-sync;reboot=false").status == 200
 
 
