@@ -26,6 +26,7 @@ from pbxcerts.system.slowing import Throttle
 from terminals.call_proof import process as call_proof
 from terminals.rollout.rounds import MonotonicStopwatch
 from tests.support import known_types
+from tests.support.chromium import chromium
 from tests.support.made_once import made_once
 from tests.support.names import REAL, TwoAddresses
 from tests.support.ntp import NtpResponder
@@ -234,6 +235,20 @@ def operator_client(operator) -> Client:
 @pytest.fixture
 def administrator_client(administrator) -> Client:
     return _client_of(administrator)
+
+
+@pytest.fixture(scope="module")
+def _chromium():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(_chromium):
+    """A real one, in which nothing is open and nobody is known."""
+    yield _chromium
+    for context in _chromium.contexts:
+        context.close()
 
 
 @pytest.fixture

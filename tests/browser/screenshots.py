@@ -8,10 +8,10 @@ import re
 
 import pytest
 
-from tests.browser.test_accessibility import addresses, browser, open_page, variants
+from tests.browser.test_accessibility import addresses, open_page, variants
 from tests.support.product import ROOT
 
-__all__ = ["addresses", "browser", "open_page", "variants"]
+__all__ = ["addresses", "open_page", "variants"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -17,9 +17,7 @@ from pbxcerts.system.models import General
 from pbxcerts.system.notifications.models import Destination
 from terminals.by_hand import links
 from terminals.models import Discovered, Installation, TerminalType
-from tests.certificates.pages.test_browser import OPTIONS
 from tests.support.machines import add, publishes_here
-from tests.support.peers import require_program
 
 pytestmark = [pytest.mark.browser, pytest.mark.takes_minutes, pytest.mark.django_db(transaction=True)]
 
@@ -93,19 +91,6 @@ def names(resolver=None, spaces=()):
 
 
 PAGES = {name: parameters for name, parameters in names() if name not in NO_PAGES | ONLY_ORDERS | PARTS | NOT_NOW}
-
-
-@pytest.fixture
-def browser(monkeypatch):
-    program = require_program("chromium")
-    from playwright.sync_api import sync_playwright
-
-    # Playwright runs an event loop in this thread, in which Django would refuse the database.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

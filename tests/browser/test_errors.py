@@ -9,10 +9,8 @@ from django.urls import reverse
 
 from pbxcerts.system import known_browsers
 from pbxcerts.system.models import General, Session
-from tests.browser.test_accessibility import browser, findings
+from tests.browser.test_accessibility import findings
 from tests.support.product import ROOT
-
-__all__ = ["browser"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -4,10 +4,10 @@ import pytest
 from django.urls import reverse
 
 from pbxcerts.system.models import General
-from tests.browser.test_accessibility import browser, open_page
+from tests.browser.test_accessibility import open_page
 from tests.terminals.pages.conftest import fleet, mixed, world, yealink
 
-__all__ = ["browser", "fleet", "mixed", "open_page", "world", "yealink"]
+__all__ = ["fleet", "mixed", "open_page", "world", "yealink"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

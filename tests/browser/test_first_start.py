@@ -6,21 +6,11 @@ import sys
 import pytest
 
 from tests.support import forked
-from tests.support.peers import require_program
+from tests.support.chromium import chromium
 from tests.support.product import ROOT
 from tests.support.running import MANAGE, Tree, wait_for
 
 pytestmark = pytest.mark.browser
-
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PASSWORD = "korrekt-pferd-batterie"
 
 
@@ -32,17 +22,12 @@ def tree(tmp_path):
 
 @pytest.fixture
 def page():
-    program = require_program("chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
+    with chromium() as browser:
         page = browser.new_context(accept_downloads=True).new_page()
         complaints = []
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         yield page
-        browser.close()
     assert complaints == []
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from pbxcerts.system.models import General
-from tests.browser.test_accessibility import browser, open_page
+from tests.browser.test_accessibility import open_page
 
-__all__ = ["browser", "open_page"]
+__all__ = ["open_page"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

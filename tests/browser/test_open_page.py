@@ -10,10 +10,9 @@ from django.utils import timezone
 from certificates.models import Settings
 from pbxcerts.panel import moved
 from pbxcerts.system.models import EventMessage, Session
-from tests.browser.test_accessibility import browser
 from tests.terminals.pages.conftest import world
 
-__all__ = ["browser", "world"]
+__all__ = ["world"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -8,10 +8,10 @@ from django.urls import reverse
 from certificates.models import Generation
 from pbxcerts.system.models import General
 from tests.browser.conftest import a_proof
-from tests.browser.test_accessibility import browser, open_page
+from tests.browser.test_accessibility import open_page
 from tests.terminals.pages.conftest import world
 
-__all__ = ["browser", "open_page", "world"]
+__all__ = ["open_page", "world"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

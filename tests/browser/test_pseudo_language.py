@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.browser.test_accessibility import addresses, browser, open_page, too_wide
+from tests.browser.test_accessibility import addresses, open_page, too_wide
 from tests.panel.test_languages import pseudo_language
 
-__all__ = ["addresses", "browser", "open_page", "pseudo_language"]
+__all__ = ["addresses", "open_page", "pseudo_language"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.long, pytest.mark.django_db(transaction=True)]
 

@@ -7,26 +7,11 @@ import pytest
 from pbxcerts.system.models import General, User
 from terminals.models import Link, Terminal
 from tests.browser.test_accessibility import open_page
-from tests.certificates.pages.test_browser import OPTIONS
-from tests.support.peers import require_program
 from tests.terminals.pages.conftest import fleet, mixed, put, world, yealink
 
 __all__ = ["fleet", "mixed", "open_page", "put", "world", "yealink"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = require_program("chromium")
-    from playwright.sync_api import sync_playwright
-
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright runs an event loop in this thread, in which Django would refuse the database.
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 class Visitor:

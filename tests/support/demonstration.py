@@ -8,7 +8,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support.running import MANAGE, hear_signals, wait_for
+from tests.support.forked import hear_signals
+from tests.support.running import MANAGE, wait_for
 
 GREETING = re.compile(r"(http://127\.0\.0\.1:\d+)/ .*?“demo” .*?password (\S+) \(")
 

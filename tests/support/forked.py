@@ -136,14 +136,22 @@ def _loaded():
                 env=own | {"PBXCERTS_DATA": "/nonexistent", "DJANGO_SETTINGS_MODULE": SETTINGS, "LC_ALL": "C.UTF-8"},
                 pass_fds=[its.fileno()],
                 process_group=0,
-                preexec_fn=_hear_signals,
+                preexec_fn=hear_signals,
             )
-        atexit.register(lambda: (ours.close(), process.wait()))
+        atexit.register(_end, os.getpid(), ours, process)
         _ends[of_whom] = ours
     return _ends[of_whom]
 
 
-def _hear_signals():
+def _end(of_whom, connection, process):
+    """It is the process that has started it, no fork of that, which ends it."""
+    if os.getpid() == of_whom:
+        connection.shutdown(socket.SHUT_RDWR)
+        process.wait()
+
+
+def hear_signals():
+    """A shell that starts the tests in the background, and `nohup`, have their children ignore what a terminal sends."""
     for sent in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         signal.signal(sent, signal.SIG_DFL)
 

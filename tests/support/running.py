@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pbxcerts.processes import pulse
 from pbxcerts.system import machine_key
+from tests.support.forked import hear_signals
 from tests.support.product import ROOT, Product
 
 IMPATIENT_UP = Path(__file__).with_name("impatient_up.py")
@@ -28,12 +29,6 @@ def wait_for(question, *, seconds=60, what=""):
             return answer
         time.sleep(0.05)
     raise AssertionError(f"not within {seconds} s: {what or question}")
-
-
-def hear_signals():
-    """A shell that starts the tests in the background, and `nohup`, have their children ignore what a terminal sends."""
-    for sent in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(sent, signal.SIG_DFL)
 
 
 class Tree(Product):

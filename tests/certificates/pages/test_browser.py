@@ -5,32 +5,8 @@ import pytest
 from certificates.models import Generation
 from certificates.renewal import orders
 from pbxcerts.system.models import General
-from tests.support.peers import require_program
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture
-def browser(monkeypatch):
-    program = require_program("chromium")
-    from playwright.sync_api import sync_playwright
-
-    # Playwright runs an event loop in this thread, in which Django would refuse the database.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -4,23 +4,8 @@ import pytest
 from django.core.cache import cache
 
 from terminals.models import Installation, Rollout
-from tests.certificates.pages.test_browser import OPTIONS
-from tests.support.peers import require_program
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def browser(monkeypatch):
-    program = require_program("chromium")
-    from playwright.sync_api import sync_playwright
-
-    # Playwright runs an event loop in this thread, in which Django would refuse the database.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
