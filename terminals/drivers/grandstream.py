@@ -12,11 +12,13 @@ switches that make a telephone check are left alone.
 import re
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 from xml.etree import ElementTree
 
 from terminals.drivers.base import AnchorsCome, Capabilities, Confirmation, TrustFormat, gettext_noop, mac_of
 from terminals.drivers.configuration import ConfigurationFile, FileOf, PhoneTls, Telephone, WayIn
 
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 PLACES = 6
 FIRST_PLACE = 8433
 POLLS_EVERY = timedelta(days=1)
@@ -32,6 +34,16 @@ def parameters(tls: PhoneTls) -> dict[str, str]:
     places |= {f"P{FIRST_PLACE + anchor.place}": anchor.pem for anchor in tls.anchors}
     polls = {"P194": "1", "P193": str(POLLS_EVERY // timedelta(minutes=1))}
     return dict(sorted(places.items())) | {"P8502": "2"} | polls
+
+
+@lru_cache(maxsize=64)
+def _config(tls: PhoneTls | None) -> str:
+    """Kept, because it is the same for thousands of telephones."""
+    config = ElementTree.Element("config", version="1")
+    for name, value in parameters(tls).items() if tls is not None else ():
+        ElementTree.SubElement(config, name).text = value
+    text: str = ElementTree.tostring(config, encoding="unicode")
+    return text
 
 
 class GrandstreamFiles:
@@ -54,14 +66,8 @@ class GrandstreamFiles:
 
     def content(self, file: ConfigurationFile, tls: PhoneTls | None, *, own_lines: Sequence[str] = ()) -> bytes:
         """Each file hands the certificates over: beside a site's own server only the common one is ours."""
-        root = ElementTree.Element("gs_provision", version="1")
-        if file.mac:
-            ElementTree.SubElement(root, "mac").text = file.mac.lower()
-        values = ElementTree.SubElement(root, "config", version="1")
-        for name, value in parameters(tls).items() if tls is not None else ():
-            ElementTree.SubElement(values, name).text = value
-        text: bytes = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
-        return text
+        whose = f"<mac>{file.mac.lower()}</mac>" if file.mac else ""
+        return f'{DECLARATION}<gs_provision version="1">{whose}{_config(tls)}</gs_provision>\n'.encode()
 
     def ways_in(self, url: str) -> Sequence[WayIn]:
         return (

@@ -248,12 +248,14 @@ class ProvisioningHandlers:
         anchors = tuple(
             TrustAnchor(
                 pem=file.content.decode() if file.format is TrustFormats.PEM else "",
-                url=url(file),
+                # So what is inline is the same for all of them.
+                url="" if can.come is AnchorsCome.INLINE else url(file),
                 place=places.of[file.generations[0]],
             )
             for file in known_type.files
         )
-        return PhoneTls(url(named), host, proxy_port, anchors, places.emptied)
+        trust_url = "" if can.come is AnchorsCome.INLINE else url(named)
+        return PhoneTls(trust_url, host, proxy_port, anchors, places.emptied)
 
 
 def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = False) -> str:

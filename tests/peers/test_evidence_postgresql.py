@@ -79,6 +79,37 @@ told.append(states())
 print(json.dumps(told))
 """
 
+IN_TURN = """
+import json
+from datetime import UTC, datetime, timedelta
+from terminals.evidence import recording
+from terminals.evidence.facts import FetchedTrust
+from terminals.evidence.requesters import begin_anew
+from terminals.models import Requester, Terminal, TerminalType
+from terminals.web.snapshot import TakenInTurn, _taken_in_turn
+
+now = datetime.now(UTC)
+type = TerminalType.objects.create(name="A Yealink of a test", method="yealink", wants="root")
+keys = [Terminal.objects.create(number=f"9{n}", type=type, mac=f"00156500000{n}").pk for n in range(2)]
+
+def took(minutes, *takes):
+    at = now + timedelta(minutes=minutes)
+    recording.write_facts([FetchedTrust(key, frozenset({n}), "x", "", "192.0.2.7", at) for key, n in takes])
+
+told, known = [], TakenInTurn()
+for happens in (
+    lambda: took(1, (keys[0], 1), (keys[1], 1)),
+    lambda: took(5, (keys[0], 1)),
+    lambda: begin_anew(keys[1]),
+):
+    happens()
+    newer = _taken_in_turn(known)
+    told.append([[list(newer.by[key, "192.0.2.7"]) for key in keys], newer.change > known.change])
+    known = newer
+TerminalType.objects.filter(pk=type.pk).update(method="sip_standard")
+print(json.dumps(told))
+"""
+
 AT_ONCE = """
 import json, threading
 from datetime import UTC, datetime, timedelta
@@ -175,6 +206,14 @@ def test_what_an_answer_proves_and_a_second_address_takes_back(product):
     assert accepted == [["confirmed", "accepted"], *answered[1:]]
     assert remembered == [16]
     assert flooded == [accepted[0], ["unproved", ""], answered[2]]
+
+
+def test_what_is_taken_in_turn_is_numbered_so_that_a_listener_finds_what_is_new(product):
+    assert json.loads(product.run(IN_TURN)) == [
+        [[[1], [1]], True],
+        [[[1], [1]], True],
+        [[[1], []], True],
+    ]
 
 
 def test_of_phones_that_are_not_in_the_list_one_address_keeps_a_hundred(product):
