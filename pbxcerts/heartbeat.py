@@ -40,6 +40,7 @@ from pbxcerts.system.timekeeping import AskServers
 from terminals.call_proof import process as call_proof
 from terminals.models import DeliverySettings, Rollout
 from terminals.rollout import warnings as terminal_warnings
+from terminals.rollout.in_call import WhoTalks
 from terminals.rollout.one_round import the_only_round
 from terminals.rollout.rounds import RolloutRound, reconcile_rollouts
 from terminals.rollout.sip_sender import SipSender
@@ -85,7 +86,8 @@ def _ask_terminals(situation: Situation, rollout: Rollout) -> None:
             if not is_mine:
                 return
             with SipSender(situation, DeliverySettings.load()) as sender:
-                RolloutRound(situation, rollout, sender, others_wait=_something_is_ordered).run()
+                waits = _something_is_ordered
+                RolloutRound(situation, rollout, sender, others_wait=waits, in_call=WhoTalks()).run()
     except Exception:
         # The next round goes on; what was claimed in this one is not asked again before it could have confirmed.
         number = rollout.generation_id

@@ -29,6 +29,8 @@ STORE_GROUP = env.text("STORE_GROUP")
 KEY_FILE = env.path("KEY_FILE", DATA / "secrets" / "host-keys.key")
 RELOAD_COMMAND = env.command("RELOAD_COMMAND")
 RELOAD_ENVIRONMENT = env.of_the_caller() | {"PBXCERTS_STORE": str(STORE)}
+# Asks a Kamailio who is registered and who is in a call; empty: nobody is asked (rule kamailio-asked).
+KAMCMD = env.command("KAMCMD")
 RELOAD_TIMEOUT = env.number("RELOAD_TIMEOUT", 30, least=1, most=60)
 
 # Who answers the handover's questions about telephones (certificates.renewal.handover.Terminals).

@@ -15,6 +15,8 @@ class Step(enum.StrEnum):
     CALL = "call"
     MEDIA = "media"
     HANG_UP = "hang_up"
+    REGISTERED = "registered"
+    """The telephones that Kamailio knows, not one of ours."""
 
 
 class Result(enum.StrEnum):
@@ -52,6 +54,9 @@ class Finding(enum.StrEnum):
     NOTHING_CAME = "nothing_came"
     LITTLE_CAME = "little_came"
     HUNG_UP = "hung_up"
+    # of the telephones
+    OLD_CONNECTIONS = "old_connections"
+    NOT_ASKED = "not_asked"
     # of a step that was not tried
     NO_ACCOUNT = "no_account"
     NO_NUMBER = "no_number"
@@ -78,7 +83,7 @@ LONGEST_SAID = 200
 @dataclass(frozen=True)
 class StepRecord:
     """One step. `where`: the TLS address; `said`: the server's or the system's words; `sha256`: of the certificate that was seen.
-    `sent` and `received` count RTP packets.
+    `sent` and `received` count RTP packets, or telephones: all that are registered, and those that have connected since the switch.
     """
 
     step: Step

@@ -20,6 +20,7 @@ TITLES: dict[Step, Promise] = {
     Step.CALL: gettext_lazy("Call"),
     Step.MEDIA: gettext_lazy("Speech"),
     Step.HANG_UP: gettext_lazy("End of the call"),
+    Step.REGISTERED: gettext_lazy("Registered telephones"),
 }
 DONE: dict[Step, Promise] = {
     Step.TLS: gettext_lazy("presented; chain, name and dates are as telephones want them"),
@@ -28,6 +29,7 @@ DONE: dict[Step, Promise] = {
     Step.CALL: gettext_lazy("the test number has answered"),
     Step.MEDIA: gettext_lazy("%(received)s of %(sent)s packets of speech came back from %(said)s"),
     Step.HANG_UP: gettext_lazy("hung up"),
+    Step.REGISTERED: gettext_lazy("all %(sent)s have connected since the switch"),
 }
 FINDINGS: dict[Finding, Promise] = {
     Finding.UNREACHED: gettext_lazy("not reached; the system's words: “%(said)s”"),
@@ -69,6 +71,10 @@ FINDINGS: dict[Finding, Promise] = {
     Finding.NOTHING_CAME: gettext_lazy("%(sent)s packets of speech went to %(said)s, none came back"),
     Finding.LITTLE_CAME: gettext_lazy("only %(received)s of %(sent)s packets of speech came back from %(said)s"),
     Finding.HUNG_UP: gettext_lazy("the other side hung up after %(received)s packets of speech"),
+    Finding.OLD_CONNECTIONS: gettext_lazy(
+        "%(received)s of %(sent)s have connected since the switch; not proved yet: %(said)s"
+    ),
+    Finding.NOT_ASKED: gettext_lazy("Kamailio could not be asked: %(said)s"),
     Finding.NO_ACCOUNT: gettext_lazy("not tried: no test account is set"),
     Finding.NO_NUMBER: gettext_lazy("not tried: no test number is set"),
     Finding.AFTER_FAILURE: gettext_lazy("not tried after the failure before it"),

@@ -5,6 +5,7 @@ CommunicationServerError
 │   ├── StoreBusy   another process is publishing at this moment
 │   ├── NoMark       the file that says who writes the store is there, but says nothing that can be read
 │   └── NoPair       what stands there as a pair is none; `file` and `fault` say which file, and what is wrong with it
+├── KamailioError   it could not be asked, or said nothing that can be read; the message says which
 └── ReloadError     the reload command could not be started, failed, or ran out of time; the message says which, with its
                     last words
 """
@@ -39,6 +40,10 @@ class NoPair(StoreError):
     def __init__(self, file: Path, fault: PairFault) -> None:
         super().__init__(f"{file}: {fault.value}")
         self.file, self.fault = file, fault
+
+
+class KamailioError(CommunicationServerError):
+    pass
 
 
 class ReloadError(CommunicationServerError):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from django.conf import settings as django_settings
 
 from certificates.call_proof import orders
 from certificates.call_proof.models import CallProof, CallProofSettings
 from certificates.call_proof.steps import Finding, Result, Step, StepRecord, in_one_line
+from certificates.communication_server.errors import KamailioError
+from certificates.communication_server.kamailio import Kamailio
 from certificates.models import Generation
 from certificates.pki import formats
 from certificates.renewal.situation import Situation
@@ -21,6 +25,7 @@ from terminals.call_proof.handshake import Handshake, ServedPair, connect, telep
 from terminals.call_proof.line import Line
 from terminals.call_proof.telephone import Account, Telephone
 
+NAMED_AT_MOST = 20
 WITHIN = 90.0
 """Seconds for all of it."""
 
@@ -55,6 +60,8 @@ class Proving:
     domain: str
     account: Account | None = None
     hindrance: StepRecord | None = None
+    kamailio: Kamailio | None = None
+    switched_at: datetime | None = None
     within: float = WITHIN
 
     @classmethod
@@ -71,7 +78,16 @@ class Proving:
             dict(others.values_list("host_sha256", "number")),
         )
         bundle = formats.pem(*situation.bundle)
-        proving = cls(situation, pair, bundle, server, settings.domain or server or "localhost")
+        asked = Kamailio(django_settings.KAMCMD, django_settings.RELOAD_ENVIRONMENT) if django_settings.KAMCMD else None
+        proving = cls(
+            situation,
+            pair,
+            bundle,
+            server,
+            settings.domain or server or "localhost",
+            kamailio=asked,
+            switched_at=active.activated_at,
+        )
         if not settings.user:
             return proving
         if settings.refused and not by_person:
@@ -85,7 +101,8 @@ class Proving:
 
     def records(self) -> Iterator[StepRecord]:
         """TLS and OPTIONS at every address; the call goes over the first that speaks SIP."""
-        until = time.monotonic() + self.within
+        began = time.monotonic()
+        until = began + self.within
         called = False
         for address in self.situation.general.tls_addresses:
             if time.monotonic() >= until:
@@ -110,6 +127,9 @@ class Proving:
                 line.close()
         if not called and self.account is not None:
             yield StepRecord(Step.REGISTER, Result.SKIPPED, Finding.AFTER_FAILURE)
+        if self.kamailio is not None and self.switched_at is not None:
+            now = self.situation.clock.best + timedelta(seconds=time.monotonic() - began)
+            yield _registered(self.kamailio, self.switched_at, now)
 
     def _look(self, address: str, until: float) -> tuple[StepRecord, Handshake | None]:
         began = time.monotonic()
@@ -126,6 +146,22 @@ class Proving:
         said = ", ".join(handshake.unreached)
         record = StepRecord(Step.TLS, Result.OK, where=address, said=said, sha256=handshake.sha256)
         return _timed(record, began), handshake
+
+
+def _registered(kamailio: Kamailio, switched_at: datetime, now: datetime) -> StepRecord:
+    """Of the telephones that Kamailio knows. It fails nothing: who is connected longer is proved at the next connection."""
+    began = time.monotonic()
+    try:
+        known = kamailio.registered(now)
+    except KamailioError as error:
+        return _timed(StepRecord(Step.REGISTERED, Result.SKIPPED, Finding.NOT_ASKED, said=in_one_line(error)), began)
+    # Its times are whole seconds.
+    older = [one.number for one in known if one.since is None or one.since < switched_at - timedelta(seconds=1)]
+    record = StepRecord(Step.REGISTERED, Result.OK, sent=len(known), received=len(known) - len(older))
+    if older:
+        said = in_one_line(", ".join([*sorted(older)[:NAMED_AT_MOST], *(["…"] if len(older) > NAMED_AT_MOST else [])]))
+        record = replace(record, result=Result.SKIPPED, finding=Finding.OLD_CONNECTIONS, said=said)
+    return _timed(record, began)
 
 
 def _timed(record: StepRecord, began: float) -> StepRecord:

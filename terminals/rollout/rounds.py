@@ -20,6 +20,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from terminals.batches import execute, inserts, is_one_of, updates
+from terminals.drivers.base import Reaction
 from terminals.drivers.registry import (
     AUTOMATIC_METHODS,
     COMING_FIRST,
@@ -45,6 +46,8 @@ from terminals.tally import counts as tally
 RolloutState = Rollout.State
 
 logger = logging.getLogger(__name__)
+
+BUSY_HERE = 486
 
 # A heartbeat comes every minute, and the longest answer takes 32 s (RFC 3261 timer F) after the last claim
 # (rule round).
@@ -268,7 +271,8 @@ class RolloutRound:
     3. Record their answers, meanwhile and for at most 35 seconds afterwards, 5 where somebody else needs the worker.
     4. Leave alone whoever has not answered until it could have confirmed.
 
-    `others_wait` says whether somebody else needs the worker; it is called again and again until it is so.
+    `others_wait` says whether somebody else needs the worker; it is called again and again until it is so. `in_call`: the numbers of
+    those that are in a call, as far as that is known.
     """
 
     def __init__(
@@ -279,12 +283,14 @@ class RolloutRound:
         *,
         stopwatch: Stopwatch | None = None,
         others_wait: Callable[[], bool] = lambda: False,
+        in_call: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self._stopwatch = stopwatch or MonotonicStopwatch()
         self._situation = situation
         self._rollout = rollout
         self._sender = sender
         self._others_wait = others_wait
+        self._in_call = in_call
         self._delivery = DeliverySettings.load()
         self._target = rollout_target(situation)
         self._unanswered: dict[int, Ask] = {}
@@ -352,7 +358,9 @@ class RolloutRound:
         if asks:
             self._claimed_at = self._stopwatch.elapsed()
             self._unanswered.update((ask.key, ask) for ask in asks)
-            self._sender.ask(asks)
+            busy = self._who_talks(asks)
+            self._unrecorded += [AskResult(ask, BUSY_HERE, Reaction.BUSY) for ask in busy]
+            self._sender.ask([ask for ask in asks if ask not in busy])
         self._pause = SHORTEST_PAUSE if asks else min(self._pause * 3 / 2, LONGEST_PAUSE)
         return others_may_follow
 
@@ -383,6 +391,17 @@ class RolloutRound:
         machine = self._situation.clock.machine + self._stopwatch.elapsed()
         asks = claims.claim(target.number, which, at_once=self._delivery.at_once, now=now, machine=machine)
         return asks, bool(asks) or are_in_flight
+
+    def _who_talks(self, asks: Sequence[Ask]) -> list[Ask]:
+        """Those that a restart would cut off: they are put off as if they had said that they are busy, so that no wave waits for
+        them. In the last day before the deadline waiting costs more (rule kamailio-asked).
+        """
+        deadline = self._target.deadline if self._target is not None else None
+        if deadline is not None and self._now >= deadline - waves.LAST_DAY_BEFORE_DEADLINE:
+            return []
+        restarting = [ask for ask in asks if ask.terminal.type.method in RESTARTING_METHODS]
+        talking = self._in_call() if restarting else frozenset()
+        return [ask for ask in restarting if ask.terminal.number in talking]
 
     @property
     def _places_worth_a_claim(self) -> int:

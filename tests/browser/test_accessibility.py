@@ -33,6 +33,7 @@ NO_PAGES = {
 }
 """What is downloaded."""
 ONLY_ORDERS = {
+    "certificates:prove",
     "account_end_other_sessions",
     "account_end_session",
     "logout",
@@ -63,7 +64,13 @@ ONLY_ORDERS = {
     "theme",
 }
 """What is posted only."""
-PARTS = {*moved.PARTS, "system:events_destination_state", "system:general_readings", "terminals:types:first"}
+PARTS = {
+    *moved.PARTS,
+    "certificates:call_proof_newest",
+    "system:events_destination_state",
+    "system:general_readings",
+    "terminals:types:first",
+}
 """What a page loads into itself."""
 NOT_NOW = {
     "certificates:store",

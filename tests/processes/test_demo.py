@@ -79,6 +79,10 @@ def test_a_renewal_goes_through_by_itself_and_the_callers_installation_is_not_to
         assert rows(
             demonstration, "SELECT state, count(*) FROM terminals_installation WHERE generation_id = 2 GROUP BY 1"
         ) == [("confirmed", 10)]
+        proofs = "SELECT outcome FROM call_proof_callproof WHERE generation_id = 2"
+        wait_for(
+            lambda: rows(demonstration, proofs) == [("proved",)], what="the proof by call, in a process of its own"
+        )
         # What is seen is a renewal without anything to worry about.
         assert (
             rows(

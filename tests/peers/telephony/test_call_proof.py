@@ -1,9 +1,12 @@
 """A proof by call through a real communication server, to a real telephone that answers by itself (rule proof-by-call)."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from certificates.call_proof import orders
 from certificates.call_proof.models import CallProof, CallProofSettings
+from certificates.communication_server.kamailio import Kamailio
 from certificates.models import Generation, Switch
 from certificates.renewal.orders import GenerationOrder, order_generation
 from pbxcerts.system import sealing
@@ -11,6 +14,7 @@ from pbxcerts.system.timekeeping import current_clock
 from terminals.call_proof.proving import prove_ordered
 from tests.peers.telephony.test_renewal import NAME, a_heartbeat, general, generate, office, store
 from tests.support.telephony.office import trust_file
+from tests.support.telephony.programs import eventually
 
 __all__ = ["general", "office", "store"]
 
@@ -25,8 +29,10 @@ A_SECOND_OF_SPEECH = 50  # RTP packets of 20 ms
 def server(office, store, general, settings):
     """Kamailio with the first pair; it registers those alone who know the password, and has an echo test's number."""
     generate(at_once=True)
-    server = office.kamailio(store, telephone_password=PASSWORD)
+    server = office.kamailio(store, telephone_password=PASSWORD, knows_calls=True)
     settings.RELOAD_COMMAND = server.reload_command
+    # As the reload command.
+    settings.KAMCMD = server.reload_command[:-1]
     general.tls_addresses = [f"127.0.0.1:{server.port}"]
     general.save()
     CallProofSettings.load()
@@ -43,6 +49,27 @@ def prove():
     return prove_ordered()
 
 
+def kamailio(settings):
+    return Kamailio(settings.KAMCMD)
+
+
+def test_it_knows_who_is_registered_since_when_and_who_is_in_a_call(office, store, server, settings):
+    telephone = {"server": f"{NAME}:{server.port}", "trust": trust_file(store)}
+    anna, berta, clara = (office.baresip(name, **telephone) for name in ("anna", "berta", "clara"))
+    assert [one.refusal() for one in (anna, berta, clara)] == [""] * 3
+    known = kamailio(settings).registered(current_clock().best)
+    assert {one.number for one in known} == {"anna", "berta", "clara"}
+    assert all(abs(one.since - datetime.now(UTC)) < timedelta(minutes=10) for one in known)
+    assert kamailio(settings).in_call() == frozenset()
+
+    anna.dial("berta")
+    berta.wait_for_call()
+    assert kamailio(settings).in_call() == {"anna", "berta"}
+
+    anna.hang_up()
+    eventually(lambda: kamailio(settings).in_call() == frozenset(), what=server.log)
+
+
 def test_after_a_switch_a_telephone_registers_calls_hears_and_hangs_up(office, store, server):
     generate(at_once=True)
     assert (Switch.objects.first().to_id, Switch.objects.first().outcome) == (2, "verified")
@@ -52,7 +79,9 @@ def test_after_a_switch_a_telephone_registers_calls_hears_and_hangs_up(office, s
     proof = prove_ordered()
 
     assert (proof.generation_id, proof.outcome) == (2, "proved"), proof.steps
-    assert findings(proof) == dict.fromkeys(["tls", "options", "register", "call", "media", "hang_up"], "ok")
+    steps = ["tls", "options", "register", "call", "media", "hang_up", "registered"]
+    assert findings(proof) == dict.fromkeys(steps, "ok")
+    assert (proof.records[-1].sent, proof.records[-1].received) == (1, 1)
     media = proof.records[4]
     assert min(media.sent, media.received) >= A_SECOND_OF_SPEECH
     echo.wait_for_no_call()
@@ -62,8 +91,9 @@ def test_after_a_switch_a_telephone_registers_calls_hears_and_hangs_up(office, s
 def test_one_that_takes_no_calls_fails_by_sip(server):
     proof = prove()
 
-    assert findings(proof) == {**dict.fromkeys(["tls", "options", "register"], "ok"), "call": "refused"}
-    assert proof.records[-1].said == "404 Not Found"
+    steps = ["tls", "options", "register", "registered"]
+    assert findings(proof) == {**dict.fromkeys(steps, "ok"), "call": "refused"}
+    assert proof.records[3].said == "404 Not Found"
 
 
 def test_one_that_serves_the_old_pair_after_a_reload_that_succeeded_gets_it_back(server, settings):

@@ -19,12 +19,13 @@ class Kamailio(Program):
     """`stores` are stores of the product (rule store-layout); each is served on a port of its own.
 
     With an `account_password` a NOTIFY is relayed for those alone who know it, with a `telephone_password` those alone who know
-    it are registered; both in the realm "pbx.test".
+    it are registered; both in the realm "pbx.test". `knows_calls`: whether it says who is in a call.
     """
 
-    def __init__(self, directory, stores, *, account_password="", telephone_password=""):
+    def __init__(self, directory, stores, *, account_password="", telephone_password="", knows_calls=False):
         super().__init__(directory, user=SERVER_USER, group=SERVER_GROUP)
         self.passwords = {"ACCOUNT": account_password, "TELEPHONE": telephone_password}
+        self.knows_calls = knows_calls
         self.stores = stores
         self.ports = {store: free_port() for store in stores}
         self.socket = f"unix:{self.directory}/ctl"
@@ -38,6 +39,8 @@ class Kamailio(Program):
             if password:
                 defines = f"#!trydef WITH_PASSWORDS\n#!define WITH_{whose}_PASSWORD\n"
                 route = defines + route.replace(f"@{whose}_PASSWORD@", password)
+        if self.knows_calls:
+            route = f"#!define WITH_DIALOGS\n{route}"
         (self.directory / "kamailio.cfg").write_text(listeners + route)
         sections = {"default": self.stores[0], **{f"127.0.0.1:{port}": store for store, port in self.ports.items()}}
         (self.directory / "tls.cfg").write_text("".join(tls_section(*section) for section in sections.items()))

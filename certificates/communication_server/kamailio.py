@@ -1,0 +1,129 @@
+"""The seam to a Kamailio that may be asked: who is registered over which connection, and who is in a call (rule kamailio-asked).
+
+`kamcmd` is the program; what it is asked only reads.
+"""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from certificates.communication_server.errors import KamailioError
+
+WITHIN = 10.0
+LONGEST = 64 * 1024 * 1024
+"""Octets: of ten thousand telephones it is a sixth."""
+UPTIME, CONNECTIONS, REGISTRATIONS, CALLS = "core.uptime", "tls.list", "ul.dump", "dlg.list"
+
+_NOW = re.compile(r"^\s*now:\s*(\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4})", re.MULTILINE)
+_CONNECTION = re.compile(r"^\s*id:\s*(\d+)\n(?:.*\n)?\s*timestamp:\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
+_REGISTRATION = re.compile(r"^\s*(AoR|Tcpconn-Id):\s*(\S+)", re.MULTILINE)
+_STATE_OR_PARTY = re.compile(r"^\s*(state|from_uri|to_uri|req_uri):\s*(\S+)", re.MULTILINE)
+_USER = re.compile(r"(?:sips?:)?([^@;>]+)")
+_ENDED = "5"
+"""DLG_STATE_DELETED."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A number that is registered. `since`: when its TLS connection was made; None where it has none that is open."""
+
+    number: str
+    since: datetime | None
+
+
+@dataclass(frozen=True)
+class Kamailio:
+    """`command`: kamcmd with its socket, as the environment names it; `environment`: all that it gets of variables."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str] | None = None
+
+    def registered(self, now: datetime) -> list[Registered]:
+        """Raises KamailioError. Its times are local ones of a zone that it does not name: what its clock says now is `now`."""
+        return registrations(
+            self._ask(REGISTRATIONS), self._ask(CONNECTIONS), ahead=clock_ahead(self._ask(UPTIME), now)
+        )
+
+    def in_call(self) -> frozenset[str]:
+        """The numbers that are in a call, or are being called. Raises KamailioError."""
+        return parties(self._ask(CALLS))
+
+    def _ask(self, what: str) -> str:
+        arguments = [*self.command, what]
+        with os.fdopen(os.memfd_create("kamcmd"), "w+b") as output:
+            try:
+                process = subprocess.Popen(
+                    arguments,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.DEVNULL,
+                    env=self.environment,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise KamailioError(f"{arguments[0]}: {error.strerror}") from error
+            with process:
+                try:
+                    process.wait(WITHIN)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    raise KamailioError(f"{arguments[0]} {what}: no answer within {WITHIN:g} s") from None
+            if process.returncode:
+                raise KamailioError(f"{arguments[0]} {what}: exit status {process.returncode}")
+            output.seek(0)
+            return output.read(LONGEST).decode(errors="replace")
+
+
+def clock_ahead(uptime: str, now: datetime) -> timedelta:
+    """How far its local time is ahead of UTC and of our clock. Raises KamailioError."""
+    found = _NOW.search(uptime)
+    try:
+        says = datetime.strptime(found[1], "%a %b %d %H:%M:%S %Y") if found else None  # noqa: DTZ007 - it has no zone
+    except ValueError:
+        says = None
+    if says is None:
+        raise KamailioError(f"{UPTIME}: no time")
+    return says.replace(tzinfo=UTC) - now
+
+
+def registrations(dump: str, connections: str, *, ahead: timedelta) -> list[Registered]:
+    """Each number once, by its oldest connection: that is the one that is not proved yet."""
+    since = {number: _instant(made) - ahead for number, made in _CONNECTION.findall(connections)}
+    found: dict[str, list[datetime | None]] = {}
+    number = ""
+    for name, value in _REGISTRATION.findall(dump):
+        if name == "AoR":
+            number = _user(value)
+        elif number:
+            found.setdefault(number, []).append(since.get(value))
+    return [
+        Registered(number, None if None in made else min(one for one in made if one is not None))
+        for number, made in found.items()
+    ]
+
+
+def parties(calls: str) -> frozenset[str]:
+    """The users of both sides of each dialog that is not over."""
+    found: set[str] = set()
+    pending: list[str] = []
+    for name, value in _STATE_OR_PARTY.findall(calls):
+        if name == "state":
+            if value != _ENDED:
+                found.update(pending)
+            pending = []
+        else:
+            pending.append(_user(value))
+    return frozenset(found)
+
+
+def _instant(local: str) -> datetime:
+    return datetime.strptime(local, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+
+
+def _user(uri: str) -> str:
+    found = _USER.match(uri)
+    return found[1] if found else uri
