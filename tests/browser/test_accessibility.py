@@ -16,6 +16,7 @@ from pbxcerts.panel.tree import every_view
 from pbxcerts.system.models import General
 from pbxcerts.system.notifications.models import Destination
 from terminals.by_hand import links
+from terminals.drivers.registry import PROVISIONED_METHODS
 from terminals.models import Discovered, Installation, TerminalType
 from tests.support.machines import add, publishes_here
 
@@ -149,7 +150,11 @@ def addresses(everything, administrator):
 
 @pytest.fixture
 def variants(addresses):
-    """What has the template of another page and other texts in it. A type page each: their guides are the widest texts there are."""
+    """What has the template of another page and other texts in it. A type page each: their guides are the widest texts there are, and
+    their makers' own provisioning has long lines.
+    """
+    for method in PROVISIONED_METHODS:
+        TerminalType.objects.create(name=f"{method} by its own", method=method, wants="root")
     found = {
         f"type {one.name}": reverse("terminals:types:type", kwargs={"pk": one.pk}) for one in TerminalType.objects.all()
     }
