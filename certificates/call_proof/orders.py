@@ -13,6 +13,8 @@ from certificates.call_proof.steps import Finding, Outcome, Result, Step, StepRe
 from certificates.models import Generation
 from pbxcerts.system.clock import STILL_NOW
 
+WITHIN = 90.0
+"""Seconds for all of it."""
 LIMIT = timedelta(minutes=3)
 """Who has taken one up and not brought it to an end by then has been killed."""
 TRIES = 2

@@ -10,12 +10,11 @@ from datetime import datetime
 
 from certificates.call_proof import orders
 from certificates.call_proof.models import CallProof
-from terminals.call_proof.proving import WITHIN
 
 logger = logging.getLogger(__name__)
 
 COMMAND = (sys.executable, "-m", "pbxcerts", "prove_by_call", "--ordered")
-ENDS_WITHIN = WITHIN + 60
+ENDS_WITHIN = orders.WITHIN + 60
 """Seconds: what the network keeps waiting in a way that no limit of ours reaches, a look-up of a name say, ends with the process."""
 
 

@@ -26,8 +26,6 @@ from terminals.call_proof.line import Line
 from terminals.call_proof.telephone import Account, Telephone
 
 NAMED_AT_MOST = 20
-WITHIN = 90.0
-"""Seconds for all of it."""
 
 
 def prove_ordered(clock: Clock | None = None) -> CallProof | None:
@@ -62,7 +60,7 @@ class Proving:
     hindrance: StepRecord | None = None
     kamailio: Kamailio | None = None
     switched_at: datetime | None = None
-    within: float = WITHIN
+    within: float = orders.WITHIN
 
     @classmethod
     def of(
