@@ -25,6 +25,7 @@ from pbxcerts.system.session_store import SessionStore
 from pbxcerts.system.slowing import Throttle
 from terminals.call_proof import process as call_proof
 from terminals.rollout.rounds import MonotonicStopwatch
+from terminals.tally import triggers
 from tests.support import known_types
 from tests.support.chromium import chromium
 from tests.support.made_once import made_once
@@ -92,11 +93,14 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item):
-    """A test with transactions of its own empties the tables in the end, also of what a new installation has."""
+    """A test with transactions of its own empties the tables in the end, also of what a new installation has; in any order, so that
+    tallies that went before what they count are below zero.
+    """
     result = yield
     marker = item.get_closest_marker("django_db")
     if "transactional_db" in item.fixturenames or (marker and marker.kwargs.get("transaction")):
         with item.config.stash[blocking_manager_key].unblock():
+            triggers.recount(connection)
             known_types.know_types()
     return result
 

@@ -69,7 +69,9 @@ class FoundTerminals:
         if self.hits is not None:
             return self.terminals.order_by().count()
         state = self.chosen.get("state")
-        return self._count_of(state) if state else tally.terminals(self._of_type)
+        counted = self._count_of(state) if state else tally.terminals(self._of_type)
+        # A tally that is wrong until it is mended makes a list shorter, and not a page that cannot be shown.
+        return max(counted, 0)
 
     def _count_of(self, state: str) -> int:
         if state == DISABLED:

@@ -25,19 +25,17 @@ def site(tmp_path):
 
 
 def test_phones_that_can_not_fetch_because_the_web_process_stands_still_and_is_killed_come_later(site):
+    site.may_fetch.let(1)
     site.begin()
     with site.asking_for_heartbeats():
-        wait_for(lambda: site.fetched, what="the first phone")
-        site.fetch_no_more()
-        before = site.fetched
-        assert before < NUMBER
+        site.wait_for_the_first(1)
         web = site.web
         os.kill(web, signal.SIGSTOP)
         site.may_fetch.set()
         wait_for(lambda: any(phone.is_fetching for phone in site.phones), what="a phone that wants its files")
         site.wait_for_a_heartbeat()
         time.sleep(2)
-        assert (site.fetched, site.confirmed()) == (before, before), "nothing comes from a process that stands still"
+        assert (site.fetched, site.confirmed()) == (1, 1), "nothing comes from a process that stands still"
 
         os.kill(web, signal.SIGKILL)
 
@@ -47,16 +45,15 @@ def test_phones_that_can_not_fetch_because_the_web_process_stands_still_and_is_k
 
 
 def test_phones_that_hang_while_the_web_process_stands_still_get_their_files_when_it_goes_on(site):
+    site.may_fetch.let(1)
     site.begin()
     with site.asking_for_heartbeats():
-        wait_for(lambda: site.fetched, what="the first phone")
-        site.fetch_no_more()
-        before = site.fetched
+        site.wait_for_the_first(1)
         os.kill(site.web, signal.SIGSTOP)
         site.may_fetch.set()
         wait_for(lambda: any(phone.is_fetching for phone in site.phones), what="a phone that wants its files")
         time.sleep(2)
-        assert site.confirmed() == before < NUMBER
+        assert site.confirmed() == 1
 
         os.kill(site.web, signal.SIGCONT)
 

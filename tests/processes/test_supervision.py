@@ -194,8 +194,8 @@ def reload_command(tmp_path):
 def test_a_server_that_the_reload_command_started_lives_on_when(tmp_path, reload_command, ending):
     with Tree(tmp_path) as tree:
         tree.install().start(PBXCERTS_RELOAD_COMMAND=str(reload_command))
-        cluster = tree.cluster
         with tree.working_for(60, "work_after_a_reload"):
+            cluster = tree.cluster
             server = int((tmp_path / "server").read_text())
             if ending == "everything is told to end":
                 assert tree.end() == 0

@@ -1,6 +1,7 @@
 """Mitel phones that live beside a real product: each hears its NOTIFY on a socket of its own and then fetches until it can."""
 
 import json
+import math
 import re
 import socket
 import sqlite3
@@ -61,10 +62,37 @@ while True:
 """
 
 
+class Turnstile:
+    """Lets through whoever restarts: everybody, nobody, or so many and then nobody."""
+
+    def __init__(self):
+        self._left = math.inf
+        self._changed = threading.Condition()
+
+    def let(self, number):
+        with self._changed:
+            self._left = number
+            self._changed.notify_all()
+
+    def set(self):
+        self.let(math.inf)
+
+    def clear(self):
+        self.let(0)
+
+    def wait(self, timeout):
+        """Whether one came through."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._left > 0, timeout):
+                return False
+            self._left -= 1
+            return True
+
+
 class LivePhone:
     """`asked`: how many NOTIFYs, repetitions not counted, made it restart. `refused`: how often it could not fetch.
 
-    `may_fetch` is shared by all: while it is not set, who restarts is still on its way. While `may_answer` is not set, what is
+    `may_fetch` is shared by all: who has not come through it is still on its way. While `may_answer` is not set, what is
     heard waits for its answer.
     """
 
@@ -130,8 +158,7 @@ class LiveSite(Provisioning):
 
     def __enter__(self):
         self.phones = []
-        self.may_fetch = threading.Event()
-        self.may_fetch.set()
+        self.may_fetch = Turnstile()
         return self
 
     def __exit__(self, *error):
@@ -174,11 +201,9 @@ class LiveSite(Provisioning):
     def confirmed(self, generation=2):
         return self.installations("state", generation).count(("confirmed",))
 
-    def fetch_no_more(self):
-        """Whoever restarts from now on has to wait; what was fetched before is recorded."""
-        self.may_fetch.clear()
-        wait_for(lambda: not any(phone.is_fetching for phone in self.phones), what="nobody who fetches")
-        wait_for(lambda: self.confirmed() == self.fetched, what="a record of what was fetched")
+    def wait_for_the_first(self, number):
+        """So many have been let through, have fetched, and that is recorded."""
+        wait_for(lambda: self.confirmed() == self.fetched == number, what="a record of what the first phones fetched")
 
     @property
     def fetched(self):

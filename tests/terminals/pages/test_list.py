@@ -6,6 +6,7 @@ import pytest
 
 from terminals.directory.states import BY_NEED, DELIVERY_STATES, NOT_YET
 from terminals.models import Installation, Terminal
+from terminals.tally.models import InstallationTally, TerminalTally
 
 LIST = "/terminals/"
 
@@ -63,3 +64,11 @@ def test_each_head_orders_the_list_and_says_how_it_is_ordered(mixed, viewer_clie
         [("order=-state", 'aria-current="true"', "State")],
         [("order=contact", "", "Last contact")],
     ]
+
+
+@pytest.mark.parametrize("query", ["", "?order=state", "?state=waiting", "?state=not_yet"])
+def test_a_tally_that_is_wrong_makes_a_list_shorter_and_no_error(mixed, viewer_client, query):
+    TerminalTally.objects.update(count=-3)
+    InstallationTally.objects.update(count=-3)
+
+    assert viewer_client.get(LIST + query).status_code == 200
