@@ -198,7 +198,7 @@ def test_own_lines_that_no_key_decrypts_are_not_taken_for_none_and_stay(with_lin
     found = Terminal.objects.get()
     assert found.own_lines.is_lost
     with pytest.raises(SealingKeyLost):
-        driver_of("mitel_sip").files.own_lines(found.own_lines, path_is_secret=True)
+        driver_of("mitel_sip").files.own_lines.checked(found.own_lines, path_is_secret=True)
 
     changes.save(found, {"name": "Hall", "own_lines": ""})
 
