@@ -10,6 +10,7 @@ from certificates.communication_server.store import Store
 from tests.support.debian13 import require_debian13
 from tests.support.telephony.baresip import Baresip
 from tests.support.telephony.kamailio import Kamailio
+from tests.support.telephony.lent import Lent
 from tests.support.telephony.linphone import Linphone
 from tests.support.telephony.names import NameServer
 from tests.support.telephony.programs import SERVER_GROUP
@@ -52,6 +53,11 @@ class Office:
     def baresip(self, name, **options):
         return self.stack.enter_context(
             Baresip(self.directory / f"baresip-{name}", name, names=self.names, tone=self.tone, **options)
+        )
+
+    def lent(self, number, **options):
+        return self.stack.enter_context(
+            Lent(self.directory / f"lent-{number}", number, names=self.names, tone=self.tone, **options)
         )
 
     def linphone(self, name, **options):
