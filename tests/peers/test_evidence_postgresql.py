@@ -106,7 +106,8 @@ for happens in (
     newer = _taken_in_turn(known)
     told.append([[list(newer.by[key, "192.0.2.7"]) for key in keys], newer.change > known.change])
     known = newer
-TerminalType.objects.filter(pk=type.pk).update(method="sip_standard")
+Terminal.objects.filter(pk__in=keys).delete()
+type.delete()
 print(json.dumps(told))
 """
 

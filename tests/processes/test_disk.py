@@ -224,6 +224,7 @@ def test_where_the_database_is_on_the_full_disk_too_nothing_is_half_done(disk_fo
     """Nothing can be written down, not even what is wrong; the heartbeat that fails is seen by its supervisor."""
     product = disk_for_all.processes
     product.ask("crashes.GenerationWithHandover().prepare(directory)")
+    assert product.ask("crashes.empty_the_journal()")
     disk_for_all.fill()
     for _minute in range(2):
         assert product.ask("crashes.refusal_of(lambda: crashes.beat(directory))") == "OperationalError"

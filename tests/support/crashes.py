@@ -129,6 +129,15 @@ def refusal_of(act):
     return ""
 
 
+def empty_the_journal():
+    """What SQLite writes next needs room on the disk: it would write over what lies in its log already."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        busy, *_pages = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
 def open_messages():
     """{kind: [severity, parameters]} of the event messages that are not over."""
     from pbxcerts.system.models import EventMessage
