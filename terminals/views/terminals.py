@@ -22,7 +22,7 @@ from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.sealing import SealingError
 from terminals.directory import changes
-from terminals.directory.held import held_by
+from terminals.directory.held import held_at_once, held_by
 from terminals.directory.ladder import ladder
 from terminals.directory.listing import TerminalListing, story
 from terminals.directory.realms import RealmOffer
@@ -120,6 +120,7 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
         "served_root": served.root_sha256 if served else "",
         "has_password": found.sip_password is not None,
         "held": held_by(found) if found.type.method in IN_TURN_METHODS else None,
+        "held_at_once": held_at_once(found.type.driver, [*(one.installation for one in chapters), *past], target),
         "own_address": own_address,
         "own_way": _own_way(found, own_address),
         "offer": RealmOffer.of(found),
