@@ -1,9 +1,17 @@
-"""What a telephone that takes its trust anchors in turn has taken, and for how many more it has room (rule anchors-in-turn)."""
+"""Which trust anchors of ours a telephone holds that adds each to those before, and for how many more it has room
+(rules anchors-in-turn, places-of-anchors).
+"""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from terminals.models import Requester, Terminal
+from certificates.models import Generation
+from terminals.drivers.base import AnchorsCome, DeliveryDriver
+from terminals.models import Installation, Requester, Terminal
+from terminals.past.entries import Entry
+from terminals.places_of_anchors import place_of
 
 
 @dataclass(frozen=True)
@@ -24,3 +32,48 @@ def held_by(terminal: Terminal) -> Held | None:
     most = terminal.type.driver.capabilities.holds
     last = Requester.objects.filter(terminal=terminal, change__gt=0).order_by("-change").first()
     return Held(last.holds, most) if last is not None and most is not None else None
+
+
+@dataclass(frozen=True)
+class HeldAtOnce:
+    """Of a telephone that is told all of them at once. `numbers`: the generations whose trust anchors it holds by what it has
+    fetched; `most`: how many places it has, None where no limit is known; `next_place`: to which, from 1 on, the next one comes;
+    `gives_way`: whose place that is now, None where it holds none of ours. What a person has put in beside them is not known here.
+    """
+
+    numbers: Sequence[int]
+    most: int | None = None
+    next_place: int | None = None
+    gives_way: int | None = None
+
+    @property
+    def left(self) -> int:
+        """How many places hold none of ours."""
+        return max((self.most or 0) - len(self.numbers), 0)
+
+
+def held_at_once(
+    driver: DeliveryDriver, story: Iterable[Installation | Entry], target: int | None
+) -> HeldAtOnce | None:
+    """By its story with all generations. None where it is not told all at once, or has fetched none."""
+    can = driver.capabilities
+    if can.come not in {AnchorsCome.EACH, AnchorsCome.INLINE} or can.replaces:
+        return None
+    fetched = sorted(_number(one) for one in story if one.evidence == Installation.Evidence.FETCHED)
+    if not fetched:
+        return None
+    if can.holds is None:
+        return HeldAtOnce(fetched)
+    rows = Generation.objects.filter(activated_at__isnull=False).values_list("number", "withdrawn_at")
+    served = dict(rows)
+    # What is in a place is the last that came there; that of a withdrawn pair is emptied with the next one.
+    places = {place_of(number, served, can.holds): number for number in fetched}
+    held = {place: number for place, number in places.items() if not served.get(number) or number == fetched[-1]}
+    known = served.keys() | ({target} if target else set())
+    waits = target if target is not None and target not in fetched else max(known | {fetched[-1]}) + 1
+    place = place_of(waits, known, can.holds)
+    return HeldAtOnce(sorted(held.values()), can.holds, place + 1, held.get(place))
+
+
+def _number(one: Installation | Entry) -> int:
+    return one.generation if isinstance(one, Entry) else one.generation_id

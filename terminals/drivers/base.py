@@ -121,6 +121,17 @@ class Capabilities:
         return self.confirmation is not Confirmation.PERSON
 
 
+@dataclass(frozen=True)
+class Checks:
+    """Whether a terminal checks a server's certificate at all, as its maker sends it out and our configuration leaves it (rule ladder).
+
+    `told`: a text of the catalogue, "" where nothing is known; `always`: no setting turns it off.
+    """
+
+    told: str = ""
+    always: bool = False
+
+
 class Reaction(enum.StrEnum):
     """What the final response to a NOTIFY means for the rollout (rule reactions)."""
 
@@ -140,7 +151,7 @@ class Reaction(enum.StrEnum):
 class DeliveryDriver(Protocol):
     """`label` and `summary` are for the pages, `note` is a paragraph for the page of each type or "", `silence` what it can mean
     that a terminal answers nothing to a NOTIFY, `sureness` how sure all this is: texts of the catalogue. `source`: where it is
-    from, as it is called; "" where that is pbxcerts itself.
+    from, as it is called; "" where that is pbxcerts itself. `checks`: whether its terminals check at all.
 
     `files` is None where terminals of the method ask for no configuration file. `ouis`: with what the MAC addresses of its
     makers begin, as the IEEE has assigned it (OUI: six hexadecimal digits, upper case). They say who may have made a telephone
@@ -154,6 +165,7 @@ class DeliveryDriver(Protocol):
     silence: str
     sureness: str
     source: str
+    checks: Checks
     capabilities: Capabilities
     files: ConfigurationFiles | None
     ouis: frozenset[str]

@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import lru_cache
 from xml.etree import ElementTree
 
-from terminals.drivers.base import AnchorsCome, Capabilities, Confirmation, TrustFormat, gettext_noop, mac_of
+from terminals.drivers.base import AnchorsCome, Capabilities, Checks, Confirmation, TrustFormat, gettext_noop, mac_of
 from terminals.drivers.configuration import ConfigurationFile, FileOf, PhoneTls, Telephone, WayIn
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -110,6 +110,12 @@ class Grandstream:
     )
     sureness = gettext_noop("By public templates and the manufacturer's guide; not tried on a device.")
     source = "Grandstream provisioning guide and GXV34x0 administration guide; templates of FusionPBX"
+    checks = Checks(
+        gettext_noop(
+            "In its factory setting it checks neither the certificate nor the name of a SIP server (P2367, P2311), and of the server"
+            " of its configuration only GDS checks the certificate (P8463). pbxcerts leaves that as it is."
+        )
+    )
     capabilities = Capabilities(
         confirmation=Confirmation.FETCH,
         restarts=True,

@@ -4,7 +4,7 @@ by themselves (rule open-standard).
 
 from datetime import timedelta
 
-from terminals.drivers.base import Capabilities, Confirmation, TrustFormat, gettext_noop
+from terminals.drivers.base import Capabilities, Checks, Confirmation, TrustFormat, gettext_noop
 
 
 class IpSystem:
@@ -20,6 +20,10 @@ class IpSystem:
     )
     sureness = gettext_noop("By an open standard; tried with the agent of pbxcerts.")
     source = "RFC 7030"
+    checks = Checks(
+        gettext_noop("The agent of pbxcerts always checks certificate, name and dates; no setting turns that off."),
+        always=True,
+    )
     capabilities = Capabilities(
         confirmation=Confirmation.PROOF,
         restarts=False,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 
-from terminals.drivers.base import Capabilities, Confirmation, TrustFormat, gettext_noop, mac_of
+from terminals.drivers.base import Capabilities, Checks, Confirmation, TrustFormat, gettext_noop, mac_of
 from terminals.drivers.configuration import (
     BEGIN,
     END,
@@ -172,6 +172,12 @@ class MitelSip:
     )
     sureness = gettext_noop("By the manufacturer's documents; not tried on a device.")
     source = "Mitel 6800 SIP administrator guide 4.2 SP2"
+    checks = Checks(
+        gettext_noop(
+            "Over HTTPS it checks certificate, name and dates in its factory setting, and the configuration of pbxcerts says so once"
+            " more (https validate certificates, hostname, expires). For SIP over TLS no such setting is known."
+        )
+    )
     capabilities = Capabilities(
         confirmation=Confirmation.FETCH,
         restarts=True,

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from terminals.drivers.base import Capabilities, Confirmation, TrustFormat, gettext_noop
+from terminals.drivers.base import Capabilities, Checks, Confirmation, TrustFormat, gettext_noop
 
 
 class SipStandard:
@@ -16,6 +16,7 @@ class SipStandard:
     )
     sureness = gettext_noop("As its guide says.")
     source = ""
+    checks = Checks()
     capabilities = Capabilities(
         confirmation=Confirmation.PERSON,
         restarts=False,

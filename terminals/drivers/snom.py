@@ -17,6 +17,7 @@ from xml.sax.saxutils import quoteattr
 from terminals.drivers.base import (
     AnchorsCome,
     Capabilities,
+    Checks,
     Confirmation,
     FirstNotify,
     TrustFormat,
@@ -106,6 +107,12 @@ class Snom:
     )
     sureness = gettext_noop("By the maker's documents; not tried on a device.")
     source = "Snom service hub: Desk Phone Configuration Files, TLS Support, checksync_action; Gigaset pro wiki"
+    checks = Checks(
+        gettext_noop(
+            "From firmware 10 on it checks the name in its factory setting (check_fqdn_against_server_cert); firmware 8 does not,"
+            " and can be set to check no server at all (tls_server_authentication). pbxcerts leaves both as they are."
+        )
+    )
     capabilities = Capabilities(
         confirmation=Confirmation.FETCH,
         restarts=False,

@@ -18,6 +18,7 @@ from datetime import timedelta
 from terminals.drivers.base import (
     AnchorsCome,
     Capabilities,
+    Checks,
     Confirmation,
     FirstNotify,
     TrustFormat,
@@ -173,6 +174,13 @@ class Yealink:
     )
     sureness = gettext_noop("By the manufacturer's documents and public templates; not tried on a device.")
     source = "Yealink SIP-T52S and CP969 administrator guides; templates of FusionPBX, Wazo and NethVoice"
+    checks = Checks(
+        gettext_noop(
+            "By public templates it checks in its factory setting that a certificate comes from one that it trusts, and compares no"
+            " name (static.security.trust_certificates 1, static.security.cn_validation 0). That differs from model to model, and"
+            " pbxcerts leaves it as it is."
+        )
+    )
     capabilities = Capabilities(
         confirmation=Confirmation.FETCH,
         restarts=False,

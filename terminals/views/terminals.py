@@ -22,7 +22,8 @@ from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.sealing import SealingError
 from terminals.directory import changes
-from terminals.directory.held import held_by
+from terminals.directory.held import held_at_once, held_by
+from terminals.directory.ladder import ladder
 from terminals.directory.listing import TerminalListing, story
 from terminals.directory.realms import RealmOffer
 from terminals.directory.ways_in import address_of_files
@@ -110,6 +111,7 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
         "past_more": len(past) - PAST_AT_MOST if request.GET.get("past") != "all" else 0,
         "target": target,
         "why_missing": reasons.why(found, found.type, newest),
+        "ladder": ladder(found.type.driver, newest, situation.clock.best) if target else (),
         "on_work_list": newest is not None and newest.state not in SETTLED and found.type.method in BY_HAND_METHODS,
         "link_works": Link.objects.filter(terminal=found, revoked_at=None).exists(),
         "who_asked": who_asked([found]).get(found.pk, []),
@@ -118,6 +120,7 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
         "served_root": served.root_sha256 if served else "",
         "has_password": found.sip_password is not None,
         "held": held_by(found) if found.type.method in IN_TURN_METHODS else None,
+        "held_at_once": held_at_once(found.type.driver, [*(one.installation for one in chapters), *past], target),
         "own_address": own_address,
         "own_way": _own_way(found, own_address),
         "offer": RealmOffer.of(found),

@@ -29,6 +29,7 @@ from pbxcerts.system.sealing import SealedText, SealingError
 from terminals.drivers.base import AnchorsCome, DeliveryDriver
 from terminals.drivers.registry import IN_TURN_METHODS, driver_of
 from terminals.models import BootstrapWindow, DeliverySettings, Requester, Terminal, TerminalType, Transports
+from terminals.places_of_anchors import place_of
 from terminals.tally.models import ListChanges
 from terminals.trust_file import NoTrustFile, TrustFile, generations_of, trust_files
 
@@ -210,7 +211,7 @@ class Snapshot:
         """Of the pairs of the bundle, where there are so many places."""
         if count not in self._places:
             numbers = [pair.number for pair in self.served]
-            of = {pair.number: sum(number < pair.number for number in numbers) % count for pair in self.bundle}
+            of = {pair.number: place_of(pair.number, numbers, count) for pair in self.bundle}
             # What is in a place is the last pair that came there.
             lies = {rank % count: pair.withdrawn for rank, pair in enumerate(self.served)}
             emptied = sorted(place for place, withdrawn in lies.items() if withdrawn and place not in of.values())

@@ -10,7 +10,7 @@ import pytest
 
 import terminals.drivers
 from terminals.drivers import base
-from terminals.drivers.base import AnchorsCome, Confirmation, TrustFormat
+from terminals.drivers.base import AnchorsCome, Checks, Confirmation, TrustFormat
 from terminals.drivers.configuration import (
     ConfigurationFile,
     FileOf,
@@ -63,7 +63,7 @@ def test_it_is_called_by_a_name_that_the_database_takes_and_by_texts_of_the_cata
         for node in source
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == base.gettext_noop.__name__
     }
-    own = {driver.label, driver.summary, driver.note, driver.silence, driver.sureness} - {""}
+    own = {driver.label, driver.summary, driver.note, driver.silence, driver.sureness, driver.checks.told} - {""}
     for way in driver.files.ways_in("https://pbx.example.org") if driver.files else ():
         own |= {way.title, way.where, way.does}
     assert own == marked
@@ -76,6 +76,14 @@ def test_what_confirms_without_a_person_can_be_asked(driver):
     assert driver.event("something;else") == "something;else"
     assert bool(driver.event("")) == driver.capabilities.automatic
     assert driver.capabilities.answers_within > timedelta(0)
+
+
+@each_driver
+def test_it_says_whether_its_terminals_check_at_all_or_that_nothing_is_known(driver):
+    """Where one can't be told to check nothing, that is said as well; a person who installs knows the telephone, not pbxcerts."""
+    assert isinstance(driver.checks, Checks)
+    assert driver.checks.told or not driver.checks.always
+    assert driver.checks.told or not driver.capabilities.automatic
 
 
 @each_driver
