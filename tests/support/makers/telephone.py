@@ -2,6 +2,7 @@
 
 import http.client
 import secrets
+from abc import ABC, abstractmethod
 from collections import namedtuple
 from contextlib import closing
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ def the_time():
     return datetime.now(UTC)
 
 
-class SimulatedTelephone:
+class SimulatedTelephone(ABC):
     """`url`: the directory or file where it is told to ask for its configuration, as DHCP names it.
 
     `asked`, `refused`: what it requested, and what of it or of a server it did not take. `restarts`: how often it did.
@@ -80,9 +81,9 @@ class SimulatedTelephone:
         return as_pem(self.anchors)
 
     @property
+    @abstractmethod
     def provisioning(self):
         """How it checks servers of its configuration; `sip`: that of its calls."""
-        raise NotImplementedError
 
     sip = provisioning
 
@@ -91,9 +92,9 @@ class SimulatedTelephone:
 
     # Files
 
+    @abstractmethod
     def poll(self):
         """Ask for the configuration and take it over."""
-        raise NotImplementedError
 
     def fetch(self, url, *, checks=None):
         """The body of a file, None where there is none; a server that it does not trust counts among what it refused."""
@@ -189,9 +190,9 @@ class SimulatedTelephone:
         given = read_digest(given)
         return given["nonce"] in self._nonces and given["response"] == expected_response(given, self.password, request)
 
+    @abstractmethod
     def on_event(self, event, parameters):
         """What it does then; None for an event that it does not know."""
-        raise NotImplementedError
 
     def act(self):
         """Do what NOTIFYs have asked for."""
@@ -209,7 +210,7 @@ class SimulatedTelephone:
         self.poll()
         self.started()
 
-    def started(self):
+    def started(self):  # noqa: B027 - nothing, at most telephones
         """What holds from the end of a restart on."""
 
     def hang_up(self):
