@@ -6,13 +6,16 @@ ConfigurationError(fault, line)
 """
 
 import enum
-from collections.abc import Hashable, Sequence
+import re
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 BEGIN = "# pbxcerts begin"
 END = "# pbxcerts end"
 """Between them stand the lines that pbxcerts answers for, in files where # begins a comment; nobody's own line."""
+# Whatever stands before an @: who writes a password there by hand does not escape the characters that end it.
+_USERINFO = re.compile(r"://\S*@")
 
 
 class FileOf(enum.StrEnum):
@@ -106,6 +109,43 @@ class OwnLines(Protocol):
     def hold_secret(self, line: str) -> bool:
         """Whether this line must not be readable by others."""
         ...
+
+
+@dataclass(frozen=True)
+class NamedLines:
+    """Own lines of which each gives a parameter its value; those that begin with # are comments.
+
+    `line`: what one has to be. `name_of`: the parameter that it sets, in lower case. `ours`: those that pbxcerts answers for.
+    `secret`: what names of those that hold one have in them.
+    """
+
+    form: str
+    line: re.Pattern[str]
+    name_of: Callable[[str], str]
+    ours: frozenset[str]
+    secret: re.Pattern[str]
+
+    def checked(self, text: str, *, path_is_secret: bool) -> list[str]:
+        """Raises OwnLinesError with the line's number (rule own-lines)."""
+        checked = []
+        for number, raw in enumerate(text.splitlines(), start=1):
+            line = raw.strip()
+            if line in {BEGIN, END}:
+                raise OwnLinesError(ConfigurationFault.LINE_IS_OURS, number)
+            if not line or line.startswith("#"):
+                continue
+            if not self.line.fullmatch(line):
+                raise OwnLinesError(ConfigurationFault.LINE_SYNTAX, number)
+            if self.name_of(line) in self.ours:
+                raise OwnLinesError(ConfigurationFault.LINE_IS_OURS, number)
+            if not path_is_secret and self.hold_secret(line):
+                raise OwnLinesError(ConfigurationFault.LINE_HOLDS_SECRET, number)
+            checked.append(line)
+        return checked
+
+    def hold_secret(self, line: str) -> bool:
+        """By the name of the parameter that it sets, or by a URL with userinfo (RFC 3986 section 3.2.1) in its value."""
+        return self.secret.search(self.name_of(line)) is not None or _USERINFO.search(line) is not None
 
 
 class MarkedBlock(Protocol):

@@ -18,7 +18,7 @@ from terminals.drivers.configuration import (
     ConfigurationFile,
     FileOf,
     MarkedBlockError,
-    OwnLinesError,
+    NamedLines,
     PhoneTls,
     Telephone,
     WayIn,
@@ -33,10 +33,6 @@ OURS = (
 )
 """Never an own line. How the phone reaches the server may be one: ours comes later and wins where a proxy is named."""
 
-_SECRET = re.compile(r"password|passwd|\bpin\b|private key|\bsecret\b", re.IGNORECASE)
-# Whatever stands before an @: who writes a password there by hand does not escape the characters that end it.
-_USERINFO = re.compile(r"://\S*@")
-_LINE = re.compile(r"[!^]?[A-Za-z][^:\n]*:.*")
 _USER_AGENT = re.compile(
     r"(?:Aastra|Mitel)\s?(?P<model>\w+) MAC:(?P<mac>[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}) V:(?P<firmware>[\w.\-]+)"
 )
@@ -61,30 +57,17 @@ def parameters(tls: PhoneTls) -> list[str]:
     return lines
 
 
-class MitelOwnLines:
-    form = "name: value"
+def _name_of(line: str) -> str:
+    return line.partition(":")[0].lstrip("!^").strip().lower()
 
-    def checked(self, text: str, *, path_is_secret: bool) -> list[str]:
-        """Raises OwnLinesError with the line's number (rule own-lines)."""
-        checked = []
-        for number, raw in enumerate(text.splitlines(), start=1):
-            line = raw.strip()
-            if not line or line.startswith("#"):
-                if line in {BEGIN, END}:
-                    raise OwnLinesError(ConfigurationFault.LINE_IS_OURS, number)
-                continue
-            if not _LINE.fullmatch(line):
-                raise OwnLinesError(ConfigurationFault.LINE_SYNTAX, number)
-            if _name_of(line) in OURS:
-                raise OwnLinesError(ConfigurationFault.LINE_IS_OURS, number)
-            if not path_is_secret and self.hold_secret(line):
-                raise OwnLinesError(ConfigurationFault.LINE_HOLDS_SECRET, number)
-            checked.append(line)
-        return checked
 
-    def hold_secret(self, line: str) -> bool:
-        """By the name of the parameter that it sets, or by a URL with userinfo (RFC 3986 section 3.2.1) in its value."""
-        return _SECRET.search(_name_of(line)) is not None or _USERINFO.search(line) is not None
+OWN_LINES = NamedLines(
+    form="name: value",
+    line=re.compile(r"[!^]?[A-Za-z][^:\n]*:.*"),
+    name_of=_name_of,
+    ours=frozenset(OURS),
+    secret=re.compile(r"password|passwd|\bpin\b|private key|\bsecret\b", re.IGNORECASE),
+)
 
 
 class MitelBlock:
@@ -112,7 +95,7 @@ class MitelFiles:
     pattern = r"[0-9A-Za-z:._-]{1,64}\.cfg"
     media_type = "text/plain; charset=utf-8"
     names_server = True
-    own_lines = MitelOwnLines()
+    own_lines = OWN_LINES
     block = MitelBlock()
 
     def requested(self, name: str) -> ConfigurationFile:
@@ -137,10 +120,6 @@ class MitelFiles:
 
     def ways_in(self, url: str) -> Sequence[WayIn]:
         return ()
-
-
-def _name_of(line: str) -> str:
-    return line.partition(":")[0].lstrip("!^").strip().lower()
 
 
 def _marks(content: bytes, mark: str) -> list[tuple[int, int]]:

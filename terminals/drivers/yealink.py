@@ -28,10 +28,9 @@ from terminals.drivers.base import (
 from terminals.drivers.configuration import (
     BEGIN,
     END,
-    ConfigurationFault,
     ConfigurationFile,
     FileOf,
-    OwnLinesError,
+    NamedLines,
     PhoneTls,
     Telephone,
     WayIn,
@@ -47,9 +46,6 @@ _USER_AGENT = re.compile(
     r"Yealink (?P<model>[\w.\- ]{1,48}) (?P<firmware>[0-9]{1,4}(?:\.[0-9]{1,4}){3}) "
     r"(?P<mac>[0-9A-Fa-f]{12}|[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5})"
 )
-_LINE = re.compile(r"[A-Za-z][\w.\-]*\s*=.*")
-_SECRET = re.compile(r"password|passwd|secret|aes_key|private_key|(?:\b|_)(?:pin|psk)(?:\b|_)", re.IGNORECASE)
-_USERINFO = re.compile(r"://\S*@")
 
 
 def parameters(tls: PhoneTls) -> dict[str, str]:
@@ -71,41 +67,24 @@ is a switch of its own to newer firmware, of which a change makes the telephone 
 """
 
 
-class YealinkOwnLines:
-    form = "name = value"
-
-    def checked(self, text: str, *, path_is_secret: bool) -> list[str]:
-        """Raises OwnLinesError with the line's number (rule own-lines)."""
-        checked = []
-        for number, raw in enumerate(text.splitlines(), start=1):
-            line = raw.strip()
-            if line in {BEGIN, END}:
-                raise OwnLinesError(ConfigurationFault.LINE_IS_OURS, number)
-            if not line or line.startswith("#"):
-                continue
-            if not _LINE.fullmatch(line):
-                raise OwnLinesError(ConfigurationFault.LINE_SYNTAX, number)
-            if _name_of(line).removeprefix("static.") in OURS:
-                raise OwnLinesError(ConfigurationFault.LINE_IS_OURS, number)
-            if not path_is_secret and self.hold_secret(line):
-                raise OwnLinesError(ConfigurationFault.LINE_HOLDS_SECRET, number)
-            checked.append(line)
-        return checked
-
-    def hold_secret(self, line: str) -> bool:
-        """By the name of the parameter that it sets, or by a URL with userinfo (RFC 3986 section 3.2.1) in its value."""
-        return _SECRET.search(_name_of(line)) is not None or _USERINFO.search(line) is not None
-
-
 def _name_of(line: str) -> str:
-    return line.partition("=")[0].strip().lower()
+    return line.partition("=")[0].strip().lower().removeprefix("static.")
+
+
+OWN_LINES = NamedLines(
+    form="name = value",
+    line=re.compile(r"[A-Za-z][\w.\-]*\s*=.*"),
+    name_of=_name_of,
+    ours=OURS,
+    secret=re.compile(r"password|passwd|secret|aes_key|private_key|(?:\b|_)(?:pin|psk)(?:\b|_)", re.IGNORECASE),
+)
 
 
 class YealinkFiles:
     pattern = r"(?:y[0-9]{12}|[0-9A-Fa-f]{12}|(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}|\$MAC)\.cfg"
     media_type = "text/plain; charset=utf-8"
     names_server = False
-    own_lines = YealinkOwnLines()
+    own_lines = OWN_LINES
     block = None
 
     def requested(self, name: str) -> ConfigurationFile:
