@@ -414,6 +414,8 @@ class InstallationQuerySet(models.QuerySet["Installation"]):
             evidence="",
             proof="",
             doubt_until=None,
+            registered_at=None,
+            registered_since=None,
             next_at=None,
         )
 
@@ -429,6 +431,9 @@ class Installation(models.Model):
     `notified_at` is `asked_at` by the machine's own clock, by which the listeners see requests. `several_addresses`: since then
     more than one address has asked for the terminal's files. `doubt_until`: until then another address takes the confirmation
     back (rule proved-by-answer).
+
+    `registered_at`: when the communication server said last that its number is registered; `registered_since`: when the TLS connection
+    was made that showed it, after the switch (rule ladder).
     """
 
     class State(models.TextChoices):
@@ -497,6 +502,8 @@ class Installation(models.Model):
     proof = models.CharField(max_length=8, choices=Proof, blank=True)
     doubt_until = models.DateTimeField(null=True)
     confirmed_by = models.CharField(max_length=150, blank=True)
+    registered_at = models.DateTimeField(null=True)
+    registered_since = models.DateTimeField(null=True)
     failure = models.CharField(max_length=16, blank=True)
     failed_at = models.DateTimeField(null=True)
     excused = models.BooleanField(default=False)
