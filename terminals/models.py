@@ -562,6 +562,9 @@ class Requester(models.Model):
     `holds`: the generations whose trust anchors it has taken in turn, in this order, since it began anew; `held_at`: when it took the
     last one (rule anchors-in-turn). `change` is a larger number with each change of that, whoever writes it, so that the listeners
     find those that they do not know yet; 0 where nothing was taken in turn.
+
+    `named`: whose roots are in the trust file that its own configuration names; `named_times`: how often the telephone has taken that
+    since `named_since`, and never the trust file (rule unheeded).
     """
 
     terminal = models.ForeignKey(Terminal, on_delete=models.CASCADE, related_name="requesters")
@@ -574,6 +577,9 @@ class Requester(models.Model):
     holds = models.JSONField(default=list)
     held_at = models.DateTimeField(null=True)
     change = models.BigIntegerField(default=0, db_index=True)
+    named = models.JSONField(default=list)
+    named_since = models.DateTimeField(null=True)
+    named_times = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         ordering = ["-last_at"]

@@ -54,8 +54,8 @@ def fetched(seen: Sequence[Fetched]) -> None:
     """Remember who asked; confirm the installations whose fetch is proved, and mark the others."""
     ours, listed = of_listed(seen)
     known = known_requesters(one.terminal for one in ours)
-    requesters, gone = remembered(ours, known, in_turn=_in_turn(ours))
     judged_by = _Judge(listed, known, _telephone_networks() if ours else ())
+    requesters, gone = remembered(ours, known, in_turn=_in_turn(ours), is_own=judged_by.is_own)
     proved: list[tuple[FetchedTrust, Proof]] = []
     unproved: list[FetchedTrust] = []
     doubtful: dict[int, list[datetime]] = {}
@@ -99,6 +99,9 @@ class _Judge:
     listed: Mapping[int, ListedTerminal]
     known: Known
     networks: tuple[Network, ...]
+
+    def is_own(self, one: Fetched) -> bool:
+        return one.by_secret_path or self.proof_by(one.terminal, one.address) is not None
 
     def proof_of(self, one: Fetched) -> Proof | None:
         if isinstance(one, FetchedTrust) and one.by_secret_path:

@@ -1,7 +1,7 @@
 """Who asks for a terminal's files: one row for each address that did (rule requesters)."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
@@ -10,7 +10,7 @@ from typing import Any
 from pbxcerts.system.one_address import source_of
 from terminals.batches import Statement, execute, in_batches, inserts, one_writer, updates
 from terminals.evidence.addresses import family_of
-from terminals.evidence.facts import Fetched, FetchedTrust
+from terminals.evidence.facts import Fetched, FetchedConfiguration, FetchedTrust
 from terminals.models import Requester
 
 MOST_OF_A_FAMILY = 8
@@ -18,6 +18,8 @@ MOST_OF_A_FAMILY = 8
 MOST_GENERATIONS = 32
 SAME_FETCH = timedelta(minutes=1)
 """A trust anchor that is taken again so soon is the same fetch, begun twice or written down twice."""
+MOST_TIMES = 1000
+"""It is no longer counted then."""
 NO_LONGER_NOW = timedelta(days=1)
 """What lies further ahead of something newer was written by a wrong clock (rule written-ahead)."""
 
@@ -35,10 +37,14 @@ def known_requesters(terminals: Iterable[int]) -> Known:
 
 
 def remembered(
-    seen: Sequence[Fetched], known: Known, *, in_turn: Collection[int] = ()
+    seen: Sequence[Fetched],
+    known: Known,
+    *,
+    in_turn: Collection[int] = (),
+    is_own: Callable[[Fetched], bool] = lambda one: False,
 ) -> tuple[list[Statement], list[int]]:
     """Statements that remember who has fetched what, three at most for some hundred facts, and the keys of rows that are to go;
-    `known` is brought up to date. `in_turn`: the terminals that take their trust anchors so.
+    `known` is brought up to date. `in_turn`: the terminals that take their trust anchors so. `is_own`: whether it was the terminal.
     """
     changed: dict[tuple[int, str], Requester] = {}
     held: set[tuple[int, str]] = set()
@@ -49,8 +55,11 @@ def remembered(
             row = Requester(terminal_id=one.terminal, source=source, last_at=one.at, first_at=one.at, took=[], holds=[])
             known[one.terminal][source] = row
         row.address = one.address[:64]
+        if isinstance(one, FetchedConfiguration) and is_own(one):
+            _named(row, one)
         row.last_at = _later(row.last_at, one.at)
         if isinstance(one, FetchedTrust):
+            row.named, row.named_since, row.named_times = [], None, 0
             row.took = sorted({*row.took, *one.generations}, reverse=True)[:MOST_GENERATIONS]
             if one.terminal in in_turn and _takes_in_turn(row, one):
                 held.add((one.terminal, source))
@@ -74,7 +83,21 @@ def _said(row: Requester) -> dict[str, Any]:
         "took": row.took,
         "holds": row.holds,
         "held_at": row.held_at,
+        "named": row.named,
+        "named_since": row.named_since,
+        "named_times": row.named_times,
     }
+
+
+def _named(row: Requester, one: FetchedConfiguration) -> None:
+    """Count how often it took its configuration and left the trust file that this names; `last_at` is that of the time before."""
+    left = sorted(one.named.difference(row.took))
+    if not left:
+        row.named, row.named_since, row.named_times = [], None, 0
+    elif left != row.named or row.named_since is None or one.at < row.named_since:
+        row.named, row.named_since, row.named_times = left, one.at, 1
+    elif one.at >= row.last_at + SAME_FETCH:
+        row.named_times = min(row.named_times + 1, MOST_TIMES)
 
 
 def _takes_in_turn(row: Requester, one: FetchedTrust) -> bool:

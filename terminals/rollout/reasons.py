@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.utils.translation import gettext as _
@@ -11,11 +12,12 @@ from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from pbxcerts.system import time_words
 from terminals.drivers.registry import BY_HAND_METHODS, COMING_FIRST, RESTARTING_AT_FIRST, RESTARTING_METHODS
+from terminals.evidence.unheeded import Unheeded, unheeded
 from terminals.models import DeliverySettings, Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import waves, words
 from terminals.rollout.progress import restarts_at
 from terminals.rollout.target import may_restart, rollout_target, terminal_groups
-from terminals.states import IN_FLIGHT, DeliveryState, Wave
+from terminals.states import IN_FLIGHT, SETTLED, DeliveryState, Wave
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,15 @@ class MissingReasons:
     rollout: Rollout | None = None
     open_waves: dict[str, Wave] | None = None
     restarts_from: datetime | None = None
+    unheeded: Mapping[int, Unheeded] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, situation: Situation) -> MissingReasons:
-        """At most five queries, whatever the number of terminals."""
+    def load(cls, situation: Situation, terminals: Collection[int]) -> MissingReasons:
+        """For these terminals, those of a page. At most six queries."""
         now, target = situation.clock.best, rollout_target(situation)
         rollout = Rollout.objects.filter(generation=target).first() if target is not None else None
         if target is None or rollout is None:
-            return cls(now, target)
+            return cls(now, target, unheeded=unheeded(terminals))
         delivery = DeliverySettings.load()
         allowed = may_restart(situation, rollout, delivery, now)
         return cls(
@@ -45,6 +48,7 @@ class MissingReasons:
             rollout,
             open_waves=waves.open_waves(terminal_groups(target)),
             restarts_from=None if allowed else restarts_at(situation, delivery),
+            unheeded=unheeded(terminals),
         )
 
     def why(self, terminal: Terminal, type_: TerminalType, installation: Installation | None) -> str:
@@ -61,6 +65,8 @@ class MissingReasons:
         said = self._said(terminal, type_, installation)
         if terminal.last_contact is None and installation.state in {DeliveryState.WAITING, DeliveryState.ABSENT}:
             return f"{said} " + _("Nothing has ever been heard of it.")
+        if (one := self.unheeded.get(terminal.pk)) is not None and installation.state not in SETTLED:
+            return f"{_unheeded(one)} {said}"
         return said
 
     def _not_taken_in(self, type_: TerminalType) -> str:
@@ -125,6 +131,15 @@ class MissingReasons:
         if installation.next_at is not None and installation.next_at > self.now:
             return _("It is asked again on %(at)s.") % {"at": time_words.moment(installation.next_at)}
         return _("It is asked as soon as those that are asked now are back.")
+
+
+def _unheeded(one: Unheeded) -> str:
+    """What of both it is can't be seen from here."""
+    said = _(
+        "It has taken its configuration %(times)s times since %(since)s and never the trust file that this names: a later line of your"
+        " own configuration names another one (delete that line), or it does not reach the address in it (System / General)."
+    )
+    return said % {"times": one.times, "since": time_words.moment(one.since)}
 
 
 def _absent(installation: Installation) -> str:

@@ -99,7 +99,7 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
     takes_token = found.type.method in REPORTING_METHODS
     served = Generation.objects.active().only("root_sha256").first() if takes_token else None
     situation = Situation.load(timekeeping.current_clock(general=general_of(request)))
-    reasons, chapters = MissingReasons.load(situation), story(found)
+    reasons, chapters = MissingReasons.load(situation, [found.pk]), story(found)
     past = read(PastInstallations.objects.filter(terminal=found).first())
     target = reasons.target.number if reasons.target else None
     newest = next((one.installation for one in chapters if one.installation.generation_id == target), None)

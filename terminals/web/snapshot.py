@@ -207,6 +207,14 @@ class Snapshot:
             return files[0] if files else None
         return next_in_turn(files, self.taken_in_turn.by.get((terminal.key, source), ()))
 
+    def named_generations(self, terminal: SnapshotTerminal, source: str) -> frozenset[int]:
+        """Whose trust anchors its configuration hands over, or names, to who asks from there."""
+        known_type = self.type_of(terminal)
+        if known_type.driver.capabilities.come in {AnchorsCome.EACH, AnchorsCome.INLINE}:
+            return known_type.generations
+        named = self.named_file(terminal, source)
+        return frozenset(named.generations) if named is not None else frozenset()
+
     def places(self, count: int) -> Places:
         """Of the pairs of the bundle, where there are so many places."""
         if count not in self._places:
