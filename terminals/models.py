@@ -560,7 +560,7 @@ class Requester(models.Model):
     fetched. `accepted_by`: who said that this is the terminal. `first_at`: when it asked first, where that is known.
 
     `holds`: the generations whose trust anchors it has taken in turn, in this order, since it began anew; `held_at`: when it took the
-    last one (rule anchors-in-turn). `change` is a larger number with each change of that, whoever writes it, so that the listeners
+    last one (rule anchors-in-turn); `held_proved`: whether that was the terminal by path, address or network, None in older rows. `change` is a larger number with each change of that, whoever writes it, so that the listeners
     find those that they do not know yet; 0 where nothing was taken in turn.
 
     `named`: whose roots are in the trust file that its own configuration names; `named_times`: how often the telephone has taken that
@@ -576,6 +576,7 @@ class Requester(models.Model):
     first_at = models.DateTimeField(null=True)
     holds = models.JSONField(default=list)
     held_at = models.DateTimeField(null=True)
+    held_proved = models.BooleanField(null=True)
     change = models.BigIntegerField(default=0, db_index=True)
     named = models.JSONField(default=list)
     named_since = models.DateTimeField(null=True)

@@ -1,13 +1,11 @@
 """Telephones that take their configuration again and again, and never the trust file that it names (rule unheeded)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
-from terminals.evidence.fetches import SPAN
-from terminals.models import Requester
-
-TIMES = 3
+from terminals.evidence.requesters import Known, is_left
 
 
 @dataclass(frozen=True)
@@ -16,18 +14,13 @@ class Unheeded:
     since: datetime
 
 
-def unheeded(terminals: Collection[int]) -> Mapping[int, Unheeded]:
-    """Which of these, and how often since when. One query; for a page, so of some of the terminals."""
-    rows = list(Requester.objects.filter(terminal__in=terminals).order_by("last_at"))
-    taken: dict[int, set[int]] = {}
-    for row in rows:
-        taken.setdefault(row.terminal_id, set()).update(row.took)
+def unheeded(known: Known) -> Mapping[int, Unheeded]:
+    """Which of these terminals, and how often since when."""
+    taken = {terminal: {number for row in rows.values() for number in row.took} for terminal, rows in known.items()}
     return {
-        row.terminal_id: Unheeded(row.named_times, row.named_since)
-        for row in rows
-        if row.named_since is not None
-        and row.named_times >= TIMES
-        and row.last_at - row.named_since > SPAN
+        terminal: Unheeded(row.named_times, row.named_since)
+        for terminal, rows in known.items()
+        for row in sorted(rows.values(), key=attrgetter("last_at"))
         # It may have come by another address, and have it already.
-        and not taken[row.terminal_id].issuperset(row.named)
+        if is_left(row) and row.named_since is not None and not taken[terminal].issuperset(row.named)
     }

@@ -6,10 +6,11 @@ import pytest
 from django.utils import translation
 from django.utils.html import strip_tags
 
+from terminals.evidence.requesters import known_requesters
 from terminals.evidence.unheeded import unheeded
 from terminals.models import Installation, Requester, Terminal, TerminalType
 from tests.support.asking import HOST, Listeners
-from tests.support.generations import MINUTE
+from tests.support.generations import DAY, MINUTE
 from tests.terminals.web.test_makers import ADDRESS, MAKERS, at_the_handlers, follows
 
 OVERRULED = "a later line of your own configuration names another one (delete that line)"
@@ -72,7 +73,7 @@ def test_a_line_of_the_site_that_overrules_ours_is_said_after_three_times(world,
     phone.polls()
 
     assert said(terminal)
-    assert unheeded([terminal.pk])[terminal.pk].times == 3
+    assert unheeded(known_requesters([terminal.pk]))[terminal.pk].times == 3
     assert phone.own == []
     assert not Installation.objects.trusted().exists()
     assert Requester.objects.get().took == []
@@ -120,7 +121,7 @@ def test_what_it_asks_again_within_a_moment_is_not_counted(world, phone, termina
     phone.poll()
 
     assert Requester.objects.get().named_times == 2
-    assert not unheeded([terminal.pk])
+    assert not unheeded(known_requesters([terminal.pk]))
 
 
 def test_three_times_within_its_time_for_an_answer_are_too_soon_to_say(world, phone, terminal):
@@ -128,12 +129,12 @@ def test_three_times_within_its_time_for_an_answer_are_too_soon_to_say(world, ph
     for _time in range(4):
         world.after(10 * MINUTE)
         phone.poll()
-    assert not unheeded([terminal.pk])
+    assert not unheeded(known_requesters([terminal.pk]))
 
     world.after(20 * MINUTE)
     phone.poll()
 
-    assert unheeded([terminal.pk])
+    assert unheeded(known_requesters([terminal.pk]))
 
 
 def test_a_new_pair_is_counted_from_its_first_time(world, phone, terminal, said):
@@ -154,16 +155,18 @@ def test_one_that_has_it_and_goes_on_asking_is_left_alone(world, phone, terminal
     phone.polls(6)
 
     assert Requester.objects.get().named_times == 0
-    assert not unheeded([terminal.pk])
+    assert not unheeded(known_requesters([terminal.pk]))
 
 
-def test_one_that_has_it_from_another_address_is_left_alone(world, phone, terminal):
-    phone.polls()
-    Requester.objects.update(source="192.0.2.5", address="192.0.2.5")
-    phone.polls(4)
+def test_one_that_has_it_from_another_address_is_left_alone(world):
+    now = world.now
+    here = Requester(terminal_id=1, last_at=now, named=[1, 2], named_since=now - 3 * DAY, named_times=4, took=[])
+    there = Requester(terminal_id=1, last_at=now - 9 * DAY, took=[1])
+    assert unheeded({1: {"here": here, "there": there}})[1].times == 4
 
-    assert Requester.objects.get(source=ADDRESS).named_times == 4
-    assert not unheeded([terminal.pk])
+    there.took = [2, 1]
+
+    assert not unheeded({1: {"here": here, "there": there}})
 
 
 @pytest.mark.parametrize("maker", ["snom", "grandstream"])
@@ -174,7 +177,7 @@ def test_a_telephone_that_takes_all_at_once_is_never_said_to_leave_it(world, db,
     follows(world)
     at_the_handlers(kind, Listeners(world), mac, **options).polls(5)
 
-    assert not unheeded([terminal.pk])
+    assert not unheeded(known_requesters([terminal.pk]))
 
 
 def test_a_clock_that_went_back_begins_to_count_anew(world, phone, terminal):
