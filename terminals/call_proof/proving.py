@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -41,7 +41,7 @@ def prove_ordered(clock: Clock | None = None) -> CallProof | None:
     else:
         records = list(Proving.of(situation, active, CallProofSettings.load(), by_person=bool(proof.by)).records())
         now = clock.best + timedelta(seconds=time.monotonic() - began)
-        records += _telephones(active, clock, now, presented=not any(map(_contradicts, records)))
+        records += _telephones(active, clock, now, presented=_is_presented(records))
         orders.finish(proof, records, clock.best + timedelta(seconds=time.monotonic() - began))
     return CallProof.objects.get(pk=proof.pk)
 
@@ -60,8 +60,9 @@ def _telephones(active: Generation, clock: Clock, now: datetime, *, presented: b
     return [_timed(record, began)]
 
 
-def _contradicts(record: StepRecord) -> bool:
-    return record.step is Step.TLS and record.result is Result.FAILED
+def _is_presented(records: Sequence[StepRecord]) -> bool:
+    seen = {record.result for record in records if record.step is Step.TLS}
+    return Result.OK in seen and Result.FAILED not in seen
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,13 @@ def test_a_server_that_presents_something_else_now_makes_no_connection_show_anyt
     assert known_of(switched[0]) == (None, None)
 
 
+def test_where_no_address_is_looked_at_no_connection_shows_anything(world, switched, proved):
+    world.set(tls_addresses=[])
+    proved({switched[0].number: world.now - MINUTE})
+
+    assert known_of(switched[0]) == (None, None)
+
+
 def test_a_switch_that_begins_while_kamailio_is_asked_makes_its_answer_count_for_nothing(
     world, switched, proved, monkeypatch
 ):
