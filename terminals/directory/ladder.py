@@ -25,7 +25,7 @@ class Rung:
 
 def ladder(driver: DeliveryDriver, installation: Installation | None, now: datetime) -> list[Rung]:
     """`installation`: of the pair that is handed out, None where nothing of it is known."""
-    return [_fetched(installation, now), _trusts(installation), _checks(driver)]
+    return [_fetched(installation, now), _trusts(driver, installation), _checks(driver)]
 
 
 def _fetched(row: Installation | None, now: datetime) -> Rung:
@@ -61,19 +61,37 @@ def _of_fetch(row: Installation, now: datetime) -> str:
     return " ".join(said)
 
 
-def _trusts(row: Installation | None) -> Rung:
+def _trusts(driver: DeliveryDriver, row: Installation | None) -> Rung:
     title = _("Has shown that it trusts it")
     if row is not None and row.confirmed_at is not None and row.evidence == Evidence.PROVED:
         said = _("On %(at)s it connected over TLS to the proof listener, where pbxcerts presents this certificate.")
         return Rung("ok", title, _("yes"), said % {"at": _at(row.confirmed_at)})
+    if row is not None and row.registered_since is not None:
+        return _registered(driver, title, row)
     if row is not None and row.evidence == Evidence.REPORTED:
         return Rung(
             "info", title, _("not yet"), _("It says so; its connection to the proof listener is still to come.")
         )
     if row is not None and row.evidence == Evidence.PERSON:
         return _by_person(title, row)
+    if row is not None and row.registered_at is not None:
+        said = _(
+            "On %(at)s it was registered at the communication server, but it is connected since before the switch, or not over TLS: not"
+            " proved yet."
+        )
+        return Rung("info", title, _("not yet"), said % {"at": _at(row.registered_at)})
     said = _("Nothing shows it yet: a call or a registration over TLS after the switch would.")
     return Rung("info", title, _("not yet"), said)
+
+
+def _registered(driver: DeliveryDriver, title: str, row: Installation) -> Rung:
+    """Whoever checks a certificate has checked this one."""
+    said = _(
+        "On %(at)s it was registered at the communication server over TLS, since %(since)s: after the switch. Whoever checks"
+        " certificates has accepted this one."
+    )
+    word = _("yes") if driver.checks.always else _("yes, if it checks")
+    return Rung("ok", title, word, said % {"at": _at(row.registered_at), "since": _at(row.registered_since)})
 
 
 def _by_person(title: str, row: Installation) -> Rung:

@@ -120,7 +120,7 @@ class TerminalListing:
         for row in Installation.objects.filter(terminal__in=rows, generation__in=shown).order_by("-generation_id"):
             rows[row.terminal_id].append(row)
         types = {one.pk: one for one in self.types}
-        reasons = MissingReasons.load(self.situation) if terminals else None
+        reasons = MissingReasons.load(self.situation, rows) if terminals else None
         lines = []
         for terminal in terminals:
             delivery = next((row for row in rows[terminal.pk] if row.generation_id == self.target), None)

@@ -13,7 +13,7 @@ from certificates.renewal.situation import Situation
 from pbxcerts.system.clock import STILL_NOW
 from pbxcerts.system.events import Notice
 from terminals.drivers.registry import AUTOMATIC_METHODS
-from terminals.evidence.fetches import SPAN
+from terminals.evidence.requesters import SPAN
 from terminals.models import SOME, Installation, InstallationQuerySet, Rollout, Terminal, TerminalQuerySet
 from terminals.rollout import preflight, words
 from terminals.rollout.progress import forecast_generation

@@ -1,6 +1,7 @@
 """What was seen and is not in the database yet outlives the process that saw it."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -60,6 +61,20 @@ def test_what_an_earlier_version_wrote_is_read_whatever_the_classes_are_called_n
 
 def test_an_earlier_version_can_read_what_this_one_writes(killed):
     assert (killed(*FACTS) / "evidence-1").read_text() == BY_THE_FIRST_VERSION
+
+
+def test_what_an_earlier_version_cannot_read_stands_on_lines_of_its_own(killed):
+    newer = [
+        replace(FACTS[0], named=frozenset({1, 2})),
+        replace(FACTS[1], by_secret_path=True),
+        replace(FACTS[0], named=frozenset({2}), by_secret_path=True),
+    ]
+    directory = killed(*newer, *FACTS)
+
+    lines = (directory / "evidence-1").read_text().splitlines(keepends=True)
+    assert len(lines) == 4
+    assert BY_THE_FIRST_VERSION in lines
+    assert sorted(map(repr, Journal(directory).left())) == sorted(map(repr, [*newer, *FACTS]))
 
 
 def test_what_several_processes_left_comes_in_its_order(killed):

@@ -20,12 +20,14 @@ ADDRESS = "192.0.2.99"
 
 
 def at_the_handlers(kind, listeners, mac, **options):
-    """One that asks them instead of opening a connection, from the address in the list."""
+    """One that asks them instead of opening a connection, from the address in the list or where it is moved."""
 
     class Telephone(kind):
+        address = ADDRESS
+
         def _get(self, url, checks):
             place = urlsplit(url)
-            answer = listeners.get(place.path, self.user_agent, ADDRESS, place.scheme)
+            answer = listeners.get(place.path, self.user_agent, self.address, place.scheme)
             return answer.status, "", answer.body
 
         def polls(self, times=1):
