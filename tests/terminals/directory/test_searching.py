@@ -51,9 +51,9 @@ def way(request, telephones):
     """The indexes of the migrations, or none: SQLite without FTS5, PostgreSQL without the extension."""
     if request.param == "without one":
         search_index.remove(connection)
-    searching._INDEXED.clear()
+    searching._WITH_TABLE.clear()
     yield request.param
-    searching._INDEXED.clear()
+    searching._WITH_TABLE.clear()
 
 
 def test_it_finds_the_same_with_an_index_and_without(way, subtests):
