@@ -94,6 +94,32 @@ def test_an_older_copy_takes_the_place_of_a_newer_one_and_adopts_what_is_served(
     assert "certificates_generation" in listed.stdout
 
 
+def test_where_another_machine_works_on_the_database_nothing_is_touched_until_it_has_ended(site, elsewhere, key):
+    """The database of a running installation named by mistake in the environment of another data directory."""
+    file = back_up(site, key)
+    site.done("settings", "site_name=Later")
+    rows(site, "UPDATE system_heartbeat SET name = 'west'")
+    elsewhere.product.environment["PBXCERTS_DATABASE"] = site.product.environment["PBXCERTS_DATABASE"]
+    order = ["restore", file, "--identity", key.file, "--replace"]
+    # The clock of that machine is an hour behind the database's.
+    for last_run, ahead, lives in (
+        ("now()", 0, True),
+        ("now() - interval '62 minutes'", 3600, True),
+        ("now() - interval '62 minutes'", 0, False),
+    ):
+        rows(site, f"UPDATE system_heartbeat SET last_run = {last_run}, database_ahead_of_machine = {ahead}")
+        # Without the confirmation it gets no further.
+        code, text = elsewhere.refused(*(order if lives else order[:-1]))
+        assert code == ("lives_elsewhere" if lives else "confirmation")
+        assert ("west" in text) is lives
+    assert not elsewhere.data.exists()
+    assert site.done("settings")["settings"]["site_name"] == "Later"
+
+    rows(site, "UPDATE system_heartbeat SET last_run = now()")
+    elsewhere.done(*order, "--others-ended")
+    assert elsewhere.done("settings")["settings"]["site_name"] != "Later"
+
+
 def test_tables_of_a_newer_version_go_and_those_of_others_stay(site, key):
     file = back_up(site, key)
     rows(site, "CREATE TABLE system_of_tomorrow (of_general boolean REFERENCES system_general (singleton))")
