@@ -11,13 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from terminals.evidence.facts import FetchedConfiguration, FetchedTrust, Proved, Reported, Seen
+from terminals.evidence.facts import CameBack, FetchedConfiguration, FetchedTrust, OfTerminal, Proved, Reported
 
-KINDS: dict[str, type[Seen]] = {
+KINDS: dict[str, type[OfTerminal]] = {
     "FetchedConfiguration": FetchedConfiguration,
     "FetchedTrust": FetchedTrust,
     "Reported": Reported,
     "Proved": Proved,
+    "CameBack": CameBack,
 }
 """By their names in the files. These stay whatever the classes are called, and so do the names of the fields: the process
 before may have been of another version.
@@ -39,11 +40,11 @@ class Journal:
         self._descriptor: int | None = None
         self._is_failing = False
 
-    def left(self) -> list[Seen]:
+    def left(self) -> list[OfTerminal]:
         """The facts that the process before has left, in their order. Their files stay until `forget`."""
         return [fact for file in self._before for fact in _facts(file)]
 
-    def write(self, facts: Sequence[Seen]) -> None:
+    def write(self, facts: Sequence[OfTerminal]) -> None:
         lines = b"".join(_in_json(entries).encode() + b"\n" for entries in _by_who_can_read(facts))
         try:
             if self._descriptor is None:
@@ -77,20 +78,23 @@ def _number(file: Path) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def _by_who_can_read(facts: Sequence[Seen]) -> list[list[list[Any]]]:
-    """The entries of a line for every version, and of one for those that know of secret paths: an earlier one leaves that out, and
-    asks its telephones again.
+def _by_who_can_read(facts: Sequence[OfTerminal]) -> list[list[list[Any]]]:
+    """The entries of a line for every version, and of one each for those that know of secret paths, and of telephones that came back:
+    an earlier one leaves that out, and asks its telephones again.
     """
     known_to_all: list[list[Any]] = []
     newer: list[list[Any]] = []
+    newest: list[list[Any]] = []
     for fact in facts:
         values = dict(vars(fact))
-        if values.get(NEWER_FIELD):
+        if isinstance(fact, CameBack):
+            newest.append([NAMES[type(fact)], values])
+        elif values.get(NEWER_FIELD):
             newer.append([NAMES[type(fact)], values])
         else:
             values.pop(NEWER_FIELD, None)
             known_to_all.append([NAMES[type(fact)], values])
-    return [line for line in (known_to_all, newer) if line]
+    return [line for line in (known_to_all, newer, newest) if line]
 
 
 def _plain(value: Any) -> Any:
@@ -101,7 +105,7 @@ _in_json = json.JSONEncoder(default=_plain, check_circular=False).encode
 """Made once: `json.dumps` makes one each time."""
 
 
-def _facts(file: Path) -> Iterator[Seen]:
+def _facts(file: Path) -> Iterator[OfTerminal]:
     """A line that was cut off when the process was killed, or that another version wrote, is left out."""
     for line in file.read_bytes().splitlines():
         try:
@@ -110,6 +114,6 @@ def _facts(file: Path) -> Iterator[Seen]:
             logger.warning("A line of %s cannot be read: %s", file, error)
 
 
-def _fact(kind: type[Seen], values: dict[str, Any]) -> Seen:
+def _fact(kind: type[OfTerminal], values: dict[str, Any]) -> OfTerminal:
     sets = {name: frozenset(value) for name, value in values.items() if isinstance(value, list)}
     return kind(**values | sets | {"at": datetime.fromisoformat(values["at"])})

@@ -12,7 +12,7 @@ rules versioned-file, own-lines, user-agent, proved-fetch).
 import hmac
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import lru_cache
 
@@ -33,7 +33,7 @@ from terminals.drivers.configuration import (
     TrustAnchor,
 )
 from terminals.drivers.registry import drivers
-from terminals.evidence.facts import Fact, FetchedConfiguration, FetchedTrust, LoggedEvent, UnknownPhone
+from terminals.evidence.facts import CameBack, Fact, FetchedConfiguration, FetchedTrust, LoggedEvent, UnknownPhone
 from terminals.models import TrustFormats
 from terminals.trust_file import MEDIA_TYPES, TrustFile, generations_of
 from terminals.web.routing import NOT_FOUND, Route, TerminalRequest, TerminalResponse, text_response
@@ -201,6 +201,11 @@ class ProvisioningHandlers:
         elif file.of is FileOf.TERMINAL:
             # The phone's own file is the one that it fetches last: with it the phone is back.
             evidence = (fetched,)
+        if evidence and terminal.key in snapshot.checking.of:
+            proves = path_is_secret and request.scheme == "https"
+            over_tls = request.scheme == "https"
+            came = CameBack(terminal.key, tls.checking, over_tls, request.client, fetched.at, by_secret_path=proves)
+            evidence = (*evidence, came)
         return self._given_out(request, terminal, TerminalResponse(200, body, _headers(files), evidence=evidence))
 
     def _given_out(
@@ -243,7 +248,8 @@ class ProvisioningHandlers:
         host, proxy_port = snapshot.proxy
         can = known_type.driver.capabilities
         if can.come not in {AnchorsCome.EACH, AnchorsCome.INLINE}:
-            return PhoneTls(trust_url=url(named), proxy_host=host, proxy_port=proxy_port)
+            checking = self._checking(request, snapshot, terminal, named.generations, path_is_secret=path_is_secret)
+            return PhoneTls(trust_url=url(named), proxy_host=host, proxy_port=proxy_port, checking=checking)
         places = snapshot.places(can.holds or ANY_NUMBER)
         anchors = tuple(
             TrustAnchor(
@@ -255,7 +261,30 @@ class ProvisioningHandlers:
             for file in known_type.files
         )
         trust_url = "" if can.come is AnchorsCome.INLINE else url(named)
-        return PhoneTls(trust_url, host, proxy_port, anchors, places.emptied)
+        given = known_type.generations
+        checking = self._checking(request, snapshot, terminal, given, path_is_secret=path_is_secret)
+        return PhoneTls(trust_url, host, proxy_port, anchors, places.emptied, checking)
+
+    def _checking(
+        self,
+        request: TerminalRequest,
+        snapshot: Snapshot,
+        terminal: SnapshotTerminal,
+        given: Collection[int],
+        *,
+        path_is_secret: bool,
+    ) -> bool | None:
+        """What the file says of the check (rule checking). To check is told only to who is shown to be the telephone, over TLS, and
+        with the root of the pair that is served, `given` being what this file brings: so one that has lost what it held gets both.
+        """
+        said = snapshot.checking.of.get(terminal.key)
+        if said is None or said.method != snapshot.type_of(terminal).method:
+            return None
+        checking = said.at(self._now())
+        if checking:
+            is_own = path_is_secret or snapshot.is_own_address(terminal, request.client)
+            checking = True if is_own and request.scheme == "https" and snapshot.active in given else None
+        return checking
 
 
 def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = False) -> str:
