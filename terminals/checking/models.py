@@ -36,8 +36,7 @@ class CheckingQuerySet(models.QuerySet["Checking"]):
 class Checking(models.Model):
     """What became of telling one telephone to check (rule checking). All times are by the machine's clock, as the listeners see them.
 
-    `method`: the delivery method in whose words it was told. `until`: until then its file says what the state says, afterwards what it
-    said before. `asked_at`: when it was told, or told to stop, the last time; `attempts`: how often in a row. `due_at`: by then it has
+    `method`: the delivery method in whose words it was told. `until`: so long its file says what the state says, afterwards nothing. `asked_at`: when it was told, or told to stop, the last time; `attempts`: how often in a row. `due_at`: by then it has
     to come back. `off_at`: when it took the file that takes the check back. `gone_on`: a person went on after it. `change` is a larger
     number with each change, so that the listeners see that there was one.
     """
@@ -100,33 +99,25 @@ class Checking(models.Model):
 
 
 class Saying(NamedTuple):
-    """What the file of a telephone says of the check: `now` until then, `later` afterwards; None: nothing."""
+    """What the file of a telephone says of the check; nothing any more from `until` on."""
 
     method: str
-    now: bool
+    checking: bool
     until: datetime | None
-    later: bool | None
 
     def at(self, moment: datetime) -> bool | None:
-        return self.now if self.until is None or moment < self.until else self.later
+        return self.checking if self.until is None or moment < self.until else None
 
 
-SAID: dict[str, tuple[bool, bool | None]] = {
-    Checking.State.TOLD: (True, None),
-    Checking.State.READ: (True, None),
-    Checking.State.SHOWN: (True, True),
-    Checking.State.TAKEN_BACK: (False, True),
-}
-
-
-def sayings() -> dict[int, Saying]:
-    """Of each telephone that has a row. One that has read it and does not come back is told it no longer than it may take, whether or
-    not the worker lives.
+def sayings() -> dict[int, Saying | None]:
+    """Of each telephone that has a row. Who has read it is told it no longer: it keeps it, and one that loses all that it was told, as
+    by a reset, would check before it has a root again.
     """
-    rows = Checking.objects.values_list("terminal", "method", "state", "until", "due_at").order_by()
+    rows = Checking.objects.values_list("terminal", "method", "state", "until", "off_at").order_by()
+    said = {Checking.State.TOLD: True, Checking.State.TAKEN_BACK: False}
     return {
-        terminal: Saying(method, SAID[state][0], due_at if state == Checking.State.READ else until, SAID[state][1])
-        for terminal, method, state, until, due_at in rows
+        terminal: Saying(method, said[Checking.State(state)], until) if state in said and off_at is None else None
+        for terminal, method, state, until, off_at in rows
     }
 
 

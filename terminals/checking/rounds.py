@@ -16,8 +16,8 @@ from certificates.renewal.situation import Situation
 from pbxcerts.system.clock import STILL_NOW
 from terminals.batches import in_batches, one_writer
 from terminals.checking.models import Checking, CheckingQuerySet, next_change
+from terminals.checking.warnings import waits_for_word
 from terminals.drivers.base import CheckSwitch, Reaction
-from terminals.evidence.fetches import SPAN
 from terminals.models import DeliverySettings, Installation, Terminal, TerminalType
 from terminals.rollout import claims, waves
 from terminals.rollout.claims import Ask, AskResult
@@ -56,6 +56,14 @@ def reconcile(situation: Situation, *, last: datetime | None) -> list[TerminalTy
             _untell(now, everybody=not may_be_told(situation))
             _switch_off_in_service(now, types)
     return types
+
+
+def begin_anew() -> None:
+    """After a copy from some time ago was restored: what became of it since then nobody knows. What telephones do stays as it is, and
+    each is told in its turn; from whom it was taken back then, from them it stays so.
+    """
+    with one_writer():
+        Checking.objects.exclude(state=State.TAKEN_BACK).delete()
 
 
 def tell(
@@ -162,17 +170,13 @@ class Standing:
     @classmethod
     def of(cls, one: TerminalType, now: datetime) -> "Standing":
         rows = Checking.objects.of_type(one.pk).filter(terminal__enabled=True)
-        switch = one.driver.checks.switch
-        came_back = rows.in_state(State.SHOWN)
-        shown = len(came_back.values_list("pk", flat=True)[:FIRST_ONES])
-        unseen = switch is not None and not switch.covers_files
+        shown = len(rows.in_state(State.SHOWN).values_list("pk", flat=True)[:FIRST_ONES])
         told = rows.in_state(State.TOLD).filter(until__gt=now).count()
         return cls(
             stopped=Checking.objects.of_type(one.pk).stopping().exists(),
             under_way=told + rows.in_state(State.READ).count(),
             shown=shown,
-            # That it came for its files does not show that it can call.
-            waits_for_word=unseen and shown > 0 and not came_back.filter(gone_on=True).exists(),
+            waits_for_word=waits_for_word(one),
         )
 
     def may_follow(self, at_once: int) -> int | None:
@@ -190,7 +194,7 @@ def candidates(one: TerminalType, active: Generation, now: datetime) -> QuerySet
     """The terminals of a type of which it is shown that they have the root of the served pair, and that were not told lately. Those
     that were never told come first, and of them the one that was seen last.
     """
-    proved = Installation.objects.of(active).beyond_doubt(now, within=SPAN).filter(proof__in=SHOWN_TO_BE_ITS_OWN)
+    proved = Installation.objects.of(active).trusted().filter(proof__in=SHOWN_TO_BE_ITS_OWN)
     proved = proved.filter(evidence=Installation.Evidence.FETCHED)
     mine = Checking.objects.filter(terminal=OuterRef("pk"))
     again = mine.in_state(State.TOLD).filter(until__lte=now, attempts__lt=MOST_ATTEMPTS)

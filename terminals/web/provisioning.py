@@ -12,7 +12,7 @@ rules versioned-file, own-lines, user-agent, proved-fetch).
 import hmac
 import logging
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 
@@ -246,9 +246,9 @@ class ProvisioningHandlers:
             return f"{request.scheme}://{where}{trust_path(terminal, file, proves=path_is_secret)}"
 
         host, proxy_port = snapshot.proxy
+        checking = self._checking(request, snapshot, terminal, path_is_secret=path_is_secret)
         can = known_type.driver.capabilities
         if can.come not in {AnchorsCome.EACH, AnchorsCome.INLINE}:
-            checking = self._checking(request, snapshot, terminal, named.generations, path_is_secret=path_is_secret)
             return PhoneTls(trust_url=url(named), proxy_host=host, proxy_port=proxy_port, checking=checking)
         places = snapshot.places(can.holds or ANY_NUMBER)
         anchors = tuple(
@@ -261,30 +261,25 @@ class ProvisioningHandlers:
             for file in known_type.files
         )
         trust_url = "" if can.come is AnchorsCome.INLINE else url(named)
-        given = known_type.generations
-        checking = self._checking(request, snapshot, terminal, given, path_is_secret=path_is_secret)
         return PhoneTls(trust_url, host, proxy_port, anchors, places.emptied, checking)
 
     def _checking(
-        self,
-        request: TerminalRequest,
-        snapshot: Snapshot,
-        terminal: SnapshotTerminal,
-        given: Collection[int],
-        *,
-        path_is_secret: bool,
+        self, request: TerminalRequest, snapshot: Snapshot, terminal: SnapshotTerminal, *, path_is_secret: bool
     ) -> bool | None:
-        """What the file says of the check (rule checking). To check is told only to who is shown to be the telephone, over TLS, and
-        with the root of the pair that is served, `given` being what this file brings: so one that has lost what it held gets both.
-        """
+        """What the file says of the check (rule checking). To check is told only over TLS, and to who is shown to be the telephone."""
         said = snapshot.checking.of.get(terminal.key)
-        if said is None or said.method != snapshot.type_of(terminal).method:
+        known_type = snapshot.type_of(terminal)
+        if said is None or said.method != known_type.method:
             return None
         checking = said.at(self._now())
-        if checking:
-            is_own = path_is_secret or snapshot.is_own_address(terminal, request.client)
-            checking = True if is_own and request.scheme == "https" and snapshot.active in given else None
-        return checking
+        if not checking:
+            return checking
+        is_own = path_is_secret or snapshot.is_own_address(terminal, request.client)
+        # One that takes each by itself may have lost the served one, and begins anew with another.
+        in_turn = known_type.driver.capabilities.come is AnchorsCome.IN_TURN
+        holds = snapshot.taken_in_turn.by.get((terminal.key, source_of(request.client)), ())
+        has_served = not in_turn or snapshot.active in holds
+        return True if is_own and has_served and request.scheme == "https" else None
 
 
 def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = False) -> str:

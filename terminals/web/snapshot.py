@@ -160,9 +160,9 @@ class TakenInTurn:
 
 @dataclass(frozen=True)
 class SnapshotChecking:
-    """What the files of telephones say of the check, by their keys (rule checking); `change`: the newest that is known."""
+    """What the files of telephones say of the check, by their keys, None: nothing (rule checking). `change`: the newest that is known."""
 
-    of: Mapping[int, Saying] = field(default_factory=dict)
+    of: Mapping[int, Saying | None] = field(default_factory=dict)
     change: tuple[int, int] = (0, 0)
 
 

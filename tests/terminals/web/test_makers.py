@@ -10,31 +10,14 @@ from certificates.models import Generation
 from pbxcerts.system import timekeeping
 from terminals.directory import changes
 from terminals.models import Installation, Terminal, TerminalType
-from tests.support.asking import HOST, Listeners
+from tests.support.asking import Listeners
 from tests.support.generations import DAY
+from tests.support.makers.at_handlers import at_the_handlers
 from tests.support.makers.grandstream import Grandstream
 from tests.support.makers.snom import Snom
 from tests.support.makers.yealink import Yealink
 
 ADDRESS = "192.0.2.99"
-
-
-def at_the_handlers(kind, listeners, mac, **options):
-    """One that asks them instead of opening a connection, from the address in the list."""
-
-    class Telephone(kind):
-        def _get(self, url, checks):
-            place = urlsplit(url)
-            answer = listeners.get(place.path, self.user_agent, ADDRESS, place.scheme)
-            return answer.status, "", answer.body
-
-        def polls(self, times=1):
-            for _poll in range(times):
-                listeners.world.after(DAY)
-                self.poll()
-            return self
-
-    return Telephone(url=f"https://{HOST}/", mac=mac, clock=lambda: listeners.world.now, **options)
 
 
 MAKERS = {
@@ -59,7 +42,7 @@ def terminal(db, maker):
 @pytest.fixture
 def phone(world, maker, terminal):
     kind, mac, _form, options = MAKERS[maker]
-    return at_the_handlers(kind, Listeners(world), mac, **options)
+    return at_the_handlers(kind, Listeners(world), mac, address=ADDRESS, **options)
 
 
 @pytest.fixture
