@@ -109,10 +109,10 @@ def _checks(driver: DeliveryDriver, checking: Checking | None) -> Rung:
     taken = _("A telephone that checks nothing takes any certificate, also a stranger's.")
     if not checks.told:
         return Rung("info", title, _("not known"), _("See the telephone's own settings.") + " " + taken)
-    said = f"{_(checks.told)} {taken}"
+    said = _(checks.told) + " " + taken
     if checking is not None:
-        told = _("pbxcerts told it to check on %(at)s; it has not taken that yet.")
-        said = f"{said} {told % {'at': _at(checking.asked_at)}}"
+        told = _("pbxcerts told it to check on %(at)s; it has not taken that yet.") % {"at": _at(checking.asked_at)}
+        said = f"{said} {told}"
     return Rung("info", title, _("as it is set"), said)
 
 
