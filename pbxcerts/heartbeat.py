@@ -80,7 +80,8 @@ def beat(*, server: CommunicationServer | None = None, ask: AskServers = ntp.ask
     restored.tell_once(outcome.situation)
     keep_house(outcome.situation, last=heartbeat.last_run)
     rollout = reconcile_rollouts(outcome.situation)
-    checked = checking.reconcile(outcome.situation, last=heartbeat.last_run) if rollout is not None else []
+    may_check = rollout is not None or outcome.situation.standing.rests
+    checked = checking.reconcile(outcome.situation, last=heartbeat.last_run) if may_check else []
     seen = _remember(outcome, rollout, checked, machines, server.store, answers)
     call_proof.start_if_waiting(seen.proofs, clock.machine)
     if rollout is not None and rollout.state == Rollout.State.RUNNING:

@@ -110,14 +110,14 @@ class Saying(NamedTuple):
 
 
 def sayings() -> dict[int, Saying | None]:
-    """Of each telephone that has a row. Who has read it is told it no longer: it keeps it, and one that loses all that it was told, as
-    by a reset, would check before it has a root again.
+    """Of those that are told something, and of those that are to come back, which are told nothing: who has read it keeps it, and one
+    that loses all that it was told, as by a reset, would check before it has a root again. Who came back is left out.
     """
-    rows = Checking.objects.values_list("terminal", "method", "state", "until", "off_at").order_by()
-    said = {Checking.State.TOLD: True, Checking.State.TAKEN_BACK: False}
+    left = Checking.objects.exclude(state=Checking.State.SHOWN).filter(off_at=None)
+    said = {Checking.State.TOLD.value: True, Checking.State.TAKEN_BACK.value: False}
     return {
-        terminal: Saying(method, said[Checking.State(state)], until) if state in said and off_at is None else None
-        for terminal, method, state, until, off_at in rows
+        terminal: Saying(method, said[state], until) if state in said else None
+        for terminal, method, state, until in left.order_by().values_list("terminal", "method", "state", "until")
     }
 
 

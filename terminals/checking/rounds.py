@@ -44,11 +44,18 @@ def reconcile(situation: Situation, *, last: datetime | None) -> list[TerminalTy
     """What is true by now: who did not come back is taken back, who may not be told any more is not. `last`: when the round before was,
     by the machine's clock. Returns the types of which some telephone is told, or may be. One query where there are none.
     """
+    now = situation.clock.machine
+    if situation.standing.rests:
+        # Nothing is handed out, so nobody can come back.
+        with one_writer():
+            Checking.objects.in_state(State.READ).changed_to(
+                due_at=F("due_at") + max(now - (last or now), timedelta(0))
+            )
+        return []
     # Whether anybody was ever told is one question for all types.
     told = Exists(Checking.objects.all())
     types = list(TerminalType.objects.filter(Q(turns_checking_on=True) | told).defer("guide_de", "guide_en"))
     if types:
-        now = situation.clock.machine
         with one_writer():
             _begin_anew(now)
             _wait_for_those_that_found_nobody(now, last)
@@ -75,8 +82,9 @@ def tell(
     closes = waves.restarts_until(situation.settings.schedule, delivery.window_hours, situation.clock.best)
     asks: list[Ask] = []
     for one in types:
-        switch = one.driver.checks.switch
-        if switch is None or (switch.restarts and closes is None):
+        switch, span = one.driver.checks.switch, one.driver.capabilities.answers_within
+        # Who is told has as long to restart, and does so within the window.
+        if switch is None or (switch.restarts and (closes is None or closes - situation.clock.best < span)):
             continue
         if not one.turns_checking_on:
             asks += _tell_to_stop(one, now, delivery, in_call) if switch.restarts else []

@@ -359,7 +359,7 @@ def _type(situation: Situation, row: TerminalType) -> SnapshotType:
 
 def _checking(before: SnapshotChecking | None, types: Iterable[SnapshotType]) -> SnapshotChecking:
     """No query where no type turns the check on and none was told. Where nothing has changed the rows are not read anew."""
-    if before is not None and not before.of and not any(one.turns_checking_on for one in types):
+    if before is not None and before.change == (0, 0) and not any(one.turns_checking_on for one in types):
         return before
     change = newest_change()
     return before if before is not None and before.change == change else SnapshotChecking(sayings(), change)

@@ -1,8 +1,11 @@
 """The check is turned on telephone by telephone, after the evidence, and taken back where one does not come back (rule checking)."""
 
+from dataclasses import replace
+
 import pytest
 
-from terminals.checking import orders
+from certificates.renewal.standing import Standing
+from terminals.checking import orders, rounds
 from terminals.checking.models import Checking
 from terminals.directory import changes
 from terminals.evidence import recording
@@ -45,6 +48,16 @@ def test_who_needs_no_restart_takes_it_when_it_asks_by_itself(site):
     site.poll_later(phone)
 
     assert (site.notified, phone.restarts, checks(phone)) == ([], 0, True)
+
+
+def test_at_the_end_of_the_night_nobody_is_told_any_more(yealinks):
+    """It would restart when the window is closed."""
+    phone = yealinks.add()
+
+    yealinks.beats((yealinks.world.now + DAY).replace(hour=3, minute=30))
+    assert not checks(phone)
+    yealinks.beats((yealinks.world.now + DAY).replace(hour=3, minute=10))
+    assert checks(phone)
 
 
 def test_who_was_told_and_comes_later_than_the_night_is_told_no_longer(yealinks):
@@ -402,6 +415,30 @@ def test_a_gap_between_two_rounds_or_a_clock_that_jumps_takes_nothing_back(yeali
 
     yealinks.beats(yealinks.world.now + 2 * DAY + 46 * MINUTE)
     assert yealinks.state(phone) == "taken_back"
+
+
+def test_while_nothing_is_handed_out_nobody_is_taken_back(yealinks):
+    """The listeners answer 503, so nobody could come back (rule what-is-served-stays)."""
+    phone = yealinks.add()
+    yealinks.night()
+    due = Checking.objects.get().due_at
+
+    resting = replace(yealinks.world.situation, standing=Standing.UNREADABLE)
+    assert resting.standing.rests
+    later = replace(resting, clock=yealinks.world.after(10 * DAY).clock())
+    assert rounds.reconcile(later, last=resting.clock.machine) == []
+
+    assert yealinks.state(phone) == "read"
+    assert Checking.objects.get().due_at == due + 10 * DAY
+
+
+def test_of_who_came_back_nothing_more_is_written_down(yealinks):
+    phone = yealinks.add()
+    yealinks.brought_back(phone)
+
+    answer = yealinks.listeners.get(f"/{phone.mac}.cfg", phone.user_agent, phone.address)
+
+    assert not any(isinstance(fact, CameBack) for fact in answer.evidence)
 
 
 def test_what_is_written_down_twice_changes_nothing_more(yealinks):

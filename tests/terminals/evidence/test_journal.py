@@ -7,7 +7,15 @@ import pytest
 from django.db import OperationalError
 
 from pbxcerts.system.events import Notice
-from terminals.evidence.facts import FetchedConfiguration, FetchedTrust, LoggedEvent, Proved, Reported, UnknownPhone
+from terminals.evidence.facts import (
+    CameBack,
+    FetchedConfiguration,
+    FetchedTrust,
+    LoggedEvent,
+    Proved,
+    Reported,
+    UnknownPhone,
+)
 from terminals.evidence.journal import Journal
 from terminals.evidence.queue import EvidenceQueue
 from terminals.web.provisioning import FETCHED_IN_CLEAR
@@ -60,6 +68,14 @@ def test_what_an_earlier_version_wrote_is_read_whatever_the_classes_are_called_n
 
 def test_an_earlier_version_can_read_what_this_one_writes(killed):
     assert (killed(*FACTS) / "evidence-1").read_text() == BY_THE_FIRST_VERSION
+
+
+def test_what_an_earlier_version_does_not_know_stands_in_a_line_of_its_own(killed):
+    came = CameBack(1, True, True, "192.0.2.1", NOW, by_secret_path=True)
+    directory = killed(came, *FACTS)
+
+    assert (directory / "evidence-1").read_text().splitlines(keepends=True)[0] == BY_THE_FIRST_VERSION
+    assert Journal(directory).left() == [*FACTS, came]
 
 
 def test_what_several_processes_left_comes_in_its_order(killed):
