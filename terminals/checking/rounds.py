@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Greatest
 
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
@@ -28,8 +29,12 @@ State, Why, Proof = Checking.State, Checking.Why, Installation.Proof
 
 FIRST_ONES = 20
 """So many of a type come back before all others are told."""
+IN_ONE_ROUND = 1000
+"""Of them so many in a round."""
 AGAIN_AFTER = timedelta(hours=20)
 """Once a night at most."""
+TALK_AT_MOST = 50
+"""So many of those whose turn it is may be in a call, and others take their places."""
 MOST_ATTEMPTS = 3
 """Who has not taken it after so many nights is left alone until a person goes on."""
 NOBODY_WORKED_FOR = timedelta(minutes=10)
@@ -48,9 +53,8 @@ def reconcile(situation: Situation, *, last: datetime | None) -> list[TerminalTy
     if situation.standing.rests:
         # Nothing is handed out, so nobody can come back.
         with one_writer():
-            Checking.objects.in_state(State.READ).changed_to(
-                due_at=F("due_at") + max(now - (last or now), timedelta(0))
-            )
+            read = Checking.objects.in_state(State.READ)
+            read.changed_to(due_at=F("due_at") + max(now - (last or now), timedelta(0)))
         return []
     # Whether anybody was ever told is one question for all types.
     told = Exists(Checking.objects.all())
@@ -130,7 +134,8 @@ def _wait_for_those_that_found_nobody(now: datetime, last: datetime | None) -> N
 
 def _take_back_who_is_not_back(now: datetime) -> None:
     overdue = Checking.objects.in_state(State.READ).filter(due_at__lte=now)
-    overdue.changed_to(state=State.TAKEN_BACK, why=Why.NOT_BACK, taken_back_at=now, until=None, gone_on=False)
+    values = {"state": State.TAKEN_BACK, "why": Why.NOT_BACK, "taken_back_at": now, "off_at": None, "until": None}
+    overdue.changed_to(**values, gone_on=False)
 
 
 def _untell(now: datetime, *, everybody: bool) -> None:
@@ -142,25 +147,23 @@ def _untell(now: datetime, *, everybody: bool) -> None:
         stopped = Checking.objects.stopping().values("terminal__type")
         told = told.filter(Q(terminal__type__in=stopped) | Q(asked_at__gt=now + STILL_NOW))
     for batch in in_batches(list(told.values_list("pk", flat=True))):
-        Checking.objects.filter(pk__in=batch).in_state(State.TOLD).changed_to(until=now)
+        rows = Checking.objects.filter(pk__in=batch).in_state(State.TOLD)
+        # It had no time to take it.
+        rows.changed_to(until=now, attempts=Greatest(F("attempts") - 1, 0))
 
 
 def _switch_off_in_service(now: datetime, types: Iterable[TerminalType]) -> None:
     """Where a type no longer says so, its telephones stop checking; those that restart for it are asked at night (`_tell_to_stop`)."""
     off = [one.pk for one in types if not one.turns_checking_on and not _restarts(one)]
     rows = Checking.objects.in_state(State.READ, State.SHOWN).filter(terminal__type__in=off)
-    keys = list(rows.values_list("pk", flat=True))
-    for batch in in_batches(keys):
-        _checking(batch).changed_to(state=State.TAKEN_BACK, why=Why.SWITCHED_OFF, taken_back_at=now, asked_at=now)
+    values = {"state": State.TAKEN_BACK, "why": Why.SWITCHED_OFF, "taken_back_at": now, "off_at": None, "until": None}
+    for batch in in_batches(list(rows.values_list("pk", flat=True))):
+        Checking.objects.filter(pk__in=batch).in_state(State.READ, State.SHOWN).changed_to(**values)
 
 
 def _restarts(one: TerminalType) -> bool:
     switch = one.driver.checks.switch
     return switch is not None and switch.restarts
-
-
-def _checking(keys: Sequence[int]) -> CheckingQuerySet:
-    return Checking.objects.filter(pk__in=keys).in_state(State.READ, State.SHOWN)
 
 
 # -- who is next -------------------------------------------------------------------------------------------------------
@@ -187,15 +190,15 @@ class Standing:
             waits_for_word=waits_for_word(one),
         )
 
-    def may_follow(self, at_once: int) -> int | None:
-        """How many more may be told now; None: all."""
+    def may_follow(self, at_once: int) -> int:
+        """How many more may be told now."""
         if self.stopped or self.waits_for_word:
             return 0
         if self.shown == 0:
             return max(1 - self.under_way, 0)
         if self.shown < FIRST_ONES:
             return max(min(at_once, FIRST_ONES) - self.under_way, 0)
-        return None
+        return IN_ONE_ROUND
 
 
 def candidates(one: TerminalType, active: Generation, now: datetime) -> QuerySet[Terminal]:
@@ -221,12 +224,11 @@ def _tell(
     in_call: Callable[[], frozenset[str]],
 ) -> list[Ask]:
     may = Standing.of(one, now).may_follow(delivery.at_once)
-    if switch.restarts:
-        free = _free_places(active, now, delivery)
-        may = free if may is None else min(may, free)
-    if may == 0:
+    if may and switch.restarts:
+        may = min(may, _free_places(active, now, delivery))
+    if not may:
         return []
-    chosen = list(_not_talking(candidates(one, active, now), may, in_call if switch.restarts else frozenset))
+    chosen = _not_talking(candidates(one, active, now), may, in_call if switch.restarts else frozenset)
     # Who is restarted by the NOTIFY itself is told when it has heard it, so that it never takes it without the restart.
     heard_first = switch.restarts and one.driver.capabilities.restarts
     spans = one.driver.capabilities.answers_within if switch.restarts else one.comes_back_within
@@ -254,7 +256,7 @@ def _tell_to_stop(
     checks = Checking.objects.of_type(one.pk).in_state(State.READ, State.SHOWN)
     again = switched_off.filter(until__lte=now, asked_at__lte=now - AGAIN_AFTER)
     which = Terminal.objects.filter(checking__in=(checks | again)).order_by("pk")
-    chosen = list(_not_talking(which, free, in_call)) if free > 0 else []
+    chosen = _not_talking(which, free, in_call) if free > 0 else []
     heard_first = one.driver.capabilities.restarts
     until = now if heard_first else now + one.driver.capabilities.answers_within
     with one_writer():
@@ -262,14 +264,8 @@ def _tell_to_stop(
             rows = Checking.objects.filter(pk__in=batch)
             rows.filter(why=Why.SWITCHED_OFF).changed_to(until=until, asked_at=now, attempts=F("attempts") + 1)
             rows.filter(why=Why.SWITCHED_OFF, attempts__gt=MOST_ATTEMPTS).changed_to(until=None)
-            rows.in_state(State.READ, State.SHOWN).changed_to(
-                state=State.TAKEN_BACK,
-                why=Why.SWITCHED_OFF,
-                taken_back_at=now,
-                until=until,
-                asked_at=now,
-                attempts=1,
-            )
+            off = {"state": State.TAKEN_BACK, "why": Why.SWITCHED_OFF, "taken_back_at": now, "off_at": None}
+            rows.in_state(State.READ, State.SHOWN).changed_to(**off, until=until, asked_at=now, attempts=1)
     return [_ask(terminal, one) for terminal in chosen]
 
 
@@ -279,20 +275,11 @@ def _free_places(active: Generation, now: datetime, delivery: DeliverySettings) 
     return max(delivery.at_once - claims.in_flight(active.number) - told.count(), 0)
 
 
-def _not_talking(
-    terminals: QuerySet[Terminal], at_most: int | None, in_call: Callable[[], frozenset[str]]
-) -> Iterable[Terminal]:
+def _not_talking(terminals: QuerySet[Terminal], at_most: int, in_call: Callable[[], frozenset[str]]) -> list[Terminal]:
     """The first of these that are in no call, as far as that is known."""
-    talking: frozenset[str] | None = None
-    found = 0
-    for terminal in terminals.iterator(chunk_size=500) if at_most is None else terminals[: 2 * at_most + 20]:
-        talking = in_call() if talking is None else talking
-        if terminal.number in talking:
-            continue
-        found += 1
-        yield terminal
-        if at_most is not None and found >= at_most:
-            return
+    found = list(terminals[: at_most + TALK_AT_MOST])
+    talking = in_call() if found else frozenset()
+    return [one for one in found if one.number not in talking][:at_most]
 
 
 def _ask(terminal: Terminal, one: TerminalType) -> Ask:

@@ -275,10 +275,10 @@ class ProvisioningHandlers:
         if not checking:
             return checking
         is_own = path_is_secret or snapshot.is_own_address(terminal, request.client)
-        # One that takes each by itself may have lost the served one, and begins anew with another.
-        in_turn = known_type.driver.capabilities.come is AnchorsCome.IN_TURN
+        # One that takes each by itself may have lost the served one, and begins anew with another; or it was full before it came.
+        can = known_type.driver.capabilities
         holds = snapshot.taken_in_turn.by.get((terminal.key, source_of(request.client)), ())
-        has_served = not in_turn or snapshot.active in holds
+        has_served = can.come is not AnchorsCome.IN_TURN or snapshot.active in holds[: can.holds]
         return True if is_own and has_served and request.scheme == "https" else None
 
 

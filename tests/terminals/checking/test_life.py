@@ -232,6 +232,17 @@ def test_only_who_is_shown_to_have_the_root_is_told(yealinks):
     assert Checking.objects.count() == 0
 
 
+def test_one_that_was_full_before_it_took_the_served_one_is_not_told(yealinks):
+    """It holds ten of its own, and refuses what comes then."""
+    phone = yealinks.add()
+    Requester.objects.update(holds=[*range(101, 111), 1], change=1000)
+
+    yealinks.night()
+
+    assert not checks(phone)
+    assert yealinks.state(phone) == "told"
+
+
 def test_its_secret_path_shows_that_it_is_the_telephone_wherever_it_asks(yealinks):
     phone = yealinks.add()
     Terminal.objects.filter(pk=phone.row.pk).update(address="")
@@ -328,6 +339,22 @@ def test_it_is_turned_off_at_night_where_that_restarts_it(yealinks):
 
     assert checks(phone)
     assert phone.restarts == restarts
+
+
+def test_one_that_hears_nothing_three_nights_stops_whenever_it_comes(yealinks):
+    phone = yealinks.add()
+    yealinks.brought_back(phone)
+    TerminalType.objects.update(turns_checking_on=False)
+    yealinks.deaf.add(phone.row.pk)
+    for _night in range(3):
+        yealinks.night()
+        yealinks.poll_later(phone)
+        assert checks(phone)
+
+    yealinks.night()
+    yealinks.poll_later(phone)
+
+    assert not checks(phone)
 
 
 def test_switched_off_and_on_again_it_is_told_anew(site):

@@ -97,12 +97,14 @@ def test_the_page_of_the_type_counts_and_says_what_it_means(page, yealinks):
     first, _second = yealinks.add(), yealinks.add()
     path = f"{TYPES}{yealinks.type.pk}/"
 
-    assert "Not told yet 2 Told 0 Read it, not back yet 0 Came back 0 Taken back 0" in page(path)
+    assert "under Delivery. Told 0 Read it, not back yet 0 Came back 0 Taken back 0" in page(path)
+    assert "Not told yet 2" in page(path)
     assert "A telephone that checks and lacks the next certificate loses its calls at the switch" in page(path)
     yealinks.night()
-    assert "Not told yet 1 Told 0 Read it, not back yet 1 Came back 0" in page(path)
+    assert "Not told yet 1" in page(path)
+    assert "Told 0 Read it, not back yet 1 Came back 0" in page(path)
     yealinks.poll_later(*yealinks.phones.values())
-    assert "Not told yet 1 Told 0 Read it, not back yet 0 Came back 1" in page(path)
+    assert "Told 0 Read it, not back yet 0 Came back 1" in page(path)
     assert first.takes_calls()
 
 
@@ -118,6 +120,9 @@ def test_after_one_that_is_not_back_the_page_says_what_to_do_and_an_administrato
     path = f"{TYPES}{yealinks.type.pk}/"
     assert f"Nobody else is told, because it was taken back from these: {phone.row.number}." in page(path)
 
+    buttons = [f"{path}go-on-checking/", f"{path}turn-checking-off/"]
+    assert not any(one in by("operator").get(path).content.decode() for one in buttons)
+    assert all(one in by("administrator").get(path).content.decode() for one in buttons)
     assert by("operator").post(f"{path}go-on-checking/").status_code == 403
     yealinks.night()
     assert yealinks.state(other) is None
