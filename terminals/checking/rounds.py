@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Greatest
@@ -49,23 +50,23 @@ def reconcile(situation: Situation, *, last: datetime | None) -> list[TerminalTy
     """What is true by now: who did not come back is taken back, who may not be told any more is not. `last`: when the round before was,
     by the machine's clock. Returns the types of which some telephone is told, or may be. One query where there are none.
     """
-    now = situation.clock.machine
+    now, read = situation.clock.machine, Checking.objects.in_state(State.READ)
     if situation.standing.rests:
         # Nothing is handed out, so nobody can come back.
-        with one_writer():
-            read = Checking.objects.in_state(State.READ)
-            read.changed_to(due_at=F("due_at") + max(now - (last or now), timedelta(0)))
+        _change(read, due_at=F("due_at") + max(now - (last or now), timedelta(0)))
         return []
     # Whether anybody was ever told is one question for all types.
     told = Exists(Checking.objects.all())
     types = list(TerminalType.objects.filter(Q(turns_checking_on=True) | told).defer("guide_de", "guide_en"))
     if types:
-        with one_writer():
-            _begin_anew(now)
-            _wait_for_those_that_found_nobody(now, last)
-            _take_back_who_is_not_back(now)
-            _untell(now, everybody=not may_be_told(situation))
-            _switch_off_in_service(now, types)
+        _forget_what_is_over(now)
+        _wait_for_those_that_found_nobody(now, last)
+        overdue = read.filter(due_at__lte=now)
+        _change(overdue, **_taken_back(Why.NOT_BACK, now), gone_on=False)
+        _untell(now, everybody=not may_be_told(situation))
+        in_service = [one.pk for one in types if not one.turns_checking_on and not _restarts(one)]
+        checks = Checking.objects.in_state(State.READ, State.SHOWN)
+        _change(checks.filter(terminal__type__in=in_service), **_taken_back(Why.SWITCHED_OFF, now))
     return types
 
 
@@ -107,18 +108,35 @@ def may_be_told(situation: Situation) -> bool:
 # -- what is true by now -----------------------------------------------------------------------------------------------
 
 
-def _begin_anew(now: datetime) -> None:
+def _change(rows: CheckingQuerySet, **values: Any) -> None:
+    """They are looked for before anything is locked; those that are no longer what they were are left out."""
+    for batch in in_batches(list(rows.order_by().values_list("pk", flat=True))):
+        with one_writer():
+            rows.filter(pk__in=batch).changed_to(**values)
+
+
+def _delete(rows: CheckingQuerySet) -> None:
+    for batch in in_batches(list(rows.order_by().values_list("pk", flat=True))):
+        with one_writer():
+            rows.filter(pk__in=batch).delete()
+
+
+def _taken_back(why: Checking.Why, now: datetime) -> dict[str, Any]:
+    return {"state": State.TAKEN_BACK, "why": why, "taken_back_at": now, "off_at": None, "until": None}
+
+
+def _forget_what_is_over(now: datetime) -> None:
     """A telephone of another method does not know those words. One whose type says so again is told in its turn; what one of a type
     that no longer says so has to do with it, ends when it has read so.
     """
-    Checking.objects.exclude(method=F("terminal__type__method")).delete()
-    again = Checking.objects.in_state(State.TAKEN_BACK).filter(why=Why.SWITCHED_OFF)
-    for batch in in_batches(list(again.filter(terminal__type__turns_checking_on=True).values_list("pk", flat=True))):
-        values = {"state": State.TOLD, "why": "", "until": now, "attempts": 0, "off_at": None}
-        Checking.objects.filter(pk__in=batch).changed_to(**values, asked_at=now - AGAIN_AFTER)
+    _delete(Checking.objects.exclude(method=F("terminal__type__method")))
     off = Checking.objects.filter(terminal__type__turns_checking_on=False)
-    off.in_state(State.TOLD).delete()
-    off.in_state(State.TAKEN_BACK).filter(off_at__isnull=False).delete()
+    _delete(off.in_state(State.TOLD))
+    taken_back = Checking.objects.in_state(State.TAKEN_BACK)
+    _delete(taken_back.filter(terminal__type__turns_checking_on=False, off_at__isnull=False))
+    again = taken_back.filter(why=Why.SWITCHED_OFF, terminal__type__turns_checking_on=True)
+    anew = {"state": State.TOLD, "why": "", "until": now, "attempts": 0, "off_at": None}
+    _change(again, **anew, asked_at=now - AGAIN_AFTER)
 
 
 def _wait_for_those_that_found_nobody(now: datetime, last: datetime | None) -> None:
@@ -126,16 +144,10 @@ def _wait_for_those_that_found_nobody(now: datetime, last: datetime | None) -> N
     read = Checking.objects.in_state(State.READ)
     gap = now - last if last is not None else timedelta(0)
     if gap > NOBODY_WORKED_FOR:
-        read.changed_to(due_at=F("due_at") + gap)
+        _change(read, due_at=F("due_at") + gap)
+    # Written by a clock that was ahead.
     for one in read.filter(read_at__gt=now + STILL_NOW).select_related("terminal__type"):
-        # Written by a clock that was ahead.
-        read.filter(pk=one.pk).changed_to(read_at=now, due_at=now + one.terminal.type.comes_back_within)
-
-
-def _take_back_who_is_not_back(now: datetime) -> None:
-    overdue = Checking.objects.in_state(State.READ).filter(due_at__lte=now)
-    values = {"state": State.TAKEN_BACK, "why": Why.NOT_BACK, "taken_back_at": now, "off_at": None, "until": None}
-    overdue.changed_to(**values, gone_on=False)
+        _change(read.filter(pk=one.pk), read_at=now, due_at=now + one.terminal.type.comes_back_within)
 
 
 def _untell(now: datetime, *, everybody: bool) -> None:
@@ -146,19 +158,8 @@ def _untell(now: datetime, *, everybody: bool) -> None:
     if not everybody:
         stopped = Checking.objects.stopping().values("terminal__type")
         told = told.filter(Q(terminal__type__in=stopped) | Q(asked_at__gt=now + STILL_NOW))
-    for batch in in_batches(list(told.values_list("pk", flat=True))):
-        rows = Checking.objects.filter(pk__in=batch).in_state(State.TOLD)
-        # It had no time to take it.
-        rows.changed_to(until=now, attempts=Greatest(F("attempts") - 1, 0))
-
-
-def _switch_off_in_service(now: datetime, types: Iterable[TerminalType]) -> None:
-    """Where a type no longer says so, its telephones stop checking; those that restart for it are asked at night (`_tell_to_stop`)."""
-    off = [one.pk for one in types if not one.turns_checking_on and not _restarts(one)]
-    rows = Checking.objects.in_state(State.READ, State.SHOWN).filter(terminal__type__in=off)
-    values = {"state": State.TAKEN_BACK, "why": Why.SWITCHED_OFF, "taken_back_at": now, "off_at": None, "until": None}
-    for batch in in_batches(list(rows.values_list("pk", flat=True))):
-        Checking.objects.filter(pk__in=batch).in_state(State.READ, State.SHOWN).changed_to(**values)
+    # It had no time to take it.
+    _change(told, until=now, attempts=Greatest(F("attempts") - 1, 0))
 
 
 def _restarts(one: TerminalType) -> bool:
@@ -264,8 +265,8 @@ def _tell_to_stop(
             rows = Checking.objects.filter(pk__in=batch)
             rows.filter(why=Why.SWITCHED_OFF).changed_to(until=until, asked_at=now, attempts=F("attempts") + 1)
             rows.filter(why=Why.SWITCHED_OFF, attempts__gt=MOST_ATTEMPTS).changed_to(until=None)
-            off = {"state": State.TAKEN_BACK, "why": Why.SWITCHED_OFF, "taken_back_at": now, "off_at": None}
-            rows.in_state(State.READ, State.SHOWN).changed_to(**off, until=until, asked_at=now, attempts=1)
+            off = _taken_back(Why.SWITCHED_OFF, now) | {"until": until}
+            rows.in_state(State.READ, State.SHOWN).changed_to(**off, asked_at=now, attempts=1)
     return [_ask(terminal, one) for terminal in chosen]
 
 

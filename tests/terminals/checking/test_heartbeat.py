@@ -6,6 +6,7 @@ import pytest
 
 from certificates.models import Generation
 from certificates.renewal import orders
+from pbxcerts.backup import restored
 from pbxcerts.heartbeat import beat
 from pbxcerts.system.ntp import NtpAnswer, NtpSurvey
 from pbxcerts.system.timekeeping import current_clock
@@ -88,3 +89,18 @@ def test_while_the_rollout_is_paused_nobody_is_told(at_night):
 
     assert len(heard) == 1
     assert Checking.objects.count() == 0
+
+
+def test_after_a_restore_each_is_told_in_its_turn(running, settings, tmp_path):
+    settings.DATA = tmp_path
+    (tmp_path / "run").mkdir(exist_ok=True)
+    terminal = a_yealink(9)
+    now = datetime.now(UTC)
+    Checking.objects.create(terminal=terminal, method="yealink", state="shown", asked_at=now, shown_at=now)
+    beat(server=running.server, ask=right)
+    assert Checking.objects.get().state == "shown"
+
+    (tmp_path / "run" / restored.NOTE).write_text("{}")
+    beat(server=running.server, ask=right)
+
+    assert not Checking.objects.filter(state="shown").exists()

@@ -92,6 +92,16 @@ def test_a_row_that_takes_the_place_of_one_that_is_gone_is_seen(yealinks):
     assert yealinks.listeners.snapshots.current.checking != before
 
 
+def test_a_round_with_nothing_due_writes_nothing_and_locks_nothing(yealinks):
+    yealinks.brought_back(yealinks.add())
+    yealinks.add()
+    situation = yealinks.world.situation
+
+    queries = queries_of(lambda: rounds.reconcile(situation, last=situation.clock.machine))
+
+    assert all(query.startswith("SELECT") for query in queries), queries
+
+
 @pytest.mark.parametrize("count", [3, 40])
 def test_a_round_costs_the_same_whatever_the_number_of_telephones(yealinks, count):
     phone = yealinks.add()
