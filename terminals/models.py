@@ -421,6 +421,8 @@ class InstallationQuerySet(models.QuerySet["Installation"]):
             evidence="",
             proof="",
             doubt_until=None,
+            registered_at=None,
+            registered_since=None,
             next_at=None,
         )
 
@@ -436,6 +438,9 @@ class Installation(models.Model):
     `notified_at` is `asked_at` by the machine's own clock, by which the listeners see requests. `several_addresses`: since then
     more than one address has asked for the terminal's files. `doubt_until`: until then another address takes the confirmation
     back (rule proved-by-answer).
+
+    `registered_at`: when the communication server said last that its number is registered; `registered_since`: when the TLS connection
+    was made that showed it, after the switch (rule ladder).
     """
 
     class State(models.TextChoices):
@@ -504,6 +509,8 @@ class Installation(models.Model):
     proof = models.CharField(max_length=8, choices=Proof, blank=True)
     doubt_until = models.DateTimeField(null=True)
     confirmed_by = models.CharField(max_length=150, blank=True)
+    registered_at = models.DateTimeField(null=True)
+    registered_since = models.DateTimeField(null=True)
     failure = models.CharField(max_length=16, blank=True)
     failed_at = models.DateTimeField(null=True)
     excused = models.BooleanField(default=False)
@@ -560,8 +567,11 @@ class Requester(models.Model):
     fetched. `accepted_by`: who said that this is the terminal. `first_at`: when it asked first, where that is known.
 
     `holds`: the generations whose trust anchors it has taken in turn, in this order, since it began anew; `held_at`: when it took the
-    last one (rule anchors-in-turn). `change` is a larger number with each change of that, whoever writes it, so that the listeners
+    last one (rule anchors-in-turn); `held_proved`: whether that was the terminal by path, address or network, None in older rows. `change` is a larger number with each change of that, whoever writes it, so that the listeners
     find those that they do not know yet; 0 where nothing was taken in turn.
+
+    `named`: whose roots are in the trust file that its own configuration names; `named_times`: how often the telephone has taken that
+    since `named_since`, and never the trust file (rule unheeded).
     """
 
     terminal = models.ForeignKey(Terminal, on_delete=models.CASCADE, related_name="requesters")
@@ -573,7 +583,11 @@ class Requester(models.Model):
     first_at = models.DateTimeField(null=True)
     holds = models.JSONField(default=list)
     held_at = models.DateTimeField(null=True)
+    held_proved = models.BooleanField(null=True)
     change = models.BigIntegerField(default=0, db_index=True)
+    named = models.JSONField(default=list)
+    named_since = models.DateTimeField(null=True)
+    named_times = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         ordering = ["-last_at"]

@@ -47,7 +47,7 @@ LAYERS = {
     "terminals": ["certificates", "pbxcerts.system"],
     "terminals/drivers": [],
     "terminals/sip": ["pbxcerts.system.addresses", "pbxcerts.system.endpoint", "terminals.drivers"],
-    "terminals/call_proof": ["certificates", "pbxcerts.system", "terminals.sip"],
+    "terminals/call_proof": ["certificates", "pbxcerts.system", "terminals.evidence", "terminals.sip"],
     # It runs where nothing else of the product is (rule agent-alone).
     "terminals/agent": [
         "pbxcerts.system.endpoint",

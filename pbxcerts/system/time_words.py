@@ -11,6 +11,11 @@ def moment(instant: datetime) -> str:
     return formats.date_format(timezone.localtime(instant), "DATETIME_FORMAT")
 
 
+def day(instant: datetime) -> str:
+    """The day of an instant, in figures."""
+    return formats.date_format(timezone.localtime(instant), "SHORT_DATE_FORMAT")
+
+
 def span(length: timedelta) -> str:
     """A length of time in the unit in which people speak of it, rounded down; less than a minute counts as none."""
     minutes = int(length.total_seconds()) // 60

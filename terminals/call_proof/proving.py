@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,7 +12,6 @@ from django.conf import settings as django_settings
 from certificates.call_proof import orders
 from certificates.call_proof.models import CallProof, CallProofSettings
 from certificates.call_proof.steps import Finding, Result, Step, StepRecord, in_one_line
-from certificates.communication_server.errors import KamailioError
 from certificates.communication_server.kamailio import Kamailio
 from certificates.models import Generation
 from certificates.pki import formats
@@ -20,12 +19,12 @@ from certificates.renewal.situation import Situation
 from pbxcerts.system import timekeeping
 from pbxcerts.system.clock import Clock
 from pbxcerts.system.sealing import SealingError, unseal
+from terminals.call_proof import registered
 from terminals.call_proof.errors import StepFailed
 from terminals.call_proof.handshake import Handshake, ServedPair, connect, telephone_context
 from terminals.call_proof.line import Line
 from terminals.call_proof.telephone import Account, Telephone
-
-NAMED_AT_MOST = 20
+from terminals.evidence import registrations
 
 
 def prove_ordered(clock: Clock | None = None) -> CallProof | None:
@@ -41,8 +40,29 @@ def prove_ordered(clock: Clock | None = None) -> CallProof | None:
         orders.overtaken(proof, clock.best)
     else:
         records = list(Proving.of(situation, active, CallProofSettings.load(), by_person=bool(proof.by)).records())
+        now = clock.best + timedelta(seconds=time.monotonic() - began)
+        records += _telephones(active, clock, now, presented=_is_presented(records))
         orders.finish(proof, records, clock.best + timedelta(seconds=time.monotonic() - began))
     return CallProof.objects.get(pk=proof.pk)
+
+
+def _telephones(active: Generation, clock: Clock, now: datetime, *, presented: bool) -> list[StepRecord]:
+    """What Kamailio says of them, where it may be asked. It shows something of each where nothing but this pair was `presented`."""
+    if not django_settings.KAMCMD or active.activated_at is None:
+        return []
+    since = registered.presented_from(active)
+    kamailio = Kamailio(django_settings.KAMCMD, django_settings.RELOAD_ENVIRONMENT)
+    began = time.monotonic()
+    known, record = registered.ask(kamailio, since or active.activated_at, now)
+    # A switch that has begun meanwhile may have been before the answer.
+    if presented and since is not None and registered.presented_from(active) == since:
+        registrations.registered({one.number: one.since for one in known}, active.number, clock, now)
+    return [_timed(record, began)]
+
+
+def _is_presented(records: Sequence[StepRecord]) -> bool:
+    seen = {record.result for record in records if record.step is Step.TLS}
+    return Result.OK in seen and Result.FAILED not in seen
 
 
 @dataclass(frozen=True)
@@ -58,8 +78,6 @@ class Proving:
     domain: str
     account: Account | None = None
     hindrance: StepRecord | None = None
-    kamailio: Kamailio | None = None
-    switched_at: datetime | None = None
     within: float = orders.WITHIN
 
     @classmethod
@@ -76,16 +94,7 @@ class Proving:
             dict(others.values_list("host_sha256", "number")),
         )
         bundle = formats.pem(*situation.bundle)
-        asked = Kamailio(django_settings.KAMCMD, django_settings.RELOAD_ENVIRONMENT) if django_settings.KAMCMD else None
-        proving = cls(
-            situation,
-            pair,
-            bundle,
-            server,
-            settings.domain or server or "localhost",
-            kamailio=asked,
-            switched_at=active.activated_at,
-        )
+        proving = cls(situation, pair, bundle, server, settings.domain or server or "localhost")
         if not settings.user:
             return proving
         if settings.refused and not by_person:
@@ -125,9 +134,6 @@ class Proving:
                 line.close()
         if not called and self.account is not None:
             yield StepRecord(Step.REGISTER, Result.SKIPPED, Finding.AFTER_FAILURE)
-        if self.kamailio is not None and self.switched_at is not None:
-            now = self.situation.clock.best + timedelta(seconds=time.monotonic() - began)
-            yield _registered(self.kamailio, self.switched_at, now)
 
     def _look(self, address: str, until: float) -> tuple[StepRecord, Handshake | None]:
         began = time.monotonic()
@@ -144,22 +150,6 @@ class Proving:
         said = ", ".join(handshake.unreached)
         record = StepRecord(Step.TLS, Result.OK, where=address, said=said, sha256=handshake.sha256)
         return _timed(record, began), handshake
-
-
-def _registered(kamailio: Kamailio, switched_at: datetime, now: datetime) -> StepRecord:
-    """Of the telephones that Kamailio knows. It fails nothing: who is connected longer is proved at the next connection."""
-    began = time.monotonic()
-    try:
-        known = kamailio.registered(now)
-    except KamailioError as error:
-        return _timed(StepRecord(Step.REGISTERED, Result.SKIPPED, Finding.NOT_ASKED, said=in_one_line(error)), began)
-    # Its times are whole seconds.
-    older = [one.number for one in known if one.since is None or one.since < switched_at - timedelta(seconds=1)]
-    record = StepRecord(Step.REGISTERED, Result.OK, sent=len(known), received=len(known) - len(older))
-    if older:
-        said = in_one_line(", ".join([*sorted(older)[:NAMED_AT_MOST], *(["…"] if len(older) > NAMED_AT_MOST else [])]))
-        record = replace(record, result=Result.SKIPPED, finding=Finding.OLD_CONNECTIONS, said=said)
-    return _timed(record, began)
 
 
 def _timed(record: StepRecord, began: float) -> StepRecord:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from certificates.models import Generation
 from terminals.drivers.base import AnchorsCome, DeliveryDriver
+from terminals.evidence.requesters import held_in_turn
 from terminals.models import Installation, Requester, Terminal
 from terminals.past.entries import Entry
 from terminals.places_of_anchors import place_of
@@ -28,10 +29,10 @@ class Held:
 
 
 def held_by(terminal: Terminal) -> Held | None:
-    """By what took the last one in its name, or began anew; None where nothing was taken in turn, or no limit is known."""
+    """None where nothing was taken in turn, or no limit is known."""
     most = terminal.type.driver.capabilities.holds
-    last = Requester.objects.filter(terminal=terminal, change__gt=0).order_by("-change").first()
-    return Held(last.holds, most) if last is not None and most is not None else None
+    numbers = held_in_turn(Requester.objects.filter(terminal=terminal, change__gt=0)).get(terminal.pk)
+    return Held(numbers, most) if numbers is not None and most is not None else None
 
 
 @dataclass(frozen=True)

@@ -76,22 +76,41 @@ def _trusts(driver: DeliveryDriver, row: Installation | None, checking: Checking
     if row is not None and row.confirmed_at is not None and row.evidence == Evidence.PROVED:
         said = _("On %(at)s it connected over TLS to the proof listener, where pbxcerts presents this certificate.")
         return Rung("ok", title, _("yes"), said % {"at": _at(row.confirmed_at)})
+    if row is not None and row.registered_since is not None:
+        return _registered(driver, title, row)
     if row is not None and row.evidence == Evidence.REPORTED:
         return Rung(
             "info", title, _("not yet"), _("It says so; its connection to the proof listener is still to come.")
         )
     if row is not None and row.evidence == Evidence.PERSON:
         return _by_person(title, row)
+    if row is not None and row.registered_at is not None:
+        said = _(
+            "On %(at)s it was registered at the communication server, but it is connected since before the switch, or not over TLS: not"
+            " proved yet."
+        )
+        return Rung("info", title, _("not yet"), said % {"at": _at(row.registered_at)})
     said = _("Nothing shows it yet: a call or a registration over TLS after the switch would.")
     return Rung("info", title, _("not yet"), said)
 
 
 def _came_back_to(driver: DeliveryDriver, row: Installation, checking: Checking | None) -> bool:
     """Whether the telephone, when it came back, was presented this generation over a connection that its check covers."""
-    switch, served_since = driver.checks.switch, row.generation.activated_at
+    switch = driver.checks.switch
     if checking is None or checking.state != Checking.State.SHOWN or switch is None or not switch.covers_files:
         return False
+    served_since = row.generation.activated_at
     return served_since is not None and checking.shown_at is not None and served_since <= checking.shown_at
+
+
+def _registered(driver: DeliveryDriver, title: str, row: Installation) -> Rung:
+    """Whoever checks a certificate has checked this one."""
+    said = _(
+        "On %(at)s it was registered at the communication server over TLS, since %(since)s: after the switch. Whoever checks"
+        " certificates has accepted this one."
+    )
+    word = _("yes") if driver.checks.always else _("yes, if it checks")
+    return Rung("ok", title, word, said % {"at": _at(row.registered_at), "since": _at(row.registered_since)})
 
 
 def _by_person(title: str, row: Installation) -> Rung:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from certificates.renewal.situation import Situation
+from pbxcerts.system import time_words
 from terminals.directory.found import FoundTerminals
 from terminals.directory.states import DELIVERY_STATES, DISABLED, NOT_YET
 from terminals.drivers.base import Reaction
@@ -66,9 +67,18 @@ class TerminalLine:
         return str(dict(DELIVERY_STATES)[self.state])
 
     @property
-    def trusted(self) -> list[tuple[Installation, str | Promise]]:
+    def trusted(self) -> list[str]:
         """What it trusts, and in one word on what evidence."""
-        return [(row, EVIDENCE_WORDS.get(row.evidence, "")) for row in self.trusts]
+        return [
+            gettext("trusts %(number)s: %(evidence)s %(at)s")
+            % {
+                "number": row.generation_id,
+                "evidence": EVIDENCE_WORDS.get(row.evidence, ""),
+                "at": time_words.day(row.confirmed_at),
+            }
+            for row in self.trusts
+            if row.confirmed_at is not None
+        ]
 
     @property
     def next_attempt(self) -> datetime | None:
@@ -110,7 +120,7 @@ class TerminalListing:
         for row in Installation.objects.filter(terminal__in=rows, generation__in=shown).order_by("-generation_id"):
             rows[row.terminal_id].append(row)
         types = {one.pk: one for one in self.types}
-        reasons = MissingReasons.load(self.situation) if terminals else None
+        reasons = MissingReasons.load(self.situation, rows) if terminals else None
         lines = []
         for terminal in terminals:
             delivery = next((row for row in rows[terminal.pk] if row.generation_id == self.target), None)

@@ -116,7 +116,8 @@ class Grandstream:
     note = gettext_noop(
         "In its factory setting a Grandstream checks no certificate: that it has taken one does not say that it checks, and what it has"
         " taken may count only from its next restart on. Meant are GXP17xx, GXP21xx, GRP, GHP, WP8x6 and GDS, which keep six"
-        " certificates of their own; HT8xx, DP7xx and GXV3240 have other parameters."
+        " certificates of their own; HT8xx, DP7xx and GXV3240 have other parameters. Where a later file of the site writes into the same"
+        " places, pbxcerts can't see it: the certificates come with the configuration itself."
     )
     silence = gettext_noop(
         "It may be switched off, or drop the notification without a word, because it carries no password (unless P4428 is set). It asks"

@@ -10,7 +10,10 @@ from pbxcerts.system.one_address import source_of
 
 @dataclass(frozen=True)
 class FetchedConfiguration:
-    """Somebody took a terminal's own configuration file. `address` is the IP address that the request came from."""
+    """Somebody took a terminal's own configuration file. `address` is the IP address that the request came from.
+
+    `named`: whose roots were in the trust files that it named. `by_secret_path`: it was taken under the terminal's secret path.
+    """
 
     terminal: int
     file: str
@@ -18,6 +21,8 @@ class FetchedConfiguration:
     address: str
     at: datetime
     firmware: str = ""
+    named: frozenset[int] = frozenset()
+    by_secret_path: bool = False
 
 
 @dataclass(frozen=True)

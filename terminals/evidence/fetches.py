@@ -16,8 +16,8 @@ from django.db.models import F
 
 from pbxcerts.system.one_address import source_of
 from terminals.batches import Statement, execute, in_batches, is_one_of, one_writer, updates
-from terminals.drivers.base import Confirmation, Reaction
-from terminals.drivers.registry import IN_TURN_METHODS, drivers
+from terminals.drivers.base import Reaction
+from terminals.drivers.registry import IN_TURN_METHODS, driver_of
 from terminals.evidence.addresses import NETWORKS_AT_MOST, Network, family_of, is_in, read_networks, same_address
 from terminals.evidence.facts import Fetched, FetchedTrust
 from terminals.evidence.ledger import (
@@ -29,19 +29,13 @@ from terminals.evidence.ledger import (
     newest_of,
     of_listed,
 )
-from terminals.evidence.requesters import NO_LONGER_NOW, Known, known_requesters, remembered
+from terminals.evidence.requesters import NO_LONGER_NOW, SPAN, Known, known_requesters, remembered
 from terminals.models import DeliverySettings, Installation, InstallationQuerySet, Requester, Terminal
 from terminals.states import DeliveryState
 
 Evidence = Installation.Evidence
 Proof = Installation.Proof
 
-SPAN = max(
-    driver.capabilities.answers_within
-    for driver in drivers().values()
-    if driver.capabilities.confirmation is Confirmation.FETCH
-)
-"""After a NOTIFY that was answered: a telephone may be back as late as that."""
 DOUBTFUL_AGAIN_AFTER = timedelta(hours=20)
 """A telephone that heard a NOTIFY, and whose fetch was not proved all the same, restarts at most once a night for it."""
 
@@ -54,8 +48,8 @@ def fetched(seen: Sequence[Fetched]) -> None:
     """Remember who asked; confirm the installations whose fetch is proved, and mark the others."""
     ours, listed = of_listed(seen)
     known = known_requesters(one.terminal for one in ours)
-    requesters, gone = remembered(ours, known, in_turn=_in_turn(ours))
     judged_by = Judge(listed, known, telephone_networks() if ours else ())
+    asked = remembered(ours, known, in_turn=_in_turn(ours), is_own=judged_by.is_own)
     proved: list[tuple[FetchedTrust, Proof]] = []
     unproved: list[FetchedTrust] = []
     doubtful: dict[int, list[datetime]] = {}
@@ -63,13 +57,13 @@ def fetched(seen: Sequence[Fetched]) -> None:
         proof = judged_by.proof_of(one)
         if proof is None:
             doubtful.setdefault(one.terminal, []).append(one.at)
-        if isinstance(one, FetchedTrust):
+        if isinstance(one, FetchedTrust) and one not in asked.refused:
             if proof is None:
                 unproved.append(one)
             else:
                 proved.append((one, proof))
     statements = [
-        *requesters,
+        *asked.statements,
         *contact(newest_of(ours)),
         *_back(ours),
         *_confirmed(proved, listed),
@@ -77,19 +71,23 @@ def fetched(seen: Sequence[Fetched]) -> None:
     ]
     with one_writer():
         execute(statements)
-        for batch in in_batches(gone):
+        for batch in in_batches(asked.gone):
             Requester.objects.filter(pk__in=batch).delete()
     judge(doubtful, seen_at=doubtful)
 
 
-def _in_turn(seen: Sequence[Fetched]) -> frozenset[int]:
-    """Which of these terminals take their trust anchors in turn (rule anchors-in-turn)."""
-    alone = sorted({one.terminal for one in seen if isinstance(one, FetchedTrust) and len(one.generations) == 1})
+def _in_turn(seen: Sequence[Fetched]) -> dict[int, int | None]:
+    """Which of these terminals take their trust anchors in turn (rule anchors-in-turn), and how many they can hold."""
+    alone = sorted({one.terminal for one in seen if len(_of(one)) == 1})
     rows = [
-        Terminal.objects.filter(pk__in=batch).of_methods(IN_TURN_METHODS).order_by().values_list("pk", flat=True)
+        Terminal.objects.filter(pk__in=batch).of_methods(IN_TURN_METHODS).order_by().values_list("pk", "type__method")
         for batch in in_batches(alone)
     ]
-    return frozenset(chain.from_iterable(rows))
+    return {key: driver_of(method).capabilities.holds for key, method in chain.from_iterable(rows)}
+
+
+def _of(one: Fetched) -> frozenset[int]:
+    return one.generations if isinstance(one, FetchedTrust) else one.named
 
 
 @dataclass(frozen=True)
@@ -99,6 +97,9 @@ class Judge:
     listed: Mapping[int, ListedTerminal]
     known: Known
     networks: tuple[Network, ...]
+
+    def is_own(self, one: Fetched) -> bool:
+        return one.by_secret_path or self.proof_by(one.terminal, one.address) is not None
 
     def proof_of(self, one: Fetched) -> Proof | None:
         if isinstance(one, FetchedTrust) and one.by_secret_path:

@@ -6,6 +6,7 @@ They are to outlive the process, not the machine: nothing is flushed to the disk
 import json
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,8 +24,8 @@ KINDS: dict[str, type[OfTerminal]] = {
 """By their names in the files. These stay whatever the classes are called, and so do the names of the fields: the process
 before may have been of another version.
 """
-NEWER_FIELD = "by_secret_path"
-"""A field that the first versions do not know; where it says nothing it is left out."""
+NEWER_FIELDS = ("by_secret_path", "named")
+"""Fields that earlier versions do not know; where one says nothing it is left out."""
 NAMES = {kind: name for name, kind in KINDS.items()}
 
 logger = logging.getLogger("pbxcerts.web")
@@ -79,22 +80,18 @@ def _number(file: Path) -> int:
 
 
 def _by_who_can_read(facts: Sequence[OfTerminal]) -> list[list[list[Any]]]:
-    """The entries of a line for every version, and of one each for those that know of secret paths, and of telephones that came back:
-    an earlier one leaves that out, and asks its telephones again.
+    """The entries of a line for every version, and of lines for those that know of a newer field, or of telephones that came back: an
+    earlier one leaves these out, and asks its telephones again.
     """
-    known_to_all: list[list[Any]] = []
-    newer: list[list[Any]] = []
-    newest: list[list[Any]] = []
+    lines: dict[tuple[str, ...], list[list[Any]]] = defaultdict(list)
     for fact in facts:
         values = dict(vars(fact))
-        if isinstance(fact, CameBack):
-            newest.append([NAMES[type(fact)], values])
-        elif values.get(NEWER_FIELD):
-            newer.append([NAMES[type(fact)], values])
-        else:
-            values.pop(NEWER_FIELD, None)
-            known_to_all.append([NAMES[type(fact)], values])
-    return [line for line in (known_to_all, newer, newest) if line]
+        said = tuple(name for name in NEWER_FIELDS if values.get(name))
+        for name in set(NEWER_FIELDS).intersection(values).difference(said):
+            del values[name]
+        of_a_kind = said if not isinstance(fact, CameBack) else (NAMES[CameBack],)
+        lines[of_a_kind].append([NAMES[type(fact)], values])
+    return list(lines.values())
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from pbxcerts.system.clock import STILL_NOW
 from pbxcerts.system.events import Notice
 from terminals.checking.warnings import checking_warnings
 from terminals.drivers.registry import AUTOMATIC_METHODS
-from terminals.evidence.fetches import SPAN
+from terminals.evidence.requesters import SPAN
 from terminals.models import SOME, Installation, InstallationQuerySet, Rollout, Terminal, TerminalQuerySet, TerminalType
 from terminals.rollout import preflight, words
 from terminals.rollout.progress import forecast_generation

@@ -17,8 +17,9 @@ from pbxcerts.system.models import Severity
 from terminals.drivers import doubts as makers
 from terminals.drivers.base import AnchorsCome
 from terminals.drivers.doubts import Doubt, PairFacts, TelephoneKind
-from terminals.drivers.registry import BY_HAND_METHODS
-from terminals.models import Installation, Terminal, TerminalType
+from terminals.drivers.registry import BY_HAND_METHODS, IN_TURN_METHODS
+from terminals.evidence.requesters import held_in_turn
+from terminals.models import Installation, Requester, Terminal, TerminalType
 from terminals.tally.models import InstallationTally
 
 NAMED_AT_MOST = 5
@@ -40,7 +41,7 @@ PAIR_IN_DOUBT = EventKind(
 
 
 def doubts_of(situation: Situation) -> tuple[PairDoubt, ...]:
-    """Against a pair made by these settings. Four queries at most, whatever the number of terminals."""
+    """Against a pair made by these settings. Five queries at most, whatever the number of terminals."""
     pair = _facts(situation)
     kinds: dict[tuple[str, Doubt], Counter[str]] = {}
     for kind, count in _kinds():
@@ -101,7 +102,7 @@ def _kind(type_: TerminalType, firmware: str = "", *, is_full: bool = False) -> 
 
 def _full(types: Iterable[TerminalType]) -> Counter[tuple[int, str]]:
     """How many terminals of a type and firmware have taken as many of our roots as they have room for. What stands in numbered
-    places makes room by itself (rule places-of-anchors).
+    places makes room by itself (rule places-of-anchors), and who takes them in turn may have begun anew since (rule full-list).
     """
     room = {}
     for type_ in types:
@@ -124,9 +125,11 @@ def _full(types: Iterable[TerminalType]) -> Counter[tuple[int, str]]:
         .annotate(roots=Count("generation__root_sha256", distinct=True))
         .filter(roots__gte=min(room.values()))
     )
+    in_turn = Requester.objects.filter(terminal__type__in=can_be_full, terminal__type__method__in=IN_TURN_METHODS)
+    held = held_in_turn(in_turn.filter(change__gt=0).order_by())
     found: Counter[tuple[int, str]] = Counter()
-    for type_id, firmware, _terminal, roots in taken:
-        found[type_id, firmware] += roots >= room[type_id]
+    for type_id, firmware, terminal, roots in taken:
+        found[type_id, firmware] += (len(held[terminal]) if terminal in held else roots) >= room[type_id]
     return found
 
 

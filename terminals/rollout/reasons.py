@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 
 from django.utils.translation import gettext as _
 
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from pbxcerts.system import time_words
-from terminals.drivers.registry import BY_HAND_METHODS, COMING_FIRST, RESTARTING_AT_FIRST, RESTARTING_METHODS
+from terminals.drivers.registry import (
+    BY_HAND_METHODS,
+    COMING_FIRST,
+    IN_TURN_METHODS,
+    RESTARTING_AT_FIRST,
+    RESTARTING_METHODS,
+)
+from terminals.evidence.requesters import held_in_turn, is_full, known_requesters
+from terminals.evidence.unheeded import Unheeded, unheeded
 from terminals.models import DeliverySettings, Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import waves, words
 from terminals.rollout.progress import restarts_at
 from terminals.rollout.target import may_restart, rollout_target, terminal_groups
-from terminals.states import IN_FLIGHT, DeliveryState, Wave
+from terminals.states import IN_FLIGHT, SETTLED, DeliveryState, Wave
 
 
 @dataclass(frozen=True)
@@ -29,14 +39,18 @@ class MissingReasons:
     rollout: Rollout | None = None
     open_waves: dict[str, Wave] | None = None
     restarts_from: datetime | None = None
+    unheeded: Mapping[int, Unheeded] = field(default_factory=dict)
+    held: Mapping[int, Sequence[int]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, situation: Situation) -> MissingReasons:
-        """At most five queries, whatever the number of terminals."""
+    def load(cls, situation: Situation, terminals: Collection[int]) -> MissingReasons:
+        """For these terminals, those of a page. At most six queries."""
         now, target = situation.clock.best, rollout_target(situation)
+        known = known_requesters(terminals)
+        rows = [*chain.from_iterable(one.values() for one in known.values())]
         rollout = Rollout.objects.filter(generation=target).first() if target is not None else None
         if target is None or rollout is None:
-            return cls(now, target)
+            return cls(now, target, unheeded=unheeded(known), held=held_in_turn(rows))
         delivery = DeliverySettings.load()
         allowed = may_restart(situation, rollout, delivery, now)
         return cls(
@@ -45,6 +59,8 @@ class MissingReasons:
             rollout,
             open_waves=waves.open_waves(terminal_groups(target)),
             restarts_from=None if allowed else restarts_at(situation, delivery),
+            unheeded=unheeded(known),
+            held=held_in_turn(rows),
         )
 
     def why(self, terminal: Terminal, type_: TerminalType, installation: Installation | None) -> str:
@@ -61,7 +77,16 @@ class MissingReasons:
         said = self._said(terminal, type_, installation)
         if terminal.last_contact is None and installation.state in {DeliveryState.WAITING, DeliveryState.ABSENT}:
             return f"{said} " + _("Nothing has ever been heard of it.")
+        if self._is_full(terminal, type_) and installation.state not in SETTLED:
+            return f"{_full(type_)} {said}"
+        if (one := self.unheeded.get(terminal.pk)) is not None and installation.state not in SETTLED:
+            return f"{_unheeded(one)} {said}"
         return said
+
+    def _is_full(self, terminal: Terminal, type_: TerminalType) -> bool:
+        held = self.held.get(terminal.pk, ())
+        in_turn = type_.method in IN_TURN_METHODS and self.target is not None and self.target.number not in held
+        return in_turn and is_full(held, type_.driver.capabilities.holds)
 
     def _not_taken_in(self, type_: TerminalType) -> str:
         if self.target is not None and self.target.pending and type_.holds_only_one:
@@ -125,6 +150,23 @@ class MissingReasons:
         if installation.next_at is not None and installation.next_at > self.now:
             return _("It is asked again on %(at)s.") % {"at": time_words.moment(installation.next_at)}
         return _("It is asked as soon as those that are asked now are back.")
+
+
+def _full(type_: TerminalType) -> str:
+    said = _(
+        "It holds %(most)s certificates, as many as it can, and would refuse the next one, so it is not told it: delete those that are no"
+        " longer served at the telephone, as its guide says, and say so on its page."
+    )
+    return said % {"most": type_.driver.capabilities.holds}
+
+
+def _unheeded(one: Unheeded) -> str:
+    """What of both it is can't be seen from here."""
+    said = _(
+        "It has taken its configuration %(times)s times since %(since)s and never the trust file that this names: a later line of your"
+        " own configuration names another one (delete that line), or it does not reach the address in it (System / General)."
+    )
+    return said % {"times": one.times, "since": time_words.moment(one.since)}
 
 
 def _absent(installation: Installation) -> str:

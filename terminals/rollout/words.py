@@ -108,7 +108,8 @@ REFUSALS: dict[str, str | Promise] = {
 def state(installation: Installation, method: str) -> str:
     """The state of an installation in words. *Heard* means "restarting" only if the method restarts terminals."""
     if installation.state != DeliveryState.HEARD:
-        return str(installation.get_state_display())
+        # As get_state_display, which looks through all choices anew for each row of a list.
+        return str(Installation.State(installation.state).label)
     return gettext("restarting") if driver_of(method).capabilities.restarts else gettext("answered")
 
 

@@ -28,7 +28,7 @@ from terminals.directory.listing import TerminalListing, story
 from terminals.directory.realms import RealmOffer
 from terminals.directory.ways_in import address_of_files
 from terminals.drivers.registry import BY_HAND_METHODS, IN_TURN_METHODS, REPORTING_METHODS
-from terminals.evidence.requesters import begin_anew
+from terminals.evidence.requesters import begin_anew, has_room
 from terminals.evidence.who_asked import who_asked
 from terminals.forms.terminals import TerminalFilter, TerminalForm
 from terminals.models import Discovered, Link, NotifyWays, Terminal, TerminalType
@@ -100,7 +100,7 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
     takes_token = found.type.method in REPORTING_METHODS
     served = Generation.objects.active().only("root_sha256").first() if takes_token else None
     situation = Situation.load(timekeeping.current_clock(general=general_of(request)))
-    reasons, chapters = MissingReasons.load(situation), story(found)
+    reasons, chapters = MissingReasons.load(situation, [found.pk]), story(found)
     past = read(PastInstallations.objects.filter(terminal=found).first())
     target = reasons.target.number if reasons.target else None
     newest = next((one.installation for one in chapters if one.installation.generation_id == target), None)
@@ -232,8 +232,14 @@ def enable(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(Role.OPERATE)
 @require_POST
 def take_again(request: HttpRequest, pk: int) -> HttpResponse:
-    """Tell a telephone all certificates again that it takes one by one."""
+    """Tell a telephone all certificates again that it takes one by one; or (`kept=served`) the next, because there is room for it now."""
     found = get_object_or_404(Terminal, pk=pk)
+    if request.POST.get("kept") == "served":
+        situation = Situation.load(timekeeping.current_clock(general=general_of(request)))
+        has_room(found.pk, kept=[pair.number for pair in situation.in_bundle])
+        said = _("From its next contact on the terminal %(number)s is told the next certificate.")
+        messages.success(request, said % {"number": found.number})
+        return redirect("terminals:terminal", pk)
     begin_anew(found.pk)
     messages.success(
         request,

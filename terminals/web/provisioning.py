@@ -193,11 +193,12 @@ class ProvisioningHandlers:
             address=request.client,
             at=self._now(),
             firmware=telephone.firmware if telephone else "",
+            named=snapshot.named_generations(terminal, source_of(request.client)),
+            by_secret_path=path_is_secret and request.scheme == "https",
         )
         evidence: tuple[Fact, ...] = ()
         if known_type.driver.capabilities.come is AnchorsCome.INLINE:
-            proves = path_is_secret and request.scheme == "https"
-            evidence = (_taken_with(fetched, known_type.generations, proves=proves),)
+            evidence = (_taken_with(fetched),)
         elif file.of is FileOf.TERMINAL:
             # The phone's own file is the one that it fetches last: with it the phone is back.
             evidence = (fetched,)
@@ -275,10 +276,10 @@ class ProvisioningHandlers:
         if not checking:
             return checking
         is_own = path_is_secret or snapshot.is_own_address(terminal, request.client)
-        # One that takes each by itself may have lost the served one, and begins anew with another; or it was full before it came.
+        # One that takes each by itself may have lost the served one, and begins anew with another.
         can = known_type.driver.capabilities
         holds = snapshot.taken_in_turn.by.get((terminal.key, source_of(request.client)), ())
-        has_served = can.come is not AnchorsCome.IN_TURN or snapshot.active in holds[: can.holds]
+        has_served = can.come is not AnchorsCome.IN_TURN or snapshot.active in holds
         return True if is_own and has_served and request.scheme == "https" else None
 
 
@@ -291,9 +292,10 @@ def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = Fa
     return f"/{terminal.mac}/{file.version}.{part}.{file.format.value}"
 
 
-def _taken_with(fetched: FetchedConfiguration, generations: frozenset[int], *, proves: bool) -> FetchedTrust:
+def _taken_with(fetched: FetchedConfiguration) -> FetchedTrust:
     """Who has taken this configuration has taken the trust anchors in it (rule inline-anchors)."""
-    return FetchedTrust(**vars(fetched), generations=generations, by_secret_path=proves)
+    values = dict(vars(fetched))
+    return FetchedTrust(generations=values.pop("named"), **values)
 
 
 def _asked_for(name: str, user_agent: str) -> tuple[ConfigurationFiles, ConfigurationFile, Telephone | None]:

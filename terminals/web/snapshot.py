@@ -32,6 +32,7 @@ from terminals.drivers.registry import IN_TURN_METHODS, driver_of
 from terminals.evidence.addresses import Network, read_networks
 from terminals.evidence.fetches import proof_by_address
 from terminals.evidence.ledger import host_of
+from terminals.evidence.requesters import is_full
 from terminals.models import BootstrapWindow, DeliverySettings, Requester, Terminal, TerminalType, Transports
 from terminals.places_of_anchors import place_of
 from terminals.tally.models import ListChanges
@@ -220,7 +221,16 @@ class Snapshot:
         files = known_type.files
         if not files or known_type.driver.capabilities.come is not AnchorsCome.IN_TURN:
             return files[0] if files else None
-        return next_in_turn(files, self.taken_in_turn.by.get((terminal.key, source), ()))
+        taken = self.taken_in_turn.by.get((terminal.key, source), ())
+        return next_in_turn(files, taken, known_type.driver.capabilities.holds)
+
+    def named_generations(self, terminal: SnapshotTerminal, source: str) -> frozenset[int]:
+        """Whose trust anchors its configuration hands over, or names, to who asks from there."""
+        known_type = self.type_of(terminal)
+        if known_type.driver.capabilities.come in {AnchorsCome.EACH, AnchorsCome.INLINE}:
+            return known_type.generations
+        named = self.named_file(terminal, source)
+        return frozenset(named.generations) if named is not None else frozenset()
 
     def is_own_address(self, terminal: SnapshotTerminal, address: str) -> bool:
         """Whether an address shows by itself that the terminal asks from there; one that a person accepted is not meant."""
@@ -264,11 +274,16 @@ class Snapshot:
         return None
 
 
-def next_in_turn(files: Sequence[TrustFile], taken: Sequence[int]) -> TrustFile:
-    """The first that was not taken yet; where all were, the one that was taken last, so that its URL stays (rule anchors-in-turn)."""
+def next_in_turn(files: Sequence[TrustFile], taken: Sequence[int], most: int | None = None) -> TrustFile:
+    """The first that was not taken yet; where all were, or there is room for no more than those, the one that was taken last, so that
+    its URL stays (rules anchors-in-turn, full-list).
+    """
     by_generation = {file.generations[0]: file for file in files}
+    last = next((by_generation[number] for number in reversed(taken) if number in by_generation), None)
     left = next((file for file in files if file.generations[0] not in taken), None)
-    return left or next(by_generation[number] for number in reversed(taken) if number in by_generation)
+    if left is None or (last is not None and is_full(taken, most)):
+        left = last
+    return left or files[0]
 
 
 _BY = ("by_mac", "by_path_secret", "by_token")

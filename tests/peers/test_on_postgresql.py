@@ -16,6 +16,7 @@ CHOSEN = [
     "tests/panel/test_moved.py::test_it_is_made_once_and_then_only_when_something_has_moved",
     "tests/system/test_machines.py",
     "tests/test_machine_elsewhere.py",
+    "tests/terminals/call_proof/test_registered.py",
     "tests/terminals/evidence/test_queue.py",
     "tests/terminals/past",
     "tests/terminals/rollout/test_claims.py",

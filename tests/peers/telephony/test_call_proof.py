@@ -1,5 +1,6 @@
 """A proof by call through a real communication server, to a real telephone that answers by itself (rule proof-by-call)."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from certificates.renewal.orders import GenerationOrder, order_generation
 from pbxcerts.system import sealing
 from pbxcerts.system.timekeeping import current_clock
 from terminals.call_proof.proving import prove_ordered
+from terminals.models import Installation, Terminal, TerminalType
 from tests.peers.telephony.test_renewal import NAME, a_heartbeat, general, generate, office, store
 from tests.support.telephony.office import trust_file
 from tests.support.telephony.programs import eventually
@@ -22,6 +24,11 @@ pytestmark = [pytest.mark.peer, pytest.mark.django_db]
 
 # That of the telephones too.
 PASSWORD = "none"
+REGISTER = (
+    b"REGISTER sip:pbx.test SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n"
+    b"From: <sip:berta@pbx.test>;tag=1\r\nTo: <sip:berta@pbx.test>\r\nCall-ID: 1\r\nCSeq: 1 REGISTER\r\n"
+    b"Contact: <sip:berta@127.0.0.1:5060;transport=tcp>\r\nContent-Length: 0\r\n\r\n"
+)
 A_SECOND_OF_SPEECH = 50  # RTP packets of 20 ms
 
 
@@ -70,9 +77,30 @@ def test_it_knows_who_is_registered_since_when_and_who_is_in_a_call(office, stor
     eventually(lambda: kamailio(settings).in_call() == frozenset(), what=server.log)
 
 
+def test_who_is_registered_without_tls_is_told_from_who_is_over_it(office, store, general, settings):
+    generate(at_once=True)
+    server = office.kamailio(store, over_tcp=True)
+    settings.KAMCMD = server.reload_command[:-1]
+    anna = office.baresip("anna", server=f"{NAME}:{server.port}", trust=trust_file(store))
+    assert anna.refusal() == ""
+    with socket.create_connection(("127.0.0.1", server.tcp_port), timeout=30) as plain:
+        plain.sendall(REGISTER)
+        assert plain.recv(4096).startswith(b"SIP/2.0 200")
+        known = {one.number: one.since for one in kamailio(settings).registered(current_clock().best)}
+
+    assert known["berta"] is None
+    assert known["anna"] is not None
+    assert "Tcpconn-Id" in server.control("ul.dump").partition("AoR: berta")[2], "a connection, but none over TLS"
+
+
 def test_after_a_switch_a_telephone_registers_calls_hears_and_hangs_up(office, store, server):
     generate(at_once=True)
     assert (Switch.objects.first().to_id, Switch.objects.first().outcome) == (2, "verified")
+    # Kamailio tells its times in whole seconds: what connects any sooner may have done so before.
+    until = Switch.objects.first().finished_at + timedelta(seconds=2)
+    eventually(lambda: current_clock().best > until, what=server.log)
+    terminal = Terminal.objects.create(number="echo", type=TerminalType.objects.get(name="Mitel 6867i"))
+    Installation.objects.create(terminal=terminal, generation_id=2)
     echo = office.baresip("echo", server=f"{NAME}:{server.port}", trust=trust_file(store))
     assert echo.refusal() == ""
 
@@ -82,6 +110,7 @@ def test_after_a_switch_a_telephone_registers_calls_hears_and_hangs_up(office, s
     steps = ["tls", "options", "register", "call", "media", "hang_up", "registered"]
     assert findings(proof) == dict.fromkeys(steps, "ok")
     assert (proof.records[-1].sent, proof.records[-1].received) == (1, 1)
+    assert Installation.objects.get().registered_since >= until - timedelta(seconds=1)
     media = proof.records[4]
     assert min(media.sent, media.received) >= A_SECOND_OF_SPEECH
     echo.wait_for_no_call()

@@ -6,9 +6,12 @@ from tests.support.asking import HOST
 from tests.support.generations import DAY
 from tests.support.makers.checking import Refused
 
+ADDRESS = "192.0.2.99"
+"""That of the terminal in the list."""
 
-def at_the_handlers(kind, listeners, mac, *, address, judges=False, **options):
-    """One that asks them from there. `judges`: it refuses the pair that is served as it would in the handshake, if it checks and does
+
+def at_the_handlers(kind, listeners, mac, *, address=ADDRESS, judges=False, **options):
+    """One that asks them from there, or where it is moved. `judges`: it refuses the pair that is served as it would in the handshake, if it checks and does
     not hold its root.
     """
 

@@ -19,21 +19,27 @@ class Kamailio(Program):
     """`stores` are stores of the product (rule store-layout); each is served on a port of its own.
 
     With an `account_password` a NOTIFY is relayed for those alone who know it, with a `telephone_password` those alone who know
-    it are registered; both in the realm "pbx.test". `knows_calls`: whether it says who is in a call.
+    it are registered; both in the realm "pbx.test". `knows_calls`: whether it says who is in a call. `over_tcp`: whether it registers
+    without TLS too, at the port `tcp_port`.
     """
 
-    def __init__(self, directory, stores, *, account_password="", telephone_password="", knows_calls=False):
+    def __init__(
+        self, directory, stores, *, account_password="", telephone_password="", knows_calls=False, over_tcp=False
+    ):
         super().__init__(directory, user=SERVER_USER, group=SERVER_GROUP)
         self.passwords = {"ACCOUNT": account_password, "TELEPHONE": telephone_password}
         self.knows_calls = knows_calls
         self.stores = stores
         self.ports = {store: free_port() for store in stores}
+        self.tcp_port = free_port() if over_tcp else 0
         self.socket = f"unix:{self.directory}/ctl"
         # Whoever is in the server's group may have it reload.
         self.reload_command = debian13.command(*reload(self.socket), user="nobody", group=self.group)
 
     def __enter__(self):
         listeners = "".join(f"listen=tls:127.0.0.1:{port}\n" for port in self.ports.values())
+        if self.tcp_port:
+            listeners += f"listen=tcp:127.0.0.1:{self.tcp_port}\n"
         route = CONFIGURATION.read_text().replace("@DIRECTORY@", str(self.directory)).replace("@GROUP@", self.group)
         for whose, password in self.passwords.items():
             if password:

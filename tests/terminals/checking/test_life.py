@@ -232,17 +232,6 @@ def test_only_who_is_shown_to_have_the_root_is_told(yealinks):
     assert Checking.objects.count() == 0
 
 
-def test_one_that_was_full_before_it_took_the_served_one_is_not_told(yealinks):
-    """It holds ten of its own, and refuses what comes then."""
-    phone = yealinks.add()
-    Requester.objects.update(holds=[*range(101, 111), 1], change=1000)
-
-    yealinks.night()
-
-    assert not checks(phone)
-    assert yealinks.state(phone) == "told"
-
-
 def test_its_secret_path_shows_that_it_is_the_telephone_wherever_it_asks(yealinks):
     phone = yealinks.add()
     Terminal.objects.filter(pk=phone.row.pk).update(address="")

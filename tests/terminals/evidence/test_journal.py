@@ -1,6 +1,7 @@
 """What was seen and is not in the database yet outlives the process that saw it."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -70,12 +71,26 @@ def test_an_earlier_version_can_read_what_this_one_writes(killed):
     assert (killed(*FACTS) / "evidence-1").read_text() == BY_THE_FIRST_VERSION
 
 
-def test_what_an_earlier_version_does_not_know_stands_in_a_line_of_its_own(killed):
+def test_those_that_came_back_stand_on_a_line_of_their_own_because_no_earlier_version_knows_them(killed):
     came = CameBack(1, True, True, "192.0.2.1", NOW, by_secret_path=True)
-    directory = killed(came, *FACTS)
+    directory = killed(*FACTS, came)
 
     assert (directory / "evidence-1").read_text().splitlines(keepends=True)[0] == BY_THE_FIRST_VERSION
     assert Journal(directory).left() == [*FACTS, came]
+
+
+def test_what_an_earlier_version_cannot_read_stands_on_lines_of_its_own(killed):
+    newer = [
+        replace(FACTS[0], named=frozenset({1, 2})),
+        replace(FACTS[1], by_secret_path=True),
+        replace(FACTS[0], named=frozenset({2}), by_secret_path=True),
+    ]
+    directory = killed(*newer, *FACTS)
+
+    lines = (directory / "evidence-1").read_text().splitlines(keepends=True)
+    assert len(lines) == 4
+    assert BY_THE_FIRST_VERSION in lines
+    assert sorted(map(repr, Journal(directory).left())) == sorted(map(repr, [*newer, *FACTS]))
 
 
 def test_what_several_processes_left_comes_in_its_order(killed):

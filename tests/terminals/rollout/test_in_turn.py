@@ -30,7 +30,7 @@ def prepared(fleet):
 
 def why(fleet, phone):
     with translation.override("en"):
-        reasons = MissingReasons.load(fleet.world.situation)
+        reasons = MissingReasons.load(fleet.world.situation, [phone.terminal.pk])
         return reasons.why(phone.terminal, phone.terminal.type, fleet.row(phone, 2))
 
 

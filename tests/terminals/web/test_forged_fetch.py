@@ -87,4 +87,5 @@ def test_who_asks_by_head_has_taken_nothing(product):
     path = path_of(phone.configuration())
     assert phone.get(path, method="HEAD").status == 200
     time.sleep(0.5)
-    assert states(product, phone) in {None, ("waiting", "")}
+    # A round of the rollout may have looked for it, and nobody is there.
+    assert states(product, phone) in {None, ("waiting", ""), ("asked", ""), ("absent", "")}

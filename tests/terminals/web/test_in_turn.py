@@ -223,7 +223,7 @@ def test_its_page_says_what_it_has_taken_and_when_it_is_full(world, phone, termi
     assert "Generations 1, 2; it can hold 10. Full after 8 more renewals." in page()
 
     Requester.objects.update(holds=list(range(1, 11)))
-    assert "refuses the next one" in page()
+    assert "would refuse the next one, so it is not told it" in page()
 
 
 def test_a_person_says_that_it_has_lost_them_and_it_is_told_all_again(world, phone, terminal, operator_client):

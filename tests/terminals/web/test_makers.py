@@ -12,13 +12,10 @@ from terminals.directory import changes
 from terminals.models import Installation, Terminal, TerminalType
 from tests.support.asking import Listeners
 from tests.support.generations import DAY
-from tests.support.makers.at_handlers import at_the_handlers
+from tests.support.makers.at_handlers import ADDRESS, at_the_handlers
 from tests.support.makers.grandstream import Grandstream
 from tests.support.makers.snom import Snom
 from tests.support.makers.yealink import Yealink
-
-ADDRESS = "192.0.2.99"
-
 
 MAKERS = {
     "yealink": (Yealink, "001565AABBCC", "pem", {}),
@@ -42,7 +39,7 @@ def terminal(db, maker):
 @pytest.fixture
 def phone(world, maker, terminal):
     kind, mac, _form, options = MAKERS[maker]
-    return at_the_handlers(kind, Listeners(world), mac, address=ADDRESS, **options)
+    return at_the_handlers(kind, Listeners(world), mac, **options)
 
 
 @pytest.fixture

@@ -85,6 +85,45 @@ def test_what_may_be_taken_back_says_until_when_and_after_that_no_longer(fleet):
     assert "another address" not in after.said
 
 
+def test_a_connection_of_after_the_switch_shows_that_it_trusts_it_if_it_checks(fleet, rungs):
+    [phone] = fleet.equipped()
+    now = fleet.world.now
+    Installation.objects.update(registered_at=now, registered_since=now - timedelta(days=1))
+
+    fetched, trusts, _checks = rungs(phone)
+
+    assert fetched[0] == trusts[0] == "ok"
+    assert trusts[1] == (
+        "Has shown that it trusts it: yes, if it checks. On 1 Jul 2026, 02:00 it was registered at the communication server over TLS,"
+        " since 30 Jun 2026, 02:00: after the switch. Whoever checks certificates has accepted this one."
+    )
+
+
+def test_one_that_always_checks_has_shown_it_without_an_if(fleet):
+    [phone] = fleet.add(of=fleet.type("An agent", "ip_system"))
+    row = Installation(registered_at=fleet.world.now, registered_since=fleet.world.now)
+
+    assert ladder(phone.terminal.type.driver, row, fleet.world.now)[1].word == "yes"
+
+
+def test_one_that_is_connected_for_longer_has_not_shown_it_yet(fleet, rungs):
+    [phone] = fleet.equipped()
+    Installation.objects.update(registered_at=fleet.world.now)
+
+    sign, said = rungs(phone)[1]
+
+    assert sign == "info"
+    assert "it is connected since before the switch, or not over TLS: not proved yet." in said
+
+
+def test_what_it_no_longer_trusts_no_connection_of_before_shows(fleet, rungs):
+    [phone] = fleet.equipped()
+    Installation.objects.update(registered_at=fleet.world.now, registered_since=fleet.world.now)
+    Installation.objects.all().take_back()
+
+    assert NOTHING_SHOWS in rungs(phone)[1][1]
+
+
 def test_an_ip_system_phone_shows_it_by_its_connection_and_not_by_its_report(fleet, rungs):
     kind = fleet.type("An agent", "ip_system")
     [phone] = fleet.add(of=kind)
