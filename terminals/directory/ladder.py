@@ -77,7 +77,7 @@ def _trusts(driver: DeliveryDriver, row: Installation | None, checking: Checking
         said = _("On %(at)s it connected over TLS to the proof listener, where pbxcerts presents this certificate.")
         return Rung("ok", title, _("yes"), said % {"at": _at(row.confirmed_at)})
     if row is not None and row.registered_since is not None:
-        return _registered(driver, title, row)
+        return _registered(driver, title, row, checking)
     if row is not None and row.evidence == Evidence.REPORTED:
         return Rung(
             "info", title, _("not yet"), _("It says so; its connection to the proof listener is still to come.")
@@ -103,13 +103,17 @@ def _came_back_to(driver: DeliveryDriver, row: Installation, checking: Checking 
     return served_since is not None and checking.shown_at is not None and served_since <= checking.shown_at
 
 
-def _registered(driver: DeliveryDriver, title: str, row: Installation) -> Rung:
-    """Whoever checks a certificate has checked this one."""
+def _registered(driver: DeliveryDriver, title: str, row: Installation, checking: Checking | None) -> Rung:
+    """Whoever checks a certificate has checked this one; who was told to and had read it before checks."""
+    checks = driver.checks.always
+    if checking is not None and checking.state in {Checking.State.READ, Checking.State.SHOWN}:
+        since = row.registered_since
+        checks = checks or (since is not None and checking.read_at is not None and checking.read_at <= since)
     said = _(
         "On %(at)s it was registered at the communication server over TLS, since %(since)s: after the switch. Whoever checks"
         " certificates has accepted this one."
     )
-    word = _("yes") if driver.checks.always else _("yes, if it checks")
+    word = _("yes") if checks else _("yes, if it checks")
     return Rung("ok", title, word, said % {"at": _at(row.registered_at), "since": _at(row.registered_since)})
 
 

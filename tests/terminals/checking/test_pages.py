@@ -5,7 +5,7 @@ from django.test import Client
 from django.utils.html import strip_tags
 
 from terminals.checking.models import Checking
-from terminals.models import TerminalType
+from terminals.models import Installation, TerminalType
 from tests.support.generations import DAY, MINUTE
 
 TYPES = "/terminals/types/"
@@ -203,6 +203,19 @@ def test_one_whose_check_is_of_calls_alone_has_shown_nothing_by_coming_for_its_f
     assert f"before a person says that this one can call over TLS: {phone.row.number}." in page(
         f"{TYPES}{site.type.pk}/"
     )
+
+
+def test_one_that_was_told_and_is_connected_since_then_has_shown_it_without_an_if(page, site):
+    """As Kamailio says it; the check of this one is of calls alone."""
+    site = site("grandstream")
+    phone = site.add()
+    site.brought_back(phone)
+    read_at = Checking.objects.get().read_at
+    path = f"/terminals/{phone.row.pk}/"
+
+    for since, word in [(read_at - MINUTE, "yes, if it checks."), (read_at + MINUTE, "yes.")]:
+        Installation.objects.update(registered_at=since, registered_since=since)
+        assert f"Has shown that it trusts it: {word} On" in page(path)
 
 
 def test_one_from_which_it_was_taken_back_says_why(page, lost):
