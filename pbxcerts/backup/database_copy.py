@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from pbxcerts import env
 from pbxcerts.backup.errors import BackupDamaged, BackupNotMade, BackupUnfit
+from terminals.directory import search_index
 from terminals.tally.triggers import functions_of_postgresql
 
 if TYPE_CHECKING:
@@ -191,7 +192,9 @@ def _forget_machines(database: "psycopg.Connection[Any]", schema: str) -> None:
 
 
 def _carry_out(database: "psycopg.Connection[Any]", script: IO[str]) -> None:
-    """The script of pg_restore: statements, and rows behind each COPY. Lines for psql alone are left out."""
+    """The script of pg_restore: statements, and rows behind each COPY. Lines for psql alone are left out, and the index of the search,
+    which needs an extension that this database may lack: the next start of `up` makes it.
+    """
     statement: list[str] = []
     with database.cursor() as cursor:
         for line in script:
@@ -200,7 +203,7 @@ def _carry_out(database: "psycopg.Connection[Any]", script: IO[str]) -> None:
                 with cursor.copy(line.encode()) as copy:
                     while (row := script.readline()) not in {"\\.\n", ""}:
                         copy.write(row)
-            elif not (line.startswith("\\") or line.startswith("--")):
+            elif not line.startswith(("\\", "--", f"CREATE INDEX {search_index.INDEX} ")):
                 statement.append(line)
         _execute(cursor, statement)
 

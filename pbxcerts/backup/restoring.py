@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.models.functions import Now
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -26,6 +27,7 @@ from pbxcerts.backup.manifest import DJANGO_KEY, KEY_LIST, POSTGRESQL, SQLITE, M
 from pbxcerts.backup.restored import NOTE
 from pbxcerts.processes import startup
 from pbxcerts.system import database_version, files
+from pbxcerts.system.machines import SILENT_AFTER
 from pbxcerts.system.models import General, Heartbeat
 
 SPARE = 64 * 2**20
@@ -48,6 +50,8 @@ class Plan:
     manifest: Manifest
     existing: Existing | None
     """None where nothing is there."""
+    lives_elsewhere: list[str]
+    """The other machines that work on the database which is replaced, by name."""
     puts_store_back: bool
     aside: Path
 
@@ -82,7 +86,9 @@ def restore(
         if manifest.language in dict(settings.LANGUAGES):
             translation.activate(manifest.language)
         aside = exchange.free(settings.DATA / f"replaced-{now:%Y%m%dT%H%M%SZ}")
-        plan = Plan(manifest, _existing(), _store_is_empty(), aside)
+        existing = _existing()
+        shared = existing is not None and not database_copy.is_sqlite()
+        plan = Plan(manifest, existing, _live_elsewhere() if shared else [], _store_is_empty(), aside)
         confirm(plan)
         keys = _all_keys((new / KEY_LIST).read_bytes())
         (new / KEY_LIST).write_bytes(keys)
@@ -186,6 +192,24 @@ def _existing() -> Existing | None:
         return Existing(general["installation"] if general else None, what_it_holds(), last)
     except DatabaseError:
         return Existing()
+
+
+def _live_elsewhere() -> list[str]:
+    """Machines with another data directory that have shown life within five minutes, by the database's clock: a command sees one beat
+    of theirs and does not wait for a second.
+    """
+    others = Heartbeat.objects.exclude(key=settings.MACHINE).annotate(now=Now())
+    told = others.values_list("key", "name", "last_run", "database_ahead_of_machine", "now")
+    try:
+        return sorted(
+            name or key[:6]
+            for key, name, last_run, ahead, now in told
+            if last_run is not None and now - last_run - timedelta(seconds=ahead or 0) < SILENT_AFTER
+        )
+    except DatabaseError:
+        # Of a version that knew one machine only.
+        connection.close()
+        return []
 
 
 def _store_is_empty() -> bool:

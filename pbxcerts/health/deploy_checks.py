@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from pbxcerts import env
 from pbxcerts.health import free_room
 from pbxcerts.system import database_version
+from terminals.directory import search_index
 
 LEAST_TOKEN = 20
 """Characters. `openssl rand -hex 32` makes 64."""
@@ -191,6 +192,17 @@ def _database() -> Iterator[CheckMessage]:
                     "An older version of pbxcerts has worked on the database: its tables are not yet those of this version."
                 ),
                 _("“up” changes them when it starts. Back up the database first."),
+            )
+        elif connection.vendor == "postgresql" and not search_index.is_there(connection):
+            yield _warning(
+                10,
+                _("PostgreSQL could not make the extension %(extension)s: each search reads all terminals.")
+                % {"extension": search_index.EXTENSION},
+                _(
+                    "Let an administrator of PostgreSQL carry out “CREATE EXTENSION %(extension)s” in the database, where needed after the"
+                    " package postgresql-contrib is installed; then start pbxcerts again."
+                )
+                % {"extension": search_index.EXTENSION},
             )
 
 

@@ -59,7 +59,9 @@ PLACES: dict[str, tuple[str, Promise]] = {
     **dict.fromkeys(["manual_left", "manual_due"], WORK_LIST),
     **dict.fromkeys(["checking_not_back", "checking_waits"], TYPES),
     "configuration_folder_without_name": NAMES,
-    **dict.fromkeys(["publisher_silent", "nobody_publishes", "machine_silent", "second_store"], MACHINES),
+    **dict.fromkeys(
+        ["publisher_silent", "nobody_publishes", "machine_silent", "second_store", "two_of_one_machine"], MACHINES
+    ),
     **dict.fromkeys(["destination_fails", "delivery_given_up", "watchdog_unanswered"], DESTINATIONS),
 }
 """By the id of the kind of message. Nobody acts in the panel on the others: they tell what has happened, or are mended on the

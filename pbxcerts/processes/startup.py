@@ -34,6 +34,7 @@ from pbxcerts.system import database_version, files, machine_key, publisher, sea
 from pbxcerts.system.endpoint import Endpoint, EndpointError
 from pbxcerts.system.machine_key import queue_of
 from pbxcerts.system.wake_worker import HEARTBEAT_TASK
+from terminals.directory import search_index
 
 LOCK = 0x7062786365727473
 """Of PostgreSQL's advisory locks ours: the letters pbxcerts."""
@@ -241,6 +242,7 @@ def prepare(*, works: bool = True, serves: bool = True) -> None:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             call_command("migrate", interactive=False, verbosity=0)
+        search_index.make_where_missing(connection)
         sealing.make_key_list()
         publisher.register(timekeeping.read_machine(), works=works, serves=serves)
     if works:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from pbxcerts.system import clones
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.machines import Machines
 from pbxcerts.system.models import Heartbeat, Severity
@@ -34,6 +35,18 @@ MACHINE_SILENT = EventKind(
     _("The machine %(machine)s has shown no life for more than five minutes."),
     cleared=_("The machine %(machine)s shows life again, or was removed."),
     hint=_("Start it again, or remove it under System / Machines."),
+)
+TWO_OF_ONE = EventKind(
+    "two_of_one_machine",
+    Severity.CRITICAL,
+    _(
+        "Two machines say that they are %(machine)s, as a clone of a virtual machine does. Both may publish certificates and take what the"
+        " other one is to do."
+    ),
+    cleared=_("Only one machine says that it is %(machine)s."),
+    hint=_(
+        "End pbxcerts on the clone. If the clone is to stay, remove the key of the machine there (run/machine.json in its data directory) before it starts again."
+    ),
 )
 SECOND_STORE = EventKind(
     "second_store",
@@ -111,6 +124,8 @@ def machine_warnings(machines: Machines) -> list[Notice]:
     for row in machines.all:
         if row.key != machines.own.key:
             found += _of_another(row, machines)
+        if clones.are_told(row.starts):
+            found.append(Notice(TWO_OF_ONE, subject=row.key, params={"machine": machines.label(row)}))
         if (difference := machines.difference(row)) is not None:
             found.append(Notice(SECRETS_DIFFER[difference], subject=row.key, params={"machine": machines.label(row)}))
         if differs := machines.clock_differs_by(row):

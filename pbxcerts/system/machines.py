@@ -17,7 +17,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from pbxcerts import __version__
-from pbxcerts.system import interfaces, shared_secrets, timekeeping
+from pbxcerts.system import clones, interfaces, shared_secrets, timekeeping
 from pbxcerts.system.clock import Clock, MachineReading
 from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.run_files import FAILING_LISTENERS, FAILING_PROCESSES, OTHER_MACHINES, OtherMachine
@@ -139,6 +139,7 @@ class Machines:
             "database_ahead_of_machine": self.own.database_ahead_of_machine,
             "ran_boottime": self.reading.boottime,
             "ran_boot_id": self.reading.boot_id,
+            "starts": clones.after_a_beat(self.own.starts, settings.DATA),
             "beats": F("beats") + 1,
         }
 

@@ -240,7 +240,7 @@ class Heartbeat(models.Model):
     `presented` holds what each TLS address showed when it was last looked at: {address: {"sha256": ..., "error": ...,
     "reached": ..., "at": ISO time}}; `publish_failure` why the file system refused in the last run, "" where it did not;
     `store_mark` and `store_standing` what the store says of itself (`certificates.renewal.standing`), for the machines that have
-    none. `failing`: its processes and listeners that fail (`pbxcerts.system.run_files`). `secrets`: fingerprints
+    none. `starts`: what its starts say (`pbxcerts.system.clones`). `failing`: its processes and listeners that fail (`pbxcerts.system.run_files`). `secrets`: fingerprints
     (`pbxcerts.system.shared_secrets`).
     """
 
@@ -269,6 +269,7 @@ class Heartbeat(models.Model):
     publish_failure = models.TextField(blank=True)
     store_mark = models.TextField(blank=True)
     store_standing = models.CharField(max_length=16, blank=True)
+    starts = models.JSONField(default=dict)
     failing = models.JSONField(default=dict)
     secrets = models.JSONField(default=dict)
 

@@ -8,7 +8,7 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 from django_q.models import OrmQ, Schedule
 
-from pbxcerts.system import machine_key, timekeeping
+from pbxcerts.system import clones, machine_key, timekeeping
 from pbxcerts.system.clock import MachineReading
 from pbxcerts.system.machines import Machines
 from pbxcerts.system.models import Heartbeat
@@ -22,10 +22,11 @@ def register(reading: MachineReading, *, works: bool, serves: bool) -> None:
     """Write down what is started on this machine, before it is. With a worker it publishes where nobody does; without one it leaves
     that to another.
     """
+    clones.draw(settings.DATA)
     found = Machines.load(reading)
     found.own.works, found.own.serves = works, serves
     found.compare_clock(timekeeping.current_clock(heartbeat=found.own))
-    names = ("name", "version", "names_store", "secrets")
+    names = ("name", "version", "names_store", "secrets", "starts")
     told = {name: value for name, value in found.told().items() if name in names}
     Heartbeat.objects.update_or_create(key=settings.MACHINE, defaults={**told, "works": works, "serves": serves})
     if works:

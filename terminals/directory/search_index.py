@@ -1,12 +1,15 @@
-"""The index of SQLite in which the list is searched, and the triggers that keep it (rule search).
+"""The index of all sequences of three characters in which the list is searched (rule search).
 
-It holds no text of its own: FTS5 reads that from the terminals. Made in a migration, as the triggers of the tallies are.
+On SQLite it is a table with triggers that keep it, and holds no text of its own: FTS5 reads that from the terminals. On PostgreSQL it
+is an index of the terminals, by the extension pg_trgm. Made in a migration, and by a start of `up` where it could not be made before.
 """
 # ruff: noqa: S608 - everything in these statements is a constant
 
 import sqlite3
+from contextlib import suppress
 from typing import Any
 
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 INDEX = "terminals_search"
@@ -29,11 +32,34 @@ _STATEMENTS = (
 TRIGGERS = ("search_insert", "search_delete", "search_update")
 
 
+EXTENSION = "pg_trgm"
+"""From PostgreSQL 13 on whoever may make schemas in a database may make it, where the server has its files."""
+_SCHEMA_OF_THE_EXTENSION = "SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = %s"
+
+
+def is_there(database: BaseDatabaseWrapper) -> bool:
+    with database.cursor() as cursor:
+        if database.vendor == "postgresql":
+            cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [INDEX])
+        else:
+            cursor.execute("SELECT count(*) FROM sqlite_master WHERE name = %s", [INDEX])
+        return bool(cursor.fetchone()[0])
+
+
+def make_where_missing(database: BaseDatabaseWrapper) -> None:
+    """An administrator may have made the extension since, or a backup was restored, which holds no such index of PostgreSQL."""
+    if not is_there(database):
+        install(database)
+
+
 def install(database: BaseDatabaseWrapper) -> None:
-    """Make the index where SQLite can; else all are looked through."""
-    if database.vendor != "sqlite":
-        return
+    """Make the index anew where the database can; else all are looked through."""
     remove(database)
+    if database.vendor == "postgresql":
+        # Search is slower without it, and that is all.
+        with suppress(DatabaseError), transaction.atomic(using=database.alias), database.cursor() as cursor:
+            _install_postgresql(cursor)
+        return
     with database.cursor() as cursor:
         if not _knows_trigrams(cursor):
             return
@@ -45,6 +71,16 @@ def install(database: BaseDatabaseWrapper) -> None:
             cursor.execute(statement)
 
 
+def _install_postgresql(cursor: Any) -> None:
+    """Of what the conditions of `searching` compare, as Django writes them. Raises DatabaseError."""
+    cursor.execute(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION}")
+    cursor.execute(_SCHEMA_OF_THE_EXTENSION, [EXTENSION])
+    (schema,) = cursor.fetchone()
+    compared = [f"UPPER({name}::text)" for name in COLUMNS if name != "mac"] + ["mac"]
+    indexed = ", ".join(f"{one} {schema}.gin_trgm_ops" for one in compared)
+    cursor.execute(f"CREATE INDEX {INDEX} ON terminals_terminal USING gin ({indexed})")
+
+
 def _knows_trigrams(cursor: Any) -> bool:
     cursor.execute("SELECT count(*) FROM pragma_module_list WHERE name = 'fts5'")
     with_fts5 = bool(cursor.fetchone()[0])
@@ -52,9 +88,10 @@ def _knows_trigrams(cursor: Any) -> bool:
 
 
 def remove(database: BaseDatabaseWrapper) -> None:
-    if database.vendor != "sqlite":
-        return
     with database.cursor() as cursor:
+        if database.vendor == "postgresql":
+            cursor.execute(f"DROP INDEX IF EXISTS {INDEX}")
+            return
         for name in TRIGGERS:
             cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
         cursor.execute(f"DROP TABLE IF EXISTS {INDEX}")

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.support.postgresql import program
 from tests.support.product import ROOT
 
 pytestmark = pytest.mark.process
@@ -30,6 +31,17 @@ pytestmark = pytest.mark.process
     ],
 )
 def test_it_runs_and_compares(name):
+    assert_runs_and_compares(name)
+
+
+@pytest.mark.long
+@pytest.mark.peer
+def test_so_does_the_one_over_postgresql():
+    program("postgres")
+    assert_runs_and_compares("four_workers")
+
+
+def assert_runs_and_compares(name):
     done = subprocess.run(
         [sys.executable, "-m", f"tests.benchmarks.{name}", "--rounds", "1", "--json"],
         cwd=ROOT,

@@ -137,6 +137,15 @@ def test_a_database_that_will_not_do(place, monkeypatch, error, found):
         assert ids() == [found]
 
 
+def test_a_postgresql_without_the_extension_for_the_search(place, monkeypatch):
+    """As it is with a real one tests/peers/test_search_postgresql.py tells."""
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "vendor", "postgresql")
+        for is_there, found in ((True, []), (False, ["W010"])):
+            patch.setattr(deploy_checks.search_index, "is_there", lambda _database, is_there=is_there: is_there)
+            assert ids() == found
+
+
 def test_a_database_of_a_newer_version(place):
     MigrationRecorder(connection).record_applied("terminals", "9999_of_tomorrow")
 
@@ -215,4 +224,4 @@ def test_each_id_stands_in_the_rules_and_is_tried_here():
     tried = set(re.findall(r'"([EW]\d{3})"', Path(__file__).read_text()))
 
     assert made == documented == tried
-    assert len(made) == 19
+    assert len(made) == 20

@@ -13,6 +13,7 @@ from tests.support.postgresql import PASSWORD, installed_database, new_database,
 
 pytestmark = pytest.mark.peer
 
+IS_INDEXED = "SELECT to_regclass('terminals_search') IS NOT NULL"
 PROGRAMS = ("pg_dump", "pg_restore")
 
 
@@ -69,6 +70,14 @@ def test_it_goes_on_in_another_database_under_another_path(site, elsewhere, key)
     assert elsewhere.states() == {1: "superseded", 2: "active"}
 
 
+def test_the_index_of_the_search_which_the_other_server_may_not_have_is_made_by_the_next_start(site, elsewhere, key):
+    assert rows(site, IS_INDEXED) == [(True,)]
+    elsewhere.done("restore", back_up(site, key), "--identity", key.file)
+    assert rows(elsewhere, IS_INDEXED) == [(False,)]
+    elsewhere.product.run("from pbxcerts.processes import startup\nstartup.prepare()")
+    assert rows(elsewhere, IS_INDEXED) == [(True,)]
+
+
 def test_an_older_copy_takes_the_place_of_a_newer_one_and_adopts_what_is_served(site, key):
     file = back_up(site, key)
     site.done("regenerate", "--at-once", "--without-clock")
@@ -83,6 +92,32 @@ def test_an_older_copy_takes_the_place_of_a_newer_one_and_adopts_what_is_served(
     assert site.served() == served
     listed = subprocess.run([program("pg_restore"), "--list", f"{aside}/database.dump"], capture_output=True, text=True)
     assert "certificates_generation" in listed.stdout
+
+
+def test_where_another_machine_works_on_the_database_nothing_is_touched_until_it_has_ended(site, elsewhere, key):
+    """The database of a running installation named by mistake in the environment of another data directory."""
+    file = back_up(site, key)
+    site.done("settings", "site_name=Later")
+    rows(site, "UPDATE system_heartbeat SET name = 'west'")
+    elsewhere.product.environment["PBXCERTS_DATABASE"] = site.product.environment["PBXCERTS_DATABASE"]
+    order = ["restore", file, "--identity", key.file, "--replace"]
+    # The clock of that machine is an hour behind the database's.
+    for last_run, ahead, lives in (
+        ("now()", 0, True),
+        ("now() - interval '62 minutes'", 3600, True),
+        ("now() - interval '62 minutes'", 0, False),
+    ):
+        rows(site, f"UPDATE system_heartbeat SET last_run = {last_run}, database_ahead_of_machine = {ahead}")
+        # Without the confirmation it gets no further.
+        code, text = elsewhere.refused(*(order if lives else order[:-1]))
+        assert code == ("lives_elsewhere" if lives else "confirmation")
+        assert ("west" in text) is lives
+    assert not elsewhere.data.exists()
+    assert site.done("settings")["settings"]["site_name"] == "Later"
+
+    rows(site, "UPDATE system_heartbeat SET last_run = now()")
+    elsewhere.done(*order, "--others-ended")
+    assert elsewhere.done("settings")["settings"]["site_name"] != "Later"
 
 
 def test_tables_of_a_newer_version_go_and_those_of_others_stay(site, key):
@@ -103,7 +138,7 @@ def test_where_it_fails_in_the_middle_all_is_as_before(site, key):
     site.done("settings", "site_name=Later")
     (index,) = rows(
         site,
-        "SELECT indexname FROM pg_indexes WHERE tablename = 'terminals_terminal' AND indexname NOT LIKE '%pkey' LIMIT 1",
+        "SELECT indexname FROM pg_indexes WHERE tablename = 'terminals_terminal' AND indexdef LIKE 'CREATE INDEX % USING btree %' LIMIT 1",
     )
     rows(site, "CREATE TABLE of_others (n integer)")
     rows(site, f'ALTER INDEX "{index[0]}" RENAME TO "moved"')

@@ -30,6 +30,9 @@ sealing.make_key_list()
 """
 
 
+BEAT = "from pbxcerts.heartbeat import beat\nbeat()"
+
+
 class Site:
     """The machines by their names, over one database and one broker."""
 
@@ -267,6 +270,24 @@ def test_another_machine_takes_over_from_one_that_is_gone_and_one_with_other_sec
     before = site.beats()[gone]
     wait_for(lambda: site.beats()[gone] > before, what="the first machine, back again")
     assert site.heartbeats("key", "publishes") == sorted((key, key == heir) for key in site.beats())
+
+
+def test_a_clone_of_a_machine_is_told_and_a_restart_is_not(site):
+    """The same key, as the operating system's id is the same: here it is."""
+    first = site.machine("first")
+    first.run(SECRETS + "startup.prepare()")
+    clone = site.machine("clone", shares_secrets=False)
+    first.run(SECRETS + "startup.prepare()")
+    for _minute in range(2):
+        first.run(BEAT)
+    assert "two_of_one_machine" not in open_events(site)
+
+    shutil.copytree(first.data, clone.data)
+    clone.run(SECRETS + "startup.prepare()")
+    assert key_of(clone) == key_of(first)
+    for machine in (clone, first, clone, first):
+        machine.run(BEAT)
+    assert "two_of_one_machine" in open_events(site)
 
 
 def open_events(site):

@@ -17,6 +17,7 @@ CHOSEN = [
     "tests/system/test_machines.py",
     "tests/test_machine_elsewhere.py",
     "tests/terminals/call_proof/test_registered.py",
+    "tests/terminals/directory/test_searching.py",
     "tests/terminals/evidence/test_queue.py",
     "tests/terminals/past",
     "tests/terminals/rollout/test_claims.py",

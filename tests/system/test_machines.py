@@ -1,12 +1,13 @@
 """Which machines live, which one publishes, and who may take its place (rules machines, one-publishes, same-secrets, one-time)."""
 
+import errno
 from datetime import timedelta
 
 import pytest
 from cryptography.fernet import Fernet
 from django.db import IntegrityError
 
-from pbxcerts.system import machine_key, sealing, shared_secrets
+from pbxcerts.system import clones, machine_key, sealing, shared_secrets
 from pbxcerts.system.machine_warnings import machine_warnings, of_every_page
 from pbxcerts.system.machines import Machines
 from pbxcerts.system.models import ClockCheck, Heartbeat
@@ -318,6 +319,84 @@ class TestKey:
     def test_what_is_no_key_is_none(self, tmp_path, content):
         (tmp_path / machine_key.FILE).write_text(content)
         assert len(machine_key.read(tmp_path)) == 32
+
+
+class TestClones:
+    """Data directories with the same key, as a clone of a virtual machine has it."""
+
+    @pytest.fixture
+    def start(self, settings, tmp_path):
+        def start(name):
+            (tmp_path / name / "run").mkdir(parents=True, exist_ok=True)
+            settings.DATA = tmp_path / name
+            register(Machine().read(), works=True, serves=True)
+
+        return start
+
+    @pytest.fixture
+    def told(self, settings, tmp_path):
+        """Whether it is told after one beat more of each of these, in their order."""
+
+        def told(*names):
+            for name in names:
+                settings.DATA = tmp_path / name
+                read()
+            return "two_of_one_machine" in kinds(Machines.load(Machine().read()))
+
+        return told
+
+    def test_two_that_beat_as_one_machine_are_told_until_one_is_left(self, start, told):
+        start("original")
+        assert not told("original", "original")
+        start("clone")
+        assert not told("clone", "original")
+        assert told("clone")
+        # Whoever is faster, in whatever order.
+        assert told("clone", "clone", "original", "original", "original", "clone")
+        assert told(*["original"] * 15)
+        assert not told("original")
+
+    def test_a_restart_of_the_clone_does_not_end_it(self, start, told):
+        start("original")
+        start("clone")
+        assert told("original", "clone", "original")
+        start("clone")
+        assert told("original", "clone")
+
+    def test_a_machine_that_starts_again_and_again_is_one(self, start, told):
+        for _start in range(5):
+            start("original")
+            start("original")
+            assert not told("original", "original")
+
+    def test_one_that_is_put_back_to_a_snapshot_of_itself_is_one(self, start, told):
+        """As it was before its last start, and it runs on."""
+        start("snapshot")
+        assert not told("snapshot")
+        start("later")
+        assert not told("later", "snapshot", "snapshot")
+
+    def test_another_machine_is_told_of_too(self, start, told):
+        start("original")
+        add(starts={"word": "a", "before": "b", "turns": 2, "alone": 0})
+        assert told("original")
+
+    def test_commands_without_a_start_change_nothing(self, told, tmp_path):
+        (tmp_path / "command").mkdir()
+        assert not told("command")
+        assert Heartbeat.load().starts == {}
+
+    def test_on_a_full_disk_it_starts_with_the_word_of_before(self, tmp_path, monkeypatch):
+        clones.draw(tmp_path)
+        word = (tmp_path / clones.FILE).read_text()
+
+        def full(*_arguments):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(clones.os, "open", full)
+            clones.draw(tmp_path)
+        assert (tmp_path / clones.FILE).read_text() == word
 
 
 class TestFirstRow:

@@ -32,10 +32,25 @@ class Command(ReportingCommand):
         parser.add_argument(
             "--replace", action="store_true", help="also where an installation is there, which is put aside"
         )
+        parser.add_argument(
+            "--others-ended",
+            action="store_true",
+            help="also where another machine worked on the PostgreSQL database within five minutes: it has been ended since",
+        )
         parser.add_argument("--data", metavar="DIRECTORY", help="the data directory; the same as PBXCERTS_DATA")
 
     def report(self, options: dict[str, Any]) -> CommandReport:
         def confirm(plan: Plan) -> None:
+            if plan.lives_elsewhere and not options["others_ended"]:
+                raise NotNow(
+                    _(
+                        "On %(machines)s pbxcerts has worked on this database within the last five minutes. End it there; then restore with"
+                        " --others-ended, or five minutes later. Nothing has been changed."
+                    )
+                    % {"machines": ", ".join(plan.lives_elsewhere)},
+                    code="lives_elsewhere",
+                    value={"plan": _value(plan)},
+                )
             if plan.existing is not None and not options["replace"]:
                 self._ask(plan, from_terminal=options["file"] != given_files.STANDARD)
 
@@ -170,6 +185,7 @@ def _value(plan: Plan) -> dict[str, Any]:
             "last_run": utc(existing.last_run),
             "holds": existing.holds,
         },
+        "lives_elsewhere": plan.lives_elsewhere,
         "store": "put back" if plan.puts_store_back else "kept",
         "aside": str(plan.aside) if existing is not None else None,
     }
