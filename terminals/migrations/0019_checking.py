@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
     """Which telephones were told to check certificates, and whether a type says so (rule checking)."""
 
     dependencies = [
-        ("terminals", "0017_held_proved"),
+        ("terminals", "0018_search_index_of_postgresql"),
     ]
 
     operations = [
