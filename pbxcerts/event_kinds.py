@@ -12,13 +12,14 @@ from pbxcerts.system import clock_acceptance, machine_warnings
 from pbxcerts.system.events import EventKind
 from pbxcerts.system.models import Severity
 from pbxcerts.system.notifications import warnings as notification_warnings
+from terminals.checking import warnings as checking_warnings
 from terminals.rollout import preflight
 from terminals.rollout import warnings as rollout_warnings
 from terminals.web import bootstrap, configuration_folder, provisioning
 
 TOLD_BY = (
     *(adoption, deciding, lateness, switching, warning_kinds),
-    *(preflight, rollout_warnings, bootstrap, configuration_folder, provisioning),
+    *(preflight, rollout_warnings, checking_warnings, bootstrap, configuration_folder, provisioning),
     *(backup_warnings, restored, clock_acceptance, notification_warnings, process_warnings),
     *(disk_warnings, machine_warnings),
 )

@@ -4,7 +4,9 @@ With nothing due it costs ten queries, in the first round of an hour fourteen at
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from django.conf import settings as django_settings
 
@@ -38,13 +40,17 @@ from pbxcerts.system.notifications.warnings import notification_warnings
 from pbxcerts.system.publisher import claim, show_life
 from pbxcerts.system.timekeeping import AskServers
 from terminals.call_proof import process as call_proof
-from terminals.models import DeliverySettings, Rollout
+from terminals.checking import rounds as checking
+from terminals.checking.warnings import checking_warnings
+from terminals.models import DeliverySettings, Rollout, TerminalType
 from terminals.rollout import warnings as terminal_warnings
 from terminals.rollout.in_call import WhoTalks
 from terminals.rollout.one_round import the_only_round
-from terminals.rollout.rounds import RolloutRound, reconcile_rollouts
+from terminals.rollout.rounds import MonotonicStopwatch, RolloutRound, reconcile_rollouts
 from terminals.rollout.sip_sender import SipSender
 from terminals.web import configuration_folder, snapshot
+
+SHORT = timedelta(seconds=15)
 
 logger = logging.getLogger(__name__)
 
@@ -69,13 +75,21 @@ def beat(*, server: CommunicationServer | None = None, ask: AskServers = ntp.ask
     server = replace(server or communication_server(), alive=_show_life)
     answers = AskedOnce(known_terminals())
     outcome = reconcile(clock, terminals=answers, server=server, ask_clock=ask_clock, settings=settings)
+    if restored.is_to_be_told():
+        checking.begin_anew()
     restored.tell_once(outcome.situation)
     keep_house(outcome.situation, last=heartbeat.last_run)
     rollout = reconcile_rollouts(outcome.situation)
-    seen = _remember(outcome, rollout, machines, server.store, answers)
+    may_check = rollout is not None or outcome.situation.standing.rests
+    checked = checking.reconcile(outcome.situation, last=heartbeat.last_run) if may_check else []
+    seen = _remember(outcome, rollout, checked, machines, server.store, answers)
     call_proof.start_if_waiting(seen.proofs, clock.machine)
     if rollout is not None and rollout.state == Rollout.State.RUNNING:
+        stopwatch = MonotonicStopwatch()
         _ask_terminals(outcome.situation, rollout)
+        # A round that was long has no time for it.
+        if checked and stopwatch.elapsed() < SHORT:
+            _tell_to_check(outcome.situation, checked)
     return outcome
 
 
@@ -92,6 +106,18 @@ def _ask_terminals(situation: Situation, rollout: Rollout) -> None:
         # The next round goes on; what was claimed in this one is not asked again before it could have confirmed.
         number = rollout.generation_id
         logger.exception("the rollout of generation %s was interrupted", number, extra={"generation": number})
+
+
+def _tell_to_check(situation: Situation, types: Sequence[TerminalType]) -> None:
+    """Telephones that are told to check certificates, some of which restart for it (rule checking)."""
+    try:
+        asks = checking.tell(situation, types, in_call=WhoTalks())
+        if asks:
+            with SipSender(situation, DeliverySettings.load()) as sender:
+                checking.ask(situation, asks, sender, stopwatch=MonotonicStopwatch(), others_wait=_something_is_ordered)
+    except Exception:
+        # Who was told is told no longer after some minutes.
+        logger.exception("turning the check of certificates on was interrupted")
 
 
 def _something_is_ordered() -> bool:
@@ -118,6 +144,7 @@ def _keep_configuration_folder() -> list[Notice]:
 def _remember(
     outcome: RoundOutcome,
     rollout: Rollout | None,
+    checked: Sequence[TerminalType],
     machines: Machines,
     store: Store,
     answers: Terminals,
@@ -134,7 +161,11 @@ def _remember(
     ready, in_order = readiness_of_pending(situation, answers), not outcome.publish_failure
     seen = observe(situation, heartbeat, ready=ready, published=store, in_order=in_order, mended=mended, reading=began)
     true_now = warnings.certificate_warnings(situation, seen)
-    of_terminals = [*terminal_warnings.rollout_warnings(situation, rollout), *_keep_configuration_folder()]
+    of_terminals = [
+        *terminal_warnings.rollout_warnings(situation, rollout),
+        *checking_warnings(checked),
+        *_keep_configuration_folder(),
+    ]
     destinations, outside = list(Destination.objects.in_use().without_credentials()), Watchdog.load()
     watchdog.remember(outside)
     of_telling = notification_warnings(destinations, outside)

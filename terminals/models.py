@@ -19,10 +19,11 @@ from pbxcerts.system.clock import STILL_NOW
 from pbxcerts.system.sealing import SealedField, SealedTextField
 from pbxcerts.system.versioned import VersionedSettings
 from terminals.batches import one_writer
+from terminals.checking import models as _checking  # noqa: F401 - Django finds models by this module
 from terminals.drivers.base import DeliveryDriver, TrustFormat
 from terminals.drivers.registry import driver_of, drivers
 from terminals.mac_words import with_colons
-from terminals.past import models as _past  # noqa: F401 - Django finds models by this module
+from terminals.past import models as _past  # noqa: F401 - the same
 from terminals.states import SETTLED, DeliveryState, Wave
 from terminals.tally import models as _tallies  # noqa: F401 - the same
 
@@ -122,6 +123,7 @@ class TerminalType(models.Model):
     source = models.CharField(_("source"), max_length=200, blank=True)
     own_lines = models.TextField(_("own lines of the configuration file"), blank=True)
     asks_every_hours = models.PositiveIntegerField(_("asks by itself every (hours)"), null=True, blank=True)
+    turns_checking_on = models.BooleanField(_("turn the check of certificates on"), default=False)
 
     class Meta:
         ordering = ["name"]
@@ -145,6 +147,11 @@ class TerminalType(models.Model):
         if self.asks_every_hours is not None:
             return timedelta(hours=self.asks_every_hours)
         return self.driver.capabilities.asks_every
+
+    @property
+    def comes_back_within(self) -> timedelta:
+        """A telephone that has asked and is well has asked again by then (rule checking)."""
+        return 2 * (self.asks_every or timedelta(days=1)) + self.driver.capabilities.answers_within
 
 
 def new_path_secret() -> str:

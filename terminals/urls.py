@@ -1,6 +1,18 @@
 from django.urls import include, path
 
-from terminals.views import bootstrap, delivery, evidence, imports, links, rollout, terminals, tokens, types, work_list
+from terminals.views import (
+    bootstrap,
+    checking,
+    delivery,
+    evidence,
+    imports,
+    links,
+    rollout,
+    terminals,
+    tokens,
+    types,
+    work_list,
+)
 
 app_name = "terminals"
 
@@ -12,6 +24,8 @@ type_patterns = [
     path("<number:pk>/first/", types.first, name="first"),
     path("<number:pk>/edit/", types.edit, name="edit"),
     path("<number:pk>/delete/", types.delete, name="delete"),
+    path("<number:pk>/go-on-checking/", types.go_on_checking, name="go_on_checking"),
+    path("<number:pk>/turn-checking-off/", types.turn_checking_off, name="turn_checking_off"),
 ]
 
 rollout_patterns = [
@@ -54,6 +68,7 @@ urlpatterns = [
     path("<number:pk>/no-longer-accept/", evidence.no_longer_accept, name="no_longer_accept"),
     path("accept-network/", evidence.accept_network, name="accept_network"),
     path("<number:pk>/take-again/", terminals.take_again, name="take_again"),
+    path("<number:pk>/checking/", checking.order, name="checking"),
     path("<number:pk>/new-path/", terminals.new_path, name="new_path"),
     path("<number:pk>/token/", tokens.make_token, name="make_token"),
     path("<number:pk>/token/revoke/", tokens.revoke_token, name="revoke_token"),

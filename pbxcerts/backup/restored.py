@@ -30,11 +30,20 @@ RESTORED = EventKind(
 )
 
 
+def is_to_be_told() -> bool:
+    """Whether there was a restore that no heartbeat has told yet."""
+    return _note().exists()
+
+
+def _note() -> Path:
+    return Path(settings.DATA) / "run" / NOTE
+
+
 def tell_once(situation: Situation) -> None:
     """Tell that there was a restore; where the store was put back by it, also whether the communication server presents what the
     database does not know: then there may be a newer backup.
     """
-    note = Path(settings.DATA) / "run" / NOTE
+    note = _note()
     try:
         content = note.read_bytes()
     except OSError:

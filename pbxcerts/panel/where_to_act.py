@@ -20,6 +20,7 @@ BACKUP = ("system:general", _("Backup"))
 ROLLOUT = ("terminals:rollout:overview", _("Rollout"))
 WORK_LIST = ("terminals:work_list:list", _("Work list"))
 DELIVERY = ("terminals:delivery:settings", _("Delivery"))
+TYPES = ("terminals:types:types", _("Terminal types"))
 DESTINATIONS = ("system:events_destinations", pgettext_lazy("view", "Destinations"))
 MACHINES = ("system:machines", _("Machines"))
 EVENTS = ("system:events", _("Event messages"))
@@ -56,6 +57,7 @@ PLACES: dict[str, tuple[str, Promise]] = {
         ROLLOUT,
     ),
     **dict.fromkeys(["manual_left", "manual_due"], WORK_LIST),
+    **dict.fromkeys(["checking_not_back", "checking_waits"], TYPES),
     "configuration_folder_without_name": NAMES,
     **dict.fromkeys(
         ["publisher_silent", "nobody_publishes", "machine_silent", "second_store", "two_of_one_machine"], MACHINES

@@ -6,6 +6,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from pbxcerts.system import time_words
+from terminals.checking.models import Checking
 from terminals.drivers.base import DeliveryDriver
 from terminals.models import Installation
 
@@ -23,9 +24,15 @@ class Rung:
     said: str
 
 
-def ladder(driver: DeliveryDriver, installation: Installation | None, now: datetime) -> list[Rung]:
-    """`installation`: of the pair that is handed out, None where nothing of it is known."""
-    return [_fetched(installation, now), _trusts(driver, installation), _checks(driver)]
+def ladder(
+    driver: DeliveryDriver, installation: Installation | None, now: datetime, checking: Checking | None = None
+) -> list[Rung]:
+    """`installation`: of the pair that is handed out, None where nothing of it is known. `checking`: what became of telling it to check,
+    None where it was not told.
+    """
+    if checking is not None and checking.method != driver.name:
+        checking = None
+    return [_fetched(installation, now), _trusts(driver, installation, checking), _checks(driver, checking)]
 
 
 def _fetched(row: Installation | None, now: datetime) -> Rung:
@@ -61,13 +68,16 @@ def _of_fetch(row: Installation, now: datetime) -> str:
     return " ".join(said)
 
 
-def _trusts(driver: DeliveryDriver, row: Installation | None) -> Rung:
+def _trusts(driver: DeliveryDriver, row: Installation | None, checking: Checking | None) -> Rung:
     title = _("Has shown that it trusts it")
+    if row is not None and _came_back_to(driver, row, checking) and checking is not None:
+        said = _("It checks, and came back over TLS on %(at)s, when pbxcerts presented this certificate.")
+        return Rung("ok", title, _("yes"), said % {"at": _at(checking.shown_at)})
     if row is not None and row.confirmed_at is not None and row.evidence == Evidence.PROVED:
         said = _("On %(at)s it connected over TLS to the proof listener, where pbxcerts presents this certificate.")
         return Rung("ok", title, _("yes"), said % {"at": _at(row.confirmed_at)})
     if row is not None and row.registered_since is not None:
-        return _registered(driver, title, row)
+        return _registered(driver, title, row, checking)
     if row is not None and row.evidence == Evidence.REPORTED:
         return Rung(
             "info", title, _("not yet"), _("It says so; its connection to the proof listener is still to come.")
@@ -84,13 +94,26 @@ def _trusts(driver: DeliveryDriver, row: Installation | None) -> Rung:
     return Rung("info", title, _("not yet"), said)
 
 
-def _registered(driver: DeliveryDriver, title: str, row: Installation) -> Rung:
-    """Whoever checks a certificate has checked this one."""
+def _came_back_to(driver: DeliveryDriver, row: Installation, checking: Checking | None) -> bool:
+    """Whether the telephone, when it came back, was presented this generation over a connection that its check covers."""
+    switch = driver.checks.switch
+    if checking is None or checking.state != Checking.State.SHOWN or switch is None or not switch.covers_files:
+        return False
+    served_since = row.generation.activated_at
+    return served_since is not None and checking.shown_at is not None and served_since <= checking.shown_at
+
+
+def _registered(driver: DeliveryDriver, title: str, row: Installation, checking: Checking | None) -> Rung:
+    """Whoever checks a certificate has checked this one; who was told to and had read it before checks."""
+    checks = driver.checks.always
+    if checking is not None and checking.state in {Checking.State.READ, Checking.State.SHOWN}:
+        since = row.registered_since
+        checks = checks or (since is not None and checking.read_at is not None and checking.read_at <= since)
     said = _(
         "On %(at)s it was registered at the communication server over TLS, since %(since)s: after the switch. Whoever checks"
         " certificates has accepted this one."
     )
-    word = _("yes") if driver.checks.always else _("yes, if it checks")
+    word = _("yes") if checks else _("yes, if it checks")
     return Rung("ok", title, word, said % {"at": _at(row.registered_at), "since": _at(row.registered_since)})
 
 
@@ -100,14 +123,47 @@ def _by_person(title: str, row: Installation) -> Rung:
     return Rung("user", title, _("a person's word"), said % {"name": name, "at": _at(row.confirmed_at)})
 
 
-def _checks(driver: DeliveryDriver) -> Rung:
+def _checks(driver: DeliveryDriver, checking: Checking | None) -> Rung:
     title, checks = _("Checks certificates at all"), driver.checks
     if checks.always:
         return Rung("ok", title, _("yes"), _(checks.told))
+    if checking is not None and checking.state != Checking.State.TOLD:
+        return _turned_on(title, driver, checking)
     taken = _("A telephone that checks nothing takes any certificate, also a stranger's.")
     if not checks.told:
         return Rung("info", title, _("not known"), _("See the telephone's own settings.") + " " + taken)
-    return Rung("info", title, _("as it is set"), _(checks.told) + " " + taken)
+    said = _(checks.told) + " " + taken
+    if checking is not None:
+        told = _("pbxcerts told it to check on %(at)s; it has not taken that yet.") % {"at": _at(checking.asked_at)}
+        said = f"{said} {told}"
+    return Rung("info", title, _("as it is set"), said)
+
+
+def _turned_on(title: str, driver: DeliveryDriver, checking: Checking) -> Rung:
+    at = {name: _at(getattr(checking, name)) for name in ("read_at", "due_at", "shown_at", "taken_back_at", "off_at")}
+    read = _("Turned on by pbxcerts: it read so on %(read_at)s.") % at
+    switch = driver.checks.switch
+    if checking.state == Checking.State.READ:
+        due = _("If it does not come back until %(due_at)s, that is taken back.") % at
+        return Rung("info", title, _("turned on"), f"{read} {due}")
+    if checking.state == Checking.State.TAKEN_BACK:
+        back = _("On %(at)s it was taken back: %(why)s.") % {
+            "at": at["taken_back_at"],
+            "why": checking.get_why_display(),
+        }
+        off = _("It read so on %(off_at)s.") % at if checking.off_at else _("It has not read so yet.")
+        return Rung("serious", title, _("taken back"), " ".join([*([read] if checking.read_at else []), back, off]))
+    reset = _("A reset to its factory setting turns it off, and nothing would show that.")
+    if switch is not None and switch.covers_files:
+        back = _("It came back over TLS on %(shown_at)s, and the check covers that connection.") % at
+        return Rung("ok", title, _("yes"), f"{read} {back} {reset}")
+    back = (
+        _(
+            "It came back for its files on %(shown_at)s. The check does not cover them: that it can call, only a call shows."
+        )
+        % at
+    )
+    return Rung("info", title, _("turned on"), f"{read} {back} {reset}")
 
 
 def _at(instant: datetime | None) -> str:

@@ -122,14 +122,31 @@ class Capabilities:
 
 
 @dataclass(frozen=True)
+class CheckSwitch:
+    """That a configuration file can turn on that a terminal checks where certificates come from (rule checking).
+
+    `restarts`: that is told in the window of the night, because a change restarts the terminal, or a restart makes what it holds
+    count. `covers_files`: the check is of the server of its configuration too, so that a terminal that comes back over TLS has
+    shown that it trusts, and one that refuses ours can't fetch what takes the check back. `means`: what is turned on, a text of
+    the catalogue.
+    """
+
+    restarts: bool
+    covers_files: bool
+    means: str
+
+
+@dataclass(frozen=True)
 class Checks:
     """Whether a terminal checks a server's certificate at all, as its maker sends it out and our configuration leaves it (rule ladder).
 
-    `told`: a text of the catalogue, "" where nothing is known; `always`: no setting turns it off.
+    `told`: a text of the catalogue, "" where nothing is known; `always`: no setting turns it off; `switch`: what turns it on by
+    configuration, None where nothing does, or it checks anyway.
     """
 
     told: str = ""
     always: bool = False
+    switch: CheckSwitch | None = None
 
 
 class Reaction(enum.StrEnum):

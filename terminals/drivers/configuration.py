@@ -61,7 +61,8 @@ class PhoneTls:
     """What a telephone needs to talk TLS: the URL of its trust file, what is in that, and the server where pbxcerts may name it.
 
     `anchors`: that of the served pair first, for those that take each by itself (`terminals.drivers.base.AnchorsCome`). `emptied`:
-    the places of those that are trusted no longer (rule places-of-anchors).
+    the places of those that are trusted no longer (rule places-of-anchors). `checking`: whether it is to check where certificates
+    come from; None: nothing is said of it (rule checking).
     """
 
     trust_url: str
@@ -69,6 +70,7 @@ class PhoneTls:
     proxy_port: int = 5061
     anchors: tuple[TrustAnchor, ...] = ()
     emptied: tuple[int, ...] = ()
+    checking: bool | None = None
 
 
 class ConfigurationFault(enum.StrEnum):

@@ -5,8 +5,10 @@ A telephone asks for `cfg<mac>.xml` (older ones for the binary `cfg<mac>` first)
 certificate each as PEM, at most 4,096 characters, with its line breaks as they are (Grandstream GXV34x0 administration guide;
 templates of FusionPBX). P8502 says which count: 0, its default, leaves out those of the site, so it is set to 2, all.
 
-Other families have other numbers (HT8xx, DP7xx: P2386 for each profile; GXV3240: one for each account), and are not meant. The
-switches that make a telephone check are left alone.
+Other families have other numbers (HT8xx, DP7xx: P2386 for each profile; GXV3240: one for each account), and are not meant. What
+makes a telephone check is left alone, until the evidence is there and the type says so (rule checking): then P2367 (2467 ... 2867) of
+each account says whether the certificate of a SIP server has to come from one that it trusts. The name (P2311), and the server of its
+configuration (P8463), are never touched.
 """
 
 import re
@@ -15,13 +17,24 @@ from datetime import timedelta
 from functools import lru_cache
 from xml.etree import ElementTree
 
-from terminals.drivers.base import AnchorsCome, Capabilities, Checks, Confirmation, TrustFormat, gettext_noop, mac_of
+from terminals.drivers.base import (
+    AnchorsCome,
+    Capabilities,
+    Checks,
+    CheckSwitch,
+    Confirmation,
+    TrustFormat,
+    gettext_noop,
+    mac_of,
+)
 from terminals.drivers.configuration import ConfigurationFile, FileOf, PhoneTls, Telephone, WayIn
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 PLACES = 6
 FIRST_PLACE = 8433
 POLLS_EVERY = timedelta(days=1)
+CHAINS = tuple(f"P{2367 + 100 * account}" for account in range(6))
+"""One for each account."""
 _USER_AGENT = re.compile(
     r"Grandstream Model HW (?P<model>[0-9A-Za-z-]{2,24})(?: V[0-9.A-Z]{1,8})? SW (?P<firmware>[0-9]{1,4}(?:\.[0-9]{1,4}){2,3})"
     r" DevId (?P<mac>[0-9A-Fa-f]{12})"
@@ -33,7 +46,8 @@ def parameters(tls: PhoneTls) -> dict[str, str]:
     places = {f"P{FIRST_PLACE + place}": "" for place in tls.emptied}
     places |= {f"P{FIRST_PLACE + anchor.place}": anchor.pem for anchor in tls.anchors}
     polls = {"P194": "1", "P193": str(POLLS_EVERY // timedelta(minutes=1))}
-    return dict(sorted(places.items())) | {"P8502": "2"} | polls
+    checking = {} if tls.checking is None else dict.fromkeys(CHAINS, str(int(tls.checking)))
+    return dict(sorted(places.items())) | {"P8502": "2"} | polls | checking
 
 
 @lru_cache(maxsize=64)
@@ -114,8 +128,18 @@ class Grandstream:
     checks = Checks(
         gettext_noop(
             "In its factory setting it checks neither the certificate nor the name of a SIP server (P2367, P2311), and of the server"
-            " of its configuration only GDS checks the certificate (P8463). pbxcerts leaves that as it is."
-        )
+            " of its configuration only GDS checks the certificate (P8463). pbxcerts leaves that as it is, unless the type says"
+            " otherwise."
+        ),
+        switch=CheckSwitch(
+            restarts=True,
+            covers_files=False,
+            means=gettext_noop(
+                "The telephone then takes only SIP servers whose certificate comes from one that it trusts; names are not compared"
+                " (P2367 to P2867, one for each of six accounts). It restarts for it, because only then does what it holds count. Its"
+                " files come as ever, so that it comes back for them does not show that it can call."
+            ),
+        ),
     )
     capabilities = Capabilities(
         confirmation=Confirmation.FETCH,

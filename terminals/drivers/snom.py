@@ -7,6 +7,9 @@ was loaded stays, so old and new stand beside each other; how one is removed by 
 
 `checksync_action` overrides what a NOTIFY asks for, and may be `factory-reset` (Snom service hub, "checksync_action"): it is set to
 `sync`, and who has not read that yet is not notified (rule first-notify).
+
+`tls_server_authentication` says whether servers are checked at all. It is known of older firmware; newer ones check the name besides
+(`check_fqdn_against_server_cert`), which is never touched. It is written only where the type says so (rule checking).
 """
 
 import re
@@ -18,6 +21,7 @@ from terminals.drivers.base import (
     AnchorsCome,
     Capabilities,
     Checks,
+    CheckSwitch,
     Confirmation,
     FirstNotify,
     TrustFormat,
@@ -29,10 +33,15 @@ from terminals.drivers.configuration import ConfigurationFile, FileOf, PhoneTls,
 POLLS_EVERY = timedelta(days=1)
 DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 PHONE = (
-    '<phone-settings><checksync_action perm="RW">sync</checksync_action>'
-    f'<settings_refresh_timer perm="RW">{POLLS_EVERY // timedelta(seconds=1)}</settings_refresh_timer></phone-settings>'
+    '<checksync_action perm="RW">sync</checksync_action>'
+    f'<settings_refresh_timer perm="RW">{POLLS_EVERY // timedelta(seconds=1)}</settings_refresh_timer>'
 )
 """What pbxcerts answers for beside the certificates."""
+CHECKING = {
+    None: "",
+    True: '<tls_server_authentication perm="RW">on</tls_server_authentication>',
+    False: '<tls_server_authentication perm="RW">off</tls_server_authentication>',
+}
 _MAC_WORD = "{mac}"
 """What the telephone puts its MAC in place of; one that does not, asks by this very word, escaped or not."""
 _USER_AGENT = re.compile(
@@ -66,7 +75,8 @@ class SnomFiles:
             return f"{DECLARATION}<settings><phone-settings/></settings>\n".encode()
         # A tenth of what it takes to build a tree of elements for each of thousands of telephones.
         certificates = "".join(f"<certificate url={quoteattr(anchor.url)}/>" for anchor in tls.anchors)
-        return f"{DECLARATION}<settings>{PHONE}<certificates>{certificates}</certificates></settings>\n".encode()
+        phone = f"<phone-settings>{PHONE}{CHECKING[tls.checking]}</phone-settings>"
+        return f"{DECLARATION}<settings>{phone}<certificates>{certificates}</certificates></settings>\n".encode()
 
     def ways_in(self, url: str) -> Sequence[WayIn]:
         return (
@@ -110,8 +120,18 @@ class Snom:
     checks = Checks(
         gettext_noop(
             "From firmware 10 on it checks the name in its factory setting (check_fqdn_against_server_cert); firmware 8 does not,"
-            " and can be set to check no server at all (tls_server_authentication). pbxcerts leaves both as they are."
-        )
+            " and can be set to check no server at all (tls_server_authentication). pbxcerts leaves both as they are, unless the"
+            " type says otherwise."
+        ),
+        switch=CheckSwitch(
+            restarts=False,
+            covers_files=True,
+            means=gettext_noop(
+                "The telephone then takes only servers whose certificate it trusts (tls_server_authentication): for calls, its files and"
+                " directories. That parameter is documented for older firmware; newer firmware may not know it any more, and then"
+                " nothing changes."
+            ),
+        ),
     )
     capabilities = Capabilities(
         confirmation=Confirmation.FETCH,

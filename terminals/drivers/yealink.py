@@ -7,8 +7,10 @@ certificate, which is added to at most ten of the site's own (Yealink SIP-T52S a
 certificates in one file are read, and whether a URL that stays is fetched again, is not documented: so it is one in a file, and
 another URL for each.
 
-The switches that make a telephone check (`static.security.trust_certificates`, `…cn_validation`) are left alone: they are to follow
-the evidence, not to come before it.
+What makes a telephone check is left alone, until the evidence is there and the type says so (rule checking): then
+`static.security.trust_certificates` says whether a certificate has to come from one that it trusts. A change of it restarts the
+telephone by what people of the trade say, and it holds for all services: calls, files, directories. The name (`…cn_validation`) is
+never touched.
 """
 
 import re
@@ -19,6 +21,7 @@ from terminals.drivers.base import (
     AnchorsCome,
     Capabilities,
     Checks,
+    CheckSwitch,
     Confirmation,
     FirstNotify,
     TrustFormat,
@@ -38,6 +41,7 @@ from terminals.drivers.configuration import (
 
 FIRST_LINE = "#!version:1.0.0.1"
 POLLS_EVERY = timedelta(days=1)
+CHAIN = "static.security.trust_certificates"
 
 # As the boot file of a site has it, where nothing puts the MAC in its place; the telephone itself does ("$MAC.cfg" in public
 # boot files), and one that does not asks by this very word.
@@ -52,18 +56,21 @@ def parameters(tls: PhoneTls) -> dict[str, str]:
     """What pbxcerts answers for. `ca_cert`: the site's own certificates count beside the maker's (2, which is the maker's default).
     A NOTIFY makes the telephone read its files and not restart, and it asks by itself every day.
     """
+    checking = {} if tls.checking is None else {CHAIN: str(int(tls.checking))}
     return {
         "static.trusted_certificates.url": tls.trust_url,
         "static.security.ca_cert": "2",
         "sip.notify_reboot_enable": "0",
         "static.auto_provision.repeat.enable": "1",
         "static.auto_provision.repeat.minutes": str(POLLS_EVERY // timedelta(minutes=1)),
+        **checking,
     }
 
 
 OURS = frozenset(name.removeprefix("static.") for name in parameters(PhoneTls("")))
 """Never an own line, nor as firmware before V81 calls it, without `static.`. Both at once would be no help to it: `security.ca_cert`
-is a switch of its own to newer firmware, of which a change makes the telephone restart.
+is a switch of its own to newer firmware, of which a change makes the telephone restart. What makes it check is not among them: where
+nothing is said of that it is the site's, and where it is, our line stands last and wins.
 """
 
 
@@ -123,7 +130,7 @@ class YealinkFiles:
                 does=gettext_noop(
                     "The telephone reads one more file, which names the next certificate, lets a notification read the files"
                     " without a restart, and lets it ask every day by itself. All else stays yours: accounts, keys, firmware,"
-                    " and whether it checks certificates at all."
+                    " and whether it checks certificates at all, unless its type says that pbxcerts turns that on."
                 ),
             ),
             WayIn(
@@ -157,8 +164,17 @@ class Yealink:
         gettext_noop(
             "By public templates it checks in its factory setting that a certificate comes from one that it trusts, and compares no"
             " name (static.security.trust_certificates 1, static.security.cn_validation 0). That differs from model to model, and"
-            " pbxcerts leaves it as it is."
-        )
+            " pbxcerts leaves it as it is, unless the type says otherwise."
+        ),
+        switch=CheckSwitch(
+            restarts=True,
+            covers_files=True,
+            means=gettext_noop(
+                "The telephone then takes only servers whose certificate comes from one that it trusts, ours or its maker's; names are"
+                " not compared (static.security.trust_certificates). That holds for everything it does over TLS: calls, its files,"
+                " directories. The change restarts it."
+            ),
+        ),
     )
     capabilities = Capabilities(
         confirmation=Confirmation.FETCH,

@@ -43,6 +43,22 @@ class FetchedTrust:
 
 
 @dataclass(frozen=True)
+class CameBack:
+    """Somebody took the configuration of a terminal that was told to check, or told to stop (rule checking).
+
+    `checking`: what the file said of it; `over_tls`: it came over a connection that the check may cover; `by_secret_path` as of
+    `FetchedTrust`.
+    """
+
+    terminal: int
+    checking: bool | None
+    over_tls: bool
+    address: str
+    at: datetime
+    by_secret_path: bool = False
+
+
+@dataclass(frozen=True)
 class Reported:
     """An IP system phone says, with its token, the SHA-256 of all roots (lower case, no colons) that it trusts now."""
 
@@ -88,7 +104,8 @@ class LoggedEvent:
 Fetched = FetchedConfiguration | FetchedTrust
 Seen = Fetched | Reported | Proved
 """What a terminal shows of what it trusts."""
-Fact = Seen | UnknownPhone | LoggedEvent
+OfTerminal = Seen | CameBack
+Fact = OfTerminal | UnknownPhone | LoggedEvent
 
 
 def subject_of(fact: Fact) -> Hashable:
@@ -101,6 +118,8 @@ def subject_of(fact: Fact) -> Hashable:
         case FetchedTrust():
             source = source_of(fact.address)
             return FetchedTrust, fact.terminal, fact.generations, source, fact.by_secret_path
+        case CameBack():
+            return CameBack, fact.terminal, source_of(fact.address), fact.checking, fact.over_tls, fact.by_secret_path
         case Reported():
             return Reported, fact.terminal
         case Proved():

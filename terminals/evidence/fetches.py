@@ -48,7 +48,7 @@ def fetched(seen: Sequence[Fetched]) -> None:
     """Remember who asked; confirm the installations whose fetch is proved, and mark the others."""
     ours, listed = of_listed(seen)
     known = known_requesters(one.terminal for one in ours)
-    judged_by = _Judge(listed, known, _telephone_networks() if ours else ())
+    judged_by = Judge(listed, known, telephone_networks() if ours else ())
     asked = remembered(ours, known, in_turn=_in_turn(ours), is_own=judged_by.is_own)
     proved: list[tuple[FetchedTrust, Proof]] = []
     unproved: list[FetchedTrust] = []
@@ -91,7 +91,7 @@ def _of(one: Fetched) -> frozenset[int]:
 
 
 @dataclass(frozen=True)
-class _Judge:
+class Judge:
     """What shows by itself that a fetch was the terminal's own."""
 
     listed: Mapping[int, ListedTerminal]
@@ -108,16 +108,22 @@ class _Judge:
 
     def proof_by(self, terminal: int, address: str) -> Proof | None:
         """What its address alone proves."""
-        if is_nobodys(address):
-            return None
-        if (row := self.known.get(terminal, {}).get(source_of(address))) is not None and row.accepted_by:
+        row = self.known.get(terminal, {}).get(source_of(address))
+        if row is not None and row.accepted_by and not is_nobodys(address):
             return Proof.ACCEPTED
-        if same_address(self.listed[terminal].host, address):
-            return Proof.RECORD
-        return Proof.NETWORK if is_in(address, self.networks) else None
+        return proof_by_address(address, listed=self.listed[terminal].host, networks=self.networks)
 
 
-def _telephone_networks() -> tuple[Network, ...]:
+def proof_by_address(address: str, *, listed: str, networks: Sequence[Network]) -> Proof | None:
+    """What shows that an address is the terminal's own, `listed` being the one in the list; None where nothing does."""
+    if is_nobodys(address):
+        return None
+    if same_address(listed, address):
+        return Proof.RECORD
+    return Proof.NETWORK if is_in(address, networks) else None
+
+
+def telephone_networks() -> tuple[Network, ...]:
     return read_networks(DeliverySettings.load().telephone_networks)
 
 
@@ -344,13 +350,13 @@ def prove_again(unproved: InstallationQuerySet) -> int:
     waiting: dict[int, set[int]] = {}
     for terminal, number in unproved.unproved().values_list("terminal", "generation"):
         waiting.setdefault(terminal, set()).add(number)
-    networks = _telephone_networks() if waiting else ()
+    networks = telephone_networks() if waiting else ()
     confirmed = 0
     for batch in in_batches(sorted(waiting)):
         known = known_requesters(batch)
         rows = Terminal.objects.filter(pk__in=batch).order_by().values_list("pk", "address", "replaced_at")
         listed = {key: ListedTerminal(address, replaced_at) for key, address, replaced_at in rows}
-        judged_by = _Judge(listed, known, networks)
+        judged_by = Judge(listed, known, networks)
         proved = [
             {
                 "terminal": terminal,

@@ -12,13 +12,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from terminals.evidence.facts import FetchedConfiguration, FetchedTrust, Proved, Reported, Seen
+from terminals.evidence.facts import CameBack, FetchedConfiguration, FetchedTrust, OfTerminal, Proved, Reported
 
-KINDS: dict[str, type[Seen]] = {
+KINDS: dict[str, type[OfTerminal]] = {
     "FetchedConfiguration": FetchedConfiguration,
     "FetchedTrust": FetchedTrust,
     "Reported": Reported,
     "Proved": Proved,
+    "CameBack": CameBack,
 }
 """By their names in the files. These stay whatever the classes are called, and so do the names of the fields: the process
 before may have been of another version.
@@ -40,11 +41,11 @@ class Journal:
         self._descriptor: int | None = None
         self._is_failing = False
 
-    def left(self) -> list[Seen]:
+    def left(self) -> list[OfTerminal]:
         """The facts that the process before has left, in their order. Their files stay until `forget`."""
         return [fact for file in self._before for fact in _facts(file)]
 
-    def write(self, facts: Sequence[Seen]) -> None:
+    def write(self, facts: Sequence[OfTerminal]) -> None:
         lines = b"".join(_in_json(entries).encode() + b"\n" for entries in _by_who_can_read(facts))
         try:
             if self._descriptor is None:
@@ -78,9 +79,9 @@ def _number(file: Path) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def _by_who_can_read(facts: Sequence[Seen]) -> list[list[list[Any]]]:
-    """The entries of a line for every version, and of lines for those that know of a newer field: an earlier one leaves these out,
-    and asks its telephones again.
+def _by_who_can_read(facts: Sequence[OfTerminal]) -> list[list[list[Any]]]:
+    """The entries of a line for every version, and of lines for those that know of a newer field, or of telephones that came back: an
+    earlier one leaves these out, and asks its telephones again.
     """
     lines: dict[tuple[str, ...], list[list[Any]]] = defaultdict(list)
     for fact in facts:
@@ -88,7 +89,8 @@ def _by_who_can_read(facts: Sequence[Seen]) -> list[list[list[Any]]]:
         said = tuple(name for name in NEWER_FIELDS if values.get(name))
         for name in set(NEWER_FIELDS).intersection(values).difference(said):
             del values[name]
-        lines[said].append([NAMES[type(fact)], values])
+        of_a_kind = said if not isinstance(fact, CameBack) else (NAMES[CameBack],)
+        lines[of_a_kind].append([NAMES[type(fact)], values])
     return list(lines.values())
 
 
@@ -100,7 +102,7 @@ _in_json = json.JSONEncoder(default=_plain, check_circular=False).encode
 """Made once: `json.dumps` makes one each time."""
 
 
-def _facts(file: Path) -> Iterator[Seen]:
+def _facts(file: Path) -> Iterator[OfTerminal]:
     """A line that was cut off when the process was killed, or that another version wrote, is left out."""
     for line in file.read_bytes().splitlines():
         try:
@@ -109,6 +111,6 @@ def _facts(file: Path) -> Iterator[Seen]:
             logger.warning("A line of %s cannot be read: %s", file, error)
 
 
-def _fact(kind: type[Seen], values: dict[str, Any]) -> Seen:
+def _fact(kind: type[OfTerminal], values: dict[str, Any]) -> OfTerminal:
     sets = {name: frozenset(value) for name, value in values.items() if isinstance(value, list)}
     return kind(**values | sets | {"at": datetime.fromisoformat(values["at"])})

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 from pbxcerts.system.endpoint import Endpoint
 from terminals.batches import Statement, in_batches, inserts, is_one_of, updates
 from terminals.evidence.addresses import same_address
-from terminals.evidence.facts import Seen
+from terminals.evidence.facts import OfTerminal, Seen
 from terminals.models import Installation, Terminal
 from terminals.states import DeliveryState
 
@@ -28,7 +28,7 @@ def host_of(address: str) -> str:
     return Endpoint.parse(address, default_port=0).host if address else ""
 
 
-S = TypeVar("S", bound=Seen)
+S = TypeVar("S", bound=OfTerminal)
 
 
 def of_listed(seen: Sequence[S]) -> tuple[list[S], dict[int, ListedTerminal]]:

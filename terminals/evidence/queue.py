@@ -21,8 +21,8 @@ from terminals.evidence.facts import (
     FetchedConfiguration,
     FetchedTrust,
     LoggedEvent,
+    OfTerminal,
     Reported,
-    Seen,
     UnknownPhone,
     subject_of,
 )
@@ -72,7 +72,7 @@ class EvidenceQueue:
         self._ending = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "evidence")
         self._journal = journal
-        self._to_journal: list[Seen] = []
+        self._to_journal: list[OfTerminal] = []
         self._came = self._written = self._being_written = 0
         self.dropped = 0
         for fact in journal.left() if journal is not None else ():

@@ -16,8 +16,10 @@ from pbxcerts.system import other_machines
 from pbxcerts.system.models import EventMessage
 from terminals.batches import execute, in_batches, inserts, is_one_of, one_writer, updates
 from terminals.drivers.registry import REPORTING_METHODS, driver_of
+from terminals.evidence.came_back import came_back
 from terminals.evidence.discovery import discovered
 from terminals.evidence.facts import (
+    CameBack,
     Fact,
     Fetched,
     LoggedEvent,
@@ -123,6 +125,7 @@ RECORDS: list[tuple[Any, Callable[[Sequence[Any]], None]]] = [
     (Fetched, fetched),
     (Reported, reported),
     (Proved, proved),
+    (CameBack, came_back),
 ]
 
 

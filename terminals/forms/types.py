@@ -10,7 +10,7 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system.form_layout import ParameterForm, Parameters
+from pbxcerts.system.form_layout import FoldedParameters, ParameterForm, Parameters
 from terminals.directory import kept_passwords
 from terminals.directory.fields import OwnLinesField, judge_own_lines
 from terminals.drivers.base import DeliveryDriver
@@ -71,7 +71,7 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
         fields = [
             *("name", "manufacturer", "model", "method", "event", "way", "asks_every_hours", "answers_without_qop"),
             *("wants", "trust_format", "size_limit", "holds_only_one"),
-            *("guide_de", "guide_en", "source", "verified", "own_lines"),
+            *("guide_de", "guide_en", "source", "verified", "own_lines", "turns_checking_on"),
         ]
         help_texts = {
             "name": _("As the lists, CSV files and the work list call it."),
@@ -98,10 +98,23 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
             "guide_en": _("Menu path or parameter, format, restart."),
             "source": _("Where the guide comes from."),
             "verified": _("On: somebody has followed the guide on such a device."),
+            "turns_checking_on": _(
+                "On: pbxcerts tells the telephones of this type to check where certificates come from, one first, then some at a"
+                " time: each only when it is shown that it has the one that is served, none while a handover is under way. It is"
+                " taken back from one that does not come back, and then nobody else is told until a person goes on. From then on a"
+                " telephone that lacks the next certificate loses its calls at the switch. Off: they are told to stop."
+            ),
         }
         widgets = {"guide_de": forms.Textarea(attrs={"rows": 8}), "guide_en": forms.Textarea(attrs={"rows": 8})}
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # A new type has no method yet.
+        if self.instance.pk is None or self.instance.driver.checks.switch is None:
+            del self.fields["turns_checking_on"]
+
     def layout(self) -> list[Parameters | str]:
+        expert = [FoldedParameters("check", _("Check of certificates (expert)"), "turns_checking_on")]
         return [
             self.PASSWORD_GOES,
             Parameters(_("Type"), "name", "manufacturer", "model"),
@@ -109,6 +122,7 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
             Parameters(_("Certificates"), "wants", "trust_format", "size_limit", "holds_only_one"),
             Parameters(_("Guide"), "guide_de", "guide_en", "source", "verified"),
             Parameters(_("Configuration file"), "own_lines"),
+            *(expert if "turns_checking_on" in self.fields else []),
         ]
 
     def clean(self) -> dict[str, Any]:
@@ -155,3 +169,21 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
                 ),
             )
         judge_own_lines(self, driver)
+        if self.cleaned_data.get("turns_checking_on"):
+            self._judge_check(driver)
+
+    def _judge_check(self, driver: DeliveryDriver) -> None:
+        """A telephone that checks has to hold the next root beside the served one."""
+        error = ""
+        if driver.checks.switch is None:
+            error = gettext("With this delivery pbxcerts can't tell telephones to check.")
+        elif self.cleaned_data.get("holds_only_one"):
+            error = gettext(
+                "A telephone that holds only one certificate and checks loses its calls at each switch, until it has the next one."
+            )
+        elif self.cleaned_data.get("wants") == TrustContents.HOST:
+            error = gettext(
+                "A telephone checks whether a certificate comes from a root certificate, and this type gets none."
+            )
+        if error:
+            self.add_error("turns_checking_on", ValidationError(error, code="check"))

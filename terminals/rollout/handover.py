@@ -12,9 +12,10 @@ from certificates.renewal.handover import Forecast, MissingTerminal, PairDoubt, 
 from certificates.renewal.situation import Situation
 from pbxcerts.system.clock import STILL_NOW
 from pbxcerts.system.events import Notice
+from terminals.checking.warnings import checking_warnings
 from terminals.drivers.registry import AUTOMATIC_METHODS
 from terminals.evidence.requesters import SPAN
-from terminals.models import SOME, Installation, InstallationQuerySet, Rollout, Terminal, TerminalQuerySet
+from terminals.models import SOME, Installation, InstallationQuerySet, Rollout, Terminal, TerminalQuerySet, TerminalType
 from terminals.rollout import preflight, words
 from terminals.rollout.progress import forecast_generation
 from terminals.rollout.target import rollout_in_force
@@ -72,7 +73,9 @@ class KnownTerminals:
     def warnings(self, situation: Situation) -> list[Notice]:
         if not self._are_any:
             return []
-        return [*rollout_warnings(situation, rollout_in_force(situation)), *preflight.warnings(situation)]
+        of_rollout = rollout_warnings(situation, rollout_in_force(situation))
+        turning_on = TerminalType.objects.filter(turns_checking_on=True).defer("guide_de", "guide_en")
+        return [*of_rollout, *preflight.warnings(situation), *checking_warnings(turning_on)]
 
 
 @dataclass(frozen=True)

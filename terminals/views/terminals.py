@@ -95,7 +95,8 @@ def _columns(wanted: dict[str, str]) -> list[list[dict[str, str]]]:
 
 @require_safe
 def terminal(request: HttpRequest, pk: int) -> HttpResponse:
-    found = get_object_or_404(Terminal.objects.select_related("type"), pk=pk)
+    found = get_object_or_404(Terminal.objects.select_related("type", "checking"), pk=pk)
+    checking = getattr(found, "checking", None)
     takes_token = found.type.method in REPORTING_METHODS
     served = Generation.objects.active().only("root_sha256").first() if takes_token else None
     situation = Situation.load(timekeeping.current_clock(general=general_of(request)))
@@ -111,7 +112,8 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
         "past_more": len(past) - PAST_AT_MOST if request.GET.get("past") != "all" else 0,
         "target": target,
         "why_missing": reasons.why(found, found.type, newest),
-        "ladder": ladder(found.type.driver, newest, situation.clock.best) if target else (),
+        "ladder": ladder(found.type.driver, newest, situation.clock.best, checking) if target else (),
+        "checking": checking,
         "on_work_list": newest is not None and newest.state not in SETTLED and found.type.method in BY_HAND_METHODS,
         "link_works": Link.objects.filter(terminal=found, revoked_at=None).exists(),
         "who_asked": who_asked([found]).get(found.pk, []),

@@ -8,13 +8,16 @@ from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from certificates.renewal.situation import load_situation
-from pbxcerts.system.access import needs
+from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
+from pbxcerts.system.wake_worker import wake_worker
 from terminals.by_hand.work_list import guide
+from terminals.checking import orders
+from terminals.checking.of_type import CheckingOfType
 from terminals.directory.ways_in import first_to_come, ways_in
 from terminals.drivers.registry import BY_HAND_METHODS
 from terminals.forms.types import TypeForm
@@ -44,6 +47,7 @@ def type_(request: HttpRequest, pk: int) -> HttpResponse:
         "notified": bool(found.driver.event(found.event)),
         "file": file,
         "ways_in": ways_in(found, situation.general),
+        "checking": CheckingOfType.of(found, situation.clock.machine),
     }
     return render(request, "terminals/type.html", context)
 
@@ -54,6 +58,31 @@ def first(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(TerminalType, pk=pk)
     context = {"type": found, "first": first_to_come(found), "polled": True}
     return render(request, "terminals/_type_first_to_come.html", context)
+
+
+@needs(Role.ADMINISTER)
+@require_POST
+def go_on_checking(request: HttpRequest, pk: int) -> HttpResponse:
+    """After a telephone that did not come back, or the first one of which only a person can say that it can call."""
+    found = get_object_or_404(TerminalType, pk=pk)
+    if orders.go_on(found, by=logged_in_user(request).get_username()):
+        messages.success(request, _("The next telephones of this type are told to check."))
+        wake_worker()
+    else:
+        messages.warning(request, _("Nothing waits for that. Nothing has been done."))
+    return redirect("terminals:types:type", pk)
+
+
+@needs(Role.ADMINISTER)
+@require_POST
+def turn_checking_off(request: HttpRequest, pk: int) -> HttpResponse:
+    """All telephones of the type are told to stop; those that restart for it at night."""
+    if TerminalType.objects.filter(pk=pk, turns_checking_on=True).update(turns_checking_on=False):
+        messages.success(request, _("The telephones of this type are told to check no longer."))
+        wake_worker()
+    else:
+        messages.warning(request, _("Nothing waits for that. Nothing has been done."))
+    return redirect("terminals:types:type", pk)
 
 
 @needs(Role.ADMINISTER)

@@ -33,7 +33,7 @@ from terminals.drivers.configuration import (
     TrustAnchor,
 )
 from terminals.drivers.registry import drivers
-from terminals.evidence.facts import Fact, FetchedConfiguration, FetchedTrust, LoggedEvent, UnknownPhone
+from terminals.evidence.facts import CameBack, Fact, FetchedConfiguration, FetchedTrust, LoggedEvent, UnknownPhone
 from terminals.models import TrustFormats
 from terminals.trust_file import MEDIA_TYPES, TrustFile, generations_of
 from terminals.web.routing import NOT_FOUND, Route, TerminalRequest, TerminalResponse, text_response
@@ -202,6 +202,11 @@ class ProvisioningHandlers:
         elif file.of is FileOf.TERMINAL:
             # The phone's own file is the one that it fetches last: with it the phone is back.
             evidence = (fetched,)
+        if evidence and terminal.key in snapshot.checking.of:
+            proves = path_is_secret and request.scheme == "https"
+            over_tls = request.scheme == "https"
+            came = CameBack(terminal.key, tls.checking, over_tls, request.client, fetched.at, by_secret_path=proves)
+            evidence = (*evidence, came)
         return self._given_out(request, terminal, TerminalResponse(200, body, _headers(files), evidence=evidence))
 
     def _given_out(
@@ -242,9 +247,10 @@ class ProvisioningHandlers:
             return f"{request.scheme}://{where}{trust_path(terminal, file, proves=path_is_secret)}"
 
         host, proxy_port = snapshot.proxy
+        checking = self._checking(request, snapshot, terminal, path_is_secret=path_is_secret)
         can = known_type.driver.capabilities
         if can.come not in {AnchorsCome.EACH, AnchorsCome.INLINE}:
-            return PhoneTls(trust_url=url(named), proxy_host=host, proxy_port=proxy_port)
+            return PhoneTls(trust_url=url(named), proxy_host=host, proxy_port=proxy_port, checking=checking)
         places = snapshot.places(can.holds or ANY_NUMBER)
         anchors = tuple(
             TrustAnchor(
@@ -256,7 +262,25 @@ class ProvisioningHandlers:
             for file in known_type.files
         )
         trust_url = "" if can.come is AnchorsCome.INLINE else url(named)
-        return PhoneTls(trust_url, host, proxy_port, anchors, places.emptied)
+        return PhoneTls(trust_url, host, proxy_port, anchors, places.emptied, checking)
+
+    def _checking(
+        self, request: TerminalRequest, snapshot: Snapshot, terminal: SnapshotTerminal, *, path_is_secret: bool
+    ) -> bool | None:
+        """What the file says of the check (rule checking). To check is told only over TLS, and to who is shown to be the telephone."""
+        said = snapshot.checking.of.get(terminal.key)
+        known_type = snapshot.type_of(terminal)
+        if said is None or said.method != known_type.method:
+            return None
+        checking = said.at(self._now())
+        if not checking:
+            return checking
+        is_own = path_is_secret or snapshot.is_own_address(terminal, request.client)
+        # One that takes each by itself may have lost the served one, and begins anew with another.
+        can = known_type.driver.capabilities
+        holds = snapshot.taken_in_turn.by.get((terminal.key, source_of(request.client)), ())
+        has_served = can.come is not AnchorsCome.IN_TURN or snapshot.active in holds
+        return True if is_own and has_served and request.scheme == "https" else None
 
 
 def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = False) -> str:

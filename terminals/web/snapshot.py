@@ -7,7 +7,7 @@ the bundle.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,8 +26,12 @@ from pbxcerts.system import other_machines, timekeeping
 from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.models import General
 from pbxcerts.system.sealing import SealedText, SealingError
+from terminals.checking.models import Saying, newest_change, sayings
 from terminals.drivers.base import AnchorsCome, DeliveryDriver
 from terminals.drivers.registry import IN_TURN_METHODS, driver_of
+from terminals.evidence.addresses import Network, read_networks
+from terminals.evidence.fetches import proof_by_address
+from terminals.evidence.ledger import host_of
 from terminals.evidence.requesters import is_full
 from terminals.models import BootstrapWindow, DeliverySettings, Requester, Terminal, TerminalType, Transports
 from terminals.places_of_anchors import place_of
@@ -84,6 +88,7 @@ class SnapshotType:
     model: str
     own_lines: str
     files: tuple[TrustFile, ...] = ()
+    turns_checking_on: bool = False
 
     @cached_property
     def driver(self) -> DeliveryDriver:
@@ -155,6 +160,14 @@ class TakenInTurn:
 
 
 @dataclass(frozen=True)
+class SnapshotChecking:
+    """What the files of telephones say of the check, by their keys, None: nothing (rule checking). `change`: the newest that is known."""
+
+    of: Mapping[int, Saying | None] = field(default_factory=dict)
+    change: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """`bundle`: the pairs that terminals are to trust, the newest first; `active`: the number of the one that is served.
 
@@ -162,7 +175,7 @@ class Snapshot:
     address under which terminals reach pbxcerts, "" where none is known. `proxy`: where phones talk SIP over TLS, ("", 0)
     where pbxcerts is not told. `rests`: nothing is handed out, because the server may present what the database does not know
     (rule what-is-served-stays), or this machine may not work (rule same-secrets). `list_changes`: how often the list had changed when
-    its terminals were read. `served`: all pairs that ever were, by number.
+    its terminals were read. `served`: all pairs that ever were, by number. `networks`: the telephones' own.
     """
 
     bundle: tuple[SnapshotPair, ...] = ()
@@ -178,6 +191,8 @@ class Snapshot:
     list_changes: int | None = None
     served: tuple[ServedPair, ...] = ()
     taken_in_turn: TakenInTurn = field(default_factory=TakenInTurn)
+    checking: SnapshotChecking = field(default_factory=SnapshotChecking)
+    networks: tuple[Network, ...] = ()
     _trust: dict[str, bytes | None] = field(default_factory=dict, repr=False, compare=False)
     _places: dict[int, Places] = field(default_factory=dict, repr=False, compare=False)
 
@@ -216,6 +231,10 @@ class Snapshot:
             return known_type.generations
         named = self.named_file(terminal, source)
         return frozenset(named.generations) if named is not None else frozenset()
+
+    def is_own_address(self, terminal: SnapshotTerminal, address: str) -> bool:
+        """Whether an address shows by itself that the terminal asks from there; one that a person accepted is not meant."""
+        return proof_by_address(address, listed=host_of(terminal.address), networks=self.networks) is not None
 
     def places(self, count: int) -> Places:
         """Of the pairs of the bundle, where there are so many places."""
@@ -292,16 +311,20 @@ def read_snapshot(before: Snapshot | None = None) -> Snapshot:
     changes = ListChanges.objects.values_list("count", flat=True).first()
     same = before if before is not None and changes is not None and before.list_changes == changes else None
     terminals = same.terminals if same is not None else _terminals()
+    delivery = DeliverySettings.load()
+    types = {one.pk: _type(situation, one) for one in TerminalType.objects.all()}
     snapshot = Snapshot(
         bundle=bundle,
         active=situation.active.number if situation.active else None,
         succession=_succession(situation),
         older=pairs,
         own_host=own_host(general),
-        proxy=_proxy(DeliverySettings.load(), general),
-        types={one.pk: _type(situation, one) for one in TerminalType.objects.all()},
+        proxy=_proxy(delivery, general),
+        types=types,
         served=_served(),
         taken_in_turn=_taken_in_turn(same.taken_in_turn if same is not None else TakenInTurn()),
+        checking=_checking(before.checking if before is not None else None, types.values()),
+        networks=read_networks(delivery.telephone_networks),
         terminals=terminals,
         windows=_windows(),
         rests=situation.standing.rests or bool(other_machines.refuses_us()),
@@ -346,7 +369,15 @@ def _type(situation: Situation, row: TerminalType) -> SnapshotType:
         files = trust_files(situation, row)
     except NoTrustFile:
         files = ()
-    return SnapshotType(method=row.method, model=row.model, own_lines=row.own_lines, files=files)
+    return SnapshotType(row.method, row.model, row.own_lines, files, row.turns_checking_on)
+
+
+def _checking(before: SnapshotChecking | None, types: Iterable[SnapshotType]) -> SnapshotChecking:
+    """No query where no type turns the check on and none was told. Where nothing has changed the rows are not read anew."""
+    if before is not None and before.change == (0, 0) and not any(one.turns_checking_on for one in types):
+        return before
+    change = newest_change()
+    return before if before is not None and before.change == change else SnapshotChecking(sayings(), change)
 
 
 def _served() -> tuple[ServedPair, ...]:

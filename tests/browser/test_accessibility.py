@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from django.core.cache import cache
 from django.urls import URLPattern, get_resolver, reverse
+from django.utils import timezone
 
 from pbxcerts.backup.models import BackupRun
 from pbxcerts.panel import moved
@@ -16,8 +17,9 @@ from pbxcerts.panel.tree import every_view
 from pbxcerts.system.models import General
 from pbxcerts.system.notifications.models import Destination
 from terminals.by_hand import links
+from terminals.checking.models import Checking
 from terminals.drivers.registry import PROVISIONED_METHODS
-from terminals.models import Discovered, Installation, TerminalType
+from terminals.models import Discovered, Installation, Terminal, TerminalType
 from tests.support.machines import add, publishes_here
 
 pytestmark = [pytest.mark.browser, pytest.mark.takes_minutes, pytest.mark.django_db(transaction=True)]
@@ -50,6 +52,7 @@ ONLY_ORDERS = {
     "terminals:accept_network",
     "terminals:adopt",
     "terminals:bootstrap:close",
+    "terminals:checking",
     "terminals:dismiss",
     "terminals:dismiss_all",
     "terminals:enable",
@@ -60,6 +63,8 @@ ONLY_ORDERS = {
     "terminals:rollout:order",
     "terminals:take_again",
     "terminals:take_realm",
+    "terminals:types:go_on_checking",
+    "terminals:types:turn_checking_off",
     "terminals:work_list:revoke",
     "terminals:work_list:tick",
     "theme",
@@ -153,11 +158,21 @@ def variants(addresses):
     """What has the template of another page and other texts in it. A type page each: their guides are the widest texts there are, and
     their makers' own provisioning has long lines.
     """
-    for method in PROVISIONED_METHODS:
-        TerminalType.objects.create(name=f"{method} by its own", method=method, wants="root")
+    for number, method in enumerate(PROVISIONED_METHODS, start=800):
+        one = TerminalType.objects.create(
+            name=f"{method} by its own", method=method, wants="root", turns_checking_on=True
+        )
+        if one.driver.checks.switch is not None:
+            lost = Terminal.objects.create(number=str(number), name="desk", type=one)
+            now = timezone.now()
+            Checking.objects.create(
+                terminal=lost, method=method, state="taken_back", why="not_back", asked_at=now, taken_back_at=now
+            )
     found = {
         f"type {one.name}": reverse("terminals:types:type", kwargs={"pk": one.pk}) for one in TerminalType.objects.all()
     }
+    for one in Checking.objects.all():
+        found[f"terminal that is told to check {one.method}"] = reverse("terminals:terminal", kwargs={"pk": one.pk})
     for view in every_view():
         found[f"help {view.code}"] = reverse("help_view", kwargs={"code": view.code})
     for destination in Destination.objects.all():

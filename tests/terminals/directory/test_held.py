@@ -11,8 +11,9 @@ from terminals.directory.held import held_at_once
 from terminals.drivers.registry import drivers
 from terminals.models import Installation, Terminal, TerminalType
 from tests.support.asking import Listeners
+from tests.support.makers.at_handlers import ADDRESS, at_the_handlers
 from tests.support.makers.certificates import from_pem
-from tests.terminals.web.test_makers import ADDRESS, MAKERS, at_the_handlers, follows
+from tests.terminals.web.test_makers import MAKERS, follows
 
 FETCHED = Installation.Evidence.FETCHED
 

@@ -64,6 +64,7 @@ def test_it_is_called_by_a_name_that_the_database_takes_and_by_texts_of_the_cata
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == base.gettext_noop.__name__
     }
     own = {driver.label, driver.summary, driver.note, driver.silence, driver.sureness, driver.checks.told} - {""}
+    own |= {driver.checks.switch.means} if driver.checks.switch else set()
     for way in driver.files.ways_in("https://pbx.example.org") if driver.files else ():
         own |= {way.title, way.where, way.does}
     assert own == marked
@@ -84,6 +85,33 @@ def test_it_says_whether_its_terminals_check_at_all_or_that_nothing_is_known(dri
     assert isinstance(driver.checks, Checks)
     assert driver.checks.told or not driver.checks.always
     assert driver.checks.told or not driver.capabilities.automatic
+
+
+@each_driver
+def test_what_can_be_told_to_check_has_a_file_that_says_so_and_does_not_check_anyway(driver):
+    if driver.checks.switch is not None:
+        assert driver.files is not None
+        assert not driver.checks.always
+
+
+@each_with_files
+def test_its_file_says_whether_to_check_only_where_pbxcerts_says_it(driver):
+    """Where it says nothing not a byte differs, so that no telephone restarts for it (rule checking)."""
+    untold, on, off = (driver.files.content(OWN_FILE, replace(SECOND, checking=said)) for said in (None, True, False))
+
+    assert untold == driver.files.content(OWN_FILE, SECOND)
+    assert len({untold, on, off}) == (3 if driver.checks.switch else 1)
+
+
+@each_with_own_lines
+def test_what_makes_it_check_may_be_an_own_line_because_ours_stands_last_where_there_is_one(driver):
+    on = driver.files.content(OWN_FILE, replace(FIRST, checking=True)).decode().splitlines()
+    ours = set(on) - set(driver.files.content(OWN_FILE, FIRST).decode().splitlines())
+
+    for line in ours:
+        assert driver.files.own_lines.checked(line, path_is_secret=False) == [line]
+        told = driver.files.content(OWN_FILE, replace(FIRST, checking=True), own_lines=["own = 1", line]).decode()
+        assert told.splitlines()[-2] == line
 
 
 @each_driver

@@ -1,5 +1,6 @@
 """Grandstream, from its driver (`terminals.drivers.grandstream`)."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -37,6 +38,21 @@ def test_own_certificates_count_and_it_asks_by_itself():
 
 def test_whether_it_checks_is_left_alone():
     assert not {"P2311", "P2367", "P8463", "P22030", "P4428"}.intersection(values("cfg000b82aabbcc.xml"))
+
+
+@pytest.mark.parametrize(("checking", "value"), [(True, "1"), (False, "0")])
+def test_where_it_is_told_to_check_the_chain_of_six_accounts_is_meant_and_nothing_else(checking, value):
+    found, untold = values("cfg000b82aabbcc.xml", replace(TLS, checking=checking)), values("cfg000b82aabbcc.xml")
+
+    assert {name: found[name] for name in found.keys() - untold.keys()} == dict.fromkeys(
+        ["P2367", "P2467", "P2567", "P2667", "P2767", "P2867"], value
+    )
+    assert not {"P2311", "P8463", "P22030"}.intersection(found)
+
+
+def test_the_check_is_of_calls_alone_and_what_it_holds_counts_from_a_restart_on():
+    assert driver.checks.switch.restarts
+    assert not driver.checks.switch.covers_files
 
 
 def test_its_own_file_says_for_whom_it_is_and_the_common_one_does_not():

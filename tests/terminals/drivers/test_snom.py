@@ -1,5 +1,6 @@
 """Snom and the desk telephones of Gigaset, from their driver (`terminals.drivers.snom`)."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -40,6 +41,20 @@ def test_whether_it_checks_is_left_alone():
         "certificates",
         "certificate",
     }
+
+
+@pytest.mark.parametrize(("checking", "value"), [(True, "on"), (False, "off")])
+def test_where_it_is_told_to_check_servers_are_meant_and_never_the_name(checking, value):
+    settings = content("000413AABBCC.xml", replace(TLS, checking=checking))
+
+    assert settings.findtext("phone-settings/tls_server_authentication") == value
+    assert settings.find("phone-settings/check_fqdn_against_server_cert") is None
+    assert settings.findtext("phone-settings/checksync_action") == "sync"
+
+
+def test_a_change_of_the_check_restarts_nothing_and_holds_for_its_files_too():
+    assert not driver.checks.switch.restarts
+    assert driver.checks.switch.covers_files
 
 
 def test_the_file_of_a_model_sets_nothing():

@@ -1,5 +1,6 @@
 """Yealink, from its driver (`terminals.drivers.yealink`)."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -39,6 +40,20 @@ def test_whether_it_checks_is_left_alone():
 
     assert "trust_certificates" not in text
     assert "cn_validation" not in text
+
+
+@pytest.mark.parametrize(("checking", "value"), [(True, "1"), (False, "0")])
+def test_where_it_is_told_to_check_the_chain_is_meant_and_never_the_name(checking, value):
+    text = lines("001565aabbcc.cfg", replace(TLS, checking=checking))
+
+    assert text[-2] == f"static.security.trust_certificates = {value}"
+    assert "cn_validation" not in "\n".join(text)
+    assert lines("y000000000066.cfg", replace(TLS, checking=checking)) == ["#!version:1.0.0.1"]
+
+
+def test_a_change_of_the_check_restarts_it_and_holds_for_its_files_too():
+    assert driver.checks.switch.restarts
+    assert driver.checks.switch.covers_files
 
 
 def test_the_common_file_hands_no_certificate_over_because_it_would_be_fetched_twice():

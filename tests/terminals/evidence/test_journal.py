@@ -8,7 +8,15 @@ import pytest
 from django.db import OperationalError
 
 from pbxcerts.system.events import Notice
-from terminals.evidence.facts import FetchedConfiguration, FetchedTrust, LoggedEvent, Proved, Reported, UnknownPhone
+from terminals.evidence.facts import (
+    CameBack,
+    FetchedConfiguration,
+    FetchedTrust,
+    LoggedEvent,
+    Proved,
+    Reported,
+    UnknownPhone,
+)
 from terminals.evidence.journal import Journal
 from terminals.evidence.queue import EvidenceQueue
 from terminals.web.provisioning import FETCHED_IN_CLEAR
@@ -61,6 +69,14 @@ def test_what_an_earlier_version_wrote_is_read_whatever_the_classes_are_called_n
 
 def test_an_earlier_version_can_read_what_this_one_writes(killed):
     assert (killed(*FACTS) / "evidence-1").read_text() == BY_THE_FIRST_VERSION
+
+
+def test_those_that_came_back_stand_on_a_line_of_their_own_because_no_earlier_version_knows_them(killed):
+    came = CameBack(1, True, True, "192.0.2.1", NOW, by_secret_path=True)
+    directory = killed(*FACTS, came)
+
+    assert (directory / "evidence-1").read_text().splitlines(keepends=True)[0] == BY_THE_FIRST_VERSION
+    assert Journal(directory).left() == [*FACTS, came]
 
 
 def test_what_an_earlier_version_cannot_read_stands_on_lines_of_its_own(killed):

@@ -11,7 +11,8 @@ from terminals.evidence.unheeded import unheeded
 from terminals.models import Installation, Requester, Terminal, TerminalType
 from tests.support.asking import HOST, Listeners
 from tests.support.generations import DAY, MINUTE
-from tests.terminals.web.test_makers import ADDRESS, MAKERS, at_the_handlers, follows
+from tests.support.makers.at_handlers import ADDRESS, at_the_handlers
+from tests.terminals.web.test_makers import MAKERS, follows
 
 OVERRULED = "a later line of your own configuration names another one (delete that line)"
 

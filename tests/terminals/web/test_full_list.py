@@ -11,8 +11,9 @@ from terminals.models import Installation, Requester, Terminal, TerminalType
 from terminals.rollout import preflight
 from tests.support.asking import Listeners
 from tests.support.generations import DAY
+from tests.support.makers.at_handlers import ADDRESS, at_the_handlers
 from tests.support.makers.certificates import from_pem
-from tests.terminals.web.test_makers import ADDRESS, MAKERS, at_the_handlers, confirmed, follows
+from tests.terminals.web.test_makers import MAKERS, confirmed, follows
 
 FULL = "It holds 10 certificates, as many as it can, and would refuse the next one, so it is not told it"
 OTHERS = list(range(101, 111))

@@ -10,34 +10,12 @@ from certificates.models import Generation
 from pbxcerts.system import timekeeping
 from terminals.directory import changes
 from terminals.models import Installation, Terminal, TerminalType
-from tests.support.asking import HOST, Listeners
+from tests.support.asking import Listeners
 from tests.support.generations import DAY
+from tests.support.makers.at_handlers import ADDRESS, at_the_handlers
 from tests.support.makers.grandstream import Grandstream
 from tests.support.makers.snom import Snom
 from tests.support.makers.yealink import Yealink
-
-ADDRESS = "192.0.2.99"
-
-
-def at_the_handlers(kind, listeners, mac, **options):
-    """One that asks them instead of opening a connection, from the address in the list or where it is moved."""
-
-    class Telephone(kind):
-        address = ADDRESS
-
-        def _get(self, url, checks):
-            place = urlsplit(url)
-            answer = listeners.get(place.path, self.user_agent, self.address, place.scheme)
-            return answer.status, "", answer.body
-
-        def polls(self, times=1):
-            for _poll in range(times):
-                listeners.world.after(DAY)
-                self.poll()
-            return self
-
-    return Telephone(url=f"https://{HOST}/", mac=mac, clock=lambda: listeners.world.now, **options)
-
 
 MAKERS = {
     "yealink": (Yealink, "001565AABBCC", "pem", {}),

@@ -1,0 +1,59 @@
+"""How far a type is with the check of certificates, for its page (rule checking)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count
+
+from terminals.checking.models import Checking
+from terminals.checking.rounds import MOST_ATTEMPTS
+from terminals.checking.warnings import first_names, waits_for_word
+from terminals.drivers.base import CheckSwitch
+from terminals.models import Terminal, TerminalType
+
+State = Checking.State
+
+
+@dataclass(frozen=True)
+class CheckingOfType:
+    """How many telephones are in which state; `untold`: those that were never told, `deaf`: those that did not take it again and again.
+
+    `lost`: the names of those after which nobody else is told, `waits`: of the one of which a person has to say whether it can call;
+    "" where nobody is.
+    """
+
+    switch: CheckSwitch
+    told: int
+    read: int
+    shown: int
+    taken_back: int
+    untold: int
+    deaf: int
+    lost: str
+    waits: str
+
+    @property
+    def goes_on_by_word(self) -> bool:
+        """Whether a person has to go on, or may."""
+        return bool(self.lost or self.waits or self.deaf)
+
+    @classmethod
+    def of(cls, one: TerminalType, now: datetime) -> "CheckingOfType | None":
+        """None where its telephones can't be told, or nobody says that they are to be and none was. Five queries at most."""
+        switch, rows = one.driver.checks.switch, Checking.objects.of_type(one.pk)
+        counts = dict(rows.order_by().values_list("state").annotate(Count("pk")))
+        if switch is None or not (one.turns_checking_on or counts):
+            return None
+        missing = Terminal.objects.enabled().filter(type=one.pk, checking=None).count()
+        deaf = rows.in_state(State.TOLD).filter(until__lte=now, attempts__gte=MOST_ATTEMPTS)
+        return cls(
+            switch=switch,
+            told=counts.get(State.TOLD, 0),
+            read=counts.get(State.READ, 0),
+            shown=counts.get(State.SHOWN, 0),
+            taken_back=counts.get(State.TAKEN_BACK, 0),
+            untold=missing,
+            deaf=deaf.count(),
+            lost=first_names(rows.stopping()),
+            waits=first_names(rows.in_state(State.SHOWN)) if waits_for_word(one) else "",
+        )

@@ -1,0 +1,45 @@
+"""What a person orders of the check: go on after a stop, take it back from one telephone, tell that one again (rule checking)."""
+
+from datetime import datetime
+
+from django.db.models import Q
+
+from terminals.batches import one_writer
+from terminals.checking.models import Checking
+from terminals.checking.rounds import State, Why
+from terminals.models import TerminalType
+
+
+@one_writer()
+def go_on(of: TerminalType, *, by: str) -> bool:
+    """The next telephones of this type are told: what stopped counts no longer, those that came back can call, and who did not take it
+    is told anew. Returns whether anything waited for that.
+    """
+    rows = Checking.objects.of_type(of.pk)
+    waited = Q(state=State.SHOWN) | (Q(state=State.TAKEN_BACK) & ~Q(why=Why.SWITCHED_OFF))
+    went_on = rows.filter(waited, gone_on=False).changed_to(gone_on=True, by=by[:150])
+    return bool(went_on + rows.in_state(State.TOLD).filter(attempts__gt=0).changed_to(attempts=0))
+
+
+@one_writer()
+def take_back(terminal: int, *, by: str, at: datetime) -> bool:
+    """The telephone is told to check no longer, and nobody else of its type to check, until a person goes on. Returns whether it was."""
+    told = Checking.objects.filter(pk=terminal).exclude(state=State.TAKEN_BACK)
+    return bool(
+        told.changed_to(
+            state=State.TAKEN_BACK,
+            why=Why.PERSON,
+            by=by[:150],
+            taken_back_at=at,
+            until=None,
+            off_at=None,
+            gone_on=False,
+        )
+    )
+
+
+@one_writer()
+def tell_again(terminal: int) -> bool:
+    """What became of it counts no longer: it is told in its turn. Returns whether it was taken back."""
+    taken_back = Checking.objects.filter(pk=terminal).in_state(State.TAKEN_BACK)
+    return bool(taken_back.delete()[0])

@@ -1,0 +1,80 @@
+"""What is always said of the check while it is true (rule checking): notices for event messages."""
+
+from collections.abc import Iterable, Iterator
+
+from django.utils.translation import gettext_lazy as _
+
+from pbxcerts.system.events import EventKind, Notice
+from pbxcerts.system.models import Severity
+from terminals.checking.models import Checking, CheckingQuerySet
+from terminals.models import TerminalType
+
+NAMED_AT_MOST = 5
+
+CHECKING_NOT_BACK = EventKind(
+    "checking_not_back",
+    Severity.SERIOUS,
+    _(
+        "Telephones of the type %(type)s did not come back after pbxcerts had turned their check of certificates on:"
+        " %(count)s (%(names)s). It is taken back from them, and no other telephone of the type is told to check until a person goes"
+        " on."
+    ),
+    cleared=_(
+        "A person has gone on with the check of certificates of the type %(type)s, or it is no longer turned on, or nothing is handed"
+        " out."
+    ),
+    hint=_(
+        "See at one of them whether it can call. A telephone that refuses the server does not fetch the file that takes the check back:"
+        " open a bootstrap window for it, so that it comes over plain HTTP, or turn the check off at the telephone. Then go on at the"
+        " page of the type, or take the switch back there."
+    ),
+)
+CHECKING_WAITS = EventKind(
+    "checking_waits",
+    Severity.NORMAL,
+    _(
+        "The first telephone of the type %(type)s checks certificates since pbxcerts told it to, and came back for its files:"
+        " %(names)s. Whether it can call only a person can say. No other one is told until then."
+    ),
+    cleared=_(
+        "A person has said of a telephone of the type %(type)s that it can call, or the check is no longer turned on, or nothing is"
+        " handed out."
+    ),
+    hint=_(
+        "Call with it, over TLS. Then go on at the page of the type, or take the check back at the page of the telephone."
+    ),
+)
+
+
+def checking_warnings(types: Iterable[TerminalType]) -> Iterator[Notice]:
+    """Of types of which some telephone is told to check: three queries each at most."""
+    for one in types:
+        rows = Checking.objects.of_type(one.pk)
+        lost = rows.stopping().filter(why=Checking.Why.NOT_BACK)
+        if one.turns_checking_on and (count := lost.count()):
+            yield _notice(CHECKING_NOT_BACK, one, lost, count)
+        if one.turns_checking_on and waits_for_word(one):
+            came_back = rows.in_state(Checking.State.SHOWN)
+            yield _notice(CHECKING_WAITS, one, came_back, came_back.count())
+
+
+def waits_for_word(one: TerminalType) -> bool:
+    """Whether a telephone came back, and only a person can say that it can call: its check does not cover what it came for."""
+    switch = one.driver.checks.switch
+    if switch is None or switch.covers_files:
+        return False
+    came_back = Checking.objects.of_type(one.pk).in_state(Checking.State.SHOWN).filter(terminal__enabled=True)
+    return came_back.exists() and not came_back.filter(gone_on=True).exists()
+
+
+def _notice(kind: EventKind, one: TerminalType, rows: CheckingQuerySet, count: int) -> Notice:
+    """Each number is a message of its own: one more that is lost is told again."""
+    params = {"type": one.name, "count": count, "names": first_names(rows)}
+    return Notice(kind, subject=str(one.pk), step=str(count), params=params)
+
+
+def first_names(rows: CheckingQuerySet) -> str:
+    """The numbers and names of the first of these telephones, and "…" where there are more."""
+    named = rows.order_by("terminal__number").values_list("terminal__number", "terminal__name")[: NAMED_AT_MOST + 1]
+    names = [f"{number} {name}".strip() for number, name in named]
+    return ", ".join([*names[:NAMED_AT_MOST], "…"] if len(names) > NAMED_AT_MOST else names)

@@ -1,0 +1,166 @@
+"""A site with telephones of one maker that were given the served pair, and whose type turns the check on."""
+
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from sipmessage import Message
+
+from pbxcerts.system import timekeeping
+from terminals.checking import rounds
+from terminals.checking.models import Checking
+from terminals.drivers.base import Reaction
+from terminals.models import Installation, Terminal, TerminalType
+from terminals.rollout.claims import AskResult
+from terminals.rollout.rounds import reconcile_rollouts
+from tests.support.asking import Listeners
+from tests.support.generations import DAY, HOUR, MINUTE
+from tests.support.makers.at_handlers import at_the_handlers
+from tests.support.makers.grandstream import Grandstream
+from tests.support.makers.snom import Snom
+from tests.support.makers.yealink import Yealink
+from tests.terminals.drivers.simulated.asking import REQUEST
+
+MAKERS = {
+    "yealink": (Yealink, "0015650000", "pem", {}),
+    "snom": (Snom, "0004130000", "der", {"firmware": "8.9.3.80", "model": "720"}),
+    "grandstream": (Grandstream, "000B820000", "pem", {}),
+}
+"""Of each maker one that checks nothing as it is sent out."""
+_numbers = count(1)
+
+
+class Site:
+    """The heartbeat, the wire, the clock and the telephones; it is a `NotifySender` and a `Stopwatch`."""
+
+    def __init__(self, world, maker):
+        self.world, self.maker = world, maker
+        self.listeners = Listeners(world)
+        _kind, _oui, form, _options = MAKERS[maker]
+        self.type = TerminalType.objects.create(
+            name=f"A {maker}", method=maker, wants="root", trust_format=form, turns_checking_on=True
+        )
+        self.phones, self.deaf, self.notified = {}, set(), []
+        self._answers, self._began, self._last = [], None, None
+
+    def add(self, number=1, **options):
+        """One that has polled until it holds the served root, and whose slots count."""
+        kind, oui, _form, defaults = MAKERS[self.maker]
+        n = len(self.phones) + 1
+        mac, address = f"{oui}{n:02X}", f"192.0.2.{n}"
+        row = Terminal.objects.create(number=str(100 + n), type=self.type, mac=mac, address=address)
+        phone = at_the_handlers(kind, self.listeners, mac, address=address, judges=True, **defaults | options)
+        phone.settings["static.security.trust_certificates"] = "0"
+        phone.settings["P4428"] = "1"
+        phone.row = row
+        self.phones[row.pk] = phone
+        phone.restart()
+        phone.restarts = 0
+        assert phone.takes_calls()
+        return phone
+
+    # The worker
+
+    def beat(self, *, in_call=()):
+        situation = self.world.beat().situation
+        reconcile_rollouts(situation)
+        types = rounds.reconcile(situation, last=self._last)
+        self._last = situation.clock.machine
+        asks = rounds.tell(situation, types, in_call=lambda: frozenset(in_call))
+        self._began = self.world.now
+        if asks:
+            rounds.ask(situation, asks, self, stopwatch=self)
+        self.world.after(MINUTE)
+        for phone in self.phones.values():
+            phone.act()
+        return asks
+
+    def night(self):
+        """In the window of restarts of the next night; who restarts for nothing asks by itself then."""
+        now = self.world.now + DAY
+        asks = self.beats(now.replace(hour=1, minute=0))
+        if self.maker == "snom":
+            self.poll_later(*self.phones.values(), after=MINUTE)
+        return asks
+
+    def day(self):
+        return self.beats((self.world.now + DAY).replace(hour=13, minute=0))
+
+    def beats(self, until):
+        """The worker lives until then, and beats."""
+        while self.world.now < until:
+            self.world.at(min(until, self.world.now + 9 * MINUTE))
+            self._last = self.world.now
+        return self.beat()
+
+    def ask(self, asks):
+        for ask in asks:
+            phone = self.phones[ask.terminal.pk]
+            self.notified.append(phone)
+            if ask.terminal.pk in self.deaf:
+                continue
+            number = next(_numbers)
+            request = Message.parse(REQUEST.format(event=ask.event, number=number).replace("\n", "\r\n").encode())
+            assert phone.hears(None, request)
+            self._answers.append(AskResult(ask, 200, Reaction.HEARD))
+
+    def answers(self, within):
+        if not self._answers:
+            self.world.after(within)
+        came, self._answers = self._answers, []
+        return came
+
+    def elapsed(self):
+        return self.world.now - self._began
+
+    def pause(self, span):
+        self.world.after(max(span, timedelta(seconds=1)))
+
+    # How things stand
+
+    def state(self, phone):
+        row = Checking.objects.filter(terminal=phone.row).first()
+        return row and row.state
+
+    def states(self):
+        found = list(Checking.objects.values_list("state", flat=True))
+        return {state: found.count(state) for state in sorted(set(found))}
+
+    def brought_back(self, phone):
+        """It was told, has read it, and came back."""
+        self.night()
+        self.poll_later(phone)
+        assert self.state(phone) == "shown"
+
+    def poll_later(self, *phones, after=HOUR):
+        self.world.after(after)
+        for phone in phones:
+            phone.poll()
+
+
+def checks(phone):
+    return phone.sip.chain
+
+
+@pytest.fixture
+def site(world, monkeypatch):
+    monkeypatch.setattr(timekeeping, "machine_time", lambda: world.now)
+
+    def of(maker):
+        return Site(world, maker)
+
+    return of
+
+
+@pytest.fixture(params=MAKERS)
+def of_each(request, site):
+    return site(request.param)
+
+
+@pytest.fixture
+def yealinks(site):
+    return site("yealink")
+
+
+def proof_of(phone):
+    return Installation.objects.get(terminal=phone.row, generation=1).proof
