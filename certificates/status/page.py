@@ -25,6 +25,7 @@ from certificates.status.awaited_switch import AwaitedSwitch
 from certificates.status.history import GenerationAttempt
 from certificates.status.next_generation import NextGeneration
 from certificates.status.observing import observe
+from certificates.status.warning_kinds import NO_GENERATION
 from certificates.status.warnings import HEARTBEAT_LATE, certificate_warnings, worst_first
 from pbxcerts.system import clock_words, other_machines, time_words, timekeeping
 from pbxcerts.system.clock import Clock, ClockState
@@ -168,7 +169,9 @@ class CertificateStatus:
         of_certificates = certificate_warnings(
             self.situation, observe(self.situation, self.heartbeat, ready=self.readiness)
         )
-        return worst_first([*of_certificates, *self._terminals.warnings(self.situation)])
+        told = worst_first([*of_certificates, *self._terminals.warnings(self.situation)])
+        # The first pair is ordered: nobody is to order it once more.
+        return [warning for warning in told if not (self.busy and warning.id == NO_GENERATION.id)]
 
     @property
     def zone(self) -> str:

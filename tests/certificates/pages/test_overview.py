@@ -43,6 +43,14 @@ def test_it_shows_the_active_pair(running, viewer_client, text):
     assert "anna, on the settings page" in page
 
 
+def test_nobody_is_told_to_order_the_first_pair_that_is_ordered(world, administrator_client, text):
+    orders.order_generation(world.clock(), orders.GenerationOrder(Generation.Trigger.PAGE, by="anna"))
+
+    page = text(administrator_client.get(OVERVIEW))
+    assert "Generation 1 is ordered" in page
+    assert "No certificates yet" not in page
+
+
 def test_what_is_left_is_also_a_bar(running, viewer_client):
     Generation.objects.update(end=running.now + DAY * 40, not_before=running.now - DAY * 60)
 
