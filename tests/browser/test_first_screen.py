@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from certificates.models import Generation
 from certificates.renewal import orders
-from pbxcerts.system.models import General, User
+from pbxcerts.system.models import EventMessage, General, Severity, User
 from terminals.models import Terminal
 from tests.browser.test_accessibility import open_page
 from tests.terminals.pages.conftest import fleet, mixed, world, yealink
@@ -81,6 +81,20 @@ def test_in_a_handover_too_with_long_names_and_after_a_change(open_page, mixed):
     folded = whole.bounding_box()["height"]
     whole.locator("summary").click()
     assert whole.bounding_box()["height"] > folded
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_event_messages_of_each_severity_fit_the_title_bar_of_a_mobile_phone(open_page, world, width):
+    _with_long_names(world)
+    for severity in Severity.values:
+        for subject in range(12):
+            EventMessage.objects.create(
+                kind="files_differ", subject=f"{severity} {subject}", severity=severity, raised_at=world.now
+            )
+    page = open_page(width, "de")
+    page.goto(reverse("certificates:overview"))
+    assert page.locator(".state").count() == 3
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_it_would_be_said(open_page, world):
