@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from certificates import downloads
 from certificates.downloads import DownloadFormat, DownloadKind
-from certificates.models import Generation, Settings
+from certificates.models import Generation, Settings, Switch
 from certificates.pki import formats, lifetime
 from certificates.pki.describe import BasicFields, basic_fields
 from certificates.renewal.handover import Readiness, Terminals, known_terminals
@@ -261,10 +261,10 @@ class CertificateStatus:
         at_once = making is None or making.at_once or is_at_once(self.situation)
         if not at_once:
             sentences[2:] = [_("The files are put on the file system beside the active ones; the handover begins")]
-        return [
-            ("done" if place < position else "now" if place == position else "later", sentence)
-            for place, sentence in enumerate(sentences)
-        ]
+        states = ["done"] * position + ["now"] + ["later"] * (len(sentences) - position - 1)
+        # A switch to a pair that was there before begins with the files.
+        first = 2 if switch is not None and switch.why != Switch.Why.AT_ONCE else 0
+        return list(zip(states[first:], sentences[first:], strict=True))
 
     @property
     def last_failed(self) -> tuple[str, str] | None:

@@ -247,6 +247,8 @@ def test_it_asks_every_two_seconds_while_the_server_is_switched(handing_over, vi
     during = viewer_client.get(STATUS)
     assert trigger(during) == "every 2s"
     assert "In progress" in text(during)
+    assert "The files are put on the file system and the communication server is switched" in text(during)
+    assert "Keys and certificates are made" not in text(during), "they were made long ago"
 
 
 def test_the_part_that_asks_is_no_whole_page(running, viewer_client):
