@@ -99,7 +99,7 @@ class SettingsChange:
                 " to it within a minute. Terminals that do not have its root certificate yet can't make calls then."
             ) % {"number": self.before.pending.number}
         if active is not None:
-            if after.interval_days > before.interval_days:
+            if after.interval_days > max(before.interval_days, active.interval_days):
                 yield _(
                     "The active pair was made for an interval of %(made_with)s and ends on %(end)s: that does not change."
                     " The longer interval holds from the next generation on. If it is to hold now, generate manually."

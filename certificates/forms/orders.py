@@ -158,7 +158,7 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
         label=_("Switch the communication server"),
         choices=SWITCHES,
         widget=forms.RadioSelect(attrs={"class": "form-check-input"}),
-        help_text=_("At once, telephones that do not have the new pair yet refuse the server until they have it."),
+        help_text=_("Where nothing presses, choose the handover."),
     )
     restart_now = forms.BooleanField(
         label=_("Restart telephones now"),

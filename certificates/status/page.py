@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from certificates import downloads
 from certificates.downloads import DownloadFormat, DownloadKind
-from certificates.models import Generation, Settings
+from certificates.models import Generation, Settings, Switch
 from certificates.pki import formats, lifetime
 from certificates.pki.describe import BasicFields, basic_fields
 from certificates.renewal.handover import Readiness, Terminals, known_terminals
@@ -25,6 +25,7 @@ from certificates.status.awaited_switch import AwaitedSwitch
 from certificates.status.history import GenerationAttempt
 from certificates.status.next_generation import NextGeneration
 from certificates.status.observing import observe
+from certificates.status.warning_kinds import NO_GENERATION
 from certificates.status.warnings import HEARTBEAT_LATE, certificate_warnings, worst_first
 from pbxcerts.system import clock_words, other_machines, time_words, timekeeping
 from pbxcerts.system.clock import Clock, ClockState
@@ -168,7 +169,9 @@ class CertificateStatus:
         of_certificates = certificate_warnings(
             self.situation, observe(self.situation, self.heartbeat, ready=self.readiness)
         )
-        return worst_first([*of_certificates, *self._terminals.warnings(self.situation)])
+        told = worst_first([*of_certificates, *self._terminals.warnings(self.situation)])
+        # The first pair is ordered: nobody is to order it once more.
+        return [warning for warning in told if not (self.busy and warning.id == NO_GENERATION.id)]
 
     @property
     def zone(self) -> str:
@@ -258,10 +261,10 @@ class CertificateStatus:
         at_once = making is None or making.at_once or is_at_once(self.situation)
         if not at_once:
             sentences[2:] = [_("The files are put on the file system beside the active ones; the handover begins")]
-        return [
-            ("done" if place < position else "now" if place == position else "later", sentence)
-            for place, sentence in enumerate(sentences)
-        ]
+        states = ["done"] * position + ["now"] + ["later"] * (len(sentences) - position - 1)
+        # A switch to a pair that was there before begins with the files.
+        first = 2 if switch is not None and switch.why != Switch.Why.AT_ONCE else 0
+        return list(zip(states[first:], sentences[first:], strict=True))
 
     @property
     def last_failed(self) -> tuple[str, str] | None:

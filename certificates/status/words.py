@@ -126,10 +126,10 @@ def made_by(generation: Generation) -> str:
 
 
 def made_because(generation: Generation) -> str:
-    """Why a generation was made: the reason that a person gave, else what the schedule says."""
+    """Why a generation was made: the reason that a person gave, else what the schedule says; "" where a person gave none."""
     if generation.reason:
         return generation.reason
-    return str(_MADE_BECAUSE.get(generation.because, ""))
+    return str(_MADE_BECAUSE.get(generation.because, "")) if generation.because else ""
 
 
 def failure(code: str) -> tuple[str, str]:

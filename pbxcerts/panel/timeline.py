@@ -162,7 +162,8 @@ def _instants(
     if following.at is not None:
         yield "next", _("Next automatic generation"), following.at
     pending: Generation | None = situation.pending
-    if pending is not None and pending.deadline is not None:
+    # One that is over says no longer when: the switch is held up.
+    if pending is not None and pending.deadline is not None and pending.deadline >= situation.clock.best:
         title = _("The server switches to generation %(number)s at the latest") % {"number": pending.number}
         yield "deadline", title, pending.deadline
     for night, restarting in nights:

@@ -100,7 +100,8 @@ class Tonight:
         if pending is None:
             return _("Nothing is generated, and the server stays with generation %(number)s.") % served
         number = {"number": pending.number}
-        if pending.deadline is not None and self._is_tonight(pending.deadline):
+        # One that is over says no longer when: the switch is held up.
+        if pending.deadline is not None and self.situation.clock.best <= pending.deadline < self.ends:
             return _("The server switches to generation %(number)s, on %(at)s at the latest.") % (
                 number | {"at": time_words.moment(pending.deadline)}
             )

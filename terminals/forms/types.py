@@ -7,6 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.functional import lazy
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -22,8 +24,10 @@ from terminals.models import Terminal, TerminalType, TrustContents, TrustFormats
 EVENT = r"^[A-Za-z0-9.!%*_+`'~-]+(;[A-Za-z0-9.!%*_+`'~-]+(=[A-Za-z0-9.!%*_+`'~-]+)?)*$"
 
 
-def _methods_in_words() -> str:
-    return " ".join(": ".join((gettext(driver.label), gettext(driver.summary))) for driver in drivers().values())
+def _methods_in_words() -> SafeString:
+    """Each on a line of its own: there are many."""
+    words = ((gettext(driver.label), gettext(driver.summary)) for driver in drivers().values())
+    return format_html("<ul>{}</ul>", format_html_join("", "<li><strong>{}</strong>: {}</li>", words))
 
 
 class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore[type-arg]
@@ -79,7 +83,7 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
             "model": _(
                 "A telephone that asks for its files and names itself so in its User-Agent is offered with this type."
             ),
-            "method": lazy(_methods_in_words, str)(),
+            "method": lazy(_methods_in_words, SafeString)(),
             "way": _("A telephone with a lasting TLS connection takes it only through the communication server."),
             "answers_without_qop": _(
                 "On: a question for user and password without qop (RFC 2069) is answered also where the connection does not"

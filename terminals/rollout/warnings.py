@@ -79,7 +79,7 @@ MANUAL_LEFT = EventKind(
 MANUAL_DUE = EventKind(
     "manual_due",
     Severity.SERIOUS,
-    _("By hand until %(due)s, in less than %(days)s days: %(count)s terminals need generation %(number)s (%(names)s)."),
+    _("By hand until %(due)s: %(count)s terminals need generation %(number)s (%(names)s)."),
     cleared=_(
         "No terminal is left to be given generation %(number)s by hand, its deadline has come or is further"
         " away, or its rollout is no longer in force."

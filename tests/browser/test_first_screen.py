@@ -3,7 +3,10 @@
 import pytest
 from django.urls import reverse
 
-from pbxcerts.system.models import General
+from certificates.models import Generation
+from certificates.renewal import orders
+from pbxcerts.system.models import EventMessage, General, Severity, User
+from terminals.models import Terminal
 from tests.browser.test_accessibility import open_page
 from tests.terminals.pages.conftest import fleet, mixed, world, yealink
 
@@ -24,19 +27,37 @@ def _without_names(_world):
     General.objects.update(ntp_enabled=False, fqdn="", dns_names=[], ip_addresses=[])
 
 
+LABEL = "donaudampfschifffahrtsgesellschaftskapitaenskajuetentuer"
+
+
+def _with_long_names(_world):
+    General.objects.update(
+        site_name=LABEL.title(),
+        fqdn=".".join([LABEL] * 4 + ["example.org"]),
+        dns_names=[f"{letter}.{LABEL}.{LABEL}.example.org" for letter in "abc"],
+    )
+    User.objects.update(username="u" * 150)
+
+
+def _ordered(world):
+    orders.order_generation(world.clock(), orders.GenerationOrder(Generation.Trigger.PAGE, by="anna"))
+
+
 def seen(page):
-    """Whether each of these lies above the bar that stays at the bottom, or is on it."""
+    """What does not lie above the bar that stays at the bottom, or on it."""
     bar = page.locator("#settings .actions-form").bounding_box()
     below = {"bar": bar["y"] + bar["height"] - 800}
     for name in ("interval_days", "generation_time"):
         box = page.locator(f"#settings .parameter:has([name={name}])").bounding_box()
         below[name] = box["y"] + box["height"] - bar["y"]
-    for name in ("Jetzt generieren", "Hostzertifikat herunterladen"):
-        below[name] = page.get_by_role("link", name=name).first.bounding_box()["y"] - bar["y"] + 30
+    for name in ("#generate", "#download-host", "#status .assurance", "#status .message"):
+        if page.locator(name).count():
+            box = page.locator(name).first.bounding_box()
+            below[name] = box["y"] + box["height"] - bar["y"]
     return {name for name, pixels in below.items() if pixels > 1}
 
 
-@pytest.mark.parametrize("state", [_nothing, _without_a_clock, _without_names])
+@pytest.mark.parametrize("state", [_nothing, _without_a_clock, _without_names, _with_long_names, _ordered])
 def test_both_parameters_and_what_can_be_done_are_seen_without_scrolling(open_page, world, state):
     page = open_page(1280, "de")
     state(world)
@@ -44,10 +65,36 @@ def test_both_parameters_and_what_can_be_done_are_seen_without_scrolling(open_pa
     assert seen(page) == set()
 
 
-def test_in_a_handover_too(open_page, mixed):
+def test_in_a_handover_too_with_long_names_and_after_a_change(open_page, mixed):
+    """What the change has to say takes three lines, and so does the worst warning, folded."""
     page = open_page(1280, "de")
+    _with_long_names(mixed.world)
+    Terminal.objects.update(name=LABEL * 2)
     page.goto(reverse("certificates:overview"))
     assert seen(page) == set()
+
+    page.get_by_label("Zertifikate automatisch neu generieren nach (Tagen)").fill("180")
+    page.get_by_role("button", name="Übernehmen").click()
+    page.get_by_text("365 → 180").wait_for()
+    assert seen(page) == set()
+    whole = page.locator(".message-long")
+    folded = whole.bounding_box()["height"]
+    whole.locator("summary").click()
+    assert whole.bounding_box()["height"] > folded
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_event_messages_of_each_severity_fit_the_title_bar_of_a_mobile_phone(open_page, world, width):
+    _with_long_names(world)
+    for severity in Severity.values:
+        for subject in range(12):
+            EventMessage.objects.create(
+                kind="files_differ", subject=f"{severity} {subject}", severity=severity, raised_at=world.now
+            )
+    page = open_page(width, "de")
+    page.goto(reverse("certificates:overview"))
+    assert page.locator(".state").count() == 3
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_it_would_be_said(open_page, world):

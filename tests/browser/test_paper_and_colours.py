@@ -54,3 +54,16 @@ def test_in_the_colours_of_the_system_one_entry_of_the_tree_is_marked(open_page,
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert {colour for current, colour in borders if not current} == {ground}
     assert marked != {ground}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_typed_into_the_search_has_another_colour_than_its_field(open_page, world, theme):
+    page = open_page(1280, "de", theme)
+    page.goto(reverse("certificates:history"))
+    page.keyboard.press("/")
+    ink, paper = page.evaluate(
+        "(style => [style.color, style.backgroundColor])(getComputedStyle(document.activeElement))"
+    )
+    assert page.evaluate("document.activeElement.type") == "search"
+    channels = [[int(value) for value in re.findall(r"\d+", colour)[:3]] for colour in (ink, paper)]
+    assert all(abs(one - other) > 100 for one, other in zip(*channels, strict=True)), (ink, paper)

@@ -127,6 +127,14 @@ def every_parameter():
     ]
 
 
+def test_a_number_that_nobody_has_entered_is_called_empty():
+    with translation.override("en"):
+        defaults = {one.default for forms in PARAMETERS.values() for form in forms for one in form}
+
+    assert "empty" in defaults
+    assert "None" not in defaults
+
+
 def test_no_parameter_is_without_an_explanation():
     assert [(code, form.name, name) for code, form, name, field in every_parameter() if not field.help_text] == []
 

@@ -49,10 +49,25 @@ def test_it_says_who_restarts_and_who_needs_a_person(mixed, alive, administrator
     page = text(administrator_client.get(HOME))
 
     assert re.search(r"From .+ on about 12 telephones restart\.", page)
-    assert "3 terminals need a person, until" in page
+    assert re.search(r"3 terminals need a person, until .+: they stand on the work list\.", page)
     assert "0 of 21 terminals have generation 2." in page
     assert "3 need a person" in page
     assert 'href="/terminals/work-list/"' in administrator_client.get(HOME).content.decode()
+
+
+def test_for_whom_calls_are_not_secured_is_said_first(mixed, alive, administrator_client, text):
+    first = {"generation_id": 1, "state": "confirmed", "confirmed_at": mixed.world.now, "evidence": "fetched"}
+    for phone in mixed.phones.values():
+        Installation.objects.create(terminal=phone.terminal, **first)
+    assert Overview(CertificateStatus.load()).assurance.severity == "ok"
+
+    mixed.world.activate()
+    said = Overview(CertificateStatus.load()).assurance
+    assert said.severity == "critical"
+    assert said.text.startswith(
+        "21 terminals do not trust generation 2 and refuse the server at their next connection."
+    )
+    assert said.text in text(administrator_client.get(HOME))
 
 
 def test_the_parts_of_the_bar_are_all_terminals_and_fill_it(mixed, put, administrator_client):

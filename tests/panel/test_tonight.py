@@ -87,6 +87,14 @@ def test_it_says_whether_the_server_switches(mixed, tonight):
     assert tonight().sentences[0].startswith("The server switches to generation 2, on ")
 
 
+def test_a_deadline_that_is_over_promises_no_switch(mixed, tonight):
+    pending = mixed.world.situation.pending
+    type(pending).objects.filter(pk=pending.pk).update(deadline=mixed.world.now - timedelta(minutes=5))
+
+    assert tonight().sentences[0].startswith("The server stays with generation 1, unless all")
+    assert "deadline" not in {mark.kind for mark in Overview(CertificateStatus.load()).timeline.marks}
+
+
 def test_what_was_asked_already_is_not_in_the_order_any_more(mixed, put, tonight):
     before = sum(turn.count for turn in tonight().turns)
     put("mitel_sip", 3, state="confirmed", confirmed_at=mixed.world.now)

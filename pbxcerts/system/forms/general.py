@@ -144,7 +144,7 @@ class GeneralForm(VersionedForm):
     on_this_machine = OnOffField(
         label=_("The communication server is this machine"),
         help_text=_(
-            "On: terminals reach pbxcerts under the same names and addresses, unless others are entered below, and"
+            "On: terminals reach pbxcerts under the same names and addresses, unless others are entered for pbxcerts, and"
             " you are warned when none of these addresses is on an interface here any more."
         ),
     )

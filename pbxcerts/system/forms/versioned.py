@@ -111,6 +111,8 @@ def _told(row: models.Model, name: str) -> str:
 def in_words(row: models.Model, name: str, value: Any) -> str:
     """The value of a parameter, which the row or a column of it holds, as a person reads it."""
     match value:
+        case None:
+            return _("empty")
         case bool(on):
             return _("on") if on else _("off")
         case time() as moment:

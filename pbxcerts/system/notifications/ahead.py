@@ -87,7 +87,13 @@ class Ahead:
                 "%(count)s terminals take the new certificates in service, without a restart.",
                 self.in_service,
             ) % {"count": self.in_service}
-        if self.by_hand and self.until:
+        if self.by_hand and self.until and self.number is not None:
+            yield ngettext(
+                "%(count)s terminal needs a person, until %(until)s: it stands on the work list.",
+                "%(count)s terminals need a person, until %(until)s: they stand on the work list.",
+                self.by_hand,
+            ) % {"count": self.by_hand, "until": time_words.moment(self.until)}
+        elif self.by_hand and self.until:
             yield ngettext(
                 "%(count)s terminal needs a person, until %(until)s: it stands on the work list from the generation on.",
                 "%(count)s terminals need a person, until %(until)s: they stand on the work list from the generation on.",

@@ -43,6 +43,14 @@ def test_it_shows_the_active_pair(running, viewer_client, text):
     assert "anna, on the settings page" in page
 
 
+def test_nobody_is_told_to_order_the_first_pair_that_is_ordered(world, administrator_client, text):
+    orders.order_generation(world.clock(), orders.GenerationOrder(Generation.Trigger.PAGE, by="anna"))
+
+    page = text(administrator_client.get(OVERVIEW))
+    assert "Generation 1 is ordered" in page
+    assert "No certificates yet" not in page
+
+
 def test_what_is_left_is_also_a_bar(running, viewer_client):
     Generation.objects.update(end=running.now + DAY * 40, not_before=running.now - DAY * 60)
 
@@ -239,6 +247,8 @@ def test_it_asks_every_two_seconds_while_the_server_is_switched(handing_over, vi
     during = viewer_client.get(STATUS)
     assert trigger(during) == "every 2s"
     assert "In progress" in text(during)
+    assert "The files are put on the file system and the communication server is switched" in text(during)
+    assert "Keys and certificates are made" not in text(during), "they were made long ago"
 
 
 def test_the_part_that_asks_is_no_whole_page(running, viewer_client):

@@ -155,6 +155,15 @@ def test_it_says_what_changed_from_what_to_what_and_what_follows(running, admini
     assert "The next automatic generation will be on" in page
 
 
+def test_back_to_the_interval_of_the_active_pair_nothing_is_said_of_a_shorter_one(running, administrator_client, text):
+    administrator_client.post(OVERVIEW, typed(interval_days="180"))
+    page = text(administrator_client.post(OVERVIEW, typed(interval_days="365"), follow=True))
+
+    assert "180 → 365." in page
+    assert "that does not change" not in page
+    assert "The next automatic generation will be on" in page
+
+
 def test_a_longer_interval_says_that_the_active_pair_ends_as_before(running, administrator_client, text):
     page = text(administrator_client.post(OVERVIEW, typed(interval_days="700"), follow=True))
 
