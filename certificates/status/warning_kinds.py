@@ -18,7 +18,7 @@ CLOCK_OFF = EventKind(
     "clock_off",
     Severity.CRITICAL,
     _(
-        "The NTP service is off or has no server: certificates are not renewed automatically. Set it under System / General."
+        "The NTP service is off or has no server: certificates are renewed only shortly before they end. Set it under System / General."
     ),
     cleared=_("The NTP service is on."),
 )
@@ -38,7 +38,10 @@ CLOCK_WRONG = EventKind(
 CLOCK_FAR_OFF = EventKind(
     "clock_far_off",
     Severity.CRITICAL,
-    _("The clock of this machine is more than 12 hours off (%(seconds)s): certificates are not renewed automatically."),
+    _(
+        "The clock of this machine is more than 12 hours off (%(seconds)s): certificates are renewed only shortly before they end, if"
+        " two servers agree."
+    ),
     cleared=_("The clock of this machine is less than 12 hours off again, or no longer measured."),
     offsets=("seconds",),
 )

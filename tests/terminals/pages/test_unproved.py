@@ -63,7 +63,7 @@ def test_so_does_the_page_of_the_terminal_with_its_evidence(phones, operator_cli
     assert "fetched, unproved" in page
     assert "Nothing shows that it was this terminal" in page
     assert "Who asked for its files" in page
-    assert "took the trust file of generation 2, 1" in page
+    assert "took the trust files of generations 2, 1" in page
     assert "Accept 10.1.2.3 for this terminal" in page
     assert "Accept 2001:db8:7::/64 for this terminal" in page
 
