@@ -180,12 +180,12 @@ def installation(stack, phones, makers):
 
 
 def come_once(product, fleet, phones):
-    """Each phone comes for its files, so many at a time that none waits for long."""
+    """Each phone comes for its files, so many at a time that none waits for long. Some are called by the product meanwhile."""
     for first in range(0, phones, COME_AT_ONCE):
         last = min(first + COME_AT_ONCE, phones)
         targets = ((address_of(number), fleet.port) for number in range(first, last))
         asyncio.run(bare_notify.notify_all(targets, at_most=AT_ONCE, user=USER, password=PASSWORD))
-        wait_for(lambda last=last: int(product.run(CAME)) == last, seconds=60, what="that these phones have come")
+        wait_for(lambda last=last: int(product.run(CAME)) >= last, seconds=60, what="that these phones have come")
 
 
 def benchmark(rounds):

@@ -15,6 +15,7 @@ set_up_django()
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -94,9 +95,7 @@ def give_types() -> None:
     """Four of five terminals are of the four makers; those that can be full have a past."""
     types = list(TerminalType.objects.filter(name__endswith="of a benchmark").order_by("pk"))
     for number, type_ in enumerate(types):
-        Terminal.objects.filter(pk__in=[one.pk for one in Terminal.objects.only("pk") if one.pk % 5 == number]).update(
-            type=type_, firmware="66.86.0.15"
-        )
+        Terminal.objects.alias(fifth=F("pk") % 5).filter(fifth=number).update(type=type_, firmware="66.86.0.15")
     set_past(PAST + 2)
     numbers = list(Generation.objects.filter(state="superseded").order_by("-number").values_list("number", flat=True))
     now = timezone.now()
@@ -153,7 +152,10 @@ def before_the_next_pair(rounds: int) -> list[Line]:
         alone: preflight_and_reach,
         generate: partial(page, client, "certificates:generate"),
     }
-    lines = [Line(f"{name}: queries", str(count(action))) for name, action in actions.items()]
+    lines = [
+        Line(f"{name}: queries", str(count(action)), target=QUERIES if name == alone else "")
+        for name, action in actions.items()
+    ]
     return [*lines, *lines_of(in_turn(rounds, actions), {(alone, rollout): "at most 1.5", (generate, rollout): ""})]
 
 
