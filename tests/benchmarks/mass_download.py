@@ -268,12 +268,13 @@ def benchmark(rounds):
                 servers["Django under gunicorn"] = django_port, some[: len(some) // 5 * 2 : 2]
             rates = {name: [] for name in servers}
             costs = {name: [] for name in servers}
-            for _ in range(rounds):
+            for turn in range(rounds):
                 if scheme == "http":
                     # In a window of its own, so that each phone of each round is logged.
                     product.run(OPEN)
                     time.sleep(SEEN_WITHIN)
-                for name, (port, files) in servers.items():
+                # There and back: none always comes after the same one.
+                for name, (port, files) in list(servers.items())[:: -1 if turn % 2 else 1]:
                     pid = web.get(name.partition(",")[0])
                     before = cpu_of(pid) if pid else 0
                     rates[name].append(clients.rate(port, scheme, at_once, files))
@@ -281,9 +282,10 @@ def benchmark(rounds):
                         time.sleep(RECORDED_WITHIN)
                     costs[name].append((cpu_of(pid) - before) / len(files) if pid else 0)
             medians = {name: statistics.median(each) for name, each in rates.items()}
+            cost = {name: statistics.median(each) for name, each in costs.items()}
             what = f"{scheme}, {at_once} at once"
             for name, rate in medians.items():
-                used = f", {statistics.median(costs[name]) * 1e6:.0f} µs CPU a file" if any(costs[name]) else ""
+                used = f", {cost[name] * 1e6:.0f} µs CPU a file" if cost[name] else ""
                 lines.append(Line(f"{what}: {name}", f"{rate:,.0f} files/s{used}"))
             targets = {
                 (f"the product, {maker}", other): target
@@ -295,11 +297,13 @@ def benchmark(rounds):
                 )
                 if f"the product, {maker}" != other
             }
-            lines += [
-                Line(f"{what}: {name}", beside=other, ratio=medians[name] / medians[other], target=target)
-                for (name, other), target in targets.items()
-                if other in medians
-            ]
+            for (name, other), target in targets.items():
+                if other in medians:
+                    ratio = medians[name] / medians[other]
+                    by_cpu = cost[other] / cost[name] if other == "the product, Mitel" and cost[name] else None
+                    lines.append(
+                        Line(f"{what}: {name}", beside=other, ratio=ratio, cpu_ratio=by_cpu or None, target=target)
+                    )
 
         mitel = asked["Mitel"]["http"]
         pages = {"alone": [], "during": []}
