@@ -4,6 +4,7 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from cryptography import x509
 
@@ -64,9 +65,11 @@ class TrustFile:
         """As the same file is called on the page of the certificates (rule one-title)."""
         return downloads.title(_KINDS[self.contents], DownloadFormat(self.format.value), self.generations)
 
-    @property
+    @cached_property
     def version(self) -> str:
-        """`8-7.3fb1c2d4`: the generations, then the beginning of the content's SHA-256."""
+        """`8-7.3fb1c2d4`: the generations, then the beginning of the content's SHA-256. Kept, because the configuration of each of
+        thousands of telephones names it.
+        """
         numbers = "-".join(str(number) for number in self.generations)
         return f"{numbers}.{hashlib.sha256(self.content).hexdigest()[:8]}"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 from pbxcerts.system.endpoint import Endpoint
@@ -23,8 +24,11 @@ class ListedTerminal(NamedTuple):
         return host_of(self.address)
 
 
+@lru_cache(maxsize=4096)
 def host_of(address: str) -> str:
-    """The address of a terminal in the list, whatever the port: that of SIP is not the one from which it fetches."""
+    """The address of a terminal in the list, whatever the port: that of SIP is not the one from which it fetches. Kept, because each
+    of some hundred facts that are written at once asks for it several times.
+    """
     return Endpoint.parse(address, default_port=0).host if address else ""
 
 

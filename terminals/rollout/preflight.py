@@ -126,7 +126,7 @@ def _full(types: Iterable[TerminalType]) -> Counter[tuple[int, str]]:
         .filter(roots__gte=min(room.values()))
     )
     in_turn = Requester.objects.filter(terminal__type__in=can_be_full, terminal__type__method__in=IN_TURN_METHODS)
-    held = held_in_turn(in_turn.filter(change__gt=0).order_by())
+    held = held_in_turn(in_turn.filter(change__gt=0).only("terminal", "holds", "change", "held_proved").order_by())
     found: Counter[tuple[int, str]] = Counter()
     for type_id, firmware, terminal, roots in taken:
         found[type_id, firmware] += (len(held[terminal]) if terminal in held else roots) >= room[type_id]

@@ -1,6 +1,6 @@
 """Telephones that fetch files, each over a connection of its own: `python -m tests.benchmarks.download_clients`.
 
-Takes orders as lines of JSON (port, scheme, at_once, paths) and answers each with how long it took, how many octets came, what
+Takes orders as lines of JSON (port, scheme, at_once, and of each file its path and the User-Agent) and answers each with how long it took, how many octets came, what
 failed, and its own CPU. A process of its own, so that what it costs is not counted as the server's.
 """
 
@@ -17,7 +17,7 @@ import uvloop
 class Fetch(asyncio.Protocol):
     """One request; `done` has what came."""
 
-    def __init__(self, path: str, done: asyncio.Future[bytes], agent: str = "benchmark") -> None:
+    def __init__(self, path: str, done: asyncio.Future[bytes], agent: str) -> None:
         self._request = (
             f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n".encode()
         )
@@ -42,22 +42,22 @@ def is_whole(answer: bytes) -> bool:
     return answer.startswith(b"HTTP/1.1 200") and len(body) == length
 
 
-async def fetch_all(port, scheme, at_once, paths):
+async def fetch_all(port, scheme, at_once, files):
     loop = asyncio.get_running_loop()
     context = None
     if scheme == "https":
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    waiting = iter(paths)
+    waiting = iter(files)
     lost = 0
 
     async def phone():
         nonlocal lost
-        for path in waiting:
+        for path, agent in waiting:
             done = loop.create_future()
             try:
                 await loop.create_connection(
-                    lambda path=path, done=done: Fetch(path, done), "127.0.0.1", port, ssl=context
+                    lambda path=path, agent=agent, done=done: Fetch(path, done, agent), "127.0.0.1", port, ssl=context
                 )
                 answer = await asyncio.wait_for(done, 60)
             except (OSError, TimeoutError):
@@ -66,7 +66,7 @@ async def fetch_all(port, scheme, at_once, paths):
 
     began = time.perf_counter()
     await asyncio.gather(*(phone() for _ in range(at_once)))
-    return {"seconds": time.perf_counter() - began, "files": len(paths), "lost": lost}
+    return {"seconds": time.perf_counter() - began, "files": len(files), "lost": lost}
 
 
 def main():

@@ -13,7 +13,7 @@ import time
 from contextlib import contextmanager
 
 from tests.benchmarks.idle_tree import memory, tree
-from tests.benchmarks.mass_download import LOGGED_IN, OPEN, PATHS, SEEN_WITHIN, Clients, page_seconds
+from tests.benchmarks.mass_download import ASKED, LOGGED_IN, OPEN, SEEN_WITHIN, Clients, page_seconds
 from tests.benchmarks.measuring import Line, run, throw_away
 from tests.support.ports import free_port
 from tests.support.product import ROOT
@@ -95,29 +95,29 @@ def benchmark(rounds):
         product.install().run(FIRST_PAIR, str(phones))
         product.generate()
         product.run(OPEN)
-        paths = [path for pair in json.loads(product.run(PATHS)) for path in pair]
-        session = product.run(LOGGED_IN).strip()
+        files = json.loads(product.run(ASKED))["Mitel"]["http"]
         product.go_on()
+        session = product.run(LOGGED_IN).strip()
         time.sleep(SEEN_WITHIN if rounds > 1 else 2)
         before = used(product)
         listeners = {"http": product.http, "https": product.https}
-        alone = {scheme: [clients.rate(port, scheme, 50, paths)] for scheme, port in listeners.items()}
+        alone = {scheme: [clients.rate(port, scheme, 50, files)] for scheme, port in listeners.items()}
         page_alone = page_seconds(product, session, 5)
         rates = {"http": [], "https": []}
         pages = []
         most = 0.0
-        with hostile(own_address(), orders(product, paths[1])):
+        with hostile(own_address(), orders(product, files[1][0])):
             end = time.monotonic() + lasts
             while time.monotonic() < end:
                 time.sleep(1)
                 for scheme, port in listeners.items():
-                    clients.ask(port, scheme, 50, paths)
+                    clients.ask(port, scheme, 50, files)
                     most = max(most, used(product))
                     rates[scheme].append(clients.answer())
                 pages.append(page_seconds(product, session, 2))
         # Before and after, as the machine may have other things to do as well.
         for scheme, port in listeners.items():
-            alone[scheme].append(clients.rate(port, scheme, 50, paths))
+            alone[scheme].append(clients.rate(port, scheme, 50, files))
     lines = [
         Line("memory of the tree, alone", f"{before:.0f} MB PSS"),
         Line(f"memory beside {HOSTILE} hostile connections", f"at most {most:.0f} MB PSS", target="below 200 MB"),

@@ -1,7 +1,12 @@
-"""The list of terminals with ten thousand of them beside the same page with fifty: first page, last page, and with a filter."""
+"""The list of terminals with ten thousand of them beside the same page with fifty: first page, last page, and with a filter. And what
+is known against the next pair at these ten thousand, and who of them asks in time, beside the page of their rollout.
+
+Every fifth is of each of the four makers of `makers`; those that take their certificates in turn have taken as many as they may hold.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from tests.benchmarks.measuring import Line, in_turn, lines_of, run, set_up_django
@@ -10,18 +15,26 @@ set_up_django()
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from certificates.models import Generation
+from certificates.renewal.situation import Situation
+from pbxcerts.heartbeat import beat
 from pbxcerts.system.models import Role, User
-from terminals.batches import in_batches
-from terminals.models import Installation, Terminal, TerminalType
-from tests.benchmarks.past import a_handover_under_way
+from pbxcerts.system.timekeeping import current_clock
+from terminals.batches import execute, in_batches, inserts
+from terminals.models import Installation, Requester, Rollout, Terminal, TerminalType
+from terminals.rollout import preflight, reach
+from tests.benchmarks.makers import MAKERS
+from tests.benchmarks.past import a_handover_under_way, set_past
 
 FEW, MANY = 50, 10_000
+PAST = 10
+"""Generations whose certificates a Yealink holds: then it may be full."""
 QUERIES = "at most 15"
 STATES = [state for state, _label in Installation.State.choices]
 
@@ -71,18 +84,86 @@ def get(client: Client, query: str) -> None:
     assert response.content.count(b'<th scope="row">') == FEW, query
 
 
-def queries(client: Client, query: str) -> int:
+def make_types() -> None:
+    for maker in MAKERS:
+        TerminalType.objects.create(
+            name=f"{maker.name} of a benchmark", manufacturer=maker.name, method=maker.method, trust_format=maker.format
+        )
+
+
+def give_types() -> None:
+    """Four of five terminals are of the four makers; those that can be full have a past."""
+    types = list(TerminalType.objects.filter(name__endswith="of a benchmark").order_by("pk"))
+    for number, type_ in enumerate(types):
+        Terminal.objects.alias(fifth=F("pk") % 5).filter(fifth=number).update(type=type_, firmware="66.86.0.15")
+    set_past(PAST + 2)
+    numbers = list(Generation.objects.filter(state="superseded").order_by("-number").values_list("number", flat=True))
+    now = timezone.now()
+    full = list(Terminal.objects.filter(type__method="yealink").values_list("pk", flat=True))
+    done = {"state": "confirmed", "confirmed_at": now, "evidence": "fetched", "wave": 4}
+    for number in numbers[:PAST]:
+        execute(inserts(Installation, [{"generation": number, "terminal": key, **done} for key in full]))
+    Requester.objects.bulk_create(
+        Requester(
+            terminal_id=key, source=f"10.1.{key % 250}.1", first_at=now, last_at=now, took=[], holds=numbers, change=1
+        )
+        for key in full
+    )
+
+
+def preflight_and_reach() -> None:
+    situation = Situation.load(current_clock())
+    assert situation.pending is not None
+    assert preflight.doubts_of(situation)
+    assert reach.reach(situation, situation.pending).missing
+
+
+def count(action: Callable[[], object]) -> int:
     with CaptureQueriesContext(connection) as captured:
-        get(client, query)
+        action()
     return len(captured)
+
+
+def logged_in(name: str, role: Role) -> Client:
+    client = Client()
+    user = User.objects.create_user(name, password="seven copper kettles", role=role)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    # A session is written down with its first page.
+    client.get(reverse("account"))
+    return client
+
+
+def page(client: Client, name: str) -> None:
+    response = client.get(reverse(name))
+    assert response.status_code == 200, response.status_code
+
+
+def before_the_next_pair(rounds: int) -> list[Line]:
+    client = logged_in("olga", Role.ADMINISTER)
+    set_terminals(MANY)
+    give_types()
+    beat()
+    Rollout.objects.update(state="paused")
+    beat()
+    rollout = f"page of the rollout to {MANY} terminals"
+    alone, generate = "preflight and reach of them", "page for generating, with the preflight"
+    actions = {
+        rollout: partial(page, client, "terminals:rollout:overview"),
+        alone: preflight_and_reach,
+        generate: partial(page, client, "certificates:generate"),
+    }
+    lines = [
+        Line(f"{name}: queries", str(count(action)), target=QUERIES if name == alone else "")
+        for name, action in actions.items()
+    ]
+    return [*lines, *lines_of(in_turn(rounds, actions), {(alone, rollout): "at most 1.5", (generate, rollout): ""})]
 
 
 def benchmark(rounds):
     settings.ALLOWED_HOSTS = ["testserver"]
     a_handover_under_way()
-    client = Client()
-    user = User.objects.create_user("anna", password="seven copper kettles", role=Role.VIEW)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    make_types()
+    client = logged_in("anna", Role.VIEW)
     type_ = TerminalType.objects.order_by("name").first()
     assert type_ is not None
     few = f"{FEW} terminals"
@@ -97,10 +178,10 @@ def benchmark(rounds):
     }
     lines = []
     set_terminals(FEW)
-    lines.append(Line(f"{few}: queries", str(queries(client, "")), target=QUERIES))
+    lines.append(Line(f"{few}: queries", str(count(partial(get, client, ""))), target=QUERIES))
     set_terminals(MANY)
     lines += [
-        Line(f"{name}: queries", str(queries(client, query)), target=QUERIES)
+        Line(f"{name}: queries", str(count(partial(get, client, query))), target=QUERIES)
         for name, (query, _target) in pages.items()
     ]
     actions = {few: partial(get, client, "")} | {
@@ -108,7 +189,8 @@ def benchmark(rounds):
     }
     before = {few: partial(set_terminals, FEW), f"{MANY} terminals": partial(set_terminals, MANY)}
     medians = in_turn(rounds, actions, before)
-    return [*lines, *lines_of(medians, {(name, few): target for name, (_query, target) in pages.items()})]
+    lines += lines_of(medians, {(name, few): target for name, (_query, target) in pages.items()})
+    return [*lines, *before_the_next_pair(rounds)]
 
 
 if __name__ == "__main__":

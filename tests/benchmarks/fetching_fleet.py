@@ -1,11 +1,11 @@
-"""The telephones of `sip_fleet` as Mitel phones that need no time to restart: what a NOTIFY is answered with 200, that fetches.
+"""The telephones of `sip_fleet` as phones that need no time to restart: what a NOTIFY is answered with 200, that fetches.
 
-Each takes its `<MAC>.cfg` and then the trust file that this names, over a connection of its own each, from the address that it
-was called at. `python -m tests.benchmarks.mitel_fleet PORT SCHEME SERVER-PORT`.
+The first so many makers of `makers` take turns, as in the list that MANY makes. Each takes its configuration and then the files
+that this names, over a connection of its own each, from the address that it was called at.
+`python -m tests.benchmarks.fetching_fleet PORT SCHEME SERVER-PORT MAKERS`.
 """
 
 import asyncio
-import re
 import resource
 import ssl
 import sys
@@ -13,20 +13,16 @@ import sys
 import uvloop
 
 from tests.benchmarks.download_clients import Fetch, is_whole
+from tests.benchmarks.makers import MAKERS
 from tests.benchmarks.sip_fleet import Fleet, Phones, serve
 
-TRUST_FILE = re.compile(rb"\^?https user certificates: https?://[^/]+(/\S+)")
 WITHIN = 60
 
 
-def mac_of(address):
-    _, _, network, host = address
-    return f"00085D{network * 250 + host - 1:06X}"
-
-
-class MitelPhones(Phones):
-    def __init__(self, port, scheme, server):
+class FetchingPhones(Phones):
+    def __init__(self, port, scheme, server, makers):
         self.server = server
+        self.makers = MAKERS[:makers]
         self.context = None
         if scheme == "https":
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -48,22 +44,25 @@ class MitelPhones(Phones):
         restart.add_done_callback(self.restarting.discard)
 
     async def restart(self, address):
-        configuration = await self.fetch(address, f"/{mac_of(address)}.cfg")
-        if trust_file := TRUST_FILE.search(configuration):
-            await self.fetch(address, trust_file[1].decode())
+        _, _, network, host = address
+        number = network * 250 + host - 1
+        maker = self.makers[number % len(self.makers)]
+        mac = maker.mac(number)
+        agent = maker.user_agent(mac)
+        configuration = await self.fetch(address, maker.path(mac), agent)
+        for path in maker.named.findall(configuration):
+            await self.fetch(address, path.decode(), agent)
 
-    async def fetch(self, address, path):
+    async def fetch(self, address, path, agent):
         loop = asyncio.get_running_loop()
         done = loop.create_future()
-        local = ".".join(map(str, address))
-        dashed = "-".join(re.findall("..", mac_of(address)))
         try:
             await loop.create_connection(
-                lambda: Fetch(path, done, agent=f"Mitel6930 MAC:{dashed} V:6.4.0.140-SIP"),
+                lambda: Fetch(path, done, agent),
                 "127.0.0.1",
                 self.server,
                 ssl=self.context,
-                local_addr=(local, 0),
+                local_addr=(".".join(map(str, address)), 0),
             )
             answer = await asyncio.wait_for(done, WITHIN)
         except (OSError, TimeoutError):
@@ -73,13 +72,13 @@ class MitelPhones(Phones):
         return answer
 
 
-def mitel_fleet(port, scheme, server):
+def fetching_fleet(port, scheme, server, makers):
     """Its processes; they have nothing to fetch before `server` listens."""
-    return Fleet(port, module="tests.benchmarks.mitel_fleet", arguments=[scheme, str(server)])
+    return Fleet(port, module="tests.benchmarks.fetching_fleet", arguments=[scheme, str(server), str(makers)])
 
 
 if __name__ == "__main__":
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    port, scheme, server = sys.argv[1:]
-    uvloop.run(serve(lambda: MitelPhones(int(port), scheme, int(server))))
+    port, scheme, server, makers = sys.argv[1:]
+    uvloop.run(serve(lambda: FetchingPhones(int(port), scheme, int(server), int(makers))))
