@@ -73,7 +73,16 @@ class FoundTerminals:
         # A tally that is wrong until it is mended makes a list shorter, and not a page that cannot be shown.
         return max(counted, 0)
 
+    @cached_property
+    def _counted(self) -> dict[str, int]:
+        return {}
+
     def _count_of(self, state: str) -> int:
+        if state not in self._counted:
+            self._counted[state] = self._tallied(state)
+        return self._counted[state]
+
+    def _tallied(self, state: str) -> int:
         if state == DISABLED:
             return tally.terminals(self._of_type & Q(enabled=False))
         if state == NOT_YET:

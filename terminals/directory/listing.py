@@ -19,7 +19,7 @@ from terminals.models import Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import words
 from terminals.rollout.reasons import MissingReasons
 from terminals.rollout.target import rollout_target
-from terminals.states import IN_FLIGHT
+from terminals.states import IN_FLIGHT, SETTLED
 
 REACTION_WORDS: Mapping[str, str | Promise] = {
     Reaction.HEARD.value: _("heard"),
@@ -120,10 +120,14 @@ class TerminalListing:
         for row in Installation.objects.filter(terminal__in=rows, generation__in=shown).order_by("-generation_id"):
             rows[row.terminal_id].append(row)
         types = {one.pk: one for one in self.types}
-        reasons = MissingReasons.load(self.situation, rows) if terminals else None
+        deliveries = {
+            key: next((row for row in found if row.generation_id == self.target), None) for key, found in rows.items()
+        }
+        missing = [key for key, delivery in deliveries.items() if delivery is None or delivery.state not in SETTLED]
+        reasons = MissingReasons.load(self.situation, missing) if terminals else None
         lines = []
         for terminal in terminals:
-            delivery = next((row for row in rows[terminal.pk] if row.generation_id == self.target), None)
+            delivery = deliveries[terminal.pk]
             type_ = types[terminal.type_id]
             lines.append(
                 TerminalLine(
