@@ -13,7 +13,7 @@ LIST = "/terminals/"
 
 def listed(response):
     """The numbers in the list, in its order."""
-    return re.findall(r'<th scope="row">\s*<a href="[^"]+">([^<]+)</a>', response.content.decode())
+    return re.findall(r'<th scope="row"[^>]*>\s*<a href="[^"]+">([^<]+)</a>', response.content.decode())
 
 
 @pytest.fixture
