@@ -111,6 +111,7 @@ SECRETS = {
 def test_a_secret_may_stand_in_a_file(monkeypatch, tmp_path, name, content):
     value, read = SECRETS[name]
     (tmp_path / "secret").write_bytes(content % value.encode())
+    monkeypatch.delenv(f"PBXCERTS_{name}", raising=False)
     monkeypatch.setenv(f"PBXCERTS_{name}_FILE", str(tmp_path / "secret"))
 
     assert read_secret(name) == read
@@ -134,6 +135,7 @@ def test_one_secret_in_two_places_is_refused(monkeypatch, tmp_path, name):
 def test_a_file_that_holds_no_secret_is_told(monkeypatch, tmp_path, content):
     if content is not None:
         (tmp_path / "secret").write_bytes(content if isinstance(content, bytes) else content.encode())
+    monkeypatch.delenv("PBXCERTS_DATABASE", raising=False)
     monkeypatch.setenv("PBXCERTS_DATABASE_FILE", str(tmp_path / "secret"))
 
     with pytest.raises(ImproperlyConfigured, match=re.escape(str(tmp_path / "secret"))):

@@ -86,7 +86,7 @@ def everything(mixed, administrator):
     for phone in list(mixed.phones.values())[:4]:
         type(phone.terminal).objects.filter(pk=phone.terminal.pk).update(name=LONG)
     seen = timezone.now()
-    Discovered.objects.create(mac="00085D0000FF", model=LONG[:32], firmware=LONG, first_seen=seen, last_seen=seen)
+    Discovered.objects.create(mac="00085D0000FF", model=LONG[:32], firmware=LONG[:64], first_seen=seen, last_seen=seen)
     EventMessage.objects.create(
         kind="terminals_failed",
         subject="3",
@@ -94,7 +94,7 @@ def everything(mixed, administrator):
         params={"number": 3, "count": 2, "names": f"101 {LONG}, 102 {LONG}"},
         raised_at=seen,
     )
-    General.objects.update(site_name=LONG)
+    General.objects.update(site_name=LONG[:64])
     for _ in range(2):
         a_proof(world.situation.active)
     _destinations(seen)

@@ -49,4 +49,7 @@ class DatabaseCopy:
     def _sequences() -> dict[str, int]:
         with connection.cursor() as cursor:
             cursor.execute(ASK[connection.vendor])
-            return dict(cursor.fetchall())
+            counted = dict(cursor.fetchall())
+        # A sequence is called after its table. What is not put back goes on counting.
+        tables = tuple(kind._meta.db_table for kind in KINDS)
+        return {name: last for name, last in counted.items() if name.startswith(tables)}

@@ -52,6 +52,7 @@ def test_it_is_known_by_its_error(error, locked):
     assert is_locked(error) is locked
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite locks all of a database")
 def test_a_real_lock_is_known_and_what_is_let_go_of_holds_no_cursor(tmp_path):
     place = tmp_path / "database"
     with closing(sqlite3.connect(place, isolation_level=None)) as other:

@@ -121,6 +121,8 @@ def site(request, state, tmp_path, tmp_path_factory, settings, monkeypatch, upgr
         if not before:
             state.restore(url)
         monkeypatch.setenv("PBXCERTS_DATABASE", url)
+    else:
+        monkeypatch.delenv("PBXCERTS_DATABASE", raising=False)
     database = env.database("DATABASE", data / "pbxcerts.sqlite3")
     site = Site(
         World(
