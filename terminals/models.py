@@ -124,6 +124,8 @@ class TerminalType(models.Model):
     own_lines = models.TextField(_("own lines of the configuration file"), blank=True)
     asks_every_hours = models.PositiveIntegerField(_("asks by itself every (hours)"), null=True, blank=True)
     turns_checking_on = models.BooleanField(_("turn the check of certificates on"), default=False)
+    empties_list = models.BooleanField(_("empty the list when it is full"), default=False)
+    emptying_seen = models.BooleanField(default=False, editable=False)
 
     class Meta:
         ordering = ["name"]

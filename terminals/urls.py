@@ -25,6 +25,7 @@ type_patterns = [
     path("<number:pk>/edit/", types.edit, name="edit"),
     path("<number:pk>/delete/", types.delete, name="delete"),
     path("<number:pk>/go-on-checking/", types.go_on_checking, name="go_on_checking"),
+    path("<number:pk>/list-is-seen/", types.list_is_seen, name="list_is_seen"),
     path("<number:pk>/turn-checking-off/", types.turn_checking_off, name="turn_checking_off"),
 ]
 

@@ -1,14 +1,19 @@
-"""Which telephones pbxcerts has told to check where certificates come from, one row each (rule checking)."""
+"""Which telephones pbxcerts has told to check where certificates come from, one row each (rule checking), and whose list of trust
+anchors is emptied meanwhile (rule emptied-list).
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 from django.db import models
 from django.db.models import Max, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
+
+ANOTHER_TIME = timedelta(minutes=2)
+"""Who comes so much later asks anew, over another connection (rule patience); before that it may be the end of the same time."""
 
 
 class CheckingQuerySet(models.QuerySet["Checking"]):
@@ -22,10 +27,17 @@ class CheckingQuerySet(models.QuerySet["Checking"]):
         """Those that may take a file now that says something else than before."""
         return self.in_state(Checking.State.TOLD, Checking.State.TAKEN_BACK).filter(until__gt=now)
 
+    def to_come_back(self) -> Self:
+        return self.in_state(Checking.State.READ, Checking.State.OFF, Checking.State.EMPTIED)
+
+    def seen_by_nobody(self) -> Self:
+        """Those whose list was emptied and that took the served one again: a person looks at the first of a type."""
+        return self.in_state(Checking.State.EMPTIED).filter(shown_at__isnull=False)
+
     def stopping(self) -> Self:
         """Those for which no other telephone of their type is told until a person goes on."""
-        taken_back = self.in_state(Checking.State.TAKEN_BACK).exclude(why=Checking.Why.SWITCHED_OFF)
-        return taken_back.filter(gone_on=False, terminal__enabled=True)
+        for_a_reason = self.exclude(why__in=["", Checking.Why.SWITCHED_OFF, Checking.Why.ROOM])
+        return for_a_reason.filter(gone_on=False, terminal__enabled=True)
 
     def changed_to(self, **values: Any) -> int:
         """Give these rows new values, and a number that the listeners do not know yet. The caller is alone (rule one-writer)."""
@@ -39,6 +51,9 @@ class Checking(models.Model):
     `method`: the delivery method in whose words it was told. `until`: so long its file says what the state says, afterwards nothing. `asked_at`: when it was told, or told to stop, the last time; `attempts`: how often in a row. `due_at`: by then it has
     to come back. `off_at`: when it took the file that takes the check back. `gone_on`: a person went on after it. `change` is a larger
     number with each change, so that the listeners see that there was one.
+
+    Of one whose list is emptied (rule emptied-list): it is told to stop (`taken_back`, `why` is `room`), took that at `off_at`, took the
+    file that empties at `read_at`, and the served one again at `shown_at`. `why` is `not_back` where it did not come on the way.
     """
 
     class State(models.TextChoices):
@@ -46,6 +61,8 @@ class Checking(models.Model):
         READ = "read", _("has read it")
         SHOWN = "shown", _("came back")
         TAKEN_BACK = "taken_back", _("taken back")
+        OFF = "off", _("stopped, to empty its list")
+        EMPTIED = "emptied", _("its list is emptied")
 
     class Why(models.TextChoices):
         """Why it was taken back."""
@@ -53,6 +70,7 @@ class Checking(models.Model):
         NOT_BACK = "not_back", _("it did not come back")
         PERSON = "person", _("a person took it back")
         SWITCHED_OFF = "switched_off", _("its type no longer says so")
+        ROOM = "room", _("its list is full and is to be emptied")
 
     terminal = models.OneToOneField("terminals.Terminal", models.CASCADE, primary_key=True, related_name="checking")
     method = models.CharField(max_length=32)
@@ -76,7 +94,8 @@ class Checking(models.Model):
         verbose_name = _("check turned on")
         constraints = [
             models.CheckConstraint(
-                condition=Q(state__in=["told", "read", "shown", "taken_back"]), name="state_of_checking_is_known"
+                condition=Q(state__in=["told", "read", "shown", "taken_back", "off", "emptied"]),
+                name="state_of_checking_is_known",
             ),
             models.CheckConstraint(
                 condition=~Q(state="read") | Q(read_at__isnull=False, due_at__isnull=False), name="read_says_when"
@@ -84,9 +103,17 @@ class Checking(models.Model):
             models.CheckConstraint(condition=~Q(state="shown") | Q(shown_at__isnull=False), name="shown_says_when"),
             models.CheckConstraint(
                 condition=Q(state="taken_back", taken_back_at__isnull=False)
-                & Q(why__in=["not_back", "person", "switched_off"])
-                | ~Q(state="taken_back") & Q(why=""),
+                & Q(why__in=["not_back", "person", "switched_off", "room"])
+                | Q(state__in=["off", "emptied"], why__in=["", "not_back"])
+                | ~Q(state__in=["taken_back", "off", "emptied"]) & Q(why=""),
                 name="taken_back_says_why",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="off") | Q(off_at__isnull=False, due_at__isnull=False), name="off_says_when"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="emptied") | Q(read_at__isnull=False, due_at__isnull=False),
+                name="emptied_says_when",
             ),
         ]
         indexes = [
@@ -98,27 +125,67 @@ class Checking(models.Model):
         return f"{self.terminal_id} {self.state}"
 
 
+class EmptiedList(models.Model):
+    """Since when a telephone's trust files have other names, because its list was emptied: it may not fetch again what has a name that
+    it knows (rule emptied-list).
+    """
+
+    terminal = models.OneToOneField("terminals.Terminal", models.CASCADE, primary_key=True, related_name="+")
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.terminal_id} {self.at}"
+
+
 class Saying(NamedTuple):
-    """What the file of a telephone says of the check; nothing any more from `until` on."""
+    """What the file of a telephone says of the check; nothing any more from `until` on. `empties_from`: from when on it says to delete
+    what it holds; `names_from`: from when on it names a trust anchor again, of those that were served alone (rule emptied-list).
+    """
 
     method: str
     checking: bool
-    until: datetime | None
+    until: datetime | None = None
+    empties_from: datetime | None = None
+    names_from: datetime | None = None
 
     def at(self, moment: datetime) -> bool | None:
         return self.checking if self.until is None or moment < self.until else None
+
+    def empties(self, moment: datetime) -> bool:
+        return self.empties_from is not None and moment >= self.empties_from
+
+    def names_nothing(self, moment: datetime) -> bool:
+        return self.names_from is not None and moment < self.names_from
 
 
 def sayings() -> dict[int, Saying | None]:
     """Of those that are told something, and of those that are to come back, which are told nothing: who has read it keeps it, and one
     that loses all that it was told, as by a reset, would check before it has a root again. Who came back is left out.
     """
-    left = Checking.objects.exclude(state=Checking.State.SHOWN).filter(off_at=None)
-    said = {Checking.State.TOLD.value: True, Checking.State.TAKEN_BACK.value: False}
-    return {
-        terminal: Saying(method, said[state], until) if state in said else None
-        for terminal, method, state, until in left.order_by().values_list("terminal", "method", "state", "until")
-    }
+    left = Checking.objects.exclude(state=Checking.State.SHOWN)
+    left = left.exclude(state=Checking.State.TAKEN_BACK, off_at__isnull=False).order_by()
+    said = left.values_list("terminal", "method", "state", "until", "off_at", "read_at")
+    return {terminal: _said(method, state, until, off, read) for terminal, method, state, until, off, read in said}
+
+
+def _said(
+    method: str, state: str, until: datetime | None, off_at: datetime | None, read_at: datetime | None
+) -> Saying | None:
+    match state:
+        case Checking.State.TOLD:
+            return Saying(method, checking=True, until=until)
+        case Checking.State.TAKEN_BACK:
+            return Saying(method, checking=False, until=until)
+        case Checking.State.OFF if off_at is not None:
+            return Saying(method, checking=False, empties_from=off_at + ANOTHER_TIME)
+        case Checking.State.EMPTIED if read_at is not None:
+            return Saying(method, checking=False, names_from=read_at + ANOTHER_TIME)
+    return None
+
+
+def emptied_lists() -> dict[int, str]:
+    """What the names of their trust files are made of beside their secret."""
+    return {terminal: at.isoformat() for terminal, at in EmptiedList.objects.values_list("terminal", "at")}
 
 
 def next_change(now: datetime) -> int:

@@ -1,12 +1,12 @@
-"""How far a type is with the check of certificates, for its page (rule checking)."""
+"""How far a type is with the check of certificates, and with lists that are emptied, for its page (rules checking, emptied-list)."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count
 
+from terminals.checking.emptying import MOST_ATTEMPTS, is_governed
 from terminals.checking.models import Checking
-from terminals.checking.rounds import MOST_ATTEMPTS
 from terminals.checking.warnings import first_names, waits_for_word
 from terminals.drivers.base import CheckSwitch
 from terminals.models import Terminal, TerminalType
@@ -20,6 +20,9 @@ class CheckingOfType:
 
     `lost`: the names of those after which nobody else is told, `waits`: of the one of which a person has to say whether it can call;
     "" where nobody is.
+
+    `empties`: whether full lists are emptied; `to_stop`: how many are told to stop for it, `off`: have stopped, `emptied`: take all
+    again; `to_see`: the names of those of which a person has to see whether the list is empty, "" where none is.
     """
 
     switch: CheckSwitch
@@ -31,6 +34,11 @@ class CheckingOfType:
     deaf: int
     lost: str
     waits: str
+    empties: bool
+    to_stop: int
+    off: int
+    emptied: int
+    to_see: str
 
     @property
     def goes_on_by_word(self) -> bool:
@@ -39,21 +47,29 @@ class CheckingOfType:
 
     @classmethod
     def of(cls, one: TerminalType, now: datetime) -> "CheckingOfType | None":
-        """None where its telephones can't be told, or nobody says that they are to be and none was. Five queries at most."""
+        """None where its telephones can't be told, or nobody says that they are to be and none was. Seven queries at most."""
         switch, rows = one.driver.checks.switch, Checking.objects.of_type(one.pk)
         counts = dict(rows.order_by().values_list("state").annotate(Count("pk")))
         if switch is None or not (one.turns_checking_on or counts):
             return None
         missing = Terminal.objects.enabled().filter(type=one.pk, checking=None).count()
-        deaf = rows.in_state(State.TOLD).filter(until__lte=now, attempts__gte=MOST_ATTEMPTS)
+        for_room = rows.in_state(State.TAKEN_BACK).filter(why=Checking.Why.ROOM)
+        told = rows.filter(state=State.TOLD) | for_room
+        deaf = told.filter(until__lte=now, attempts__gte=MOST_ATTEMPTS)
+        to_stop = for_room.count()
         return cls(
             switch=switch,
             told=counts.get(State.TOLD, 0),
             read=counts.get(State.READ, 0),
             shown=counts.get(State.SHOWN, 0),
-            taken_back=counts.get(State.TAKEN_BACK, 0),
+            taken_back=counts.get(State.TAKEN_BACK, 0) - to_stop,
             untold=missing,
             deaf=deaf.count(),
             lost=first_names(rows.stopping()),
             waits=first_names(rows.in_state(State.SHOWN)) if waits_for_word(one) else "",
+            empties=is_governed(one),
+            to_stop=to_stop,
+            off=counts.get(State.OFF, 0),
+            emptied=counts.get(State.EMPTIED, 0),
+            to_see="" if one.emptying_seen else first_names(rows.seen_by_nobody()),
         )

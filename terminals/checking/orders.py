@@ -1,4 +1,6 @@
-"""What a person orders of the check: go on after a stop, take it back from one telephone, tell that one again (rule checking)."""
+"""What a person orders of the check: go on after a stop, take it back from one telephone, tell that one again (rule checking); and that
+the first list that was emptied looks as it should (rule emptied-list).
+"""
 
 from datetime import datetime
 
@@ -16,15 +18,22 @@ def go_on(of: TerminalType, *, by: str) -> bool:
     is told anew. Returns whether anything waited for that.
     """
     rows = Checking.objects.of_type(of.pk)
-    waited = Q(state=State.SHOWN) | (Q(state=State.TAKEN_BACK) & ~Q(why=Why.SWITCHED_OFF))
+    waited = Q(state=State.SHOWN) | Q(why__in=[Why.NOT_BACK, Why.PERSON])
     went_on = rows.filter(waited, gone_on=False).changed_to(gone_on=True, by=by[:150])
-    return bool(went_on + rows.in_state(State.TOLD).filter(attempts__gt=0).changed_to(attempts=0))
+    not_taken = rows.filter(Q(state=State.TOLD) | Q(why=Why.ROOM), attempts__gt=0)
+    return bool(went_on + not_taken.changed_to(attempts=0))
+
+
+def list_is_seen(of: TerminalType) -> bool:
+    """The list of the first telephone holds what is served and nothing older: others are emptied too. Returns whether one waited."""
+    waits = Checking.objects.of_type(of.pk).in_state(State.EMPTIED).filter(shown_at__isnull=False).exists()
+    return waits and bool(TerminalType.objects.filter(pk=of.pk, emptying_seen=False).update(emptying_seen=True))
 
 
 @one_writer()
 def take_back(terminal: int, *, by: str, at: datetime) -> bool:
     """The telephone is told to check no longer, and nobody else of its type to check, until a person goes on. Returns whether it was."""
-    told = Checking.objects.filter(pk=terminal).exclude(state=State.TAKEN_BACK)
+    told = Checking.objects.filter(pk=terminal).in_state(State.TOLD, State.READ, State.SHOWN)
     return bool(
         told.changed_to(
             state=State.TAKEN_BACK,
@@ -41,5 +50,5 @@ def take_back(terminal: int, *, by: str, at: datetime) -> bool:
 @one_writer()
 def tell_again(terminal: int) -> bool:
     """What became of it counts no longer: it is told in its turn. Returns whether it was taken back."""
-    taken_back = Checking.objects.filter(pk=terminal).in_state(State.TAKEN_BACK)
+    taken_back = Checking.objects.filter(pk=terminal).in_state(State.TAKEN_BACK).exclude(why=Why.ROOM)
     return bool(taken_back.delete()[0])

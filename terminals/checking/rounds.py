@@ -17,6 +17,9 @@ from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from pbxcerts.system.clock import STILL_NOW
 from terminals.batches import in_batches, one_writer
+from terminals.checking import emptying
+from terminals.checking.changing import change, delete
+from terminals.checking.emptying import AGAIN_AFTER, MOST_ATTEMPTS
 from terminals.checking.models import Checking, CheckingQuerySet, next_change
 from terminals.checking.warnings import waits_for_word
 from terminals.drivers.base import CheckSwitch, Reaction
@@ -32,12 +35,8 @@ FIRST_ONES = 20
 """So many of a type come back before all others are told."""
 IN_ONE_ROUND = 1000
 """Of them so many in a round."""
-AGAIN_AFTER = timedelta(hours=20)
-"""Once a night at most."""
 TALK_AT_MOST = 50
 """So many of those whose turn it is may be in a call, and others take their places."""
-MOST_ATTEMPTS = 3
-"""Who has not taken it after so many nights is left alone until a person goes on."""
 NOBODY_WORKED_FOR = timedelta(minutes=10)
 """After a longer gap between two rounds the telephones may have found nobody."""
 SHOWN_TO_BE_ITS_OWN = (Proof.PATH, Proof.RECORD, Proof.NETWORK)
@@ -53,20 +52,22 @@ def reconcile(situation: Situation, *, last: datetime | None) -> list[TerminalTy
     now, read = situation.clock.machine, Checking.objects.in_state(State.READ)
     if situation.standing.rests:
         # Nothing is handed out, so nobody can come back.
-        _change(read, due_at=F("due_at") + max(now - (last or now), timedelta(0)))
+        change(Checking.objects.to_come_back(), due_at=F("due_at") + max(now - (last or now), timedelta(0)))
         return []
     # Whether anybody was ever told is one question for all types.
     told = Exists(Checking.objects.all())
     types = list(TerminalType.objects.filter(Q(turns_checking_on=True) | told).defer("guide_de", "guide_en"))
     if types:
         _forget_what_is_over(now)
+        emptying.forget_what_is_over(now)
         _wait_for_those_that_found_nobody(now, last)
         overdue = read.filter(due_at__lte=now)
-        _change(overdue, **_taken_back(Why.NOT_BACK, now), gone_on=False)
+        change(overdue, **_taken_back(Why.NOT_BACK, now), gone_on=False)
         _untell(now, everybody=not may_be_told(situation))
         in_service = [one.pk for one in types if not one.turns_checking_on and not _restarts(one)]
+        emptying.finish(situation, now)
         checks = Checking.objects.in_state(State.READ, State.SHOWN)
-        _change(checks.filter(terminal__type__in=in_service), **_taken_back(Why.SWITCHED_OFF, now))
+        change(checks.filter(terminal__type__in=in_service), **_taken_back(Why.SWITCHED_OFF, now))
     return types
 
 
@@ -95,6 +96,7 @@ def tell(
             asks += _tell_to_stop(one, now, delivery, in_call) if switch.restarts else []
         elif may_be_told(situation) and situation.active is not None:
             asks += _tell(one, switch, situation.active, now, delivery, in_call)
+            asks += _tell_to_make_room(one, switch, situation, now, delivery, in_call)
     return asks
 
 
@@ -108,19 +110,6 @@ def may_be_told(situation: Situation) -> bool:
 # -- what is true by now -----------------------------------------------------------------------------------------------
 
 
-def _change(rows: CheckingQuerySet, **values: Any) -> None:
-    """They are looked for before anything is locked; those that are no longer what they were are left out."""
-    for batch in in_batches(list(rows.order_by().values_list("pk", flat=True))):
-        with one_writer():
-            rows.filter(pk__in=batch).changed_to(**values)
-
-
-def _delete(rows: CheckingQuerySet) -> None:
-    for batch in in_batches(list(rows.order_by().values_list("pk", flat=True))):
-        with one_writer():
-            rows.filter(pk__in=batch).delete()
-
-
 def _taken_back(why: Checking.Why, now: datetime) -> dict[str, Any]:
     return {"state": State.TAKEN_BACK, "why": why, "taken_back_at": now, "off_at": None, "until": None}
 
@@ -129,37 +118,40 @@ def _forget_what_is_over(now: datetime) -> None:
     """A telephone of another method does not know those words. One whose type says so again is told in its turn; what one of a type
     that no longer says so has to do with it, ends when it has read so.
     """
-    _delete(Checking.objects.exclude(method=F("terminal__type__method")))
+    delete(Checking.objects.exclude(method=F("terminal__type__method")))
     off = Checking.objects.filter(terminal__type__turns_checking_on=False)
-    _delete(off.in_state(State.TOLD))
+    delete(off.in_state(State.TOLD))
     taken_back = Checking.objects.in_state(State.TAKEN_BACK)
-    _delete(taken_back.filter(terminal__type__turns_checking_on=False, off_at__isnull=False))
+    delete(taken_back.filter(terminal__type__turns_checking_on=False, off_at__isnull=False))
     again = taken_back.filter(why=Why.SWITCHED_OFF, terminal__type__turns_checking_on=True)
     anew = {"state": State.TOLD, "why": "", "until": now, "attempts": 0, "off_at": None}
-    _change(again, **anew, asked_at=now - AGAIN_AFTER)
+    change(again, **anew, asked_at=now - AGAIN_AFTER)
 
 
 def _wait_for_those_that_found_nobody(now: datetime, last: datetime | None) -> None:
     """While nothing of pbxcerts ran, or the clock jumped, nobody could come back."""
-    read = Checking.objects.in_state(State.READ)
+    waited_for = Checking.objects.to_come_back()
     gap = now - last if last is not None else timedelta(0)
     if gap > NOBODY_WORKED_FOR:
-        _change(read, due_at=F("due_at") + gap)
+        change(waited_for, due_at=F("due_at") + gap)
     # Written by a clock that was ahead.
-    for one in read.filter(read_at__gt=now + STILL_NOW).select_related("terminal__type"):
-        _change(read.filter(pk=one.pk), read_at=now, due_at=now + one.terminal.type.comes_back_within)
+    for name in ("read_at", "off_at"):
+        ahead = waited_for.filter(**{f"{name}__gt": now + STILL_NOW})
+        for one in ahead.select_related("terminal__type"):
+            due_at = now + one.terminal.type.comes_back_within
+            change(waited_for.filter(pk=one.pk), **{name: now, "due_at": due_at})
 
 
 def _untell(now: datetime, *, everybody: bool) -> None:
     """Who was told and has not read it yet is told no more: everybody, or those of types that have stopped, or that a clock told which
     was ahead.
     """
-    told = Checking.objects.in_state(State.TOLD).filter(until__gt=now)
+    told = Checking.objects.filter(Q(state=State.TOLD) | Q(state=State.TAKEN_BACK, why=Why.ROOM), until__gt=now)
     if not everybody:
         stopped = Checking.objects.stopping().values("terminal__type")
         told = told.filter(Q(terminal__type__in=stopped) | Q(asked_at__gt=now + STILL_NOW))
     # It had no time to take it.
-    _change(told, until=now, attempts=Greatest(F("attempts") - 1, 0))
+    change(told, until=now, attempts=Greatest(F("attempts") - 1, 0))
 
 
 def _restarts(one: TerminalType) -> bool:
@@ -202,16 +194,22 @@ class Standing:
         return IN_ONE_ROUND
 
 
+def proved_to_have(active: Generation) -> Exists:
+    proved = Installation.objects.of(active).trusted().filter(proof__in=SHOWN_TO_BE_ITS_OWN)
+    return proved.filter(evidence=Installation.Evidence.FETCHED).of_the_terminal()
+
+
 def candidates(one: TerminalType, active: Generation, now: datetime) -> QuerySet[Terminal]:
     """The terminals of a type of which it is shown that they have the root of the served pair, and that were not told lately. Those
     that were never told come first, and of them the one that was seen last.
     """
-    proved = Installation.objects.of(active).trusted().filter(proof__in=SHOWN_TO_BE_ITS_OWN)
-    proved = proved.filter(evidence=Installation.Evidence.FETCHED)
     mine = Checking.objects.filter(terminal=OuterRef("pk"))
     again = mine.in_state(State.TOLD).filter(until__lte=now, attempts__lt=MOST_ATTEMPTS)
     again = again.filter(Q(asked_at__lte=now - AGAIN_AFTER) | Q(asked_at__gt=now + STILL_NOW))
-    terminals = Terminal.objects.enabled().filter(proved.of_the_terminal(), type=one.pk, mac__isnull=False)
+    terminals = Terminal.objects.enabled().filter(proved_to_have(active), type=one.pk, mac__isnull=False)
+    if emptying.is_governed(one):
+        # After that, so that nobody checks who may hold nothing (rule emptied-list).
+        terminals = terminals.exclude(emptying.has_no_room(one))
     found = terminals.annotate(was_told=Exists(mine)).filter(Q(was_told=False) | Exists(again))
     return found.order_by("was_told", F("last_contact").desc(nulls_last=True), "pk")
 
@@ -235,16 +233,39 @@ def _tell(
     spans = one.driver.capabilities.answers_within if switch.restarts else one.comes_back_within
     until = now if heard_first else now + spans
     with one_writer():
-        change = next_change(now)
+        following = next_change(now)
         for batch in in_batches([terminal.pk for terminal in chosen]):
             told = Checking.objects.filter(pk__in=batch).in_state(State.TOLD)
             told.changed_to(until=until, asked_at=now, attempts=F("attempts") + 1)
             new = set(batch).difference(Checking.objects.filter(pk__in=batch).values_list("pk", flat=True))
             rows = [
-                Checking(terminal_id=key, method=one.method, asked_at=now, until=until, attempts=1, change=change)
+                Checking(terminal_id=key, method=one.method, asked_at=now, until=until, attempts=1, change=following)
                 for key in sorted(new)
             ]
             Checking.objects.bulk_create(rows, ignore_conflicts=True)
+    return [_ask(terminal, one) for terminal in chosen] if switch.restarts else []
+
+
+def _tell_to_make_room(
+    one: TerminalType,
+    switch: CheckSwitch,
+    situation: Situation,
+    now: datetime,
+    delivery: DeliverySettings,
+    in_call: Callable[[], frozenset[str]],
+) -> list[Ask]:
+    """Those whose list is full are told to stop, so that it can be emptied (rule emptied-list)."""
+    active = situation.active
+    may = emptying.may_follow(one, situation, delivery.at_once, now)
+    if may and switch.restarts and active is not None:
+        may = min(may, _free_places(active, now, delivery))
+    if not may or active is None:
+        return []
+    full = emptying.candidates(one, proved_to_have(active), now)
+    chosen = _not_talking(full, may, in_call if switch.restarts else frozenset)
+    heard_first = switch.restarts and one.driver.capabilities.restarts
+    spans = one.driver.capabilities.answers_within if switch.restarts else one.comes_back_within
+    emptying.tell_to_stop(one, [terminal.pk for terminal in chosen], now, until=now if heard_first else now + spans)
     return [_ask(terminal, one) for terminal in chosen] if switch.restarts else []
 
 
@@ -272,7 +293,8 @@ def _tell_to_stop(
 
 def _free_places(active: Generation, now: datetime, delivery: DeliverySettings) -> int:
     """A restart takes a place, as those of the rollout do (rule places)."""
-    told = Checking.objects.filter(until__gt=now, terminal__type__turns_checking_on=True).in_state(State.TOLD)
+    told = Checking.objects.filter(until__gt=now, terminal__type__turns_checking_on=True)
+    told = told.filter(Q(state=State.TOLD) | Q(state=State.TAKEN_BACK, why=Why.ROOM))
     return max(delivery.at_once - claims.in_flight(active.number) - told.count(), 0)
 
 

@@ -1,4 +1,6 @@
-"""What is always said of the check while it is true (rule checking): notices for event messages."""
+"""What is always said of the check, and of lists that are emptied, while it is true (rules checking, emptied-list): notices for event
+messages.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -44,18 +46,54 @@ CHECKING_WAITS = EventKind(
         "Call with it, over TLS. Then go on at the page of the type, or take the check back at the page of the telephone."
     ),
 )
+EMPTYING_NOT_BACK = EventKind(
+    "emptying_not_back",
+    Severity.SERIOUS,
+    _(
+        "Telephones of the type %(type)s did not come back while their list of certificates was emptied: %(count)s (%(names)s). No"
+        " other list of the type is emptied, and no other telephone of it is told to check, until a person goes on."
+    ),
+    cleared=_(
+        "The telephones of the type %(type)s whose list was emptied have come back, or a person has gone on, or nothing is handed out."
+    ),
+    hint=_(
+        "They check no certificates meanwhile, so that they can call. See at one of them whether it is there, asks for its files, and"
+        " holds the certificate that is served. One that still checks refuses the server: turn the check off at it, or open a bootstrap"
+        " window. It goes on by itself where it was."
+    ),
+)
+EMPTYING_WAITS = EventKind(
+    "emptying_waits",
+    Severity.NORMAL,
+    _(
+        "The list of certificates of the first telephone of the type %(type)s was emptied, and it took the served one again: %(names)s."
+        " Whether the old ones are gone only a person can see. No other list is emptied until then."
+    ),
+    cleared=_(
+        "A person has seen an emptied list of the type %(type)s, or lists are no longer emptied, or nothing is handed out."
+    ),
+    hint=_(
+        "Look at the telephone under Security > Trusted Certificates: it is to hold the served certificate and none of the older ones."
+        " Then say so at the page of the type. Until then it is told no further certificate."
+    ),
+)
 
 
 def checking_warnings(types: Iterable[TerminalType]) -> Iterator[Notice]:
-    """Of types of which some telephone is told to check: three queries each at most."""
+    """Of types of which some telephone is told to check: five queries each at most."""
     for one in types:
         rows = Checking.objects.of_type(one.pk)
-        lost = rows.stopping().filter(why=Checking.Why.NOT_BACK)
+        emptied = rows.in_state(Checking.State.OFF, Checking.State.EMPTIED)
+        lost = rows.in_state(Checking.State.TAKEN_BACK).stopping().filter(why=Checking.Why.NOT_BACK)
         if one.turns_checking_on and (count := lost.count()):
             yield _notice(CHECKING_NOT_BACK, one, lost, count)
         if one.turns_checking_on and waits_for_word(one):
             came_back = rows.in_state(Checking.State.SHOWN)
             yield _notice(CHECKING_WAITS, one, came_back, came_back.count())
+        if one.empties_list and (count := emptied.stopping().count()):
+            yield _notice(EMPTYING_NOT_BACK, one, emptied.stopping(), count)
+        if one.empties_list and not one.emptying_seen and (count := rows.seen_by_nobody().count()):
+            yield _notice(EMPTYING_WAITS, one, rows.seen_by_nobody(), count)
 
 
 def waits_for_word(one: TerminalType) -> bool:

@@ -11,6 +11,7 @@ from terminals.drivers.base import DeliveryDriver
 from terminals.models import Installation
 
 Evidence = Installation.Evidence
+EMPTYING = (Checking.State.OFF, Checking.State.EMPTIED)
 EN_DASH = "\N{EN DASH}"
 
 
@@ -146,6 +147,8 @@ def _turned_on(title: str, driver: DeliveryDriver, checking: Checking) -> Rung:
     if checking.state == Checking.State.READ:
         due = _("If it does not come back until %(due_at)s, that is taken back.") % at
         return Rung("info", title, _("turned on"), f"{read} {due}")
+    if checking.state in EMPTYING or checking.why == Checking.Why.ROOM:
+        return Rung("info", title, _("turned off to empty its list"), _emptying(checking))
     if checking.state == Checking.State.TAKEN_BACK:
         back = _("On %(at)s it was taken back: %(why)s.") % {
             "at": at["taken_back_at"],
@@ -164,6 +167,47 @@ def _turned_on(title: str, driver: DeliveryDriver, checking: Checking) -> Rung:
         % at
     )
     return Rung("info", title, _("turned on"), f"{read} {back} {reset}")
+
+
+def _emptying(checking: Checking) -> str:
+    """At which step it is (rule emptied-list)."""
+    at = {name: _at(getattr(checking, name)) for name in ("asked_at", "off_at", "read_at", "due_at", "shown_at")}
+    if checking.state == Checking.State.TAKEN_BACK:
+        return (
+            _(
+                "Its list of certificates is full. pbxcerts told it on %(asked_at)s to check no longer, so that the list can be emptied; it"
+                " has not taken that yet."
+            )
+            % at
+        )
+    if checking.state == Checking.State.OFF:
+        said = (
+            _("It took on %(off_at)s that it checks no longer. With its next contact it is told to empty its list.")
+            % at
+        )
+    elif checking.shown_at is None:
+        said = (
+            _(
+                "It took on %(read_at)s that it empties its list. With its next contact it is told the served certificate again, and to check"
+                " after that."
+            )
+            % at
+        )
+    else:
+        said = (
+            _(
+                "It emptied its list on %(read_at)s and took the served certificate again on %(shown_at)s. It is told to check in its turn,"
+                " when a person has seen the first emptied list of its type."
+            )
+            % at
+        )
+    if checking.why:
+        said += (
+            " "
+            + _("It did not come back until %(due_at)s: no other list of its type is emptied until a person goes on.")
+            % at
+        )
+    return said
 
 
 def _at(instant: datetime | None) -> str:

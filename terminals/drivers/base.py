@@ -86,7 +86,8 @@ class Capabilities:
     trust anchors reach a terminal. `replaces`: new ones take the place of all that came before; else they are added to them.
     `anchors`: how many trust anchors a terminal takes from one file, `largest_file` how many bytes, and `holds` how many trust
     anchors that are not its maker's it can hold at all; None where no limit is known. `asks_every`: how often it asks by itself,
-    None where it does not or nobody knows (rule reach).
+    None where it does not or nobody knows (rule reach). `empties`: a configuration file can make it delete all trust anchors that are
+    not its maker's (rule emptied-list).
     """
 
     confirmation: Confirmation
@@ -100,6 +101,7 @@ class Capabilities:
     holds: int | None = None
     first_notify: FirstNotify = FirstNotify.AS_ALWAYS
     asks_every: timedelta | None = None
+    empties: bool = False
 
     def __post_init__(self) -> None:
         """A handover hands out the old and the new trust anchor. Where the second would drive out the first, it cost calls."""
@@ -112,6 +114,8 @@ class Capabilities:
             raise ValueError("a file that takes the place of the one before must hold several trust anchors")
         if self.come is AnchorsCome.IN_TURN and self.replaces:
             raise ValueError("trust anchors that come in turn must be added to those that came before")
+        if self.empties and (self.come is not AnchorsCome.IN_TURN or self.holds is None):
+            raise ValueError("only a list that fills up, of trust anchors that come in turn, has to be emptied")
         if self.holds is not None and self.holds < 2:
             raise ValueError("a terminal that changes from one trust anchor to the next without a gap must hold both")
 

@@ -62,7 +62,8 @@ class PhoneTls:
 
     `anchors`: that of the served pair first, for those that take each by itself (`terminals.drivers.base.AnchorsCome`). `emptied`:
     the places of those that are trusted no longer (rule places-of-anchors). `checking`: whether it is to check where certificates
-    come from; None: nothing is said of it (rule checking).
+    come from; None: nothing is said of it (rule checking). `empties`: it is to delete all trust anchors that are not its maker's, and is
+    named none in the same file (rule emptied-list).
     """
 
     trust_url: str
@@ -71,6 +72,7 @@ class PhoneTls:
     anchors: tuple[TrustAnchor, ...] = ()
     emptied: tuple[int, ...] = ()
     checking: bool | None = None
+    empties: bool = False
 
 
 class ConfigurationFault(enum.StrEnum):

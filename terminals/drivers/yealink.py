@@ -5,7 +5,8 @@ A telephone asks for `y0000000000xx.cfg` (xx is its model's) and `<mac>.cfg`, or
 `#!version:1.0.0.1`, then come lines `key = value`, of which the later one wins. `static.trusted_certificates.url` names one
 certificate, which is added to at most ten of the site's own (Yealink SIP-T52S and CP969 administrator guides). Whether several
 certificates in one file are read, and whether a URL that stays is fetched again, is not documented: so it is one in a file, and
-another URL for each.
+another URL for each. `static.trusted_certificates.delete = http://localhost/all` deletes all of the site's own (comments of public
+templates); in which order a file with both is carried out is not documented, so one has either (rule emptied-list).
 
 What makes a telephone check is left alone, until the evidence is there and the type says so (rule checking): then
 `static.security.trust_certificates` says whether a certificate has to come from one that it trusts. A change of it restarts the
@@ -57,8 +58,12 @@ def parameters(tls: PhoneTls) -> dict[str, str]:
     A NOTIFY makes the telephone read its files and not restart, and it asks by itself every day.
     """
     checking = {} if tls.checking is None else {CHAIN: str(int(tls.checking))}
+    if tls.empties:
+        anchors = {"static.trusted_certificates.delete": "http://localhost/all"}
+    else:
+        anchors = {"static.trusted_certificates.url": tls.trust_url} if tls.trust_url else {}
     return {
-        "static.trusted_certificates.url": tls.trust_url,
+        **anchors,
         "static.security.ca_cert": "2",
         "sip.notify_reboot_enable": "0",
         "static.auto_provision.repeat.enable": "1",
@@ -67,7 +72,7 @@ def parameters(tls: PhoneTls) -> dict[str, str]:
     }
 
 
-OURS = frozenset(name.removeprefix("static.") for name in parameters(PhoneTls("")))
+OURS = frozenset(name.removeprefix("static.") for name in parameters(PhoneTls("url")))
 """Never an own line, nor as firmware before V81 calls it, without `static.`. Both at once would be no help to it: `security.ca_cert`
 is a switch of its own to newer firmware, of which a change makes the telephone restart. What makes it check is not among them: where
 nothing is said of that it is the site's, and where it is, our line stands last and wins.
@@ -186,6 +191,7 @@ class Yealink:
         replaces=False,
         anchors=1,
         holds=10,
+        empties=True,
         asks_every=POLLS_EVERY,
     )
     files = YealinkFiles()

@@ -1,21 +1,21 @@
-"""Telephones that were told to check where certificates come from: which of them have read it, and which came back (rule checking)."""
+"""Telephones that were told to check where certificates come from: which of them have read it, and which came back (rule checking);
+and those that were told to stop, to empty their list (rule emptied-list).
+"""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
+from pbxcerts.system.clock import STILL_NOW
 from terminals.batches import Statement, execute, in_batches, one_writer, updates
-from terminals.checking.models import Checking, next_change
+from terminals.checking.models import ANOTHER_TIME, Checking, EmptiedList, next_change
 from terminals.evidence.facts import CameBack
 from terminals.evidence.fetches import Judge, telephone_networks
 from terminals.evidence.ledger import of_listed
-from terminals.evidence.requesters import known_requesters
-from terminals.models import Terminal
+from terminals.evidence.requesters import begin_anew, known_requesters
+from terminals.models import Terminal, TerminalType
 
 State = Checking.State
-
-ANOTHER_TIME = timedelta(minutes=2)
-"""Who comes so much later asks anew, over another connection (rule patience); before that it may be the end of the same time."""
 
 
 def came_back(seen: Sequence[CameBack]) -> None:
@@ -30,7 +30,9 @@ def came_back(seen: Sequence[CameBack]) -> None:
         types |= Terminal.objects.select_related("type").defer("type__guide_de", "type__guide_en").in_bulk(batch)
     read: dict[int, Mapping[str, Any]] = {}
     shown, off = [], []
-    for one in sorted(own, key=lambda fact: fact.at):
+    for_room: dict[int, CameBack] = {}
+    in_turn = sorted(own, key=attrgetter("at"))
+    for one in in_turn:
         row, was_read = rows.get(one.terminal), read.get(one.terminal)
         state = State.READ if was_read else row.state if row is not None else State.TOLD
         read_at = was_read["read_at"] if was_read else row.read_at if row is not None else None
@@ -40,12 +42,21 @@ def came_back(seen: Sequence[CameBack]) -> None:
         elif state == State.READ and one.over_tls and read_at is not None and one.at >= read_at + ANOTHER_TIME:
             shown.append({"terminal": one.terminal, "shown_at": one.at})
         elif state == State.TAKEN_BACK and one.checking is False:
-            off.append({"terminal": one.terminal, "off_at": one.at})
+            if row is not None and row.why != Checking.Why.ROOM:
+                off.append({"terminal": one.terminal, "off_at": one.at})
+            elif one.over_tls:
+                for_room.setdefault(one.terminal, one)
     statements = [
         *_changes([{**values, "state": State.READ, "until": None} for values in read.values()], State.TOLD),
         *_changes([{**values, "state": State.SHOWN} for values in shown], State.READ),
         *_changes(off, State.TAKEN_BACK),
     ]
+    emptied = {one.terminal: one for one in in_turn if one.empties and one.terminal in types}
+    with one_writer():
+        for terminal, one in for_room.items():
+            _stopped(one, types[terminal].type)
+        for terminal, one in emptied.items():
+            _emptied(one, types[terminal].type)
     if not statements:
         return
     # Told no more meanwhile, and it has read it all the same: it checks.
@@ -68,6 +79,27 @@ def came_back(seen: Sequence[CameBack]) -> None:
             ignore_conflicts=True,
         )
         execute(statements)
+
+
+def _stopped(one: CameBack, of: TerminalType) -> None:
+    """It checks no longer, so that its list can be emptied."""
+    told = Checking.objects.filter(pk=one.terminal, why=Checking.Why.ROOM, taken_back_at__lte=one.at + STILL_NOW)
+    told = told.in_state(State.TAKEN_BACK)
+    due_at = one.at + of.comes_back_within
+    told.changed_to(state=State.OFF, why="", until=None, off_at=one.at, due_at=due_at, read_at=None, shown_at=None)
+
+
+def _emptied(one: CameBack, of: TerminalType) -> None:
+    """Whatever it was told meanwhile, it holds nothing any more: it is told all again, under other names."""
+    values = {"state": State.EMPTIED, "why": "", "until": None, "read_at": one.at, "shown_at": None}
+    values["due_at"] = one.at + of.comes_back_within
+    if EmptiedList.objects.filter(pk=one.terminal, at=one.at).exists():
+        return
+    if not Checking.objects.filter(pk=one.terminal).changed_to(**values):
+        change = next_change(one.at)
+        Checking.objects.create(pk=one.terminal, method=of.method, asked_at=one.at, change=change, **values)
+    EmptiedList.objects.update_or_create(terminal_id=one.terminal, defaults={"at": one.at})
+    begin_anew(one.terminal)
 
 
 def _changes(rows: Sequence[Mapping[str, Any]], of: Checking.State) -> list[Statement]:

@@ -47,7 +47,7 @@ class CameBack:
     """Somebody took the configuration of a terminal that was told to check, or told to stop (rule checking).
 
     `checking`: what the file said of it; `over_tls`: it came over a connection that the check may cover; `by_secret_path` as of
-    `FetchedTrust`.
+    `FetchedTrust`; `empties`: the file said to delete all trust anchors that are not its maker's (rule emptied-list).
     """
 
     terminal: int
@@ -56,6 +56,7 @@ class CameBack:
     address: str
     at: datetime
     by_secret_path: bool = False
+    empties: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ def subject_of(fact: Fact) -> Hashable:
             source = source_of(fact.address)
             return FetchedTrust, fact.terminal, fact.generations, source, fact.by_secret_path
         case CameBack():
-            return CameBack, fact.terminal, source_of(fact.address), fact.checking, fact.over_tls, fact.by_secret_path
+            said = fact.checking, fact.empties, fact.over_tls, fact.by_secret_path
+            return CameBack, fact.terminal, source_of(fact.address), said
         case Reported():
             return Reported, fact.terminal
         case Proved():

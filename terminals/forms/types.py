@@ -75,7 +75,7 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
         fields = [
             *("name", "manufacturer", "model", "method", "event", "way", "asks_every_hours", "answers_without_qop"),
             *("wants", "trust_format", "size_limit", "holds_only_one"),
-            *("guide_de", "guide_en", "source", "verified", "own_lines", "turns_checking_on"),
+            *("guide_de", "guide_en", "source", "verified", "own_lines", "turns_checking_on", "empties_list"),
         ]
         help_texts = {
             "name": _("As the lists, CSV files and the work list call it."),
@@ -108,6 +108,11 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
                 " taken back from one that does not come back, and then nobody else is told until a person goes on. From then on a"
                 " telephone that lacks the next certificate loses its calls at the switch. Off: they are told to stop."
             ),
+            "empties_list": _(
+                "On: a telephone that has room for one more certificate at most is told in the night to check no longer, then to delete"
+                " all certificates that are not its manufacturer's, also those that you have put in for other servers; then it takes ours"
+                " again, and checks again. One first, whose list a person looks at. Only together with the switch before."
+            ),
         }
         widgets = {"guide_de": forms.Textarea(attrs={"rows": 8}), "guide_en": forms.Textarea(attrs={"rows": 8})}
 
@@ -116,9 +121,12 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
         # A new type has no method yet.
         if self.instance.pk is None or self.instance.driver.checks.switch is None:
             del self.fields["turns_checking_on"]
+        if self.instance.pk is None or not self.instance.driver.capabilities.empties:
+            del self.fields["empties_list"]
 
     def layout(self) -> list[Parameters | str]:
-        expert = [FoldedParameters("check", _("Check of certificates (expert)"), "turns_checking_on")]
+        switches = [name for name in ("turns_checking_on", "empties_list") if name in self.fields]
+        expert = [FoldedParameters("check", _("Check of certificates (expert)"), *switches)]
         return [
             self.PASSWORD_GOES,
             Parameters(_("Type"), "name", "manufacturer", "model"),
@@ -126,7 +134,7 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
             Parameters(_("Certificates"), "wants", "trust_format", "size_limit", "holds_only_one"),
             Parameters(_("Guide"), "guide_de", "guide_en", "source", "verified"),
             Parameters(_("Configuration file"), "own_lines"),
-            *(expert if "turns_checking_on" in self.fields else []),
+            *(expert if switches else []),
         ]
 
     def clean(self) -> dict[str, Any]:
@@ -175,6 +183,11 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
         judge_own_lines(self, driver)
         if self.cleaned_data.get("turns_checking_on"):
             self._judge_check(driver)
+        elif self.cleaned_data.get("empties_list"):
+            error = gettext(
+                "Lists are emptied only where pbxcerts turns the check on: nobody else knows that it is off meanwhile."
+            )
+            self.add_error("empties_list", ValidationError(error, code="check"))
 
     def _judge_check(self, driver: DeliveryDriver) -> None:
         """A telephone that checks has to hold the next root beside the served one."""

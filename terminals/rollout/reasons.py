@@ -157,6 +157,12 @@ def _full(type_: TerminalType) -> str:
         "It holds %(most)s certificates, as many as it can, and would refuse the next one, so it is not told it: delete those that are no"
         " longer served at the telephone, as its guide says, and say so on its page."
     )
+    if type_.turns_checking_on and type_.empties_list:
+        said = _(
+            "It holds %(most)s certificates, as many as it can, and would refuse the next one, so it is not told it. pbxcerts empties the"
+            " list only while no handover is under way: delete those that are no longer served at the telephone now, as its guide says,"
+            " and say so on its page."
+        )
     return said % {"most": type_.driver.capabilities.holds}
 
 

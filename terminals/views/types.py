@@ -75,6 +75,19 @@ def go_on_checking(request: HttpRequest, pk: int) -> HttpResponse:
 
 @needs(Role.ADMINISTER)
 @require_POST
+def list_is_seen(request: HttpRequest, pk: int) -> HttpResponse:
+    """A person has looked at the first list that was emptied (rule emptied-list)."""
+    found = get_object_or_404(TerminalType, pk=pk)
+    if orders.list_is_seen(found):
+        messages.success(request, _("The lists of the next telephones of this type are emptied when they are full."))
+        wake_worker()
+    else:
+        messages.warning(request, _("Nothing waits for that. Nothing has been done."))
+    return redirect("terminals:types:type", pk)
+
+
+@needs(Role.ADMINISTER)
+@require_POST
 def turn_checking_off(request: HttpRequest, pk: int) -> HttpResponse:
     """All telephones of the type are told to stop; those that restart for it at night."""
     if TerminalType.objects.filter(pk=pk, turns_checking_on=True).update(turns_checking_on=False):

@@ -118,8 +118,9 @@ class ProvisioningHandlers:
         if terminal is None:
             return text_response(404, "Not found.", refused="unknown_path")
         # Over plain HTTP it would be readable on the network, and prove nothing from then on.
-        proves = request.scheme == "https" and hmac.compare_digest(terminal.proving_part, parameters["part"])
-        if not proves and not hmac.compare_digest(terminal.trust_part, parameters["part"]):
+        part, since = parameters["part"], snapshot.checking.emptied.get(terminal.key, "")
+        proves = request.scheme == "https" and hmac.compare_digest(terminal.proving_part(since), part)
+        if not proves and not hmac.compare_digest(terminal.trust_part(since), part):
             return text_response(404, "Not found.", refused="unknown_path")
         known_type = snapshot.type_of(terminal)
         files = known_type.driver.files
@@ -193,7 +194,7 @@ class ProvisioningHandlers:
             address=request.client,
             at=self._now(),
             firmware=telephone.firmware if telephone else "",
-            named=snapshot.named_generations(terminal, source_of(request.client)),
+            named=snapshot.named_generations(terminal, source_of(request.client)) if _names(tls) else frozenset(),
             by_secret_path=path_is_secret and request.scheme == "https",
         )
         evidence: tuple[Fact, ...] = ()
@@ -205,7 +206,8 @@ class ProvisioningHandlers:
         if evidence and terminal.key in snapshot.checking.of:
             proves = path_is_secret and request.scheme == "https"
             over_tls = request.scheme == "https"
-            came = CameBack(terminal.key, tls.checking, over_tls, request.client, fetched.at, by_secret_path=proves)
+            said = {"by_secret_path": proves, "empties": tls.empties}
+            came = CameBack(terminal.key, tls.checking, over_tls, request.client, fetched.at, **said)
             evidence = (*evidence, came)
         return self._given_out(request, terminal, TerminalResponse(200, body, _headers(files), evidence=evidence))
 
@@ -244,13 +246,18 @@ class ProvisioningHandlers:
             return None
 
         def url(file: TrustFile) -> str:
-            return f"{request.scheme}://{where}{trust_path(terminal, file, proves=path_is_secret)}"
+            since = snapshot.checking.emptied.get(terminal.key, "")
+            return f"{request.scheme}://{where}{trust_path(terminal, file, proves=path_is_secret, since=since)}"
 
         host, proxy_port = snapshot.proxy
         checking = self._checking(request, snapshot, terminal, path_is_secret=path_is_secret)
         can = known_type.driver.capabilities
         if can.come not in {AnchorsCome.EACH, AnchorsCome.INLINE}:
-            return PhoneTls(trust_url=url(named), proxy_host=host, proxy_port=proxy_port, checking=checking)
+            said, now = snapshot.saying(terminal), self._now()
+            is_own = self._is_own(request, snapshot, terminal, path_is_secret=path_is_secret)
+            empties = known_type.empties_list and said is not None and said.empties(now) and is_own
+            names_none = empties or (said is not None and said.names_nothing(now))
+            return PhoneTls("" if names_none else url(named), host, proxy_port, checking=checking, empties=empties)
         places = snapshot.places(can.holds or ANY_NUMBER)
         anchors = tuple(
             TrustAnchor(
@@ -268,28 +275,38 @@ class ProvisioningHandlers:
         self, request: TerminalRequest, snapshot: Snapshot, terminal: SnapshotTerminal, *, path_is_secret: bool
     ) -> bool | None:
         """What the file says of the check (rule checking). To check is told only over TLS, and to who is shown to be the telephone."""
-        said = snapshot.checking.of.get(terminal.key)
-        known_type = snapshot.type_of(terminal)
-        if said is None or said.method != known_type.method:
+        said = snapshot.saying(terminal)
+        if said is None:
             return None
         checking = said.at(self._now())
         if not checking:
             return checking
-        is_own = path_is_secret or snapshot.is_own_address(terminal, request.client)
         # One that takes each by itself may have lost the served one, and begins anew with another.
-        can = known_type.driver.capabilities
+        can = snapshot.type_of(terminal).driver.capabilities
         holds = snapshot.taken_in_turn.by.get((terminal.key, source_of(request.client)), ())
         has_served = can.come is not AnchorsCome.IN_TURN or snapshot.active in holds
-        return True if is_own and has_served and request.scheme == "https" else None
+        return True if has_served and self._is_own(request, snapshot, terminal, path_is_secret=path_is_secret) else None
+
+    def _is_own(
+        self, request: TerminalRequest, snapshot: Snapshot, terminal: SnapshotTerminal, *, path_is_secret: bool
+    ) -> bool:
+        """Whether the request shows by itself, over TLS, that it is the telephone's own."""
+        return request.scheme == "https" and (path_is_secret or snapshot.is_own_address(terminal, request.client))
 
 
-def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = False) -> str:
+def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = False, since: str = "") -> str:
     """The path of a terminal's trust file on the listeners. The terminal has a MAC.
 
-    `proves`: the one that only the terminal itself may learn. What anybody can read who knows a MAC names the other one.
+    `proves`: the one that only the terminal itself may learn. What anybody can read who knows a MAC names the other one. `since`: when
+    its list was emptied, as `SnapshotTerminal.trust_part` has it.
     """
-    part = terminal.proving_part if proves else terminal.trust_part
+    part = terminal.proving_part(since) if proves else terminal.trust_part(since)
     return f"/{terminal.mac}/{file.version}.{part}.{file.format.value}"
+
+
+def _names(tls: PhoneTls) -> bool:
+    """Whether a configuration names trust anchors, or hands them over."""
+    return bool(tls.trust_url or tls.anchors)
 
 
 def _taken_with(fetched: FetchedConfiguration) -> FetchedTrust:

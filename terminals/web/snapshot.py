@@ -26,7 +26,7 @@ from pbxcerts.system import other_machines, timekeeping
 from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.models import General
 from pbxcerts.system.sealing import SealedText, SealingError
-from terminals.checking.models import Saying, newest_change, sayings
+from terminals.checking.models import Saying, emptied_lists, newest_change, sayings
 from terminals.drivers.base import AnchorsCome, DeliveryDriver
 from terminals.drivers.registry import IN_TURN_METHODS, driver_of
 from terminals.evidence.addresses import Network, read_networks
@@ -61,15 +61,15 @@ class SnapshotTerminal(NamedTuple):
     address: str
     own_lines: str
 
-    @property
-    def trust_part(self) -> str:
-        """The random part of the name of its trust file. It tells nothing about the path to its configuration."""
-        return _part("trust file", self.path_secret)
+    def trust_part(self, since: str = "") -> str:
+        """The random part of the name of its trust file. It tells nothing about the path to its configuration. `since`: when its list
+        was emptied (rule emptied-list), "" where it never was.
+        """
+        return _part(f"trust file{since}", self.path_secret)
 
-    @property
-    def proving_part(self) -> str:
+    def proving_part(self, since: str = "") -> str:
         """The other random part, which only the configuration under its secret path names (rule proved-fetch)."""
-        return _part("proving trust file", self.path_secret)
+        return _part(f"proving trust file{since}", self.path_secret)
 
 
 @lru_cache(maxsize=65_536)
@@ -89,6 +89,7 @@ class SnapshotType:
     own_lines: str
     files: tuple[TrustFile, ...] = ()
     turns_checking_on: bool = False
+    empties_list: bool = False
 
     @cached_property
     def driver(self) -> DeliveryDriver:
@@ -161,9 +162,12 @@ class TakenInTurn:
 
 @dataclass(frozen=True)
 class SnapshotChecking:
-    """What the files of telephones say of the check, by their keys, None: nothing (rule checking). `change`: the newest that is known."""
+    """What the files of telephones say of the check, by their keys, None: nothing (rule checking); `emptied`: what stands in the names
+    of their trust files since their list was emptied. `change`: the newest that is known.
+    """
 
     of: Mapping[int, Saying | None] = field(default_factory=dict)
+    emptied: Mapping[int, str] = field(default_factory=dict)
     change: tuple[int, int] = (0, 0)
 
 
@@ -222,6 +226,11 @@ class Snapshot:
         if not files or known_type.driver.capabilities.come is not AnchorsCome.IN_TURN:
             return files[0] if files else None
         taken = self.taken_in_turn.by.get((terminal.key, source), ())
+        said = self.saying(terminal)
+        if said is not None and said.names_from is not None:
+            # The next one comes when it is sure that there is room (rule emptied-list).
+            were_served = {pair.number for pair in self.served}
+            files = tuple(file for file in files if file.generations[0] in were_served) or files
         return next_in_turn(files, taken, known_type.driver.capabilities.holds)
 
     def named_generations(self, terminal: SnapshotTerminal, source: str) -> frozenset[int]:
@@ -231,6 +240,11 @@ class Snapshot:
             return known_type.generations
         named = self.named_file(terminal, source)
         return frozenset(named.generations) if named is not None else frozenset()
+
+    def saying(self, terminal: SnapshotTerminal) -> Saying | None:
+        """What its file says of the check, in the words of its method."""
+        said = self.checking.of.get(terminal.key)
+        return said if said is not None and said.method == self.type_of(terminal).method else None
 
     def is_own_address(self, terminal: SnapshotTerminal, address: str) -> bool:
         """Whether an address shows by itself that the terminal asks from there; one that a person accepted is not meant."""
@@ -369,7 +383,7 @@ def _type(situation: Situation, row: TerminalType) -> SnapshotType:
         files = trust_files(situation, row)
     except NoTrustFile:
         files = ()
-    return SnapshotType(row.method, row.model, row.own_lines, files, row.turns_checking_on)
+    return SnapshotType(row.method, row.model, row.own_lines, files, row.turns_checking_on, row.empties_list)
 
 
 def _checking(before: SnapshotChecking | None, types: Iterable[SnapshotType]) -> SnapshotChecking:
@@ -377,7 +391,11 @@ def _checking(before: SnapshotChecking | None, types: Iterable[SnapshotType]) ->
     if before is not None and before.change == (0, 0) and not any(one.turns_checking_on for one in types):
         return before
     change = newest_change()
-    return before if before is not None and before.change == change else SnapshotChecking(sayings(), change)
+    return (
+        before
+        if before is not None and before.change == change
+        else SnapshotChecking(sayings(), emptied_lists(), change)
+    )
 
 
 def _served() -> tuple[ServedPair, ...]:

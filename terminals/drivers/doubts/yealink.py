@@ -51,7 +51,7 @@ IS_FULL = Doubt(
     ),
     remedy=gettext_noop(
         "Delete those that are no longer served at the telephone first: Security > Trusted Certificates, or"
-        " static.trusted_certificates.delete."
+        " static.trusted_certificates.delete. Or let pbxcerts empty the list: the switch stands at the end of the form of the type."
     ),
     source="Yealink SIP-T52S and CP969 administrator guides",
 )

@@ -4,13 +4,16 @@ from datetime import timedelta
 from itertools import count
 
 import pytest
+from django.test import Client
+from django.utils.html import strip_tags
 from sipmessage import Message
 
+from certificates.renewal.handover import known_terminals
 from pbxcerts.system import timekeeping
 from terminals.checking import rounds
 from terminals.checking.models import Checking
 from terminals.drivers.base import Reaction
-from terminals.models import Installation, Terminal, TerminalType
+from terminals.models import Installation, Requester, Terminal, TerminalType
 from terminals.rollout.claims import AskResult
 from terminals.rollout.rounds import reconcile_rollouts
 from tests.support.asking import Listeners
@@ -164,3 +167,73 @@ def yealinks(site):
 
 def proof_of(phone):
     return Installation.objects.get(terminal=phone.row, generation=1).proof
+
+
+class AskedAnew:
+    """The handover waits for the telephones of the list."""
+
+    def __getattr__(self, name):
+        return getattr(known_terminals(), name)
+
+
+@pytest.fixture
+def emptying(yealinks):
+    """Its type lets full lists be emptied, and a person has seen the first one."""
+    TerminalType.objects.update(empties_list=True, emptying_seen=True)
+    yealinks.world.telephones = AskedAnew()
+    return yealinks
+
+
+OLD = [*range(-7, 1)]
+"""Generations before those that this world knows: nothing serves them any more."""
+
+
+def filled(site, phone, old=OLD):
+    """It has taken so many before the served one."""
+    phone.own[:0] = [f"the root of generation {number}" for number in old]
+    Requester.objects.filter(terminal=phone.row).update(holds=[*old, 1])
+    return phone
+
+
+def full(site):
+    return filled(site, site.add())
+
+
+def checking(site, **habit):
+    """One that checks since pbxcerts told it to, and then has filled up."""
+    phone = site.add(**habit)
+    site.brought_back(phone)
+    return filled(site, phone)
+
+
+def a_day_with(site, *phones):
+    """They ask by themselves; a call is possible all the time."""
+    site.day()
+    for phone in phones:
+        phone.poll()
+        assert phone.takes_calls()
+
+
+@pytest.fixture
+def by(viewer, operator, administrator):
+    """A browser of a person who has just logged in: between two looks hours pass here."""
+    known = {"viewer": viewer, "operator": operator, "administrator": administrator}
+
+    def logged_in(name):
+        client = Client()
+        client.cookies["django_language"] = "en"
+        client.force_login(known[name])
+        return client
+
+    return logged_in
+
+
+@pytest.fixture
+def page(by):
+    """What a viewer reads on it."""
+
+    def of(path):
+        said = " ".join(strip_tags(by("viewer").get(path).content.decode()).split())
+        return said.replace("&#x27;", "'").replace("\xa0", " ")
+
+    return of

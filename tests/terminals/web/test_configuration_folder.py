@@ -182,6 +182,6 @@ def test_the_block_names_the_file_that_proves_nothing(keep, folder):
     file.write_bytes(OWN)
     keep()
     [terminal] = [one for one in snapshot.read_snapshot().terminals if one.mac == MAC]
-    assert terminal.trust_part in file.read_text("latin-1")
-    assert terminal.proving_part not in file.read_text("latin-1")
+    assert terminal.trust_part() in file.read_text("latin-1")
+    assert terminal.proving_part() not in file.read_text("latin-1")
     assert terminal.path_secret not in file.read_text("latin-1")
