@@ -64,6 +64,7 @@ ONLY_ORDERS = {
     "terminals:take_again",
     "terminals:take_realm",
     "terminals:types:go_on_checking",
+    "terminals:types:list_is_seen",
     "terminals:types:turn_checking_off",
     "terminals:work_list:revoke",
     "terminals:work_list:tick",
