@@ -64,34 +64,30 @@ def first(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def go_on_checking(request: HttpRequest, pk: int) -> HttpResponse:
     """After a telephone that did not come back, or the first one of which only a person can say that it can call."""
-    found = get_object_or_404(TerminalType, pk=pk)
-    if orders.go_on(found, by=logged_in_user(request).get_username()):
-        messages.success(request, _("The next telephones of this type are told to check."))
-        wake_worker()
-    else:
-        messages.warning(request, _("Nothing waits for that. Nothing has been done."))
-    return redirect("terminals:types:type", pk)
+    went_on = orders.go_on(get_object_or_404(TerminalType, pk=pk), by=logged_in_user(request).get_username())
+    return _ordered(request, pk, _("The next telephones of this type are told to check."), done=went_on)
 
 
 @needs(Role.ADMINISTER)
 @require_POST
 def list_is_seen(request: HttpRequest, pk: int) -> HttpResponse:
     """A person has looked at the first list that was emptied (rule emptied-list)."""
-    found = get_object_or_404(TerminalType, pk=pk)
-    if orders.list_is_seen(found):
-        messages.success(request, _("The lists of the next telephones of this type are emptied when they are full."))
-        wake_worker()
-    else:
-        messages.warning(request, _("Nothing waits for that. Nothing has been done."))
-    return redirect("terminals:types:type", pk)
+    waited = orders.list_is_seen(get_object_or_404(TerminalType, pk=pk))
+    said = _("The lists of the next telephones of this type are emptied when they are full.")
+    return _ordered(request, pk, said, done=waited)
 
 
 @needs(Role.ADMINISTER)
 @require_POST
 def turn_checking_off(request: HttpRequest, pk: int) -> HttpResponse:
     """All telephones of the type are told to stop; those that restart for it at night."""
-    if TerminalType.objects.filter(pk=pk, turns_checking_on=True).update(turns_checking_on=False):
-        messages.success(request, _("The telephones of this type are told to check no longer."))
+    turned_off = TerminalType.objects.filter(pk=pk, turns_checking_on=True).update(turns_checking_on=False)
+    return _ordered(request, pk, _("The telephones of this type are told to check no longer."), done=bool(turned_off))
+
+
+def _ordered(request: HttpRequest, pk: int, said: str, *, done: bool) -> HttpResponse:
+    if done:
+        messages.success(request, said)
         wake_worker()
     else:
         messages.warning(request, _("Nothing waits for that. Nothing has been done."))
