@@ -90,7 +90,8 @@ class MailServer:
 
     async def _end(self):
         self._server.close()
-        ours = [task for task in asyncio.all_tasks() if task.get_coro().__qualname__.startswith("SMTP.")]
+        # Those that talk, and those that wait for a handshake.
+        ours = asyncio.all_tasks() - {asyncio.current_task()}
         for task in ours:
             task.cancel()
         await asyncio.gather(*ours, return_exceptions=True)
