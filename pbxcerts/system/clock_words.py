@@ -15,10 +15,14 @@ from pbxcerts.system.models import Severity
 from pbxcerts.system.ntp import NtpFault
 
 STATES: dict[ClockState, Promise] = {
-    ClockState.OFF: gettext_lazy("The NTP service is off or no server is set: nothing is renewed automatically."),
+    ClockState.OFF: gettext_lazy(
+        "The NTP service is off or no server is set: certificates are renewed only shortly before they end."
+    ),
     ClockState.UNANSWERED: gettext_lazy("No server has answered in the last 30 minutes: a renewal would be postponed."),
     ClockState.WRONG: gettext_lazy("The clock is more than 5 seconds off: a renewal would be postponed."),
-    ClockState.FAR_OFF: gettext_lazy("The clock is more than 12 hours off: nothing is renewed automatically."),
+    ClockState.FAR_OFF: gettext_lazy(
+        "The clock is more than 12 hours off: certificates are renewed only shortly before they end, if two servers agree."
+    ),
     ClockState.RIGHT: gettext_lazy("The clock is right."),
 }
 SEVERITIES: dict[ClockState, Severity | None] = {

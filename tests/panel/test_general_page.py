@@ -311,7 +311,7 @@ def test_the_state_of_the_clock_is_shown_with_offset_stratum_server_and_time(adm
 def test_while_the_service_is_off_the_page_says_what_that_means(viewer_client):
     viewer_client.cookies["django_language"] = "en"
     html = viewer_client.get(URL).content.decode()
-    assert "nothing is renewed automatically" in html
+    assert "renewed only shortly before they end" in html
     assert "severity-critical" in html
 
 

@@ -120,7 +120,7 @@ def test_what_was_missed_is_said(running, viewer_client, text):
 def test_a_clock_in_doubt_is_said_beside_the_next_generation(running, viewer_client, text):
     General.objects.update(ntp_enabled=False)
 
-    assert "nothing is renewed automatically" in text(viewer_client.get(OVERVIEW))
+    assert "renewed only shortly before they end" in text(viewer_client.get(OVERVIEW))
 
 
 def test_during_a_handover_it_shows_both_pairs_the_deadline_and_who_is_missing(
