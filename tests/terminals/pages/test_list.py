@@ -43,6 +43,15 @@ def test_by_state_those_that_may_want_a_person_come_first(one_of_each, viewer_cl
     assert listed(viewer_client.get(LIST, {"order": "-state"})) == wanted[::-1]
 
 
+@pytest.mark.parametrize("filtered", ["", "?state=confirmed", "?state=waiting", "?text=10"])
+def test_in_a_rollout_each_form_of_the_list_asks_the_database_seventeen_times_at_most(
+    one_of_each, viewer_client, django_assert_max_num_queries, filtered
+):
+    viewer_client.get(LIST)
+    with django_assert_max_num_queries(17):
+        viewer_client.get(f"{LIST}{filtered}")
+
+
 def test_in_the_same_state_they_stand_by_number(mixed, put, viewer_client):
     put("mitel_sip", 3, state="failed", failure="refused")
     failed = sorted(Terminal.objects.filter(installations__state="failed").values_list("number", flat=True))
