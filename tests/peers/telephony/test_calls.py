@@ -9,6 +9,7 @@ import pytest
 from certificates.pki.identity import Identity
 from certificates.pki.keys import KeyType
 from tests.support.telephony.office import Office, trust_file
+from tests.support.telephony.programs import eventually
 from tests.support.x509 import a_pair
 
 pytestmark = pytest.mark.peer
@@ -64,11 +65,13 @@ def test_two_telephones_talk_to_each_other(office, exported):
     berta.wait_for_no_call()
 
 
-def test_who_calls_one_that_is_away_can_be_called_afterwards(office, exported):
+def test_who_calls_one_that_is_away_can_be_called_afterwards(office, server, exported):
     anna, berta, clara = (office.baresip(name, **exported) for name in ("anna", "berta", "clara"))
     assert [one.refusal() for one in (anna, berta, clara)] == [""] * 3
     os.killpg(berta.process.pid, signal.SIGKILL)
     berta.process.wait()
+    # Before that the server still writes to berta, and the call ends by its timer instead.
+    eventually(lambda: server.connections() == 2, what=server.log)
 
     anna.dial("berta")
     anna.wait_for(r"session closed: 477")

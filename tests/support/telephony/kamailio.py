@@ -72,6 +72,10 @@ class Kamailio(Program):
         command = debian13.command("kamcmd", "-s", self.socket, *order, user="nobody", group=self.group)
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
+    def connections(self):
+        """How many connections of TCP and TLS it holds."""
+        return int(re.search(r"opened_connections: (\d+)", self.control("core.tcp_info"))[1])
+
     def troubles(self):
         """What it says went wrong, from the beginning: what comes later often follows from that."""
         lines = [line for line in self.log().splitlines() if TROUBLE.search(line)]
