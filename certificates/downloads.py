@@ -48,30 +48,34 @@ OFFERED: dict[DownloadKind, tuple[DownloadFormat, ...]] = {
 
 def title(kind: DownloadKind, form: DownloadFormat, generations: Sequence[int]) -> str:
     """What a file holds: one title is one content, wherever it stands (rule one-title)."""
-    words = {
-        DownloadKind.ROOT: ngettext(
-            "Root certificate of generation %(numbers)s, %(format)s",
-            "Root certificates of generations %(numbers)s, %(format)s",
-            len(generations),
-        ),
-        DownloadKind.HOST: ngettext(
-            "Host certificate of generation %(numbers)s, %(format)s",
-            "Host certificates of generations %(numbers)s, %(format)s",
-            len(generations),
-        ),
-        DownloadKind.CHAIN: ngettext(
-            "Chain of host and root of generation %(numbers)s, %(format)s",
-            "Chains of host and root of generations %(numbers)s, %(format)s",
-            len(generations),
-        ),
-        DownloadKind.TRUST: ngettext(
-            "Trust bundle of generation %(numbers)s, %(format)s",
-            "Trust bundle of generations %(numbers)s, %(format)s",
-            len(generations),
-        ),
-    }
+    count = len(generations)
+    match kind:
+        case DownloadKind.ROOT:
+            words = ngettext(
+                "Root certificate of generation %(numbers)s, %(format)s",
+                "Root certificates of generations %(numbers)s, %(format)s",
+                count,
+            )
+        case DownloadKind.HOST:
+            words = ngettext(
+                "Host certificate of generation %(numbers)s, %(format)s",
+                "Host certificates of generations %(numbers)s, %(format)s",
+                count,
+            )
+        case DownloadKind.CHAIN:
+            words = ngettext(
+                "Chain of host and root of generation %(numbers)s, %(format)s",
+                "Chains of host and root of generations %(numbers)s, %(format)s",
+                count,
+            )
+        case DownloadKind.TRUST:
+            words = ngettext(
+                "Trust bundle of generation %(numbers)s, %(format)s",
+                "Trust bundle of generations %(numbers)s, %(format)s",
+                count,
+            )
     written = "PKCS#7" if form is DownloadFormat.P7B else form.upper()
-    return words[kind] % {"numbers": ", ".join(str(number) for number in generations), "format": written}
+    return words % {"numbers": ", ".join(str(number) for number in generations), "format": written}
 
 
 class NothingToDownload(Exception):

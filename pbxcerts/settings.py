@@ -120,6 +120,16 @@ TEMPLATES = [
         },
     },
 ]
+# What the templates' `cache` keeps: parts that depend on nothing but what they name. A process keeps its own.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "template_fragments": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "template_fragments",
+        "OPTIONS": {"MAX_ENTRIES": 2000},
+    },
+}
+
 CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "bootstrap5"
 
 DATABASES = {"default": env.database("DATABASE", DATA / "pbxcerts.sqlite3")}

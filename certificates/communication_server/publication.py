@@ -23,7 +23,9 @@ class PublishedPair:
     def directory(self) -> str:
         return f"generations/{self.number:04d}"
 
+    @cached_property
     def files(self) -> dict[str, bytes]:
+        """The content of each file of its directory, by name."""
         files = {
             "root.pem": formats.pem(self.root),
             "host.pem": formats.pem(self.host),

@@ -89,7 +89,7 @@ class Store:
         differing = []
         with _refusals(self.path):
             for pair in wanted.pairs:
-                for name, content in pair.files().items():
+                for name, content in pair.files.items():
                     if not self._is_as_wanted(self.path / pair.directory / name, content):
                         differing.append(f"{pair.directory}/{name}")
             if wanted.bundle and not self._is_as_wanted(self.path / wanted.links["trust.pem"], wanted.trust_pem):
@@ -109,7 +109,7 @@ class Store:
             for name in ("generations", "trust", *(pair.directory for pair in wanted.pairs)):
                 if (mode := self._mode_of(name)) & 0o022:
                     wide.append(f"{name} ({mode:04o})")
-            files = [f"{pair.directory}/{name}" for pair in wanted.pairs for name in pair.files()]
+            files = [f"{pair.directory}/{name}" for pair in wanted.pairs for name in pair.files]
             for name in [*files, *filter(None, [wanted.links.get("trust.pem")]), MARK]:
                 if (mode := self._mode_of(name)) & ~self._mode(_file_mode(self.path / name)):
                     wide.append(f"{name} ({mode:04o})")
@@ -220,7 +220,7 @@ class Store:
         mended by a rename of its own. Returns the directories that are to be flushed.
         """
         place = self.path / pair.directory
-        files = pair.files()
+        files = pair.files
         if place.is_dir() and not place.is_symlink():
             self._make_directory(place)
             return {changed for name, content in files.items() for changed in self._mend(place / name, content)}

@@ -214,6 +214,13 @@ class CertificateStatus:
         return ", ".join(str(pair.number) for pair in self.situation.in_bundle)
 
     @property
+    def what_is_downloaded(self) -> list[str]:
+        """Differs where what there is to download differs: the pair, those in the trust bundle, and the state of each."""
+        to_download = downloads.pair_to_download(self.situation)
+        pairs = [] if to_download is None else [to_download, *self.situation.in_bundle]
+        return [f"{pair.number} {pair.state} {pair.host_sha256}" for pair in pairs]
+
+    @property
     def download_menu(self) -> list[tuple[str, str]]:
         """The address and the title of each file. Where a format holds one certificate, each root has a file of its own."""
         menu = []

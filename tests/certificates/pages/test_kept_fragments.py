@@ -1,0 +1,79 @@
+"""Parts of pages that are kept between requests: they are never those of somebody else, of another language, or of before."""
+
+import re
+
+import pytest
+from django.core.cache import caches
+from django.urls import reverse
+
+from certificates.models import Generation, Settings
+from pbxcerts.system.events import EventKind, Notice, tell
+from pbxcerts.system.models import General, Role, Severity, Theme, User
+from tests.support.generations import DAY
+
+PAGES = ["certificates:overview", "home"]
+OTHERS = ["certificates:history", "terminals:terminals", "help", "account"]
+CHANGES_BY_ITSELF = re.compile(r'name="csrfmiddlewaretoken" value="\w+"|\d\d:\d\d')
+MESSAGE = EventKind("something", Severity.SERIOUS, "Something", cleared="Nothing")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept():
+    caches["template_fragments"].clear()
+
+
+@pytest.fixture
+def readers(running, viewer_client, operator_client, administrator_client):
+    """Each with a role, a language and a theme of their own."""
+    User.objects.filter(username="vera").update(language="en")
+    User.objects.filter(username="otto").update(language="de", theme=Theme.DARK)
+    User.objects.filter(username="anna").update(language="de", theme=Theme.LIGHT)
+    return [viewer_client, operator_client, administrator_client]
+
+
+def seen(readers, names=PAGES, *, anew=False):
+    """What each of them sees of each page; `anew`: while nothing is kept."""
+    pages = []
+    for reader in readers:
+        for name in names:
+            if anew:
+                caches["template_fragments"].clear()
+            pages.append(CHANGES_BY_ITSELF.sub("", reader.get(reverse(name)).content.decode()))
+    return pages
+
+
+def test_each_sees_what_they_would_if_nothing_were_kept(readers):
+    everywhere = [*PAGES, *OTHERS]
+    first = seen(readers, everywhere)
+    assert len(set(first)) == len(first)
+
+    assert seen(readers, everywhere) == first == seen(readers, everywhere, anew=True)
+
+
+def test_it_would_find_what_is_kept_of_another(readers, monkeypatch):
+    monkeypatch.setattr("django.templatetags.cache.make_template_fragment_key", lambda name, _vary: name)
+
+    assert seen(readers) != seen(readers, anew=True)
+
+
+def test_what_changes_is_seen_at_once(readers, running, subtests):
+    otto, vera = (User.objects.filter(username=name) for name in ("otto", "vera"))
+    changes = {
+        "a setting": lambda: Settings.objects.update(interval_days=180),
+        "the site": lambda: General.objects.update(site_name="Elsewhere", system_id="B 7"),
+        "the spelling": lambda: General.objects.update(swiss_spelling=True),
+        "the time zone": lambda: General.objects.update(time_zone="Asia/Tokyo"),
+        "an event message": lambda: tell(Notice(MESSAGE), now=running.now),
+        "the end": lambda: Generation.objects.update(end=running.now + DAY),
+        "a withdrawal": lambda: Generation.objects.update(withdrawn_at=running.now),
+        "a role": lambda: otto.update(role=Role.ADMINISTER),
+        "a theme": lambda: vera.update(theme=Theme.DARK),
+    }
+    before = seen(readers)
+    for what, change in changes.items():
+        with subtests.test(what):
+            change()
+            after = seen(readers)
+            assert after != before
+            assert after == seen(readers, anew=True)
+            before = after
