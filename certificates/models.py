@@ -69,10 +69,14 @@ class Settings(VersionedSettings):
         return f"{self.interval_days} days at {self.generation_time:%H:%M}"
 
     @classmethod
-    def load(cls) -> Settings:
+    def load(cls, general: General | None = None) -> Settings:
+        """`general`: where somebody has read it already."""
         # There is one row at most, and none needs to be sorted.
-        row = next(iter(cls.objects.select_related("general")), None)
-        return row or cls.objects.get_or_create(general=General.load())[0]
+        rows = cls.objects.select_related("general") if general is None else cls.objects.all()
+        row = next(iter(rows), None) or cls.objects.get_or_create(general=general or General.load())[0]
+        if general is not None:
+            row.general = general
+        return row
 
     @property
     def schedule(self) -> Schedule:

@@ -30,7 +30,7 @@ from certificates.status.warnings import HEARTBEAT_LATE, certificate_warnings, w
 from pbxcerts.system import clock_words, other_machines, time_words, timekeeping
 from pbxcerts.system.clock import Clock, ClockState
 from pbxcerts.system.events import Notice
-from pbxcerts.system.models import Heartbeat
+from pbxcerts.system.models import General, Heartbeat
 from pbxcerts.system.timekeeping import current_clock
 
 State = Generation.State
@@ -138,8 +138,9 @@ class CertificateStatus:
     newest: Generation | None
 
     @classmethod
-    def load(cls) -> CertificateStatus:
-        settings = Settings.load()
+    def load(cls, general: General | None = None) -> CertificateStatus:
+        """`general`: where the request has read it already."""
+        settings = Settings.load(general)
         heartbeat = Heartbeat.load()
         clock = current_clock(general=settings.general, heartbeat=heartbeat)
         if other_machines.publishes_elsewhere() is not None:

@@ -12,6 +12,7 @@ from certificates.renewal.handover import known_terminals
 from certificates.settings_changes import SettingsChange, save_settings
 from certificates.status.page import CertificateStatus
 from pbxcerts.system.access import RoleNeeded, logged_in_user
+from pbxcerts.system.frame import general_of
 from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.versioned import SettingsOvertaken
@@ -22,7 +23,7 @@ from pbxcerts.system.wake_worker import wake_worker
 @require_http_methods(["GET", "HEAD", "POST"])
 def overview(request: HttpRequest) -> HttpResponse:
     administers = logged_in_user(request).may(Role.ADMINISTER)
-    current = CertificateStatus.load()
+    current = CertificateStatus.load(general_of(request))
     if request.method != "POST":
         form = SettingsForm(typed(request), row=current.settings)
         if not administers:
@@ -59,7 +60,9 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_safe
 def status(request: HttpRequest) -> HttpResponse:
     """The part of the page that is asked for again and again while the page is open."""
-    return render(request, "certificates/_status.html", {"status": CertificateStatus.load(), "polled": True})
+    return render(
+        request, "certificates/_status.html", {"status": CertificateStatus.load(general_of(request)), "polled": True}
+    )
 
 
 def _page(request: HttpRequest, current: CertificateStatus, form: SettingsForm) -> HttpResponse:

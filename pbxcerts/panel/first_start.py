@@ -48,26 +48,26 @@ class StartStep:
         return reverse(self.url_name)
 
 
-def steps(general: General) -> list[StartStep]:
-    """All four, in order; the password is always done here."""
+def steps(general: General, *, has_generation: bool) -> list[StartStep]:
+    """All four, in order; the password is always done here. `has_generation`: whether one was ever ordered."""
     clock = general.ntp_enabled and bool(general.ntp_servers)
     return [
         StartStep(1, _("Password"), is_done=True),
         StartStep(2, _("Names and addresses"), "first_start_names", bool(general.identity)),
         StartStep(3, _("Clock"), "first_start_clock", clock),
-        StartStep(4, _("First generation"), "first_start_generation", Generation.objects.exists()),
+        StartStep(4, _("First generation"), "first_start_generation", has_generation),
     ]
 
 
-def next_step(general: General) -> StartStep | None:
+def next_step(general: General, *, has_generation: bool) -> StartStep | None:
     """The first one that is left; None where none is."""
-    return next((step for step in steps(general) if not step.is_done), None)
+    return next((step for step in steps(general, has_generation=has_generation) if not step.is_done), None)
 
 
 @needs(Role.ADMINISTER)
 @require_safe
 def resume(request: HttpRequest) -> HttpResponse:
-    step = next_step(general_of(request))
+    step = next_step(general_of(request), has_generation=Generation.objects.exists())
     return redirect(step.url if step else "home")
 
 
@@ -131,7 +131,7 @@ def _over_what_is_stored(entries: QueryDict, row: General, shown: list[str]) -> 
 
 def _frame(request: HttpRequest, number: int) -> dict[str, Any]:
     """The steps around a page: which one it is, where it leads back to and on to."""
-    every = steps(general_of(request))
+    every = steps(general_of(request), has_generation=Generation.objects.exists())
     before, after = every[number - 2], every[number] if number < len(every) else None
     return {
         "steps": every,

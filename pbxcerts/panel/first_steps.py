@@ -34,7 +34,7 @@ class FirstSteps:
 
 
 def first_steps(status: CertificateStatus, *, terminals: int) -> FirstSteps:
-    start = next_step(status.settings.general)
+    start = next_step(status.settings.general, has_generation=status.newest is not None)
     return FirstSteps(start, [] if start is not None and status.active is None else _left(status, terminals))
 
 

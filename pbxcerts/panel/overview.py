@@ -23,6 +23,7 @@ from pbxcerts.panel.tonight import Tonight
 from pbxcerts.panel.what_comes import coming
 from pbxcerts.panel.where_to_act import Place, place_of
 from pbxcerts.system.events import Notice
+from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Severity
 from pbxcerts.system.notifications.ahead import Ahead
 from pbxcerts.system.notifications.models import Destination, Watchdog
@@ -77,7 +78,7 @@ class Overview:
 
     @cached_property
     def ahead(self) -> Ahead | None:
-        return coming(self.situation, known_terminals())
+        return coming(self.situation, known_terminals(), progress_of=lambda _situation: self.progress)
 
     @property
     def sentences(self) -> list[str]:
@@ -141,10 +142,12 @@ class Overview:
 
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    return render(request, "overview.html", {"overview": Overview(CertificateStatus.load())})
+    return render(request, "overview.html", {"overview": Overview(CertificateStatus.load(general_of(request)))})
 
 
 @require_safe
 def state(request: HttpRequest) -> HttpResponse:
     """The part of the page that is asked for again and again while the page is open."""
-    return render(request, "_overview.html", {"overview": Overview(CertificateStatus.load()), "polled": True})
+    return render(
+        request, "_overview.html", {"overview": Overview(CertificateStatus.load(general_of(request))), "polled": True}
+    )

@@ -104,6 +104,11 @@ class Timeline:
         return cls(scale.begin, scale.end, bars, marks, tuple(_ticks(scale, situation.general.zone)))
 
     @property
+    def mark_places(self) -> list[tuple[str, str, int]]:
+        """What is drawn of the marks: it stays the same from one minute to the next."""
+        return [(mark.kind, mark.title, mark.left) for mark in self.marks]
+
+    @property
     def width(self) -> int:
         return WIDTH
 

@@ -1,5 +1,6 @@
 """What comes next, as messages to the destinations tell it in advance (rule in-advance)."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from certificates.renewal.handover import Terminals
@@ -7,7 +8,7 @@ from certificates.renewal.orders import first_deadline
 from certificates.renewal.situation import Situation
 from pbxcerts.system.notifications.ahead import STEPS, Ahead
 from terminals.rollout.nights import nights_of_restarts
-from terminals.rollout.progress import rollout_progress
+from terminals.rollout.progress import RolloutProgress, rollout_progress
 
 TOLD_BEFORE = timedelta(days=max(STEPS))
 
@@ -19,8 +20,14 @@ def what_comes(situation: Situation, terminals: Terminals) -> Ahead | None:
     return coming(situation, terminals, within=TOLD_BEFORE)
 
 
-def coming(situation: Situation, terminals: Terminals, *, within: timedelta = timedelta.max) -> Ahead | None:
-    """As `what_comes`, however far ahead it is."""
+def coming(
+    situation: Situation,
+    terminals: Terminals,
+    *,
+    within: timedelta = timedelta.max,
+    progress_of: Callable[[Situation], RolloutProgress | None] = rollout_progress,
+) -> Ahead | None:
+    """As `what_comes`, however far ahead it is. `progress_of`: where somebody reads the progress of the rollout anyway."""
     pending, now = situation.pending, situation.clock.best
     if pending is not None:
         at, number = pending.deadline, pending.number
@@ -38,7 +45,7 @@ def coming(situation: Situation, terminals: Terminals, *, within: timedelta = ti
             by_hand=forecast.by_hand,
             until=first_deadline(situation, at),
         )
-    progress = rollout_progress(situation)
+    progress = progress_of(situation)
     if progress is None:
         return Ahead(comes_at=at, number=number)
     return Ahead(

@@ -291,7 +291,8 @@ class Heartbeat(models.Model):
     @classmethod
     def load(cls) -> Heartbeat:
         """The row of this machine."""
-        return cls.own().select_related("last_check").first() or cls._begin()
+        # There is one row at most, and none needs to be sorted.
+        return next(iter(cls.own().select_related("last_check")), None) or cls._begin()
 
     @classmethod
     def of_publisher(cls) -> Heartbeat:
