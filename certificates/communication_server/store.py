@@ -111,13 +111,13 @@ class Store:
                     wide.append(f"{name} ({mode:04o})")
             files = [f"{pair.directory}/{name}" for pair in wanted.pairs for name in pair.files]
             for name in [*files, *filter(None, [wanted.links.get("trust.pem")]), MARK]:
-                if (mode := self._mode_of(name)) & ~self._mode(_file_mode(self.path / name)):
+                if (mode := self._mode_of(name)) & ~self._mode(_file_mode(name)):
                     wide.append(f"{name} ({mode:04o})")
         return wide
 
     def _mode_of(self, name: str) -> int:
         try:
-            return stat.S_IMODE((self.path / name).lstat().st_mode)
+            return stat.S_IMODE(os.lstat(f"{self.path}/{name}").st_mode)
         except (FileNotFoundError, NotADirectoryError):
             return 0
 
@@ -230,7 +230,7 @@ class Store:
         with ExitStack() as flushes:
             # All are written before the first is flushed: the file system then has less to do for each.
             for name, content in files.items():
-                flushes.enter_context(self._written(staged / name, content, _file_mode(place / name)))
+                flushes.enter_context(self._written(staged / name, content, _file_mode(name)))
         _flush_directories({staged})
         staged.rename(place)
         return {place.parent}
@@ -242,7 +242,7 @@ class Store:
         # Where leftovers are looked for, and not in one of a thousand directories.
         *above, _name = place.relative_to(self.path).parts
         staged = self.path.joinpath(*above[:1]) / f".new-{place.name}"
-        with self._written(staged, content, _file_mode(place)):
+        with self._written(staged, content, _file_mode(place.name)):
             pass
         staged.rename(place)
         return {place.parent}
@@ -260,7 +260,7 @@ class Store:
 
     def _is_as_wanted(self, place: Path, content: bytes) -> bool:
         """Whether the file has this content, and the mode and group by which those can read it who may (`wide_modes`)."""
-        wanted_mode = self._mode(_file_mode(place))
+        wanted_mode = self._mode(_file_mode(place.name))
         try:
             there = place.lstat()
             return (
@@ -348,8 +348,8 @@ class Store:
             ) from None
 
 
-def _file_mode(place: Path) -> int:
-    return KEY_MODE if place.name in KEY_FILES else CERTIFICATE_MODE
+def _file_mode(name: str) -> int:
+    return KEY_MODE if name.endswith(KEY_FILES) else CERTIFICATE_MODE
 
 
 def _flush_directories(places: set[Path]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 
@@ -30,7 +30,7 @@ from certificates.status.warnings import HEARTBEAT_LATE, certificate_warnings, w
 from pbxcerts.system import clock_words, other_machines, time_words, timekeeping
 from pbxcerts.system.clock import Clock, ClockState
 from pbxcerts.system.events import Notice
-from pbxcerts.system.models import General, Heartbeat
+from pbxcerts.system.models import General, Heartbeat, Severity
 from pbxcerts.system.timekeeping import current_clock
 
 State = Generation.State
@@ -300,7 +300,10 @@ class CertificateStatus:
 
     @cached_property
     def assurance(self) -> Assurance:
-        return Assurance.of(self.situation, self.awaited_switch, self.next_generation, works=self.works)
+        """Whether calls are secured; first, for whom they are not, though the pair itself carries calls."""
+        said = Assurance.of(self.situation, self.awaited_switch, self.next_generation, works=self.works)
+        lost = [warning.headline for warning in self.warnings if warning.headline]
+        return replace(said, severity=Severity.CRITICAL, text=" ".join([*lost, said.text])) if lost else said
 
     @property
     def works(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +13,6 @@ from django.views.decorators.http import require_safe
 
 from certificates.renewal.handover import known_terminals
 from certificates.renewal.situation import Situation
-from certificates.status.assurance import Assurance
 from certificates.status.page import CertificateStatus
 from certificates.status.warnings import worst_first
 from pbxcerts.backup.warnings import backup_warnings
@@ -24,12 +23,10 @@ from pbxcerts.panel.what_comes import coming
 from pbxcerts.panel.where_to_act import Place, place_of
 from pbxcerts.system.events import Notice
 from pbxcerts.system.frame import general_of
-from pbxcerts.system.models import Severity
 from pbxcerts.system.notifications.ahead import Ahead
 from pbxcerts.system.notifications.models import Destination, Watchdog
 from pbxcerts.system.notifications.warnings import notification_warnings
 from terminals.rollout.progress import RolloutProgress, rollout_progress
-from terminals.rollout.warnings import TERMINALS_CUT_OFF
 from terminals.states import DeliveryState, Wave
 from terminals.tally import counts as tally
 
@@ -61,20 +58,6 @@ class Overview:
     @property
     def situation(self) -> Situation:
         return self.status.situation
-
-    @cached_property
-    def assurance(self) -> Assurance:
-        """Whether calls are secured; first, for whom they are not, though the pair itself carries calls."""
-        said = self.status.assurance
-        cut_off = next((warning for warning in self.status.warnings if warning.id == TERMINALS_CUT_OFF.id), None)
-        if cut_off is None:
-            return said
-        lost = ngettext(
-            "%(count)s terminal does not trust generation %(number)s and refuses the server at its next connection.",
-            "%(count)s terminals do not trust generation %(number)s and refuse the server at their next connection.",
-            cut_off.params["count"],
-        ) % {name: cut_off.params[name] for name in ("count", "number")}
-        return replace(said, severity=Severity.CRITICAL, text=f"{lost} {said.text}")
 
     @cached_property
     def ahead(self) -> Ahead | None:

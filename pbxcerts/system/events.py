@@ -34,6 +34,9 @@ class EventKind:
     `cleared` is true in every way in which the message can cease to be: what it is about may be mended, but also be replaced by
     something newer, or no longer be looked at (rule event-messages).
 
+    `headline`: where calls are lost though the pair that is served could carry them, the answer to whether they are secured begins
+    with it.
+
     Without `cleared` the message has no match: it stays open until a person confirms it. `instants`, `offsets`, `jumps` and
     `days` name the parameters that are shown in the reader's zone and language: instants are kept as ISO 8601 ("" for none),
     offsets and jumps of a clock as seconds, days as their number.
@@ -44,6 +47,7 @@ class EventKind:
     text: Promise | str
     cleared: Promise | str = ""
     hint: Promise | str = ""
+    headline: Promise | str = ""
     instants: tuple[str, ...] = ()
     offsets: tuple[str, ...] = ()
     jumps: tuple[str, ...] = ()
@@ -108,6 +112,11 @@ class Notice:
     @property
     def hint(self) -> str:
         return str(self.kind.hint) % self.kind.shown(self.params)
+
+    @property
+    def headline(self) -> str:
+        # A plural becomes a string only with its number.
+        return str(self.kind.headline % self.kind.shown(self.params)) if self.kind.headline else ""
 
 
 def text_of(message: EventMessage) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from certificates.renewal.situation import Situation
 from pbxcerts.system.events import EventKind, Notice
@@ -53,6 +54,11 @@ TERMINALS_CUT_OFF = EventKind(
         " it and could call before."
     ),
     hint=_("Roll back to the generation before, or give these terminals the new one."),
+    headline=ngettext_lazy(
+        "%(count)s terminal does not trust generation %(number)s and refuses the server at its next connection.",
+        "%(count)s terminals do not trust generation %(number)s and refuse the server at their next connection.",
+        "count",
+    ),
 )
 TERMINALS_FAILED = EventKind(
     "terminals_failed",

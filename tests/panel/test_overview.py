@@ -59,15 +59,16 @@ def test_for_whom_calls_are_not_secured_is_said_first(mixed, alive, administrato
     first = {"generation_id": 1, "state": "confirmed", "confirmed_at": mixed.world.now, "evidence": "fetched"}
     for phone in mixed.phones.values():
         Installation.objects.create(terminal=phone.terminal, **first)
-    assert Overview(CertificateStatus.load()).assurance.severity == "ok"
+    assert CertificateStatus.load().assurance.severity == "ok"
 
     mixed.world.activate()
-    said = Overview(CertificateStatus.load()).assurance
+    said = CertificateStatus.load().assurance
     assert said.severity == "critical"
     assert said.text.startswith(
         "21 terminals do not trust generation 2 and refuse the server at their next connection."
     )
-    assert said.text in text(administrator_client.get(HOME))
+    for page in (HOME, reverse("certificates:overview")):
+        assert said.text in text(administrator_client.get(page))
 
 
 def test_the_parts_of_the_bar_are_all_terminals_and_fill_it(mixed, put, administrator_client):
