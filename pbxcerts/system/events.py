@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -144,7 +145,9 @@ def _kept(kind: EventKind, message: EventMessage) -> defaultdict[str, Any]:
 def send_and_clear(
     warnings: Iterable[Notice], *, now: datetime, open_messages: list[EventMessage] | None = None
 ) -> None:
-    """Send what has become true, clear what no longer is. Costs one query when nothing changed."""
+    """Send what has become true, clear what no longer is. Costs one query when nothing changed. What is still true and was said
+    already is not sent again; how many there are now, or where, stands in its message from then on.
+    """
     true_now = {warning.key: warning for warning in warnings}
     matters = {(warning.kind.id, warning.subject) for warning in true_now.values()}
     if open_messages is None:
@@ -161,6 +164,8 @@ def send_and_clear(
     for key, warning in true_now.items():
         if key not in known:
             _send(warning, now=now, with_match=True)
+        elif known[key].params != json.loads(json.dumps(warning.params)):
+            EventMessage.objects.filter(pk=known[key].pk, cleared_at=None).update(params=warning.params)
 
 
 def _log_what_is_over(messages: Iterable[EventMessage]) -> None:

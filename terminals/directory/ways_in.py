@@ -23,11 +23,14 @@ class FirstToCome:
 
 @dataclass(frozen=True)
 class WaysIn:
-    """`url` is where telephones ask, "" where nobody has said under which name they reach pbxcerts, or HTTPS is off."""
+    """`url` is where telephones ask, "" where nobody has said under which name they reach pbxcerts, or HTTPS is off. `without_mac`:
+    how many of the type pbxcerts would not recognise when they ask.
+    """
 
     url: str
     ways: Sequence[WayIn]
     first: FirstToCome | None
+    without_mac: int
 
 
 def address_of_files(general: General) -> str:
@@ -41,7 +44,10 @@ def ways_in(kind: TerminalType, general: General) -> WaysIn | None:
     url = address_of_files(general)
     files = kind.driver.files
     ways = files.ways_in(url) if files is not None else ()
-    return WaysIn(url, ways, first_to_come(kind)) if ways else None
+    if not ways:
+        return None
+    without_mac = Terminal.objects.filter(type=kind, mac=None).count()
+    return WaysIn(url, ways, first_to_come(kind), without_mac)
 
 
 def first_to_come(kind: TerminalType) -> FirstToCome | None:

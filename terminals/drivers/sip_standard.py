@@ -14,7 +14,7 @@ class SipStandard:
         "It may be switched off, or drop the notification without a word: some telephones do that where it does not come from"
         " their communication server, or carries no password (Grandstream, unless P4428 is set)."
     )
-    sureness = gettext_noop("As its guide says.")
+    sureness = gettext_noop("It differs from type to type: the guide names what is known of this one.")
     source = ""
     checks = Checks()
     capabilities = Capabilities(

@@ -506,6 +506,24 @@ def test_one_day_is_no_1_days(scene, language, one, three):
             assert expected in notice.text
 
 
+def test_a_message_that_is_open_says_how_things_are_now_and_is_not_sent_again(scene, django_assert_num_queries):
+    scene.see(differences=("trust.pem", "current"))
+    scene.tell()
+    [sent] = scene.messages(warning_kinds.FILES_DIFFER)
+    EventMessage.objects.update(raise_noted=True)
+
+    scene.world.now += HOUR
+    scene.see(differences=("current",))
+    scene.tell()
+    [told] = scene.messages(warning_kinds.FILES_DIFFER)
+    assert (sent.params, told.params) == ({"files": "trust.pem, current"}, {"files": "current"})
+    assert (told.pk, told.raised_at, told.raise_noted) == (sent.pk, sent.raised_at, True)
+
+    true = scene.true
+    with django_assert_num_queries(1):
+        events.send_and_clear(true, now=scene.world.now)
+
+
 def test_any_step_is_said_once_a_renewal_is_overdue(scene):
     scene.world.at(END - 29 * DAY)
     scene.tell()

@@ -274,6 +274,15 @@ def test_one_of_another_type_is_not_the_first(viewer_client, yealink, types, tex
     assert "None has come yet" in came(viewer_client, yealink, text)
 
 
+def test_its_page_says_how_many_are_not_recognised_without_a_mac(viewer_client, yealink, types, text):
+    Terminal.objects.create(number="100", type=yealink, mac="001565AABBCC")
+    Terminal.objects.create(number="900", type=types["Mitel 6930"])
+    assert "no MAC address" not in text(viewer_client.get(f"{TYPES}{yealink.pk}/"))
+
+    Terminal.objects.bulk_create(Terminal(number=str(number), type=yealink) for number in (101, 102))
+    assert "2 telephones of this type have no MAC address" in text(viewer_client.get(f"{TYPES}{yealink.pk}/"))
+
+
 def test_where_nobody_has_said_its_name_the_page_says_what_is_missing(administrator_client, yealink, text):
     General.objects.update(own_names=[], own_addresses=[], on_this_machine=False)
     page = administrator_client.get(f"{TYPES}{yealink.pk}/")
