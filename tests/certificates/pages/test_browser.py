@@ -121,3 +121,24 @@ def test_no_page_is_wider_than_the_window(page, world, path, language, width):
 
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert page.locator("h1").count() == 1
+
+
+def test_the_menu_of_a_person_changes_the_page_that_is_open_and_logs_out(page, world):
+    world.generate()
+    page.goto("/certificates/history/?state=active")
+
+    def choose(name):
+        page.locator(".user-menu > button").click()
+        page.get_by_role("button", name=name, exact=True).click()
+
+    choose("Dark")
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    choose("Deutsch")
+    page.get_by_role("heading", name="Verlauf").wait_for()
+    assert page.url.endswith("/certificates/history/?state=active")
+
+    choose("Abmelden")
+    page.get_by_label("Passwort", exact=True).wait_for()
+    assert page.url.endswith("/login/")
+    page.get_by_role("button", name="English").click()
+    page.get_by_label("Password", exact=True).wait_for()
