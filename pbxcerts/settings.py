@@ -120,7 +120,7 @@ TEMPLATES = [
         },
     },
 ]
-# What the templates' `cache` keeps: parts that depend on nothing but what they name. A process keeps its own.
+# What the templates' `cache` keeps (rule kept-fragments); each process its own.
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "template_fragments": {

@@ -1,4 +1,4 @@
-"""Parts of pages that are kept between requests: they are never those of somebody else, of another language, or of before."""
+"""Parts of pages that are kept between requests (rule kept-fragments): they are never those of somebody else, of another language, or of before."""
 
 import re
 
