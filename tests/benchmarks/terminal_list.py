@@ -1,5 +1,5 @@
-"""The list of terminals with ten thousand of them beside the same page with fifty: first page, last page, and with a filter. And what
-is known against the next pair at these ten thousand, and who of them asks in time, beside the page of their rollout.
+"""The list of terminals with ten thousand of them beside the same page with fifty: first page, last page, and with a filter; and that
+page beside Django's own admin change form, in one process. And what is known against the next pair at these ten thousand, and who of them asks in time, beside the page of their rollout.
 
 Every fifth is of each of the four makers of `makers`; those that take their certificates in turn have taken as many as they may hold.
 """
@@ -11,9 +11,8 @@ from functools import partial
 
 from tests.benchmarks.measuring import Line, in_turn, lines_of, run, set_up_django
 
-set_up_django()
+set_up_django("tests.benchmarks.admin_settings")
 
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F
 from django.test import Client
@@ -21,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from certificates.models import Generation
+from certificates.models import Generation, Settings
 from certificates.renewal.situation import Situation
 from pbxcerts.heartbeat import beat
 from pbxcerts.system.models import Role, User
@@ -138,6 +137,20 @@ def page(client: Client, name: str) -> None:
     assert response.status_code == 200, response.status_code
 
 
+def admin_form() -> Callable[[], object]:
+    """Django's own page of one row, as a superuser gets it."""
+    client = Client()
+    user = User.objects.create_superuser("sven", password="seven copper kettles", role=Role.ADMINISTER)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    url = reverse("admin:certificates_settings_change", args=[Settings.load().pk])
+
+    def get_form() -> None:
+        response = client.get(url)
+        assert response.status_code == 200, response.status_code
+
+    return get_form
+
+
 def before_the_next_pair(rounds: int) -> list[Line]:
     client = logged_in("olga", Role.ADMINISTER)
     set_terminals(MANY)
@@ -160,13 +173,12 @@ def before_the_next_pair(rounds: int) -> list[Line]:
 
 
 def benchmark(rounds):
-    settings.ALLOWED_HOSTS = ["testserver"]
     a_handover_under_way()
     make_types()
     client = logged_in("anna", Role.VIEW)
     type_ = TerminalType.objects.order_by("name").first()
     assert type_ is not None
-    few = f"{FEW} terminals"
+    few, admin = f"{FEW} terminals", "admin change form"
     pages = {
         f"{MANY} terminals": ("", "at most 1.15"),
         "their last page": (f"page={MANY // FEW}", "at most 1.25"),
@@ -184,12 +196,14 @@ def benchmark(rounds):
         Line(f"{name}: queries", str(count(partial(get, client, query))), target=QUERIES)
         for name, (query, _target) in pages.items()
     ]
-    actions = {few: partial(get, client, "")} | {
+    actions = {few: partial(get, client, ""), admin: admin_form()} | {
         name: partial(get, client, query) for name, (query, _target) in pages.items()
     }
     before = {few: partial(set_terminals, FEW), f"{MANY} terminals": partial(set_terminals, MANY)}
     medians = in_turn(rounds, actions, before)
-    lines += lines_of(medians, {(name, few): target for name, (_query, target) in pages.items()})
+    lines += lines_of(
+        medians, {(few, admin): "at most 2.0"} | {(name, few): target for name, (_query, target) in pages.items()}
+    )
     return [*lines, *before_the_next_pair(rounds)]
 
 
