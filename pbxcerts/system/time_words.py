@@ -1,19 +1,40 @@
 """Instants and lengths of time, as people speak of them."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 
-from django.utils import formats, timezone
-from django.utils.translation import ngettext
+from django.utils import dateformat, formats, timezone
+from django.utils.translation import get_language, ngettext
 
 
 def moment(instant: datetime) -> str:
     """An instant in the reader's language and the installation's time zone."""
-    return formats.date_format(timezone.localtime(instant), "DATETIME_FORMAT")
+    return _written(instant, "DATETIME_FORMAT")
+
+
+def short_moment(instant: datetime) -> str:
+    """The same in figures."""
+    return _written(instant, "SHORT_DATETIME_FORMAT")
 
 
 def day(instant: datetime) -> str:
     """The day of an instant, in figures."""
-    return formats.date_format(timezone.localtime(instant), "SHORT_DATE_FORMAT")
+    return _written(instant, "SHORT_DATE_FORMAT")
+
+
+def _written(instant: datetime, form: str) -> str:
+    local = instant.astimezone(timezone.get_current_timezone())
+    try:
+        return f"{local.hour:02}:{local.minute:02}".join(_around_clock_time(local.date(), form, get_language()))
+    except TypeError:
+        # The language writes the time of day in another way.
+        return formats.date_format(local, form)
+
+
+@lru_cache(maxsize=1000)
+def _around_clock_time(on: date, form: str, language: str | None) -> tuple[str, ...]:
+    """What stands before and after hour and minute: the same all day, and much the dearest about an instant."""
+    return tuple(dateformat.format(on, part) for part in formats.get_format(form, language).split("H:i"))
 
 
 def span(length: timedelta) -> str:

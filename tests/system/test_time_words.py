@@ -1,11 +1,46 @@
-"""Lengths of time in words."""
+"""Instants and lengths of time in words."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
-from django.utils import translation
+from django.utils import formats, timezone, translation
 
 from pbxcerts.system import time_words
+
+ZURICH = ZoneInfo("Europe/Zurich")
+INSTANTS = [
+    datetime(2026, 3, 1, 23, 30, tzinfo=UTC),
+    datetime(2026, 3, 1, 22, 59, 59, tzinfo=UTC),
+    # Before and after the clock goes back, and once more in another zone.
+    datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
+    datetime(2026, 10, 25, 1, 30, tzinfo=ZURICH),
+]
+
+
+@pytest.mark.parametrize("language", ["en", "de", "de-ch", "fi", "en-us"])
+def test_an_instant_is_written_as_django_writes_it(language):
+    """Also in a language that is not ours, and has the time of day in another form (fi, en-us)."""
+    words = {
+        time_words.moment: "DATETIME_FORMAT",
+        time_words.short_moment: "SHORT_DATETIME_FORMAT",
+        time_words.day: "SHORT_DATE_FORMAT",
+    }
+    for zone in (ZURICH, UTC):
+        with translation.override(language), timezone.override(zone):
+            for instant in INSTANTS:
+                local = timezone.localtime(instant)
+                for write, form in words.items():
+                    assert write(instant) == formats.date_format(local, form)
+
+
+def test_the_languages_keep_apart_what_they_write():
+    written = []
+    for language in ("en", "de", "en"):
+        with translation.override(language), timezone.override(ZURICH):
+            written.append(time_words.short_moment(INSTANTS[0]))
+
+    assert written == ["2 Mar 2026, 00:30", "02.03.2026, 00:30", "2 Mar 2026, 00:30"]
 
 
 @pytest.mark.parametrize(
