@@ -39,6 +39,15 @@ class FoldedParameters(Parameters):
         return rendered
 
 
+class FilterSelect(forms.Select):
+    """A choice in the filter of a list, without groups: rendered in one piece, where Django's own renders a template for each choice."""
+
+    template_name = "partials/_filter_select.html"
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"class": "form-select"})
+
+
 class ColumnForm(_Form):
     """Mixed into a form: `{% crispy form %}` renders its fields one below the other. The page has the <form> and its buttons.
 

@@ -6,7 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system.form_layout import ParameterForm, Parameters
+from pbxcerts.system.form_layout import FilterSelect, ParameterForm, Parameters
 from terminals.answer_target import SAID_OF_TERMINAL
 from terminals.directory import changes
 from terminals.directory.fields import OwnLinesField, hold_secret, judge_own_lines
@@ -25,10 +25,13 @@ class TerminalFilter(forms.Form):
         max_length=100,
         help_text=_("A part of the number, the name or the address, or four digits of the MAC."),
     )
-    type = forms.ChoiceField(label=_("Type"), required=False, help_text=_("Only terminals of this type."))
+    type = forms.ChoiceField(
+        label=_("Type"), required=False, widget=FilterSelect, help_text=_("Only terminals of this type.")
+    )
     state = forms.ChoiceField(
         label=_("State"),
         required=False,
+        widget=FilterSelect,
         choices=[("", _("All")), *DELIVERY_STATES],
         help_text=_("How far the generation is that terminals are to get now."),
     )
@@ -43,8 +46,6 @@ class TerminalFilter(forms.Form):
         super().__init__(data)
         names = [(str(one.pk), str(one)) for one in types]
         self.fields["type"].choices = [("", _("All")), *names]  # type: ignore[attr-defined]
-        self.fields["type"].widget.attrs["class"] = "form-select"
-        self.fields["state"].widget.attrs["class"] = "form-select"
         self.fields["text"].widget.attrs.update(
             {"class": "form-control", "placeholder": _("Number, name, MAC, address …"), "type": "search"}
         )

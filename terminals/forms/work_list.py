@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from pbxcerts.system.form_layout import FilterSelect
 from terminals.models import TerminalType
 
 
@@ -12,7 +13,10 @@ class WorkListFilter(forms.Form):
     """An unknown value shows all. `types`: those of which somebody is left."""
 
     type = forms.ChoiceField(
-        label=_("Type"), required=False, help_text=_("Only types of which something is left to be done are listed.")
+        label=_("Type"),
+        required=False,
+        widget=FilterSelect,
+        help_text=_("Only types of which something is left to be done are listed."),
     )
     text = forms.CharField(
         label=_("Number or name"), required=False, max_length=128, help_text=_("A part of the number or of the name.")
@@ -21,7 +25,6 @@ class WorkListFilter(forms.Form):
     def __init__(self, data: Any, *, types: list[TerminalType]) -> None:
         super().__init__(data)
         self.fields["type"].choices = [("", _("All")), *((str(one.pk), str(one)) for one in types)]  # type: ignore[attr-defined]
-        self.fields["type"].widget.attrs["class"] = "form-select"
         self.fields["text"].widget.attrs["class"] = "form-control"
 
     @property
