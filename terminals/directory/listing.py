@@ -7,11 +7,10 @@ from functools import cached_property
 
 from django.db.models import QuerySet
 from django.utils.functional import Promise
-from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from certificates.renewal.situation import Situation
-from pbxcerts.system import time_words
 from terminals.directory.found import FoundTerminals
 from terminals.directory.states import DELIVERY_STATES, DISABLED, NOT_YET
 from terminals.drivers.base import Reaction
@@ -32,15 +31,6 @@ REACTION_WORDS: Mapping[str, str | Promise] = {
     Reaction.OTHER.value: _("something else"),
 }
 """The values of `terminals.drivers.base.Reaction`, in words."""
-
-
-EVIDENCE_WORDS: Mapping[str, str | Promise] = {
-    Installation.Evidence.FETCHED: pgettext_lazy("evidence", "fetched"),
-    Installation.Evidence.REPORTED: pgettext_lazy("evidence", "reported"),
-    Installation.Evidence.PROVED: pgettext_lazy("evidence", "proved"),
-    Installation.Evidence.PERSON: pgettext_lazy("evidence", "by a person"),
-}
-"""What a confirmation rests on, for a narrow column; in full it stands in the story of the terminal."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +55,6 @@ class TerminalLine:
         if self.terminal.enabled and self.delivery:
             return words.state(self.delivery, self.type.method)
         return str(dict(DELIVERY_STATES)[self.state])
-
-    @property
-    def trusted(self) -> list[str]:
-        """What it trusts, and in one word on what evidence."""
-        return [
-            gettext("trusts %(number)s: %(evidence)s %(at)s")
-            % {
-                "number": row.generation_id,
-                "evidence": EVIDENCE_WORDS.get(row.evidence, ""),
-                "at": time_words.day(row.confirmed_at),
-            }
-            for row in self.trusts
-            if row.confirmed_at is not None
-        ]
 
     @property
     def next_attempt(self) -> datetime | None:

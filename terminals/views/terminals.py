@@ -26,6 +26,7 @@ from terminals.directory.held import held_at_once, held_by
 from terminals.directory.ladder import ladder
 from terminals.directory.listing import TerminalListing, story
 from terminals.directory.realms import RealmOffer
+from terminals.directory.rows import rows_of
 from terminals.directory.ways_in import address_of_files
 from terminals.drivers.registry import BY_HAND_METHODS, IN_TURN_METHODS, REPORTING_METHODS
 from terminals.evidence.requesters import begin_anew, has_room
@@ -48,7 +49,7 @@ shows_then_acts = require_http_methods(["GET", "HEAD", "POST"])
 def terminals(request: HttpRequest) -> HttpResponse:
     listing = TerminalListing(
         Situation.load(timekeeping.current_clock(general=general_of(request))),
-        tuple(TerminalType.objects.defer("guide_de", "guide_en", "own_lines")),
+        tuple(TerminalType.objects.only("name", "method", "holds_only_one", "turns_checking_on", "empties_list")),
     )
     chosen = TerminalFilter(request.GET, types=list(listing.types))
     wanted = chosen.chosen
@@ -59,7 +60,7 @@ def terminals(request: HttpRequest) -> HttpResponse:
         "wanted": wanted,
         "page": page,
         "more": found.more,
-        "lines": listing.lines(list(page)),
+        "rows": rows_of(listing.lines(list(page))),
         "target": listing.target,
         "query": urlencode(wanted),
         "filtered": wanted.keys() - {"order"},

@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from django.urls import clear_script_prefix, set_script_prefix
 
 from terminals.directory.states import BY_NEED, DELIVERY_STATES, NOT_YET
-from terminals.models import Installation, Terminal
+from terminals.models import Installation, Terminal, TerminalType
 from terminals.tally.models import InstallationTally, TerminalTally
 
 LIST = "/terminals/"
@@ -13,7 +14,7 @@ LIST = "/terminals/"
 
 def listed(response):
     """The numbers in the list, in its order."""
-    return re.findall(r'<th scope="row"[^>]*>\s*<a href="[^"]+">([^<]+)</a>', response.content.decode())
+    return re.findall(r'<th scope="rowgroup"[^>]*>\s*<a href="[^"]+">([^<]+)</a>', response.content.decode())
 
 
 @pytest.fixture
@@ -81,3 +82,56 @@ def test_a_tally_that_is_wrong_makes_a_list_shorter_and_no_error(mixed, viewer_c
     InstallationTally.objects.update(count=-3)
 
     assert viewer_client.get(LIST + query).status_code == 200
+
+
+def test_a_choice_in_the_filter_stays_chosen_and_no_name_breaks_it(mixed, viewer_client):
+    odd = TerminalType.objects.create(name='A "type" <b>', method="mitel_sip")
+    other = TerminalType.objects.exclude(pk=odd.pk).first()
+
+    for chosen in (odd, other):
+        page = viewer_client.get(LIST, {"type": chosen.pk}).content.decode()
+        offered = dict(re.findall(r'<option value="(\d+)"( selected)?>', page))
+        assert offered.keys() == {str(one.pk) for one in TerminalType.objects.all()}
+        assert [key for key, selected in offered.items() if selected] == [str(chosen.pk)]
+        assert "A &quot;type&quot; &lt;b&gt;</option>" in page
+        assert "<b>" not in page
+
+
+def test_what_is_told_of_a_terminal_stands_across_its_second_line(mixed, put, viewer_client):
+    put("mitel_sip", 1, state="failed", failure="refused", confirmed_at=None)
+    failed = Terminal.objects.get(installations__state="failed")
+    Terminal.objects.filter(pk=failed.pk).update(address="192.0.2.7", firmware="6.4 <1>")
+
+    response = viewer_client.get(LIST, {"state": "failed"})
+
+    group = re.findall(r"<tbody.*?</tbody>", response.content.decode(), re.DOTALL)
+    assert [row.count("<tr>") for row in group] == [2]
+    assert "192.0.2.7 · Firmware 6.4 &lt;1&gt;" in group[0]
+    assert re.search(r"· *</span>\s*It refuses the notification\.", group[0])
+
+
+@pytest.fixture
+def below_a_path():
+    """It has the digit that stands for a terminal."""
+    set_script_prefix("/pbx0/")
+    yield
+    clear_script_prefix()
+
+
+def test_below_a_path_each_number_leads_to_its_own_terminal(mixed, below_a_path, viewer_client):
+    page = viewer_client.get(LIST).content.decode()
+
+    links = dict(re.findall(r'<a href="(/pbx0/terminals/\d+/)">([^<]+)</a>', page))
+    assert links == {f"/pbx0/terminals/{one.pk}/": one.number for one in Terminal.objects.order_by("number")[:50]}
+
+
+def test_a_disabled_terminal_steps_back_and_no_other(mixed, viewer_client):
+    first = Terminal.objects.order_by("number").first()
+    Terminal.objects.filter(pk=first.pk).update(enabled=False)
+
+    groups = re.findall(
+        r'<tbody(.*?)>.*?<a href="[^"]+">([^<]+)</a>', viewer_client.get(LIST).content.decode(), re.DOTALL
+    )
+
+    assert [number for attributes, number in groups if "row-over" in attributes] == [first.number]
+    assert len(groups) > 1

@@ -21,7 +21,7 @@ ZURICH = ZoneInfo("Europe/Zurich")
 
 def listed(response):
     """The numbers in the list, in its order."""
-    return re.findall(r'<th scope="row"[^>]*>\s*<a href="/terminals/\d+/">([^<]+)</a>', response.content.decode())
+    return re.findall(r'<th scope="rowgroup"[^>]*>\s*<a href="/terminals/\d+/">([^<]+)</a>', response.content.decode())
 
 
 def add(number, type_, **values):
