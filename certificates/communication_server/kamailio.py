@@ -9,9 +9,10 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, tzinfo
 
 from certificates.communication_server.errors import KamailioError
+from certificates.communication_server.local_clock import LocalClock
 
 WITHIN = 10.0
 LONGEST = 256 * 1024 * 1024
@@ -44,11 +45,12 @@ class Kamailio:
     command: Sequence[str]
     environment: Mapping[str, str] | None = None
 
-    def registered(self, now: datetime) -> list[Registered]:
-        """Raises KamailioError. Its times are local ones of a zone that it does not name: what its clock says now is `now`."""
-        return registrations(
-            self._ask(REGISTRATIONS), self._ask(CONNECTIONS), ahead=clock_ahead(self._ask(UPTIME), now)
-        )
+    def registered(self, now: datetime, *, zone: tzinfo = UTC) -> list[Registered]:
+        """Raises KamailioError. Its times are local ones of a zone that it does not name: what its clock says now is `now`, and `zone`
+        may be its own.
+        """
+        dump, connections = self._ask(REGISTRATIONS), self._ask(CONNECTIONS)
+        return registrations(dump, connections, clock=local_clock(self._ask(UPTIME), now, zone=zone))
 
     def in_call(self) -> frozenset[str]:
         """The numbers that are in a call, or are being called. Raises KamailioError."""
@@ -83,8 +85,8 @@ class Kamailio:
             return output.read().decode(errors="replace")
 
 
-def clock_ahead(uptime: str, now: datetime) -> timedelta:
-    """How far its local time is ahead of UTC and of our clock. Raises KamailioError."""
+def local_clock(uptime: str, now: datetime, *, zone: tzinfo = UTC) -> LocalClock:
+    """Raises KamailioError."""
     found = _NOW.search(uptime)
     try:
         says = datetime.strptime(found[1], "%a %b %d %H:%M:%S %Y") if found else None  # noqa: DTZ007 - it has no zone
@@ -92,12 +94,12 @@ def clock_ahead(uptime: str, now: datetime) -> timedelta:
         says = None
     if says is None:
         raise KamailioError(f"{UPTIME}: no time")
-    return says.replace(tzinfo=UTC) - now
+    return LocalClock.that_says(says, now, zone=zone)
 
 
-def registrations(dump: str, connections: str, *, ahead: timedelta) -> list[Registered]:
+def registrations(dump: str, connections: str, *, clock: LocalClock) -> list[Registered]:
     """Each number once, by its oldest connection: that is the one that is not proved yet."""
-    since = {number: _instant(made) - ahead for number, made in _CONNECTION.findall(connections)}
+    since = {number: clock.instant(_local(made)) for number, made in _CONNECTION.findall(connections)}
     found: dict[str, list[datetime | None]] = {}
     number = ""
     for name, value in _REGISTRATION.findall(dump):
@@ -125,8 +127,8 @@ def parties(calls: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _instant(local: str) -> datetime:
-    return datetime.strptime(local, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+def _local(said: str) -> datetime:
+    return datetime.strptime(said, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - it has no zone
 
 
 def _user(uri: str) -> str:

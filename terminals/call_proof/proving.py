@@ -41,22 +41,22 @@ def prove_ordered(clock: Clock | None = None) -> CallProof | None:
     else:
         records = list(Proving.of(situation, active, CallProofSettings.load(), by_person=bool(proof.by)).records())
         now = clock.best + timedelta(seconds=time.monotonic() - began)
-        records += _telephones(active, clock, now, presented=_is_presented(records))
+        records += _telephones(situation, active, now, presented=_is_presented(records))
         orders.finish(proof, records, clock.best + timedelta(seconds=time.monotonic() - began))
     return CallProof.objects.get(pk=proof.pk)
 
 
-def _telephones(active: Generation, clock: Clock, now: datetime, *, presented: bool) -> list[StepRecord]:
+def _telephones(situation: Situation, active: Generation, now: datetime, *, presented: bool) -> list[StepRecord]:
     """What Kamailio says of them, where it may be asked. It shows something of each where nothing but this pair was `presented`."""
     if not django_settings.KAMCMD or active.activated_at is None:
         return []
     since = registered.presented_from(active)
     kamailio = Kamailio(django_settings.KAMCMD, django_settings.RELOAD_ENVIRONMENT)
     began = time.monotonic()
-    known, record = registered.ask(kamailio, since or active.activated_at, now)
+    known, record = registered.ask(kamailio, since or active.activated_at, now, zone=situation.settings.schedule.zone)
     # A switch that has begun meanwhile may have been before the answer.
     if presented and since is not None and registered.presented_from(active) == since:
-        registrations.registered({one.number: one.since for one in known}, active.number, clock, now)
+        registrations.registered({one.number: one.since for one in known}, active.number, situation.clock, now)
     return [_timed(record, began)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from certificates.call_proof.steps import Finding, Result, Step, StepRecord, in_one_line
 from certificates.communication_server.errors import KamailioError
@@ -26,12 +26,14 @@ def presented_from(active: Generation) -> datetime | None:
     return last.finished_at if last is not None and seen else None
 
 
-def ask(kamailio: Kamailio, switched_at: datetime, now: datetime) -> tuple[list[Registered], StepRecord]:
+def ask(
+    kamailio: Kamailio, switched_at: datetime, now: datetime, *, zone: tzinfo
+) -> tuple[list[Registered], StepRecord]:
     """Those that Kamailio knows; `since` is left of those alone that have connected since the switch. It fails nothing: who is
-    connected longer is proved at the next connection.
+    connected longer is proved at the next connection. `zone`: the site's.
     """
     try:
-        known = [_since(one, switched_at + WHOLE_SECONDS) for one in kamailio.registered(now)]
+        known = [_since(one, switched_at + WHOLE_SECONDS) for one in kamailio.registered(now, zone=zone)]
     except KamailioError as error:
         return [], StepRecord(Step.REGISTERED, Result.SKIPPED, Finding.NOT_ASKED, said=in_one_line(error))
     older = [one.number for one in known if one.since is None]

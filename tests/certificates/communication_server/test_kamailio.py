@@ -1,15 +1,18 @@
 """What Kamailio says of its telephones, in its own words, and a program that says anything else (rule kamailio-asked)."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from certificates.communication_server import kamailio
 from certificates.communication_server.errors import KamailioError
-from certificates.communication_server.kamailio import Kamailio, Registered, clock_ahead, parties, registrations
+from certificates.communication_server.kamailio import Kamailio, Registered, local_clock, parties, registrations
+from certificates.communication_server.local_clock import LocalClock
 from tests.support.generations import HOUR, utc
 from tests.support.tls_server import script
 
+ZURICH = ZoneInfo("Europe/Zurich")
 NOW = utc("2026-11-30 23:00:54")
 UPTIME = "{\n\tnow: Tue Dec  1 00:00:54 2026\n\tup_since: Mon Nov 30 20:00:00 2026\n\tuptime: 14454\n}\n"
 DUMP = """\
@@ -68,9 +71,9 @@ CALLS = """\
 
 
 def test_each_number_counts_by_its_oldest_connection_in_our_time():
-    ahead = clock_ahead(UPTIME, NOW)
-    assert ahead == HOUR
-    assert registrations(DUMP, CONNECTIONS, ahead=ahead) == [
+    clock = local_clock(UPTIME, NOW, zone=ZURICH)
+    assert clock.ahead == HOUR
+    assert registrations(DUMP, CONNECTIONS, clock=clock) == [
         Registered("anna", utc("2026-11-30 11:00")),
         Registered("berta", None),
     ]
@@ -84,14 +87,14 @@ def test_who_is_in_a_call_or_called_is_so_until_it_is_over():
 @pytest.mark.parametrize("said", ["", "{}", "now: yesterday", "now: Xxx Dec 99 00:00:54 2026"])
 def test_a_clock_that_says_nothing_is_an_error(said):
     with pytest.raises(KamailioError):
-        clock_ahead(said, NOW)
+        local_clock(said, NOW)
 
 
 @pytest.mark.parametrize(
     "garbage", ["\0" * 1000, "AoR", "Tcpconn-Id: 1\n" * 10, "state: 4\n" * 10, "id: 1\ntimestamp: x"]
 )
 def test_garbage_is_nobody(garbage):
-    assert registrations(garbage, garbage, ahead=timedelta()) == []
+    assert registrations(garbage, garbage, clock=LocalClock(timedelta())) == []
     assert parties(garbage) == frozenset()
 
 

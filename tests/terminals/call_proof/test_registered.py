@@ -2,17 +2,19 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from certificates.call_proof import orders
+from certificates.communication_server.kamailio import Kamailio
 from certificates.models import Switch
 from terminals.call_proof import registered
 from terminals.call_proof.proving import prove_ordered
 from terminals.directory import changes
 from terminals.evidence import registrations
 from terminals.models import Installation
-from tests.support.generations import HOUR, MINUTE
+from tests.support.generations import HOUR, MINUTE, utc
 from tests.support.tls_server import script
 from tests.terminals.call_proof.conftest import files
 
@@ -144,9 +146,9 @@ def test_where_no_address_is_looked_at_no_connection_shows_anything(world, switc
 def test_a_switch_that_begins_while_kamailio_is_asked_makes_its_answer_count_for_nothing(
     world, switched, proved, monkeypatch
 ):
-    def ask_meanwhile(*arguments):
+    def ask_meanwhile(*arguments, **options):
         Switch.objects.create(to_id=1, why="person", ordered_at=world.now)
-        return asked(*arguments)
+        return asked(*arguments, **options)
 
     asked = registered.ask
     monkeypatch.setattr(registered, "ask", ask_meanwhile)
@@ -178,6 +180,23 @@ def test_one_that_says_half_an_answer_is_not_believed(world, switched, kamailio,
 
     assert proof.records[-1].finding.value == "not_asked"
     assert known_of(switched[0]) == (None, None)
+
+
+@pytest.mark.parametrize(("made", "is_proved"), [("23:30", False), ("00:30", False), ("01:30", False), ("02:30", True)])
+def test_in_the_night_in_which_summer_time_ends_nobody_is_proved_who_may_have_connected_before_the_switch(
+    tmp_path, made, is_proved
+):
+    """Switched at 01:20 UTC on 25 October, which is 02:20 for the second time: what Kamailio calls 02:30 may be an hour earlier."""
+    zone = ZoneInfo("Europe/Zurich")
+    day = 24 if made == "23:30" else 25
+    at, now = utc(f"2026-10-{day} {made}"), utc("2026-10-25 03:00")
+    (tmp_path / "dump").write_text(CONTACT.format(number="120", key=1))
+    (tmp_path / "connections").write_text(CONNECTION.format(key=1, since=at.astimezone(zone)))
+    asked = Kamailio(script(tmp_path / "kamcmd", ASK.format(now=now.astimezone(zone), directory=tmp_path)))
+
+    known, _record = registered.ask(asked, utc("2026-10-25 01:20"), now, zone=zone)
+
+    assert [one.since is not None for one in known] == [is_proved]
 
 
 def test_many_numbers_are_few_statements(world, switched, django_assert_max_num_queries):
