@@ -458,6 +458,7 @@ class Installation(models.Model):
         ABSENT = DeliveryState.ABSENT.value, _("absent")
         FAILED = DeliveryState.FAILED.value, _("failed")
         SKIPPED = DeliveryState.SKIPPED.value, _("skipped")
+        FULL = DeliveryState.FULL.value, _("list is full")
 
     class Waves(models.IntegerChoices):
         """The values of `terminals.states.Wave`, in words."""

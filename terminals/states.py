@@ -22,6 +22,8 @@ class DeliveryState(enum.StrEnum):
     ABSENT = "absent"
     FAILED = "failed"
     SKIPPED = "skipped"
+    FULL = "full"
+    """It is told no further trust anchor, as its list is full or nobody has seen that it is emptied (rules full-list, emptied-list)."""
 
 
 CLAIMABLE = frozenset({DeliveryState.WAITING, DeliveryState.ABSENT, DeliveryState.UNPROVED})
@@ -31,6 +33,8 @@ NOT_ASKED_YET = frozenset({DeliveryState.WAITING, DeliveryState.UNPROVED})
 IN_FLIGHT = frozenset({DeliveryState.ASKED, DeliveryState.HEARD, DeliveryState.FETCHED})
 """The terminal was asked, and has neither confirmed nor failed yet."""
 UNDER_WAY = IN_FLIGHT | NOT_ASKED_YET
+PASSED_OVER = frozenset({DeliveryState.SKIPPED, DeliveryState.FULL})
+"""The rollout asks them nothing, so they say nothing of how it goes."""
 SETTLED = frozenset({DeliveryState.CONFIRMED, DeliveryState.SKIPPED})
 """Nothing is left to do at the terminal."""
 

@@ -82,6 +82,7 @@ LAYERS = {
         "pbxcerts.system",
         "terminals.answer_target",
         "terminals.batches",
+        "terminals.checking.models",
         "terminals.checking.warnings",
         "terminals.drivers",
         "terminals.evidence",

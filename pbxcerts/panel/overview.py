@@ -91,7 +91,7 @@ class Overview:
         progress = self.progress
         if progress is None or not progress.total:
             return []
-        done, flight, by_hand = progress.done, progress.in_flight, progress.by_hand
+        done, flight, by_hand = progress.done, progress.in_flight, progress.needs_person
         trouble = sum(row.states[state] for row in progress.rows if row.wave != Wave.BY_HAND for state in IN_TROUBLE)
         waiting = progress.total - done - flight - by_hand - trouble
         counted = [

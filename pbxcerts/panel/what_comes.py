@@ -53,6 +53,6 @@ def coming(
         number=number,
         in_service=progress.left_in_service,
         nights=nights_of_restarts(situation, progress.left_to_restart, begin=now),
-        by_hand=progress.by_hand,
+        by_hand=progress.needs_person,
         until=at,
     )

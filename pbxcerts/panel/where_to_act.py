@@ -56,7 +56,7 @@ PLACES: dict[str, tuple[str, Promise]] = {
         ],
         ROLLOUT,
     ),
-    **dict.fromkeys(["manual_left", "manual_due"], WORK_LIST),
+    **dict.fromkeys(["manual_left", "manual_due", "lists_full"], WORK_LIST),
     **dict.fromkeys(["checking_not_back", "checking_waits", "emptying_not_back", "emptying_waits"], TYPES),
     "configuration_folder_without_name": NAMES,
     **dict.fromkeys(

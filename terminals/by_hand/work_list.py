@@ -18,9 +18,10 @@ from terminals.directory.found import DENSE, cut
 from terminals.directory.searching import search
 from terminals.drivers.registry import BY_HAND_METHODS
 from terminals.models import Installation, InstallationQuerySet, Link, Rollout, Terminal, TerminalType
+from terminals.rollout import words
 from terminals.rollout.served_first import served_first
 from terminals.rollout.target import rollout_in_force, rollout_target
-from terminals.states import SETTLED, Wave
+from terminals.states import SETTLED, DeliveryState, Wave
 from terminals.tally import counts as tally
 from terminals.trust_file import NothingToTrust, NoTrustFile, TrustFile, trust_file
 
@@ -47,6 +48,15 @@ class WorkListType:
     @property
     def guide(self) -> str:
         return guide(self.type)
+
+
+@dataclass(frozen=True)
+class FullLists:
+    """Of one type, how many are told no further certificate, because their list is full (rule full-list), and what to do."""
+
+    type: TerminalType
+    count: int
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -166,6 +176,19 @@ class WorkList:
             )
         count = sum(one.left for one in self.types if type_ in {None, one.type.pk})
         return FoundInstallations(rows, count, dense=count * DENSE >= tally.terminals())
+
+    @cached_property
+    def full(self) -> list[FullLists]:
+        """They come by themselves, but not before a person has made room."""
+        if self.target is None:
+            return []
+        counted, for_served = tally.by_type(self.target, Q(state=DeliveryState.FULL)), not self.target.pending
+        types = TerminalType.objects.filter(pk__in=counted).order_by("name") if counted else ()
+        return [FullLists(one, counted[one.pk], words.make_room(one, for_served=for_served)) for one in types]
+
+    @property
+    def full_count(self) -> int:
+        return sum(one.count for one in self.full)
 
     @property
     def left_count(self) -> int:

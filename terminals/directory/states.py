@@ -21,6 +21,7 @@ DELIVERY_STATES: list[tuple[str, str | Promise]] = [
 
 BY_NEED = [
     Installation.State.FAILED.value,
+    Installation.State.FULL.value,
     Installation.State.UNPROVED.value,
     Installation.State.ABSENT.value,
     NOT_YET,

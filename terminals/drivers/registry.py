@@ -43,6 +43,10 @@ RESTARTING_AT_FIRST = methods(lambda driver: driver.capabilities.first_notify is
 COMING_FIRST = methods(lambda driver: driver.capabilities.first_notify is FirstNotify.DANGEROUS)
 """Those that are not notified at all before they have."""
 IN_TURN_METHODS = methods(lambda driver: driver.capabilities.come is AnchorsCome.IN_TURN)
+FILLING: dict[str, int] = {
+    name: most for name in IN_TURN_METHODS if (most := driver_of(name).capabilities.holds) is not None
+}
+"""Those of which a list fills up, with how many trust anchors it holds (rule full-list)."""
 PROVISIONED_METHODS = methods(lambda driver: driver.files is not None)
 """Whose terminals ask for configuration files."""
 KNOWN_OUIS = frozenset[str]().union(*(driver.ouis for driver in drivers().values()))

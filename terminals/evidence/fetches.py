@@ -194,13 +194,13 @@ def _unproved(unproved: Sequence[FetchedTrust], listed: Mapping[int, ListedTermi
     ]
     was_failed = f"{nothing_better} AND {is_one_of('state', [DeliveryState.FAILED])}"
     at_rest = is_one_of("state", [DeliveryState.WAITING, DeliveryState.ABSENT, DeliveryState.UNPROVED])
-    under_way = is_one_of("state", [DeliveryState.ASKED, DeliveryState.HEARD, DeliveryState.FETCHED])
+    stays = is_one_of("state", [DeliveryState.ASKED, DeliveryState.HEARD, DeliveryState.FETCHED, DeliveryState.FULL])
     marks = [{name: value for name, value in row.items() if name != "state"} for row in rows]
     return [
         *missing,
         *updates(Installation, failed, match=match, where=was_failed),
         *updates(Installation, rows, match=match, where=f"{nothing_better} AND {at_rest}"),
-        *updates(Installation, marks, match=match, where=f"{nothing_better} AND {under_way}"),
+        *updates(Installation, marks, match=match, where=f"{nothing_better} AND {stays}"),
     ]
 
 

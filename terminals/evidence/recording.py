@@ -152,7 +152,7 @@ def write_facts(facts: Collection[Fact]) -> None:
 def downloaded(terminal: int, generations: Collection[int], *, at: datetime) -> None:
     """The personal link was opened: delivered, but nobody has said yet that it is installed."""
     rows = Installation.objects.filter(terminal=terminal, generation__in=generations)
-    unconfirmed = rows.in_state(*CLAIMABLE, *IN_FLIGHT, DeliveryState.FAILED)
+    unconfirmed = rows.in_state(*CLAIMABLE, *IN_FLIGHT, DeliveryState.FAILED, DeliveryState.FULL)
     unconfirmed.update(state=DeliveryState.DOWNLOADED, fetched_at=at, next_at=None)
 
 

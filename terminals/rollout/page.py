@@ -52,6 +52,13 @@ class TroubledTerminal:
 
 
 @dataclass(frozen=True)
+class FullTerminal(TroubledTerminal):
+    """A terminal whose list of certificates is full; `remedy`: what to do."""
+
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
 class UnprovedTerminal(TroubledTerminal):
     """A terminal whose trust file was fetched by nobody knows whom; `who`: those who took it."""
 
@@ -113,6 +120,7 @@ _SHOWN: tuple[tuple[str, str, frozenset[DeliveryState]], ...] = (
     ("waiting", DeliveryState.WAITING.value, frozenset({DeliveryState.WAITING})),
     ("unproved", DeliveryState.UNPROVED.value, frozenset({DeliveryState.UNPROVED})),
     ("absent", DeliveryState.ABSENT.value, frozenset({DeliveryState.ABSENT})),
+    ("full", DeliveryState.FULL.value, frozenset({DeliveryState.FULL})),
     ("failed", DeliveryState.FAILED.value, frozenset({DeliveryState.FAILED})),
     ("skipped", DeliveryState.SKIPPED.value, frozenset({DeliveryState.SKIPPED})),
 )
@@ -282,6 +290,21 @@ class RolloutStatus:
             for one in troubled
         ]
 
+    @cached_property
+    def full(self) -> list[FullTerminal]:
+        return [
+            FullTerminal(one.installation, one.type, words.make_room(one.type, for_served=self.pending is None))
+            for one in self._troubled(DeliveryState.FULL)
+        ]
+
+    @property
+    def full_count(self) -> int:
+        return self._count(DeliveryState.FULL)
+
+    @property
+    def full_unnamed(self) -> int:
+        return self.full_count - len(self.full)
+
     @property
     def unproved_count(self) -> int:
         return self._count(DeliveryState.UNPROVED)
@@ -381,8 +404,8 @@ class RolloutStatus:
             if progress.next_at <= self.situation.clock.best:
                 return _("The next terminals are asked with the next heartbeat.")
             return _("Nobody is asked at the moment.")
-        if progress.by_hand:
-            return _("Nobody is left to ask. On the work list: %(count)s.") % {"count": progress.by_hand}
+        if progress.needs_person:
+            return _("Nobody is left to ask. On the work list: %(count)s.") % {"count": progress.needs_person}
         return _("Nobody is left to ask; those that failed wait for a person.")
 
     @property

@@ -44,6 +44,15 @@ class WaveRow:
     def skipped(self) -> int:
         return self.states[DeliveryState.SKIPPED]
 
+    @property
+    def left(self) -> int:
+        return self.total - self.confirmed - self.skipped
+
+    @property
+    def full(self) -> int:
+        """How many are asked no more, because they take no further trust anchor (rule full-list)."""
+        return self.states[DeliveryState.FULL] if self.wave != Wave.BY_HAND else 0
+
 
 @dataclass(frozen=True)
 class RolloutProgress:
@@ -73,9 +82,9 @@ class RolloutProgress:
         return sum(self.states[state] for state in IN_FLIGHT)
 
     @property
-    def by_hand(self) -> int:
-        """How many are left on the work list."""
-        return sum(row.total - row.confirmed - row.skipped for row in self.rows if row.wave == Wave.BY_HAND)
+    def needs_person(self) -> int:
+        """How many are left on the work list: by hand, or because their list is full."""
+        return sum(row.left if row.wave == Wave.BY_HAND else row.full for row in self.rows)
 
     @property
     def left_to_restart(self) -> int:
@@ -88,7 +97,7 @@ class RolloutProgress:
 
     def _left(self, methods: Collection[str]) -> int:
         ours = [row for row in self.rows if row.wave != Wave.BY_HAND and row.method in methods]
-        return sum(row.total - row.confirmed - row.skipped for row in ours)
+        return sum(row.left - row.full for row in ours)
 
     @property
     def is_complete(self) -> bool:

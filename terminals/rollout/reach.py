@@ -14,7 +14,7 @@ from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from pbxcerts.system import time_words
 from terminals.models import Installation, TerminalType
-from terminals.states import DeliveryState
+from terminals.states import PASSED_OVER
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def reach(situation: Situation, target: Generation) -> Reach:
             too_late |= of_type & late
     lacking = Installation.objects.of(target).of_enabled_terminals().filter(confirmed_at=None)
     rows = (
-        lacking.exclude(state=DeliveryState.SKIPPED)
+        lacking.exclude(state__in=PASSED_OVER)
         .filter(terminal__type__in=types)
         .order_by("terminal__type__name")
         .values_list("terminal__type")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from itertools import chain
 
 from django.utils.translation import gettext as _
@@ -12,9 +13,11 @@ from django.utils.translation import gettext as _
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from pbxcerts.system import time_words
+from terminals.checking.models import Checking
 from terminals.drivers.registry import (
     BY_HAND_METHODS,
     COMING_FIRST,
+    FILLING,
     IN_TURN_METHODS,
     RESTARTING_AT_FIRST,
     RESTARTING_METHODS,
@@ -41,10 +44,11 @@ class MissingReasons:
     restarts_from: datetime | None = None
     unheeded: Mapping[int, Unheeded] = field(default_factory=dict)
     held: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    terminals: Collection[int] = ()
 
     @classmethod
     def load(cls, situation: Situation, terminals: Collection[int]) -> MissingReasons:
-        """For these terminals, those of a page. At most six queries."""
+        """For these terminals, those of a page. At most six queries, and one more where lists are full."""
         now, target = situation.clock.best, rollout_target(situation)
         known = known_requesters(terminals)
         rows = [*chain.from_iterable(one.values() for one in known.values())]
@@ -61,6 +65,7 @@ class MissingReasons:
             restarts_from=None if allowed else restarts_at(situation, delivery),
             unheeded=unheeded(known),
             held=held_in_turn(rows),
+            terminals=terminals,
         )
 
     def why(self, terminal: Terminal, type_: TerminalType, installation: Installation | None) -> str:
@@ -74,11 +79,13 @@ class MissingReasons:
             return _("It is disabled, so it is not asked.")
         if installation is None:
             return self._not_taken_in(type_)
+        if installation.state == DeliveryState.FULL:
+            return self._told_no_further(terminal, type_)
         said = self._said(terminal, type_, installation)
         if terminal.last_contact is None and installation.state in {DeliveryState.WAITING, DeliveryState.ABSENT}:
             return f"{said} " + _("Nothing has ever been heard of it.")
         if self._is_full(terminal, type_) and installation.state not in SETTLED:
-            return f"{_full(type_)} {said}"
+            return f"{self._full(type_)} {said}"
         if (one := self.unheeded.get(terminal.pk)) is not None and installation.state not in SETTLED:
             return f"{_unheeded(one)} {said}"
         return said
@@ -87,6 +94,27 @@ class MissingReasons:
         held = self.held.get(terminal.pk, ())
         in_turn = type_.method in IN_TURN_METHODS and self.target is not None and self.target.number not in held
         return in_turn and is_full(held, type_.driver.capabilities.holds)
+
+    @cached_property
+    def _emptied(self) -> set[int]:
+        """Whose list is emptied, and nobody has said so."""
+        rows = Checking.objects.in_state(Checking.State.EMPTIED).filter(terminal__in=self.terminals)
+        return set(rows.values_list("terminal", flat=True))
+
+    def _full(self, type_: TerminalType) -> str:
+        return words.full(type_, for_served=self.target is not None and not self.target.pending)
+
+    def _told_no_further(self, terminal: Terminal, type_: TerminalType) -> str:
+        if self._is_full(terminal, type_):
+            return f"{self._full(type_)} " + _(
+                "It is not notified meanwhile; when there is room again it is, by itself."
+            )
+        if type_.method in FILLING and terminal.pk in self._emptied:
+            return _(
+                "pbxcerts has told it to empty its list, and nobody has said yet that the list is empty: until then it is told no further"
+                " certificate and not notified. See the first one of its type, and say so on the page of the type."
+            )
+        return _("Its list was full and has room again: it is asked in its turn from the next heartbeat on.")
 
     def _not_taken_in(self, type_: TerminalType) -> str:
         if self.target is not None and self.target.pending and type_.holds_only_one:
@@ -150,20 +178,6 @@ class MissingReasons:
         if installation.next_at is not None and installation.next_at > self.now:
             return _("It is asked again on %(at)s.") % {"at": time_words.moment(installation.next_at)}
         return _("It is asked as soon as those that are asked now are back.")
-
-
-def _full(type_: TerminalType) -> str:
-    said = _(
-        "It holds %(most)s certificates, as many as it can, and would refuse the next one, so it is not told it: delete those that are no"
-        " longer served at the telephone, as its guide says, and say so on its page."
-    )
-    if type_.turns_checking_on and type_.empties_list:
-        said = _(
-            "It holds %(most)s certificates, as many as it can, and would refuse the next one, so it is not told it. pbxcerts empties the"
-            " list only while no handover is under way: delete those that are no longer served at the telephone now, as its guide says,"
-            " and say so on its page."
-        )
-    return said % {"most": type_.driver.capabilities.holds}
 
 
 def _unheeded(one: Unheeded) -> str:

@@ -25,6 +25,7 @@ from terminals.drivers.registry import (
     AUTOMATIC_METHODS,
     COMING_FIRST,
     FETCHING_METHODS,
+    FILLING,
     IN_TURN_METHODS,
     RESTARTING_AT_FIRST,
     RESTARTING_METHODS,
@@ -32,7 +33,7 @@ from terminals.drivers.registry import (
 )
 from terminals.evidence import fetches
 from terminals.models import DeliverySettings, Installation, Requester, Rollout, Terminal
-from terminals.rollout import claims, served_first, waves
+from terminals.rollout import claims, full_lists, served_first, waves
 from terminals.rollout.claims import Ask, AskResult, ClaimLost
 from terminals.rollout.target import (
     may_restart,
@@ -130,7 +131,7 @@ def reconcile_rollouts(situation: Situation) -> Rollout | None:
     elif current.state == RolloutState.ENDED:
         _reopen(current)
     groups = terminal_groups(target)
-    _take_in(target, groups)
+    are_new = _take_in(target, groups)
     _follow_moves(target, groups)
     if any(group.method in COMING_FIRST and group.state == DeliveryState.WAITING for group in groups):
         _leave_alone_who_never_came(target)
@@ -140,6 +141,8 @@ def reconcile_rollouts(situation: Situation) -> Rollout | None:
         _judge_who_came(target)
         _ask_for_the_next_in_turn(target, now)
         claims.give_up(target.number, within=ANSWERS_WITHIN, now=now, machine=situation.clock.machine)
+    if are_new or any(group.method in FILLING or group.state == DeliveryState.FULL for group in groups):
+        full_lists.pass_over(target, situation.active)
     _prove_again(target, now)
     return current
 
@@ -214,17 +217,17 @@ def _reopen(rollout: Rollout) -> None:
     rollout.state, rollout.ended_at, rollout.ended_because = RolloutState.RUNNING, None, ""
 
 
-def _take_in(target: Generation, groups: Sequence[TerminalGroup]) -> None:
-    """A place for every terminal that has none yet."""
+def _take_in(target: Generation, groups: Sequence[TerminalGroup]) -> bool:
+    """A place for every terminal that has none yet; returns whether there was one."""
     if tally.all_have_one(target, Q(type__holds_only_one=False) if target.pending else tally.ANY):
-        return
+        return False
     without = Terminal.objects.concerned_by(target).without(Installation.objects.of(target)).order_by("pk")
     newcomers = [
         Newcomer(key, model, automatic=method in AUTOMATIC_METHODS, seen=seen)
         for key, model, method, seen in without.values_list("pk", "type", "type__method", "last_contact")
     ]
     if not newcomers:
-        return
+        return False
     delivery = DeliverySettings.load()
     assigned = waves.assign_waves(
         newcomers,
@@ -234,6 +237,7 @@ def _take_in(target: Generation, groups: Sequence[TerminalGroup]) -> None:
     )
     rows = [{"generation": target.number, "terminal": key, "wave": wave.value} for key, wave in assigned.items()]
     execute(inserts(Installation, rows))
+    return True
 
 
 def _follow_moves(target: Generation, groups: Sequence[TerminalGroup]) -> None:
@@ -455,7 +459,7 @@ def _askable(groups: Sequence[TerminalGroup], *, restart: bool) -> Q | None:
 
 
 def _replace_first(target: Generation, models: set[int]) -> None:
-    """Move another terminal of each model into the first wave, because those in it are absent, busy or skipped."""
+    """Move another terminal of each model into the first wave, because those in it are absent, busy, full or skipped."""
     waiting = Installation.objects.of(target).in_state(*NOT_ASKED_YET)
     for model in sorted(models):
         successor = (

@@ -92,6 +92,18 @@ MANUAL_DUE = EventKind(
     ),
     instants=("due",),
 )
+LISTS_FULL = EventKind(
+    "lists_full",
+    Severity.SERIOUS,
+    _(
+        "Terminals whose list of certificates is full, so that they are not told generation %(number)s: %(count)s (%(names)s). They"
+        " are not notified; the switch waits for them."
+    ),
+    cleared=_(
+        "No terminal is left that is not told generation %(number)s because its list is full, or its rollout is no longer in force."
+    ),
+    hint=_("The work list says what to do. When there is room again they are notified by themselves."),
+)
 FETCHES_UNPROVED = EventKind(
     "fetches_unproved",
     Severity.NORMAL,
@@ -168,6 +180,9 @@ def _of_rollout(situation: Situation, rollout: Rollout) -> Iterator[Notice]:
     if counts[DeliveryState.ABSENT]:
         absent = in_waves.in_state(DeliveryState.ABSENT)
         yield _notice(TERMINALS_ABSENT, rollout, counts[DeliveryState.ABSENT], absent)
+    if counts[DeliveryState.FULL]:
+        full = in_waves.in_state(DeliveryState.FULL)
+        yield _notice(LISTS_FULL, rollout, counts[DeliveryState.FULL], full)
     if by_hand:
         left = rows.by_hand().unsettled()
         yield _notice(MANUAL_LEFT, rollout, by_hand, left)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from certificates.pki.schedule import Schedule
-from terminals.states import NOT_ASKED_YET, UNDER_WAY, DeliveryState, Wave
+from terminals.states import NOT_ASKED_YET, PASSED_OVER, UNDER_WAY, DeliveryState, Wave
 
 AN_HOUR = timedelta(hours=1)
 LAST_DAY_BEFORE_DEADLINE = timedelta(hours=24)
@@ -106,7 +106,7 @@ def _seconds(seen: datetime | None) -> float:
 
 
 def models_to_replace(groups: Iterable[TerminalGroup]) -> set[int]:
-    """Models whose first ones are all absent, busy or skipped while another that was not asked yet could take their place."""
+    """Models whose first ones are all absent, busy, full or skipped while another that was not asked yet could take their place."""
     tried: set[int] = set()
     left: set[int] = set()
     settled: set[int] = set()
@@ -134,7 +134,7 @@ def open_waves(groups: Iterable[TerminalGroup]) -> dict[str, Wave]:
         waited_for = [group.wave for group in ours if group.is_waited_for]
         if not waited_for:
             continue
-        first = [group for group in ours if group.wave == Wave.FIRST and group.state != DeliveryState.SKIPPED]
+        first = [group for group in ours if group.wave == Wave.FIRST and group.state not in PASSED_OVER]
         tried = not first or any(group.state == DeliveryState.CONFIRMED or group.excused for group in first)
         waves[method] = min(waited_for) if tried else Wave.FIRST
     return waves
@@ -142,7 +142,7 @@ def open_waves(groups: Iterable[TerminalGroup]) -> dict[str, Wave]:
 
 def stops(groups: Iterable[TerminalGroup], limits: StopLimits) -> bool:
     """Whether too many terminals have failed (rule stop-rule)."""
-    groups = [group for group in groups if group.wave != Wave.BY_HAND and group.state != DeliveryState.SKIPPED]
+    groups = [group for group in groups if group.wave != Wave.BY_HAND and group.state not in PASSED_OVER]
     first = [group for group in groups if group.wave == Wave.FIRST]
     there = sum(group.count for group in first if not group.is_away and not group.excused)
     failed = sum(group.count for group in first if _counts_as_failed(group))

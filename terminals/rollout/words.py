@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from pbxcerts.system import time_words
 from terminals.drivers.base import Reaction
 from terminals.drivers.registry import driver_of
-from terminals.models import Installation, Rollout
+from terminals.models import Installation, Rollout, TerminalType
 from terminals.rollout.claims import NO_WAY, NOT_BACK, NOT_CONFIRMED
 from terminals.sip.errors import Silence, Unanswered
 from terminals.states import DeliveryState
@@ -152,6 +152,35 @@ def why_missing(installation: Installation | None) -> str:
             "address": installation.address
         }
     return str(installation.get_state_display())
+
+
+def full(type_: TerminalType, *, for_served: bool) -> str:
+    """That a telephone of this type is full, and what to do; `for_served`: it is the served certificate that it lacks."""
+    said = gettext(
+        "It holds %(most)s certificates, as many as it can, and would refuse the next one, so it is not told it."
+    )
+    return f"{said % {'most': type_.driver.capabilities.holds}} {make_room(type_, for_served=for_served)}"
+
+
+def make_room(type_: TerminalType, *, for_served: bool) -> str:
+    """What to do where the lists of this type are full (rules full-list, emptied-list). Who lacks the served one is emptied by nobody
+    but a person.
+    """
+    by_hand = gettext(
+        "Delete those that are no longer served at the telephone, as its guide says, and say so on its page."
+    )
+    if for_served or not type_.driver.capabilities.empties:
+        return by_hand
+    if not (type_.turns_checking_on and type_.empties_list):
+        switch = gettext(
+            "Or let pbxcerts empty full lists, on the page of its type: it does so while no handover is under way."
+        )
+        return f"{by_hand} {switch}"
+    by_itself = gettext(
+        "pbxcerts empties the list only while no handover is under way, and tells an emptied one the next when a person has seen the"
+        " first of its type. To have it now:"
+    )
+    return f"{by_itself} {by_hand}"
 
 
 def retried(rollout: Rollout, count: int) -> str:

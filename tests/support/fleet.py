@@ -266,7 +266,7 @@ class Fleet:
             files = trust_files(self.world.situation, phone.terminal.type)
             known = Requester.objects.filter(terminal=phone.terminal, source=address).first()
             taken = known.holds if known else []
-            file = next_in_turn(files, taken)
+            file = next_in_turn(files, taken, phone.terminal.type.driver.capabilities.holds)
             recording.fetched([FetchedConfiguration(phone.terminal.pk, "cfg", "Yealink", address, now)])
             if not taken or file.generations[0] != taken[-1]:
                 took = frozenset(file.generations)

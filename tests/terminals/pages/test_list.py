@@ -20,10 +20,10 @@ def listed(response):
 @pytest.fixture
 def one_of_each(mixed, put):
     """A terminal in each state; of two generations, because it is the newest one's that counts. By state its number."""
-    everybody = list(Terminal.objects.filter(type__method="mitel_sip").order_by("number"))
-    Terminal.objects.exclude(pk__in=[one.pk for one in everybody[:12]]).delete()
+    everybody = list(Terminal.objects.exclude(type__method="sip_standard").order_by("number"))[: len(DELIVERY_STATES)]
+    Terminal.objects.exclude(pk__in=[one.pk for one in everybody]).delete()
     numbers = {}
-    for terminal, (state, _label) in zip(everybody, DELIVERY_STATES, strict=False):
+    for terminal, (state, _label) in zip(everybody, DELIVERY_STATES, strict=True):
         numbers[state] = terminal.number
         rows = Installation.objects.filter(terminal=terminal, generation=2)
         if state == NOT_YET:

@@ -329,7 +329,7 @@ def test_its_queries_do_not_grow_with_the_terminals(mixed, yealink, operator_cli
     mixed.add(300, yealink)
     rounds.reconcile_rollouts(mixed.world.situation)
 
-    assert queries(operator_client) == few <= 20
+    assert queries(operator_client) == few <= 21
 
 
 def test_its_file_is_that_of_the_same_name_on_the_page_of_the_certificates(mixed, yealink, viewer_client):

@@ -15,7 +15,7 @@ def test_it_counts_by_method_wave_and_state(fleet, world):
     world.after(DAY).generate()
     fleet.beat()
     seen = rollout_progress(world.situation)
-    assert (seen.rollout.generation_id, seen.total, seen.in_flight, seen.by_hand) == (2, 12, 1, 2)
+    assert (seen.rollout.generation_id, seen.total, seen.in_flight, seen.needs_person) == (2, 12, 1, 2)
     assert [(row.method, row.wave, row.total, row.is_open) for row in seen.rows] == [
         ("mitel_sip", Wave.FIRST, 1, True),
         ("mitel_sip", Wave.SECOND, 1, False),

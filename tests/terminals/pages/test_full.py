@@ -1,0 +1,119 @@
+"""Where a person reads that the lists of telephones are full, and what to do (rules full-list, why-missing)."""
+
+import pytest
+
+from certificates.status.page import CertificateStatus
+from pbxcerts.panel.overview import Overview
+from terminals.models import Requester, TerminalType
+from terminals.rollout import rounds, warnings
+from terminals.rollout.target import rollout_in_force
+from terminals.states import DeliveryState
+
+FULL = "It holds 10 certificates, as many as it can, and would refuse the next one, so it is not told it."
+BY_HAND = "Delete those that are no longer served at the telephone, as its guide says, and say so on its page."
+OR_BY_ITSELF = "Or let pbxcerts empty full lists, on the page of its type"
+LEFT_ALONE = "It is not notified meanwhile; when there is room again it is, by itself."
+
+
+@pytest.fixture
+def kind(fleet):
+    return fleet.type("A T46S", "yealink", wants="root")
+
+
+@pytest.fixture
+def full(fleet, kind):
+    """Two of three are full, and the next pair is prepared."""
+    phones = fleet.equipped(3, kind)
+    Requester.objects.filter(terminal__in=[phone.terminal for phone in phones[:2]]).update(holds=[*range(101, 110), 1])
+    fleet.world.generate()
+    rounds.reconcile_rollouts(fleet.world.situation)
+    return phones[:2]
+
+
+def test_its_page_and_the_list_say_that_it_is_full_and_what_to_do(full, viewer_client, text):
+    page = text(viewer_client.get(f"/terminals/{full[0].terminal.pk}/"))
+    row = text(viewer_client.get("/terminals/", {"text": full[0].terminal.number}))
+
+    for said in (FULL, BY_HAND, OR_BY_ITSELF, LEFT_ALONE):
+        assert (said in page, said in row) == (True, True), said
+    assert "list is full" in page
+
+
+def test_the_list_shows_those_that_are_full_alone(full, viewer_client, text):
+    page = text(viewer_client.get("/terminals/", {"state": "full"}))
+
+    assert [number in page for number in ("desk 100", "desk 101", "desk 102")] == [True, True, False]
+
+
+def test_where_pbxcerts_empties_lists_it_says_when_it_does(full, kind, viewer_client, text):
+    TerminalType.objects.filter(pk=kind.pk).update(turns_checking_on=True, empties_list=True)
+
+    page = text(viewer_client.get(f"/terminals/{full[0].terminal.pk}/"))
+
+    assert "pbxcerts empties the list only while no handover is under way" in page
+    assert OR_BY_ITSELF not in page
+
+
+def test_who_lacks_the_certificate_of_the_server_is_not_told_that_its_list_is_emptied_by_itself(
+    full, fleet, kind, viewer_client, text
+):
+    TerminalType.objects.filter(pk=kind.pk).update(turns_checking_on=True, empties_list=True)
+    fleet.world.activate()
+    rounds.reconcile_rollouts(fleet.world.situation)
+
+    for path in (f"/terminals/{full[0].terminal.pk}/", "/terminals/work-list/", "/terminals/rollout/"):
+        page = text(viewer_client.get(path)).partition("Certificates taken one by one")[0]
+        assert BY_HAND in page
+        assert "pbxcerts empties" not in page
+
+
+def test_the_work_list_says_how_many_and_what_to_do(full, viewer_client, text):
+    page = text(viewer_client.get("/terminals/work-list/"))
+
+    assert "The lists of 2 terminals are full: they are not told generation 2" in page
+    assert f"A T46S 2 terminals {BY_HAND} {OR_BY_ITSELF}" in page
+    assert "Nothing to be done by hand" not in page
+
+
+def test_the_rollout_names_them_with_the_remedy_and_leads_to_the_work_list(full, viewer_client, text):
+    response = viewer_client.get("/terminals/rollout/")
+    page = text(response)
+
+    assert "List is full: 2" in page
+    assert f"100 desk 100 A T46S {BY_HAND}" in page
+    assert "2 list is full" in page
+    assert "/terminals/work-list/" in response.content.decode()
+    assert "Failed:" not in page
+
+
+def test_a_message_names_them_and_is_over_when_there_is_room(full, fleet):
+    def told():
+        situation = fleet.world.situation
+        return {
+            notice.id: notice.params for notice in warnings.rollout_warnings(situation, rollout_in_force(situation))
+        }
+
+    assert told()["lists_full"] == {"number": 2, "count": 2, "names": "100 desk 100, 101 desk 101"}
+
+    Requester.objects.update(holds=[1])
+    rounds.reconcile_rollouts(fleet.world.situation)
+    assert "lists_full" not in told()
+
+
+def test_the_overview_counts_them_among_those_that_need_a_person(full, fleet, monkeypatch):
+    parts = {part.kind: part.words for part in Overview(CertificateStatus.load()).parts}
+
+    assert parts["by-hand"] == "2 need a person"
+    assert "trouble" not in parts
+    assert parts["waiting"] == "1 waits for its turn"
+
+
+def test_it_says_so_too_before_the_next_heartbeat_and_when_there_is_room_again(full, fleet, viewer_client, text):
+    Requester.objects.update(holds=[1])
+    page = text(viewer_client.get(f"/terminals/{full[0].terminal.pk}/"))
+    assert "Its list was full and has room again: it is asked in its turn from the next heartbeat on." in page
+
+    rounds.reconcile_rollouts(fleet.world.situation)
+    assert fleet.states(2) == {DeliveryState.WAITING.value: 3}
+    page = text(viewer_client.get(f"/terminals/{full[0].terminal.pk}/"))
+    assert "full" not in page.partition("Certificates taken one by one")[0]
