@@ -29,7 +29,12 @@ class Listeners:
         self.snapshots.current = read_snapshot(self.snapshots.current)
 
     def get(self, path: str, agent: str = "", client: str = "192.0.2.99", scheme: str = "https") -> TerminalResponse:
+        """As one who asks for this file alone."""
         self.look()
+        return self.get_next(path, agent, client, scheme)
+
+    def get_next(self, path: str, agent: str, client: str, scheme: str) -> TerminalResponse:
+        """As one who asks for several at once: it is answered from what was read before the first."""
         for route in self._tables[scheme]:
             if found := route.matches(path):
                 asked = TerminalRequest(
