@@ -9,6 +9,7 @@ SavingError
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Self
 
 from django.db import models, transaction
@@ -41,7 +42,8 @@ class VersionedSettings(models.Model):
 
     @classmethod
     def load(cls) -> Self:
-        return cls._default_manager.get_or_create()[0]
+        row = next(iter(cls._default_manager.raw(_query(cls))), None)
+        return row or cls._default_manager.get_or_create()[0]
 
     def differing(self, values: Mapping[str, Any]) -> frozenset[str]:
         """The names of those `values` that do not stand here already."""
@@ -60,3 +62,9 @@ class VersionedSettings(models.Model):
             if not current.update(version=F("version") + 1, **{name: values[name] for name in changed}):
                 raise SettingsOvertaken(cls.load())
         return changed
+
+
+@cache
+def _query(page: type[VersionedSettings]) -> str:
+    """The query is put together once, because that takes longer than to ask it."""
+    return str(page._default_manager.order_by().query)
