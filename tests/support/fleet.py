@@ -23,12 +23,12 @@ from terminals.rollout import rounds, waves
 from terminals.rollout.claims import Ask, AskResult
 from terminals.trust_file import generations_of, trust_file, trust_files
 from terminals.web.snapshot import next_in_turn
-from tests.support.generations import DAY, HOUR, MINUTE, SECOND, World
+from tests.support.generations import DAY, MINUTE, SECOND, World
 
 REBOOT = 2 * MINUTE
 TIMER_F = 32 * SECOND
 IN_TIME = 45 * MINUTE
-IDLE = 3 * HOUR
+IDLE = DAY
 ROUND_TRIP = SECOND / 10
 
 
@@ -130,7 +130,7 @@ class Fleet:
     def until(self, moment: datetime, *, every: timedelta = MINUTE) -> Rollout | None:
         """Heartbeats up to and with this moment.
 
-        After one that has changed nothing the next is that at which something may happen, three hours later at most: those in
+        After one that has changed nothing the next is that at which something may happen, a day later at most: those in
         between would find what it has found.
         """
         while True:
