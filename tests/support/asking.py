@@ -33,7 +33,7 @@ class Listeners:
         self.look()
         return self.get_next(path, agent, client, scheme)
 
-    def get_next(self, path: str, agent: str, client: str, scheme: str) -> TerminalResponse:
+    def get_next(self, path: str, agent: str, client: str, scheme: str = "https") -> TerminalResponse:
         """As one who asks for several at once: it is answered from what was read before the first."""
         for route in self._tables[scheme]:
             if found := route.matches(path):

@@ -191,8 +191,9 @@ def test_another_makers_user_agent_gets_no_evidence_no_secret_and_no_error(world
     phone.polls()
     Installation.objects.all().delete()
     for agent in STRANGERS:
+        listeners.look()
         for path in {*PATHS, *(urlsplit(asked.url).path for asked in phone.asked)}:
-            answer = listeners.get(path, agent, "198.51.100.7")
+            answer = listeners.get_next(path, agent, "198.51.100.7")
             assert answer.status in {200, 404}
             assert terminal.path_secret.encode() not in answer.body
 
