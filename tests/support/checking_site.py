@@ -58,15 +58,19 @@ with one_writer():
 
 
 class RealYealink(Yealink):
-    """One that checks nothing as its maker sends it out, as some do, and holds each answer for right that its check lets through."""
+    """One that checks nothing as its maker sends it out, as some do. It does one thing at a time, whoever makes it ask."""
 
     DEFAULTS = Yealink.DEFAULTS | {"static.security.trust_certificates": "0"}
+    is_off = False
+
+    def __init__(self, **options):
+        self._busy = threading.RLock()
+        super().__init__(**options)
 
     def poll(self):
-        if not self.is_off:
-            super().poll()
-
-    is_off = False
+        with self._busy:
+            if not self.is_off:
+                super().poll()
 
     @property
     def checks(self):
