@@ -7,14 +7,15 @@ from django.core.cache import caches
 from django.urls import reverse
 
 from certificates.models import Generation, Settings
-from pbxcerts.system.events import EventKind, Notice, tell
-from pbxcerts.system.models import General, Role, Severity, Theme, User
+from certificates.status.warning_kinds import FILES_DIFFER
+from pbxcerts.system.events import Notice, tell
+from pbxcerts.system.models import General, Role, Theme, User
 from tests.support.generations import DAY
 
 PAGES = ["certificates:overview", "home"]
 OTHERS = ["certificates:history", "terminals:terminals", "help", "account"]
 CHANGES_BY_ITSELF = re.compile(r'name="csrfmiddlewaretoken" value="\w+"|\d\d:\d\d')
-MESSAGE = EventKind("something", Severity.SERIOUS, "Something", cleared="Nothing")
+MESSAGE = Notice(FILES_DIFFER, params={"files": "current"})
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +64,7 @@ def test_what_changes_is_seen_at_once(readers, running, subtests):
         "the site": lambda: General.objects.update(site_name="Elsewhere", system_id="B 7"),
         "the spelling": lambda: General.objects.update(swiss_spelling=True),
         "the time zone": lambda: General.objects.update(time_zone="Asia/Tokyo"),
-        "an event message": lambda: tell(Notice(MESSAGE), now=running.now),
+        "an event message": lambda: tell(MESSAGE, now=running.now),
         "the end": lambda: Generation.objects.update(end=running.now + DAY),
         "a withdrawal": lambda: Generation.objects.update(withdrawn_at=running.now),
         "a role": lambda: otto.update(role=Role.ADMINISTER),
