@@ -22,7 +22,7 @@ from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.sealing import SealingError
 from terminals.directory import changes
-from terminals.directory.held import held_at_once, held_by
+from terminals.directory.held import Held, held_at_once, held_by
 from terminals.directory.ladder import ladder
 from terminals.directory.listing import TerminalListing, story
 from terminals.directory.realms import RealmOffer
@@ -35,6 +35,7 @@ from terminals.forms.terminals import TerminalFilter, TerminalForm
 from terminals.models import Discovered, Link, NotifyWays, Terminal, TerminalType
 from terminals.past.condensing import read
 from terminals.past.models import PastInstallations
+from terminals.rollout import words
 from terminals.rollout.reasons import MissingReasons
 from terminals.states import SETTLED
 
@@ -106,6 +107,7 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
     target = reasons.target.number if reasons.target else None
     newest = next((one.installation for one in chapters if one.installation.generation_id == target), None)
     own_address = _own_address(request, found)
+    held = held_by(found) if found.type.method in IN_TURN_METHODS else None
     context = {
         "terminal": found,
         "chapters": chapters,
@@ -122,13 +124,21 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
         "takes_token": takes_token,
         "served_root": served.root_sha256 if served else "",
         "has_password": found.sip_password is not None,
-        "held": held_by(found) if found.type.method in IN_TURN_METHODS else None,
+        "held": held,
+        "held_is_full": _full(found, held, situation.active),
         "held_at_once": held_at_once(found.type.driver, [*(one.installation for one in chapters), *past], target),
         "own_address": own_address,
         "own_way": _own_way(found, own_address),
         "offer": RealmOffer.of(found),
     }
     return render(request, "terminals/terminal.html", context)
+
+
+def _full(found: Terminal, held: Held | None, active: Generation | None) -> str:
+    """That there is no room for another trust anchor, and what to do; "" where there is."""
+    if held is None or held.left:
+        return ""
+    return words.full(found.type, for_served=active is not None and active.number not in held.numbers)
 
 
 def _own_address(request: HttpRequest, found: Terminal) -> str:
