@@ -97,7 +97,7 @@ def test_where_nobody_asks_by_itself_there_is_nothing_to_say(fleet):
     assert found(fleet).missing == 0
 
 
-def test_it_takes_two_queries_for_any_number(site):
+def test_it_takes_four_queries_for_any_number(site):
     situation = site.world.situation
     target = situation.pending
     with CaptureQueriesContext(
@@ -105,5 +105,5 @@ def test_it_takes_two_queries_for_any_number(site):
     ) as captured:
         found = reach(situation, target)
 
-    assert len(captured) == 2
+    assert len(captured) == 4
     assert all(isinstance(row, TypeReach) for row in found.types)
