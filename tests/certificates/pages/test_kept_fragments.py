@@ -74,11 +74,10 @@ def test_what_changes_is_seen_at_once(readers, running, subtests):
         "a role": lambda: otto.update(role=Role.ADMINISTER),
         "a theme": lambda: vera.update(theme=Theme.DARK),
     }
-    before = seen(readers)
     for what, change in changes.items():
         with subtests.test(what):
+            before = seen(readers)
             change()
             after = seen(readers)
             assert after != before
             assert after == seen(readers, anew=True)
-            before = after

@@ -82,6 +82,18 @@ def test_who_has_confirmed_is_skipped_or_is_disabled_is_not_missing(site):
     assert set(rows(site)) == {"asks daily"}
 
 
+@pytest.mark.parametrize(("last_contact", "counted"), [("never", (2, 0, 2)), ("now", (2, 2, 0))])
+def test_one_that_was_skipped_is_neither_silent_nor_too_late(site, last_contact, counted):
+    deadline(site, 3 * DAY)
+    weekly = Terminal.objects.filter(type__name="asks weekly")
+    if last_contact == "never":
+        weekly.update(last_contact=None)
+    pending = Installation.objects.filter(generation=site.world.situation.pending)
+    pending.filter(terminal=weekly.first()).update(state="skipped")
+
+    assert rows(site)["asks weekly"] == (7 * DAY, *counted)
+
+
 def test_without_a_deadline_nobody_is_too_late(site):
     Generation.objects.filter(pk=site.world.situation.pending.pk).update(deadline=None)
 
