@@ -5,7 +5,7 @@ import ssl
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 
 from tests.support.makers.ear import listening
 from tests.support.makers.yealink import Yealink
@@ -105,26 +105,16 @@ class CheckingSite(Provisioning):
             wait_for(lambda phone=phone: phone.fetch(f"{phone.url}{phone.mac}.cfg"), what="a listener that knows it")
         return self
 
-    @contextmanager
     def one_heartbeat_after_the_other(self):
         """A round that tells somebody to check takes some seconds: asked for each second, they would stand in a queue that is too long."""
-        enough = threading.Event()
-        with self.asking() as ask:
 
-            def go_on():
-                while not enough.wait(0.2):
-                    before = self.beats()
-                    ask("pbxcerts.tasks.heartbeat")
-                    while self.beats() == before and not enough.wait(0.1):
-                        pass
+        def beat(ask, enough):
+            before = self.beats()
+            ask("pbxcerts.tasks.heartbeat")
+            while self.beats() == before and not enough.wait(0.1):
+                pass
 
-            thread = threading.Thread(target=go_on)
-            thread.start()
-            try:
-                yield
-            finally:
-                enough.set()
-                thread.join()
+        return self.again_and_again(beat, every=0.2)
 
     def poll(self, *numbers):
         """All of them, or these, at once."""

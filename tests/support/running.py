@@ -172,14 +172,14 @@ class Tree(Product):
             helper.communicate()
 
     @contextmanager
-    def asking_for_heartbeats(self):
-        """One a second instead of one a minute, so that silence means something in a shorter time."""
+    def again_and_again(self, step, *, every):
+        """`step(ask, enough)` beside what the test does, so many seconds after the one before; `enough` is set when it is to end."""
         enough = threading.Event()
         with self.asking() as ask:
 
             def go_on():
-                while not enough.wait(1):
-                    ask("pbxcerts.tasks.heartbeat")
+                while not enough.wait(every):
+                    step(ask, enough)
 
             thread = threading.Thread(target=go_on)
             thread.start()
@@ -188,6 +188,10 @@ class Tree(Product):
             finally:
                 enough.set()
                 thread.join()
+
+    def asking_for_heartbeats(self):
+        """One a second instead of one a minute, so that silence means something in a shorter time."""
+        return self.again_and_again(lambda ask, _enough: ask("pbxcerts.tasks.heartbeat"), every=1)
 
     @contextmanager
     def working_for(self, seconds, task="work"):
