@@ -8,12 +8,12 @@ import asyncio
 import logging
 import socket
 import ssl
-import struct
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
 from pbxcerts.processes.places import Place, Places
+from pbxcerts.processes.plain_transport import AT_ONCE, PlainTransport
 
 HANDSHAKE_WITHIN = 20
 GOODBYE_WITHIN = 10
@@ -29,8 +29,6 @@ AGAIN_AFTER = 0.1
 
 RECORD = 16 * 1024
 """Octets that one record of TLS may hold (RFC 8446 section 5.1); as many of a connection are given on at once."""
-
-AT_ONCE = struct.pack("ii", 1, 0)
 
 logger = logging.getLogger("pbxcerts.web")
 
@@ -90,7 +88,7 @@ class Door:
                 logger.warning("A connection cannot be accepted: %s", error)
                 self._wait()
                 return
-            self._let_in(client, address[0])
+            self._let_in(client, address)
 
     def _wait(self) -> None:
         self._loop.remove_reader(self._listener)
@@ -104,14 +102,23 @@ class Door:
             self._again = None
             self._loop.add_reader(self._listener, self._accept)
 
-    def _let_in(self, client: socket.socket, address: str) -> None:
-        place = self._places.enter(address)
+    def _let_in(self, client: socket.socket, address: tuple[Any, ...]) -> None:
+        place = self._places.enter(address[0])
         if place is None:
             client.close()
             return
         # He may have come before.
         _bound_what_the_kernel_keeps(client)
-        arriving = self._loop.create_task(self._arrive(client, place))
+        client.setblocking(False)  # noqa: FBT003 - its only argument
+        made = self._made()
+        made.place = place
+        context = self._context()
+        if context is None:
+            transport = PlainTransport(self._loop, client, address, made, high_water=HIGH_WATER)
+            place.end = transport.cut_off
+            transport.begin()
+            return
+        arriving = self._loop.create_task(self._arrive(client, place, made, context))
         place.end = arriving.cancel
         self._arriving.add(arriving)
         arriving.add_done_callback(partial(self._arrived, client, place))
@@ -123,23 +130,14 @@ class Door:
             place.leave()
             client.close()
 
-    async def _arrive(self, client: socket.socket, place: Place) -> None:
-        client.setblocking(False)  # noqa: FBT003 - its only argument
-        made = self._made()
-        made.place = place
-        context = self._context()
-        protocol = made if context is None else OneBuffer(made, self._received)
-        within = (
-            {}
-            if context is None
-            else {
-                "ssl_handshake_timeout": HANDSHAKE_WITHIN,
-                "ssl_shutdown_timeout": GOODBYE_WITHIN,
-            }
-        )
+    async def _arrive(self, client: socket.socket, place: Place, made: Any, context: ssl.SSLContext) -> None:
         try:
             transport, _protocol = await self._loop.connect_accepted_socket(
-                lambda: protocol, client, ssl=context, **within
+                lambda: OneBuffer(made, self._received),
+                client,
+                ssl=context,
+                ssl_handshake_timeout=HANDSHAKE_WITHIN,
+                ssl_shutdown_timeout=GOODBYE_WITHIN,
             )
         except OSError:
             # The client speaks no TLS, or another one, or is too slow, or has gone.
@@ -147,9 +145,8 @@ class Door:
         else:
             place.end = partial(_cut_off, transport)
             transport.set_write_buffer_limits(high=HIGH_WATER)
-            if context is not None:
-                # The type does not know it, the transports of every event loop do.
-                cast("Any", transport).set_read_buffer_limits(high=HIGH_WATER)
+            # The type does not know it, the transports of every event loop do.
+            cast("Any", transport).set_read_buffer_limits(high=HIGH_WATER)
 
 
 class OneBuffer(asyncio.BufferedProtocol):

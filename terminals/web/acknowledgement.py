@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from pbxcerts.processes.plain_transport import PlainTransport
 from terminals.evidence.facts import Fact
 
 ACKNOWLEDGED_AT = 120
@@ -34,15 +35,24 @@ class Acknowledgement:
     """
 
     def __init__(self, transport: asyncio.Transport, size: int) -> None:
+        if isinstance(transport, PlainTransport):
+            self._socket = transport.keep()
+            self._close = transport.let_go
+            # The octets of an accepted connection are counted from its first one.
+            self._wanted = transport.octets_written + size
+            return
         # The family only matters for addresses.
         self._socket = socket.socket(
             socket.AF_INET, socket.SOCK_STREAM, 0, os.dup(transport.get_extra_info("socket").fileno())
         )
+        self._close = self._socket.close
         # What was written before and is still on its way comes first.
         self._wanted = self._acknowledged()[0] + self._on_its_way() + size
 
     def close(self) -> None:
-        self._socket.close()
+        """May be called more than once."""
+        close, self._close = self._close, lambda: None
+        close()
 
     def arrived(self) -> bool | None:
         """Whether the octets have arrived; None while that is not known yet."""

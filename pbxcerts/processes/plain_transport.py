@@ -1,0 +1,240 @@
+"""A connection without TLS, as an asyncio transport made for clients that ask once.
+
+What has come by the time the client is accepted is read at once, what is answered to it goes with one call, and the end of the
+connection in the same segment. The event loop's own transports need a task and a future before they read, and close the socket
+behind them, so that whoever asks later whether a response has arrived needs a descriptor of his own. With ten thousand telephones
+that take a file each over a connection of their own that was half of what a file costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import Any
+
+RECEIVED_AT_ONCE = 16 * 1024
+AT_ONCE = struct.pack("ii", 1, 0)
+
+
+class PlainTransport(asyncio.Transport):
+    """`client` is an accepted socket that does not block, and its address; it is closed when the connection is over and nobody
+    keeps it. `high_water`: octets that wait for the client above which the protocol is told to pause.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        client: socket.socket,
+        address: tuple[Any, ...],
+        protocol: asyncio.Protocol,
+        *,
+        high_water: int,
+    ) -> None:
+        super().__init__()
+        self._loop = loop
+        self._socket = client
+        self._address = address
+        self._protocol: asyncio.Protocol | None = protocol
+        self._high_water = high_water
+        self._unsent = bytearray()
+        self._is_collecting = False
+        self._watches = False
+        self._is_paused = False
+        self._is_closing = False
+        self._is_lost = False
+        self._is_full = False
+        self._awaits_room = False
+        self._keepers = 0
+        self.octets_written = 0
+
+    def begin(self) -> None:
+        """Tell the protocol of its connection, and what its client has sent until now."""
+        assert self._protocol is not None
+        self._protocol.connection_made(self)
+        self._read()
+
+    # -- asyncio.Transport -------------------------------------------------------------------------------------------
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        match name:
+            case "socket":
+                return self._socket
+            case "peername":
+                return self._address
+            case "sockname":
+                return self._socket.getsockname()
+            case _:
+                return default
+
+    def is_closing(self) -> bool:
+        return self._is_closing
+
+    def is_reading(self) -> bool:
+        return not (self._is_paused or self._is_closing)
+
+    def pause_reading(self) -> None:
+        self._is_paused = True
+        self._stop_watching()
+
+    def resume_reading(self) -> None:
+        self._is_paused = False
+        self._watch()
+
+    def get_write_buffer_size(self) -> int:
+        return len(self._unsent)
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._is_closing:
+            return
+        self.octets_written += len(data)
+        self._unsent += data
+        if self._awaits_room:
+            self._tell_the_protocol()
+        elif not self._is_collecting:
+            self._send()
+
+    def close(self) -> None:
+        """Take nothing more, and end the connection once what was written is on its way."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        self._stop_watching()
+        if not (self._unsent or self._is_collecting):
+            self._loop.call_soon(self._lose, None)
+
+    def abort(self) -> None:
+        """End the connection, whatever waits."""
+        self._break(None)
+
+    # -- what asyncio does not know ----------------------------------------------------------------------------------
+
+    def keep(self) -> socket.socket:
+        """Its socket, which stays open until it is `let_go` too; so the system can be asked of it after the connection."""
+        self._keepers += 1
+        return self._socket
+
+    def let_go(self) -> None:
+        self._keepers -= 1
+        if self._is_lost and not self._keepers:
+            self._socket.close()
+
+    def cut_off(self) -> None:
+        """End the connection with all that is left of it, in the kernel too, which else would offer it for minutes (SO_LINGER)."""
+        if self._socket.fileno() != -1:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        self.abort()
+
+    # -- the socket --------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        if not (self._watches or self._is_paused or self._is_closing):
+            self._watches = True
+            self._loop.add_reader(self._socket, self._read)
+
+    def _stop_watching(self) -> None:
+        if self._watches:
+            self._watches = False
+            self._loop.remove_reader(self._socket)
+
+    def _read(self) -> None:
+        if self._is_paused or self._is_closing or self._protocol is None:
+            return
+        try:
+            data = self._socket.recv(RECEIVED_AT_ONCE)
+        except (BlockingIOError, InterruptedError):
+            self._watch()
+            return
+        except OSError as error:
+            self._break(error)
+            return
+        self._is_collecting = True
+        try:
+            if data:
+                self._protocol.data_received(data)
+            else:
+                self._protocol.eof_received()
+                self.close()
+        except Exception as error:
+            self._loop.call_exception_handler(
+                {"message": "A protocol failed.", "exception": error, "transport": self, "protocol": self._protocol}
+            )
+            self._break(error)
+        self._is_collecting = False
+        if self._unsent and not self._awaits_room:
+            self._send()
+        elif self._is_closing and not self._unsent:
+            self._lose(None)
+        else:
+            self._watch()
+
+    def _send(self) -> None:
+        """As much as the system takes; if that is all that ever will be, the end goes in the same segment."""
+        try:
+            sent = self._socket.send(self._unsent, socket.MSG_MORE if self._is_closing else 0)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            self._break(error)
+            return
+        del self._unsent[:sent]
+        self._await_room(bool(self._unsent))
+        if self._unsent or not self._is_closing:
+            self._tell_the_protocol()
+            self._watch()
+        else:
+            self._lose(None)
+
+    def _await_room(self, wanted: bool) -> None:
+        if wanted != self._awaits_room:
+            self._awaits_room = wanted
+            if wanted:
+                self._loop.add_writer(self._socket, self._send)
+            else:
+                self._loop.remove_writer(self._socket)
+
+    def _tell_the_protocol(self) -> None:
+        """Whether more waits for the client than may, or less than a quarter of that again."""
+        if self._protocol is None:
+            return
+        if not self._is_full and len(self._unsent) > self._high_water:
+            self._is_full = True
+            self._protocol.pause_writing()
+        elif self._is_full and len(self._unsent) <= self._high_water // 4:
+            self._is_full = False
+            self._protocol.resume_writing()
+
+    def _break(self, error: Exception | None) -> None:
+        """Nothing that was written and is not on its way yet will be."""
+        if self._is_lost:
+            return
+        self._is_closing = True
+        self._stop_watching()
+        self._await_room(False)  # noqa: FBT003 - its only argument
+        self._unsent.clear()
+        self._loop.call_soon(self._lose, error)
+
+    def _lose(self, error: Exception | None) -> None:
+        if self._is_lost:
+            return
+        self._is_lost = True
+        protocol, self._protocol = self._protocol, None
+        try:
+            if protocol is not None:
+                protocol.connection_lost(error)
+        finally:
+            self._end_the_socket()
+
+    def _end_the_socket(self) -> None:
+        if not self._keepers:
+            self._socket.close()
+            return
+        try:
+            # So that the client sees the end of the response.
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            # The client has gone before.
+            return
