@@ -63,7 +63,7 @@ class Door:
         self._listener.setblocking(False)  # noqa: FBT003 - its only argument
         # Whoever comes from now on has them too from his first segment on: set when he is accepted, they take back what he was promised,
         # and what is lost by that is sent again a fifth of a second later.
-        _bound_what_the_kernel_keeps(self._listener)
+        _prepare(self._listener)
         self._loop.add_reader(self._listener, self._accept)
 
     def close(self) -> None:
@@ -108,7 +108,7 @@ class Door:
             client.close()
             return
         # He may have come before.
-        _bound_what_the_kernel_keeps(client)
+        _prepare(client)
         client.setblocking(False)  # noqa: FBT003 - its only argument
         made = self._made()
         made.place = place
@@ -186,7 +186,9 @@ class OneBuffer(asyncio.BufferedProtocol):
         self._made.resume_writing()
 
 
-def _bound_what_the_kernel_keeps(one: socket.socket) -> None:
+def _prepare(one: socket.socket) -> None:
+    """Bound what the kernel keeps of it, and let it send at once what it is given."""
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
     one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT)
 

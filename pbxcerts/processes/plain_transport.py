@@ -11,10 +11,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 RECEIVED_AT_ONCE = 16 * 1024
 AT_ONCE = struct.pack("ii", 1, 0)
+NOBODY = asyncio.Protocol()
+"""Does nothing, whatever it is told."""
 
 
 class PlainTransport(asyncio.Transport):
@@ -35,13 +39,14 @@ class PlainTransport(asyncio.Transport):
         self._loop = loop
         self._socket = client
         self._address = address
-        self._protocol: asyncio.Protocol | None = protocol
+        self._protocol = protocol
         self._high_water = high_water
         self._unsent = bytearray()
         self._is_collecting = False
         self._watches = False
         self._is_paused = False
         self._is_closing = False
+        self._is_broken = False
         self._is_lost = False
         self._is_full = False
         self._awaits_room = False
@@ -50,8 +55,7 @@ class PlainTransport(asyncio.Transport):
 
     def begin(self) -> None:
         """Tell the protocol of its connection, and what its client has sent until now."""
-        assert self._protocol is not None
-        self._protocol.connection_made(self)
+        self._tell(self._protocol.connection_made, self)
         self._read()
 
     # -- asyncio.Transport -------------------------------------------------------------------------------------------
@@ -60,6 +64,9 @@ class PlainTransport(asyncio.Transport):
         match name:
             case "socket":
                 return self._socket
+            case "shared_socket":
+                # For whoever keeps it (`keep`, `let_go`, `octets_written`).
+                return self
             case "peername":
                 return self._address
             case "sockname":
@@ -93,7 +100,7 @@ class PlainTransport(asyncio.Transport):
         self.octets_written += len(data)
         self._unsent += data
         if self._awaits_room:
-            self._tell_the_protocol()
+            self._tell_how_much_waits()
         elif not self._is_collecting:
             self._send()
 
@@ -141,7 +148,7 @@ class PlainTransport(asyncio.Transport):
             self._loop.remove_reader(self._socket)
 
     def _read(self) -> None:
-        if self._is_paused or self._is_closing or self._protocol is None:
+        if not self.is_reading():
             return
         try:
             data = self._socket.recv(RECEIVED_AT_ONCE)
@@ -152,24 +159,28 @@ class PlainTransport(asyncio.Transport):
             self._break(error)
             return
         self._is_collecting = True
-        try:
-            if data:
-                self._protocol.data_received(data)
-            else:
-                self._protocol.eof_received()
-                self.close()
-        except Exception as error:
-            self._loop.call_exception_handler(
-                {"message": "A protocol failed.", "exception": error, "transport": self, "protocol": self._protocol}
-            )
-            self._break(error)
+        if data:
+            self._tell(self._protocol.data_received, data)
+        else:
+            self._tell(self._protocol.eof_received)
+            self.close()
         self._is_collecting = False
+        if self._is_broken:
+            return
         if self._unsent and not self._awaits_room:
             self._send()
-        elif self._is_closing and not self._unsent:
+        elif self.is_closing() and not self._unsent:
             self._lose(None)
         else:
             self._watch()
+
+    def _tell(self, told: Callable[..., object], *said: object) -> None:
+        try:
+            told(*said)
+        except Exception as error:  # noqa: BLE001 - of one connection, whatever it is
+            about = {"message": "A protocol failed.", "exception": error, "transport": self, "protocol": self._protocol}
+            self._loop.call_exception_handler(about)
+            self._break(error)
 
     def _send(self) -> None:
         """As much as the system takes; if that is all that ever will be, the end goes in the same segment."""
@@ -181,25 +192,24 @@ class PlainTransport(asyncio.Transport):
             self._break(error)
             return
         del self._unsent[:sent]
-        self._await_room(bool(self._unsent))
+        if self._unsent and not self._awaits_room:
+            self._awaits_room = True
+            self._loop.add_writer(self._socket, self._send)
+        elif not self._unsent:
+            self._stop_awaiting_room()
         if self._unsent or not self._is_closing:
-            self._tell_the_protocol()
+            self._tell_how_much_waits()
             self._watch()
         else:
             self._lose(None)
 
-    def _await_room(self, wanted: bool) -> None:
-        if wanted != self._awaits_room:
-            self._awaits_room = wanted
-            if wanted:
-                self._loop.add_writer(self._socket, self._send)
-            else:
-                self._loop.remove_writer(self._socket)
+    def _stop_awaiting_room(self) -> None:
+        if self._awaits_room:
+            self._awaits_room = False
+            self._loop.remove_writer(self._socket)
 
-    def _tell_the_protocol(self) -> None:
+    def _tell_how_much_waits(self) -> None:
         """Whether more waits for the client than may, or less than a quarter of that again."""
-        if self._protocol is None:
-            return
         if not self._is_full and len(self._unsent) > self._high_water:
             self._is_full = True
             self._protocol.pause_writing()
@@ -211,9 +221,9 @@ class PlainTransport(asyncio.Transport):
         """Nothing that was written and is not on its way yet will be."""
         if self._is_lost:
             return
-        self._is_closing = True
+        self._is_closing = self._is_broken = True
         self._stop_watching()
-        self._await_room(False)  # noqa: FBT003 - its only argument
+        self._stop_awaiting_room()
         self._unsent.clear()
         self._loop.call_soon(self._lose, error)
 
@@ -221,20 +231,17 @@ class PlainTransport(asyncio.Transport):
         if self._is_lost:
             return
         self._is_lost = True
-        protocol, self._protocol = self._protocol, None
+        # Each would keep the other until Python looks for such circles.
+        protocol, self._protocol = self._protocol, NOBODY
         try:
-            if protocol is not None:
-                protocol.connection_lost(error)
+            protocol.connection_lost(error)
         finally:
             self._end_the_socket()
 
     def _end_the_socket(self) -> None:
+        if not self._is_broken:
+            # The response goes before its end, also where what the client sent is left unread, which makes a reset of a close.
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
         if not self._keepers:
             self._socket.close()
-            return
-        try:
-            # So that the client sees the end of the response.
-            self._socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            # The client has gone before.
-            return

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from certificates.models import Generation
-from terminals.drivers.base import AnchorsCome, DeliveryDriver
+from terminals.drivers.base import DeliveryDriver
 from terminals.evidence.requesters import held_in_turn
 from terminals.models import Installation, Requester, Terminal
 from terminals.past.entries import Entry
@@ -58,7 +58,7 @@ def held_at_once(
 ) -> HeldAtOnce | None:
     """By its story with all generations. None where it is not told all at once, or has fetched none."""
     can = driver.capabilities
-    if can.come not in {AnchorsCome.EACH, AnchorsCome.INLINE} or can.replaces:
+    if not can.come.names_each or can.replaces:
         return None
     fetched = sorted(_number(one) for one in story if one.evidence == Installation.Evidence.FETCHED)
     if not fetched:

@@ -65,6 +65,12 @@ class AnchorsCome(enum.StrEnum):
     INLINE = "inline"
     """They stand in the configuration itself, so that who has taken that has taken them (rule inline-anchors)."""
 
+    @property
+    def names_each(self) -> bool:
+        """Whether the configuration names, or holds, each of them by itself."""
+        # A set of members would call Python for the hash of each, for every file of every telephone.
+        return self is AnchorsCome.EACH or self is AnchorsCome.INLINE
+
 
 class FirstNotify(enum.StrEnum):
     """What a NOTIFY does to a terminal that has not read the configuration of pbxcerts yet (rule first-notify)."""

@@ -9,7 +9,7 @@ import enum
 import re
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 BEGIN = "# pbxcerts begin"
 END = "# pbxcerts end"
@@ -26,8 +26,7 @@ class FileOf(enum.StrEnum):
     TERMINAL = "terminal"
 
 
-@dataclass(frozen=True)
-class ConfigurationFile:
+class ConfigurationFile(NamedTuple):
     """What the name of a requested file says. `model` and `mac` are empty where it does not name them."""
 
     of: FileOf
@@ -35,8 +34,7 @@ class ConfigurationFile:
     mac: str = ""
 
 
-@dataclass(frozen=True)
-class Telephone:
+class Telephone(NamedTuple):
     """What a telephone says of itself. It names one, but proves nothing (rule user-agent)."""
 
     model: str
@@ -44,8 +42,7 @@ class Telephone:
     firmware: str
 
 
-@dataclass(frozen=True)
-class TrustAnchor:
+class TrustAnchor(NamedTuple):
     """One certificate that a telephone is to trust: what it is, where it can be fetched alone, and its place among ours.
 
     `place` stays the same for as long as the certificate is handed out, and no other that is handed out has it (rule places-of-anchors).
@@ -56,8 +53,7 @@ class TrustAnchor:
     place: int
 
 
-@dataclass(frozen=True)
-class PhoneTls:
+class PhoneTls(NamedTuple):
     """What a telephone needs to talk TLS: the URL of its trust file, what is in that, and the server where pbxcerts may name it.
 
     `anchors`: that of the served pair first, for those that take each by itself (`terminals.drivers.base.AnchorsCome`). `emptied`:

@@ -11,9 +11,8 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from pbxcerts.processes.plain_transport import PlainTransport
 from terminals.evidence.facts import Fact
 
 ACKNOWLEDGED_AT = 120
@@ -28,6 +27,15 @@ PAUSE_PER_LOOK = 20
 """With many that wait no more than a twentieth of the time goes into looking."""
 
 
+class SharedSocket(Protocol):
+    """A transport whose socket others may keep beyond its connection; it has had `octets_written` until now."""
+
+    octets_written: int
+
+    def keep(self) -> socket.socket: ...
+    def let_go(self) -> None: ...
+
+
 class Acknowledgement:
     """Watches whether `size` octets that are about to be written are acknowledged; what TLS adds is not counted.
 
@@ -35,11 +43,12 @@ class Acknowledgement:
     """
 
     def __init__(self, transport: asyncio.Transport, size: int) -> None:
-        if isinstance(transport, PlainTransport):
-            self._socket = transport.keep()
-            self._close = transport.let_go
-            # The octets of an accepted connection are counted from its first one.
-            self._wanted = transport.octets_written + size
+        shared: SharedSocket | None = transport.get_extra_info("shared_socket")
+        if shared is not None:
+            self._socket = shared.keep()
+            self._close = shared.let_go
+            # The system counts the octets of an accepted connection from its first one.
+            self._wanted = shared.octets_written + size
             return
         # The family only matters for addresses.
         self._socket = socket.socket(

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from django.utils.translation import gettext_lazy as _
 
@@ -53,10 +54,20 @@ FETCHED_IN_CLEAR = EventKind(
     _("Terminal %(number)s fetched its files over plain HTTP from %(address)s, within the bootstrap window."),
 )
 
+_NAMES = {files: re.compile(files.pattern).fullmatch for files in ALL_FILES}
+
 ANY_NUMBER = 1_000_000
 """Places for those that number none."""
 
 logger = logging.getLogger("pbxcerts.web")
+
+
+class AskedFor(NamedTuple):
+    """Of whose files a request asks for which, and what the telephone says of itself."""
+
+    files: ConfigurationFiles
+    file: ConfigurationFile
+    telephone: Telephone | None
 
 
 class ProvisioningHandlers:
@@ -92,8 +103,8 @@ class ProvisioningHandlers:
 
     def _configuration(self, request: TerminalRequest) -> TerminalResponse:
         snapshot = self._snapshots.current
-        name, user_agent = request.parameters["name"], request.headers.get("user-agent", "")
-        files, file, telephone = _asked_for(name, user_agent)
+        asked = _asked_for(request.parameters["name"], request.headers.get("user-agent", ""))
+        files, file, telephone = asked
         mac = file.mac or (telephone.mac if telephone else "")
         if not mac:
             # Nobody is named: a phone that goes on to ask for its own file is not stopped here.
@@ -102,7 +113,10 @@ class ProvisioningHandlers:
         terminal = snapshot.by_mac.get(mac)
         if terminal is None:
             return self._unknown(request, file, telephone)
-        return self._file(request, snapshot, terminal, path_is_secret=False)
+        if files is not snapshot.type_of(terminal).driver.files:
+            # Another maker's telephone, or one that does not say whose it is.
+            return self._file(request, snapshot, terminal, path_is_secret=False)
+        return self._given_file(request, snapshot, terminal, asked, path_is_secret=False)
 
     def _own_configuration(self, request: TerminalRequest) -> TerminalResponse:
         snapshot = self._snapshots.current
@@ -166,18 +180,31 @@ class ProvisioningHandlers:
     def _file(
         self, request: TerminalRequest, snapshot: Snapshot, terminal: SnapshotTerminal, *, path_is_secret: bool
     ) -> TerminalResponse:
-        known_type = snapshot.type_of(terminal)
-        files = known_type.driver.files
+        files = snapshot.type_of(terminal).driver.files
         name = request.parameters["name"]
-        if files is None or not re.fullmatch(files.pattern, name):
+        if files is None or not _NAMES[files](name):
             return NOT_FOUND
-        file = files.requested(name)
         telephone = files.telephone(request.headers.get("user-agent", ""))
+        asked = AskedFor(files, files.requested(name), telephone)
+        return self._given_file(request, snapshot, terminal, asked, path_is_secret=path_is_secret)
+
+    def _given_file(
+        self,
+        request: TerminalRequest,
+        snapshot: Snapshot,
+        terminal: SnapshotTerminal,
+        asked: AskedFor,
+        *,
+        path_is_secret: bool,
+    ) -> TerminalResponse:
+        known_type, name = snapshot.type_of(terminal), request.parameters["name"]
+        files, file, telephone = asked
         if file.mac not in {"", terminal.mac} or (telephone is not None and telephone.mac != terminal.mac):
             return text_response(404, "Not found.", refused="foreign_mac")
-        models = {known_type.model.lower(), telephone.model.lower() if telephone else ""} - {""}
-        if file.of is FileOf.MODEL and file.model.lower() not in models:
-            return NOT_FOUND
+        if file.of is FileOf.MODEL:
+            models = {known_type.model.lower(), telephone.model.lower() if telephone else ""} - {""}
+            if file.model.lower() not in models:
+                return NOT_FOUND
         tls = self._tls(request, snapshot, terminal, known_type, path_is_secret=path_is_secret)
         if tls is None:
             return text_response(404, "Not found.", refused="no_trust_file")
@@ -252,7 +279,7 @@ class ProvisioningHandlers:
         host, proxy_port = snapshot.proxy
         checking = self._checking(request, snapshot, terminal, path_is_secret=path_is_secret)
         can = known_type.driver.capabilities
-        if can.come not in {AnchorsCome.EACH, AnchorsCome.INLINE}:
+        if not can.come.names_each:
             said, now = snapshot.saying(terminal), self._now()
             is_own = self._is_own(request, snapshot, terminal, path_is_secret=path_is_secret)
             empties = known_type.empties_list and said is not None and said.empties(now) and is_own
@@ -315,13 +342,13 @@ def _taken_with(fetched: FetchedConfiguration) -> FetchedTrust:
     return FetchedTrust(generations=values.pop("named"), **values)
 
 
-def _asked_for(name: str, user_agent: str) -> tuple[ConfigurationFiles, ConfigurationFile, Telephone | None]:
+def _asked_for(name: str, user_agent: str) -> AskedFor:
     """Whose configuration file is asked for. Several makers may use one name; then the User-Agent decides."""
-    named = [files for files in ALL_FILES if re.fullmatch(files.pattern, name)]
+    named = [files for files, matches in _NAMES.items() if matches(name)]
     for files in named:
         if telephone := files.telephone(user_agent):
-            return files, files.requested(name), telephone
-    return named[0], named[0].requested(name), None
+            return AskedFor(files, files.requested(name), telephone)
+    return AskedFor(named[0], named[0].requested(name), None)
 
 
 def _headers(files: ConfigurationFiles) -> dict[str, str]:

@@ -236,7 +236,7 @@ class Snapshot:
     def named_generations(self, terminal: SnapshotTerminal, source: str) -> frozenset[int]:
         """Whose trust anchors its configuration hands over, or names, to who asks from there."""
         known_type = self.type_of(terminal)
-        if known_type.driver.capabilities.come in {AnchorsCome.EACH, AnchorsCome.INLINE}:
+        if known_type.driver.capabilities.come.names_each:
             return known_type.generations
         named = self.named_file(terminal, source)
         return frozenset(named.generations) if named is not None else frozenset()

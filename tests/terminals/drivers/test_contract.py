@@ -97,7 +97,7 @@ def test_what_can_be_told_to_check_has_a_file_that_says_so_and_does_not_check_an
 @each_with_files
 def test_its_file_says_whether_to_check_only_where_pbxcerts_says_it(driver):
     """Where it says nothing not a byte differs, so that no telephone restarts for it (rule checking)."""
-    untold, on, off = (driver.files.content(OWN_FILE, replace(SECOND, checking=said)) for said in (None, True, False))
+    untold, on, off = (driver.files.content(OWN_FILE, SECOND._replace(checking=said)) for said in (None, True, False))
 
     assert untold == driver.files.content(OWN_FILE, SECOND)
     assert len({untold, on, off}) == (3 if driver.checks.switch else 1)
@@ -105,12 +105,12 @@ def test_its_file_says_whether_to_check_only_where_pbxcerts_says_it(driver):
 
 @each_with_own_lines
 def test_what_makes_it_check_may_be_an_own_line_because_ours_stands_last_where_there_is_one(driver):
-    on = driver.files.content(OWN_FILE, replace(FIRST, checking=True)).decode().splitlines()
+    on = driver.files.content(OWN_FILE, FIRST._replace(checking=True)).decode().splitlines()
     ours = set(on) - set(driver.files.content(OWN_FILE, FIRST).decode().splitlines())
 
     for line in ours:
         assert driver.files.own_lines.checked(line, path_is_secret=False) == [line]
-        told = driver.files.content(OWN_FILE, replace(FIRST, checking=True), own_lines=["own = 1", line]).decode()
+        told = driver.files.content(OWN_FILE, FIRST._replace(checking=True), own_lines=["own = 1", line]).decode()
         assert told.splitlines()[-2] == line
 
 

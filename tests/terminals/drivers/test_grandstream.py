@@ -1,6 +1,5 @@
 """Grandstream, from its driver (`terminals.drivers.grandstream`)."""
 
-from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -42,7 +41,7 @@ def test_whether_it_checks_is_left_alone():
 
 @pytest.mark.parametrize(("checking", "value"), [(True, "1"), (False, "0")])
 def test_where_it_is_told_to_check_the_chain_of_six_accounts_is_meant_and_nothing_else(checking, value):
-    found, untold = values("cfg000b82aabbcc.xml", replace(TLS, checking=checking)), values("cfg000b82aabbcc.xml")
+    found, untold = values("cfg000b82aabbcc.xml", TLS._replace(checking=checking)), values("cfg000b82aabbcc.xml")
 
     assert {name: found[name] for name in found.keys() - untold.keys()} == dict.fromkeys(
         ["P2367", "P2467", "P2567", "P2667", "P2767", "P2867"], value

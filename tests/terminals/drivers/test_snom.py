@@ -1,6 +1,5 @@
 """Snom and the desk telephones of Gigaset, from their driver (`terminals.drivers.snom`)."""
 
-from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -45,7 +44,7 @@ def test_whether_it_checks_is_left_alone():
 
 @pytest.mark.parametrize(("checking", "value"), [(True, "on"), (False, "off")])
 def test_where_it_is_told_to_check_servers_are_meant_and_never_the_name(checking, value):
-    settings = content("000413AABBCC.xml", replace(TLS, checking=checking))
+    settings = content("000413AABBCC.xml", TLS._replace(checking=checking))
 
     assert settings.findtext("phone-settings/tls_server_authentication") == value
     assert settings.find("phone-settings/check_fqdn_against_server_cert") is None

@@ -1,6 +1,5 @@
 """Yealink, from its driver (`terminals.drivers.yealink`)."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -44,11 +43,11 @@ def test_whether_it_checks_is_left_alone():
 
 @pytest.mark.parametrize(("checking", "value"), [(True, "1"), (False, "0")])
 def test_where_it_is_told_to_check_the_chain_is_meant_and_never_the_name(checking, value):
-    text = lines("001565aabbcc.cfg", replace(TLS, checking=checking))
+    text = lines("001565aabbcc.cfg", TLS._replace(checking=checking))
 
     assert text[-2] == f"static.security.trust_certificates = {value}"
     assert "cn_validation" not in "\n".join(text)
-    assert lines("y000000000066.cfg", replace(TLS, checking=checking)) == ["#!version:1.0.0.1"]
+    assert lines("y000000000066.cfg", TLS._replace(checking=checking)) == ["#!version:1.0.0.1"]
 
 
 def test_a_change_of_the_check_restarts_it_and_holds_for_its_files_too():

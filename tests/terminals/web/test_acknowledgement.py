@@ -6,13 +6,20 @@ import struct
 
 import pytest
 
+from pbxcerts.processes.plain_transport import PlainTransport
 from terminals.web import acknowledgement
 from terminals.web.acknowledgement import Acknowledgements
 
 SIZE = 3_000_000
 
 
-def arrived(client, *, size=SIZE, within=5.0):
+@pytest.fixture(params=["a socket of its own", "a shared socket"])
+def shares(request):
+    """Whether the transport of the server shares its socket."""
+    return request.param == "a shared socket"
+
+
+def arrived(client, *, shares, size=SIZE, within=5.0):
     """Whether it counts as arrived when `client`, a function of the socket, treats it so."""
 
     async def main():
@@ -21,16 +28,25 @@ def arrived(client, *, size=SIZE, within=5.0):
         proved, served = [], []
         acknowledgements = Acknowledgements(proved.append)
 
-        async def serve(_reader, writer):
-            served.append(writer.transport)
-            acknowledgements.expect(writer.transport, size, ["a fact"])
-            writer.write(b"x" * size)
-            writer.close()
-            written.set_result(None)
+        class Server(asyncio.Protocol):
+            def connection_made(self, transport):
+                served.append(transport)
+                # Octets of an answer before.
+                transport.write(b"y" * 10)
+                acknowledgements.expect(transport, size, ["a fact"])
+                transport.write(b"x" * size)
+                transport.close()
+                written.set_result(None)
 
-        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            with socket.create_connection(("127.0.0.1", port)) as connection:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            with socket.create_connection(listening.getsockname()) as connection:
+                accepted, address = listening.accept()
+                accepted.setblocking(False)
+                if shares:
+                    PlainTransport(loop, accepted, address, Server(), high_water=16_384).begin()
+                else:
+                    await loop.connect_accepted_socket(Server, accepted)
+                assert len(connection.recv(10, socket.MSG_WAITALL)) == 10
                 await asyncio.to_thread(client, connection)
                 await written
                 await acknowledgements.end(within)
@@ -55,33 +71,33 @@ def reset(connection):
     connection.close()
 
 
-def test_what_was_taken_has_arrived():
-    assert arrived(take)
+def test_what_was_taken_has_arrived(shares):
+    assert arrived(take, shares=shares)
 
 
 @pytest.mark.parametrize("end", [socket.socket.close, reset], ids=["closed", "reset"])
-def test_it_has_arrived_however_the_connection_ends_afterwards(end):
+def test_it_has_arrived_however_the_connection_ends_afterwards(end, shares):
     def client(connection):
         take(connection)
         end(connection)
 
-    assert arrived(client)
+    assert arrived(client, shares=shares)
 
 
-def test_what_nobody_takes_has_not_arrived():
-    assert not arrived(lambda _connection: None, within=0.3)
+def test_what_nobody_takes_has_not_arrived(shares):
+    assert not arrived(lambda _connection: None, shares=shares, within=0.3)
 
 
-def test_what_is_not_taken_in_time_is_given_up(monkeypatch):
+def test_what_is_not_taken_in_time_is_given_up(monkeypatch, shares):
     monkeypatch.setattr(acknowledgement, "WITHIN", 0.1)
 
-    assert not arrived(lambda _connection: None, within=20)
+    assert not arrived(lambda _connection: None, shares=shares, within=20)
 
 
 @pytest.mark.parametrize("end", [socket.socket.close, reset], ids=["closed", "reset"])
-def test_what_was_taken_in_part_has_not_arrived(end):
+def test_what_was_taken_in_part_has_not_arrived(end, shares):
     def client(connection):
         take(connection, 1000)
         end(connection)
 
-    assert not arrived(client)
+    assert not arrived(client, shares=shares)

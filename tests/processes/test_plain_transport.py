@@ -1,0 +1,289 @@
+"""Connections without TLS, over real sockets in the event loop of the product."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+
+import pytest
+import uvloop
+
+from pbxcerts.processes.arrival import Door
+from pbxcerts.processes.places import Limits, Places
+from pbxcerts.processes.plain_transport import PlainTransport
+from pbxcerts.processes.turns import Turns
+
+SEGMENTS_RECEIVED = 140
+"""Where `tcpi_segs_in` is in `struct tcp_info` (linux/tcp.h), in octets; 32 bits."""
+LARGE = b"x" * 5_000_000
+
+
+class Noting(asyncio.Protocol):
+    """Notes what it is told; `answers` is called with the transport and the data."""
+
+    def __init__(self, answers=lambda _transport, _data: None):
+        self.told = []
+        self.over = asyncio.get_running_loop().create_future()
+        self._answers = answers
+
+    def connection_made(self, transport):
+        self.told.append("made")
+        self._transport = transport
+
+    def data_received(self, data):
+        self.told.append(data)
+        self._answers(self._transport, data)
+
+    def eof_received(self):
+        self.told.append("end")
+
+    def pause_writing(self):
+        self.told.append("pause")
+
+    def resume_writing(self):
+        self.told.append("resume")
+
+    def connection_lost(self, exc):
+        self.told.append("lost")
+        self.over.set_result(exc)
+
+
+@contextlib.contextmanager
+def two_ends(said=b""):
+    """A client that has said something, and the socket that is accepted for it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as client:
+        client.settimeout(10)
+        client.connect(listening.getsockname())
+        client.sendall(said)
+        accepted, address = listening.accept()
+        accepted.setblocking(False)
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
+        try:
+            yield client, accepted, address
+        finally:
+            accepted.close()
+
+
+def transport_of(accepted, address, protocol):
+    return PlainTransport(asyncio.get_running_loop(), accepted, address, protocol, high_water=16_384)
+
+
+def in_the_loop(main):
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main())
+
+
+def everything(client):
+    came = b""
+    while data := client.recv(1_000_000):
+        came += data
+    return came
+
+
+def answer_and_close(transport, _data):
+    transport.write(b"head ")
+    transport.write(b"body")
+    transport.close()
+
+
+def test_what_came_before_the_client_was_accepted_is_answered_at_once():
+    async def main():
+        with two_ends(b"hello") as (client, accepted, address):
+            protocol = Noting(answer_and_close)
+            transport_of(accepted, address, protocol).begin()
+
+            assert protocol.told == ["made", b"hello", "lost"]
+            assert await asyncio.to_thread(everything, client) == b"head body"
+
+    in_the_loop(main)
+
+
+def test_what_comes_later_is_read_when_it_comes():
+    async def main():
+        with two_ends() as (client, accepted, address):
+            protocol = Noting(answer_and_close)
+            transport_of(accepted, address, protocol).begin()
+            assert protocol.told == ["made"]
+
+            client.sendall(b"hello")
+            assert await asyncio.wait_for(protocol.over, 10) is None
+            assert protocol.told == ["made", b"hello", "lost"]
+            assert await asyncio.to_thread(everything, client) == b"head body"
+
+    in_the_loop(main)
+
+
+def segments_received(answers):
+    async def main():
+        with two_ends(b"hello") as (client, accepted, address):
+            protocol = Noting(answers)
+            transport_of(accepted, address, protocol).begin()
+            await asyncio.wait_for(protocol.over, 10)
+            assert await asyncio.to_thread(everything, client) == b"head body"
+            info = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, SEGMENTS_RECEIVED + 4)
+            return struct.unpack_from("=I", info, SEGMENTS_RECEIVED)[0]
+
+    return in_the_loop(main)
+
+
+def test_an_answer_and_the_end_of_the_connection_come_in_one_segment():
+    def answer_and_close_later(transport, _data):
+        transport.write(b"head body")
+        asyncio.get_running_loop().call_later(0.01, transport.close)
+
+    assert segments_received(answer_and_close) == segments_received(answer_and_close_later) - 1
+
+
+def test_an_answer_arrives_also_where_something_that_the_client_sent_is_left_unread():
+    async def main():
+        with two_ends(b"hello" + b"x" * 100_000) as (client, accepted, address):
+            transport_of(accepted, address, Noting(answer_and_close)).begin()
+
+            assert await asyncio.to_thread(client.recv, 100) == b"head body"
+
+    in_the_loop(main)
+
+
+def test_what_the_client_does_not_take_pauses_the_protocol_until_it_does():
+    async def main():
+        with two_ends(b"hello") as (client, accepted, address):
+            protocol = Noting(lambda transport, _data: transport.write(LARGE))
+            transport = transport_of(accepted, address, protocol)
+            transport.begin()
+            assert protocol.told == ["made", b"hello", "pause"]
+            transport.write(b"more")
+            left = transport.get_write_buffer_size()
+            assert 0 < left < len(LARGE) + 4
+
+            taking = asyncio.create_task(asyncio.to_thread(everything, client))
+            async with asyncio.timeout(10):
+                while protocol.told[-1] != "resume":
+                    await asyncio.sleep(0.001)
+            transport.close()
+            assert await taking == LARGE + b"more"
+            assert await asyncio.wait_for(protocol.over, 10) is None
+            assert protocol.told == ["made", b"hello", "pause", "resume", "lost"]
+
+    in_the_loop(main)
+
+
+def test_while_reading_is_paused_nothing_is_read():
+    async def main():
+        with two_ends() as (client, accepted, address):
+            protocol = Noting()
+            transport = transport_of(accepted, address, protocol)
+            transport.begin()
+            transport.pause_reading()
+            client.sendall(b"hello")
+            await asyncio.sleep(0.05)
+            assert protocol.told == ["made"]
+            assert not transport.is_reading()
+
+            transport.resume_reading()
+            await asyncio.sleep(0.05)
+            assert protocol.told == ["made", b"hello"]
+            transport.abort()
+            await protocol.over
+
+    in_the_loop(main)
+
+
+def test_the_end_that_a_client_says_ends_the_connection_after_what_was_written():
+    async def main():
+        with two_ends(b"hello") as (client, accepted, address):
+            protocol = Noting(lambda transport, _data: transport.write(LARGE))
+            transport_of(accepted, address, protocol).begin()
+            client.shutdown(socket.SHUT_WR)
+
+            assert await asyncio.to_thread(everything, client) == LARGE
+            await asyncio.wait_for(protocol.over, 10)
+            assert protocol.told[-2:] == ["end", "lost"] or protocol.told[-3:] == ["end", "resume", "lost"]
+
+    in_the_loop(main)
+
+
+def test_a_client_that_resets_the_connection_ends_it():
+    async def main():
+        with two_ends() as (client, accepted, address):
+            protocol = Noting()
+            transport = transport_of(accepted, address, protocol)
+            transport.begin()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+
+            assert isinstance(await asyncio.wait_for(protocol.over, 10), ConnectionResetError)
+            transport.write(b"too late")
+            assert transport.octets_written == 0
+
+    in_the_loop(main)
+
+
+def test_a_protocol_that_fails_ends_its_own_connection_and_the_loop_is_told():
+    async def main():
+        told = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, about: told.append(about["exception"]))
+
+        def fail(transport, _data):
+            transport.write(b"half of it")
+            raise ArithmeticError
+
+        with two_ends(b"hello") as (client, accepted, address):
+            protocol = Noting(fail)
+            transport_of(accepted, address, protocol).begin()
+
+            assert isinstance(await asyncio.wait_for(protocol.over, 10), ArithmeticError)
+            assert await asyncio.to_thread(everything, client) == b""
+        assert [type(one) for one in told] == [ArithmeticError]
+
+    in_the_loop(main)
+
+
+def test_a_kept_socket_is_open_until_it_is_let_go_and_the_client_sees_the_end_before():
+    async def main():
+        with two_ends(b"hello") as (client, accepted, address):
+            transport = transport_of(accepted, address, Noting(answer_and_close))
+            kept = transport.keep()
+            transport.begin()
+            assert await asyncio.to_thread(everything, client) == b"head body"
+            assert kept.fileno() != -1
+
+            transport.let_go()
+            assert kept.fileno() == -1
+
+    in_the_loop(main)
+
+
+def test_a_client_that_is_cut_off_is_reset_whatever_waits_for_it():
+    async def main():
+        with two_ends(b"hello") as (client, accepted, address):
+            protocol = Noting(lambda transport, _data: transport.write(LARGE))
+            transport = transport_of(accepted, address, protocol)
+            transport.begin()
+            transport.cut_off()
+            await asyncio.wait_for(protocol.over, 10)
+
+            with pytest.raises(ConnectionResetError):
+                everything(client)
+
+    in_the_loop(main)
+
+
+def test_what_an_accepted_client_is_sent_does_not_wait_for_more():
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            came = asyncio.get_running_loop().create_future()
+            protocol = Noting(lambda transport, _data: came.set_result(transport))
+            places = Places(Limits(in_all=10, of_one=10), exempt=(), turns=Turns(0.01))
+            door = Door(listening, places, lambda: protocol, context=lambda: None, a_round=1)
+            door.open()
+            with socket.create_connection(listening.getsockname()) as client:
+                client.sendall(b"hello")
+                transport = await asyncio.wait_for(came, 10)
+                assert isinstance(transport, PlainTransport)
+                assert transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                assert transport.get_extra_info("peername") == client.getsockname()
+                transport.abort()
+                await protocol.over
+            door.close()
+
+    in_the_loop(main)
