@@ -38,18 +38,20 @@ def arrived(client, *, shares, size=SIZE, within=5.0):
                 transport.close()
                 written.set_result(None)
 
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            with socket.create_connection(listening.getsockname()) as connection:
-                accepted, address = listening.accept()
-                accepted.setblocking(False)
-                if shares:
-                    PlainTransport(loop, accepted, address, Server(), high_water=16_384).begin()
-                else:
-                    await loop.connect_accepted_socket(Server, accepted)
-                assert len(connection.recv(10, socket.MSG_WAITALL)) == 10
-                await asyncio.to_thread(client, connection)
-                await written
-                await acknowledgements.end(within)
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listening,
+            socket.create_connection(listening.getsockname()) as connection,
+        ):
+            accepted, address = listening.accept()
+            accepted.setblocking(False)
+            if shares:
+                PlainTransport(loop, accepted, address, Server(), high_water=16_384).begin()
+            else:
+                await loop.connect_accepted_socket(Server, accepted)
+            assert len(connection.recv(10, socket.MSG_WAITALL)) == 10
+            await asyncio.to_thread(client, connection)
+            await written
+            await acknowledgements.end(within)
         for transport in served:
             # What the client never took would keep it open beyond the loop.
             transport.abort()
