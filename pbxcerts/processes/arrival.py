@@ -77,6 +77,9 @@ class Door:
     def _accept(self) -> None:
         for _ in range(self._a_round):
             if self._places.are_taken:
+                # Somebody may have had his time: whoever comes behind a crowd that says nothing need not wait for each of it.
+                self._places.make_room()
+            if self._places.are_taken:
                 self._wait()
                 return
             try:
