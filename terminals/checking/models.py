@@ -23,6 +23,11 @@ class CheckingQuerySet(models.QuerySet["Checking"]):
     def of_type(self, type_: int) -> Self:
         return self.filter(terminal__type=type_)
 
+    def that_check(self) -> Self:
+        """Those that were told to and have read it, also where they have not read yet that it is taken back."""
+        not_off = Q(state=Checking.State.TAKEN_BACK, read_at__isnull=False, off_at=None)
+        return self.filter(Q(state__in=[Checking.State.READ, Checking.State.SHOWN]) | not_off)
+
     def being_told(self, now: datetime) -> Self:
         """Those that may take a file now that says something else than before."""
         return self.in_state(Checking.State.TOLD, Checking.State.TAKEN_BACK).filter(until__gt=now)

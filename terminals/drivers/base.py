@@ -93,7 +93,7 @@ class Capabilities:
     `anchors`: how many trust anchors a terminal takes from one file, `largest_file` how many bytes, and `holds` how many trust
     anchors that are not its maker's it can hold at all; None where no limit is known. `asks_every`: how often it asks by itself,
     None where it does not or nobody knows (rule reach). `empties`: a configuration file can make it delete all trust anchors that are
-    not its maker's (rule emptied-list).
+    not its maker's (rule emptied-list). `counts_from_restart`: what it has taken counts when it has restarted, and not before.
     """
 
     confirmation: Confirmation
@@ -108,6 +108,7 @@ class Capabilities:
     first_notify: FirstNotify = FirstNotify.AS_ALWAYS
     asks_every: timedelta | None = None
     empties: bool = False
+    counts_from_restart: bool = False
 
     def __post_init__(self) -> None:
         """A handover hands out the old and the new trust anchor. Where the second would drive out the first, it cost calls."""

@@ -152,6 +152,7 @@ class Grandstream:
         anchors=1,
         largest_file=4096,
         holds=PLACES,
+        counts_from_restart=True,
     )
     files = GrandstreamFiles()
     ouis = frozenset({"000B82", "C074AD", "EC74D7"})  # Grandstream Networks

@@ -42,6 +42,7 @@ RESTARTING_AT_FIRST = methods(lambda driver: driver.capabilities.first_notify is
 """Those that a NOTIFY restarts until they have read the configuration of pbxcerts once (rule first-notify)."""
 COMING_FIRST = methods(lambda driver: driver.capabilities.first_notify is FirstNotify.DANGEROUS)
 """Those that are not notified at all before they have."""
+COUNTING_FROM_RESTART = methods(lambda driver: driver.capabilities.counts_from_restart)
 IN_TURN_METHODS = methods(lambda driver: driver.capabilities.come is AnchorsCome.IN_TURN)
 FILLING: dict[str, int] = {
     name: most for name in IN_TURN_METHODS if (most := driver_of(name).capabilities.holds) is not None

@@ -5,19 +5,20 @@ half of it is stored: by the web process after a fetch, by the worker after the 
 reads the other's, so one of them sees both (rule any-order).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, Q
 
 from pbxcerts.system.one_address import source_of
 from terminals.batches import Statement, execute, in_batches, is_one_of, one_writer, updates
+from terminals.checking.models import Checking
 from terminals.drivers.base import Reaction
-from terminals.drivers.registry import IN_TURN_METHODS, driver_of
+from terminals.drivers.registry import COUNTING_FROM_RESTART, IN_TURN_METHODS, driver_of
 from terminals.evidence.addresses import NETWORKS_AT_MOST, Network, family_of, is_in, read_networks, same_address
 from terminals.evidence.facts import Fetched, FetchedTrust
 from terminals.evidence.ledger import (
@@ -62,11 +63,13 @@ def fetched(seen: Sequence[Fetched]) -> None:
                 unproved.append(one)
             else:
                 proved.append((one, proof))
+    restarted = RestartsToCome.of(one.terminal for one, _proof in proved)
     statements = [
         *asked.statements,
         *contact(newest_of(ours)),
         *_back(ours),
-        *_confirmed(proved, listed),
+        *_confirmed(proved, listed, restarted),
+        *_taken_before_a_restart(proved, listed, restarted),
         *_unproved(unproved, listed),
     ]
     with one_writer():
@@ -156,7 +159,64 @@ def _back(seen: Sequence[Fetched]) -> list[Statement]:
     return updates(Installation, rows, match=["terminal"], where=is_one_of("state", [DeliveryState.HEARD]))
 
 
-def _confirmed(proved: Sequence[tuple[FetchedTrust, Proof]], listed: Mapping[int, ListedTerminal]) -> list[Statement]:
+@dataclass(frozen=True)
+class RestartsToCome:
+    """Terminals that check, and for which counts from the next restart on what they take (rule inline-anchors). `asked`: of each the
+    generations for which a NOTIFY has asked them to, and when; one that is deaf to it has not restarted.
+    """
+
+    asked: Mapping[int, Sequence[tuple[int, datetime]]]
+
+    @classmethod
+    def of(cls, terminals: Iterable[int]) -> "RestartsToCome":
+        """One query, and one more where there are any."""
+        asked: dict[int, list[tuple[int, datetime]]] = {}
+        for batch in in_batches(sorted(set(terminals)) if COUNTING_FROM_RESTART else []):
+            they_check = Checking.objects.that_check().filter(terminal__in=batch, method__in=COUNTING_FROM_RESTART)
+            asked.update((terminal, []) for terminal in they_check.values_list("terminal", flat=True))
+        heard = Q(reaction=Reaction.HEARD) | Q(state=DeliveryState.ASKED)
+        for batch in in_batches(sorted(asked)):
+            rows = Installation.objects.filter(heard, terminal__in=batch).order_by()
+            for terminal, number, at in rows.values_list("terminal", "generation", "notified_at"):
+                if at is not None:
+                    asked[terminal].append((number, at))
+        return cls(asked)
+
+    def counts(self, terminal: int, generation: int, at: datetime) -> bool:
+        """Whether what it took then counts by now."""
+        asked = self.asked.get(terminal)
+        return asked is None or any(number >= generation and when <= at for number, when in asked)
+
+
+def _taken_before_a_restart(
+    proved: Sequence[tuple[FetchedTrust, Proof]], listed: Mapping[int, ListedTerminal], restarted: RestartsToCome
+) -> list[Statement]:
+    """It is known who took it, and that it does not count yet: it is asked in its turn."""
+    rows = {
+        (one.terminal, number): {
+            **_told(one, listed),
+            "generation": number,
+            "evidence": Evidence.FETCHED.value,
+            "proof": proof.value,
+        }
+        for one, proof in proved
+        for number in sorted(one.generations)
+        if not restarted.counts(one.terminal, number, one.at)
+    }
+    missing, _states = missing_rows(rows)
+    match, is_new = ["generation", "terminal"], "t.confirmed_at IS NULL"
+    waits = [{**row, "state": DeliveryState.WAITING} for row in rows.values()]
+    was_unproved = f"{is_new} AND {is_one_of('state', [DeliveryState.UNPROVED])}"
+    return [
+        *missing,
+        *updates(Installation, waits, match=match, where=was_unproved),
+        *updates(Installation, [*rows.values()], match=match, where=is_new),
+    ]
+
+
+def _confirmed(
+    proved: Sequence[tuple[FetchedTrust, Proof]], listed: Mapping[int, ListedTerminal], restarted: RestartsToCome
+) -> list[Statement]:
     rows = [
         {
             **_told(one, listed),
@@ -168,6 +228,7 @@ def _confirmed(proved: Sequence[tuple[FetchedTrust, Proof]], listed: Mapping[int
         }
         for one, proof in proved
         for number in sorted(one.generations)
+        if restarted.counts(one.terminal, number, one.at)
     ]
     return confirmations(rows)
 
@@ -356,7 +417,7 @@ def prove_again(unproved: InstallationQuerySet) -> int:
         known = known_requesters(batch)
         rows = Terminal.objects.filter(pk__in=batch).order_by().values_list("pk", "address", "replaced_at")
         listed = {key: ListedTerminal(address, replaced_at) for key, address, replaced_at in rows}
-        judged_by = Judge(listed, known, networks)
+        judged_by, restarted = Judge(listed, known, networks), RestartsToCome.of(listed)
         proved = [
             {
                 "terminal": terminal,
@@ -372,6 +433,7 @@ def prove_again(unproved: InstallationQuerySet) -> int:
             for row in known.get(terminal, {}).values()
             if (proof := judged_by.proof_by(terminal, row.address)) is not None
             for number in waiting[terminal].intersection(row.took)
+            if restarted.counts(terminal, number, row.last_at)
         ]
         execute(confirmations(proved))
         confirmed += len({(row["terminal"], row["generation"]) for row in proved})

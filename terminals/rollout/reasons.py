@@ -145,6 +145,10 @@ class MissingReasons:
             said.append(_("Fetched, unproved: %(why)s.") % {"why": words.why_missing(installation)})
         elif installation.state == DeliveryState.ABSENT:
             said.append(_absent(installation))
+        if installation.evidence == Installation.Evidence.FETCHED and installation.confirmed_at is None:
+            said.append(
+                _("It has taken it by itself and checks certificates: what it took counts from its next restart on.")
+            )
         # One that fetches what is handed out before a rollout has taken it in has no wave yet.
         taken_in = self.rollout is not None and installation.wave != Wave.BY_HAND
         said.append(self._waits_for(terminal, type_, installation) if taken_in else self._not_taken_in(type_))

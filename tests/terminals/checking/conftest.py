@@ -4,6 +4,7 @@ from datetime import timedelta
 from itertools import count
 
 import pytest
+from django.db.models import Q
 from django.test import Client
 from django.utils.html import strip_tags
 from sipmessage import Message
@@ -14,6 +15,7 @@ from terminals.checking import rounds
 from terminals.checking.models import Checking
 from terminals.drivers.base import Reaction
 from terminals.models import Installation, Requester, Terminal, TerminalType
+from terminals.rollout import claims
 from terminals.rollout.claims import AskResult
 from terminals.rollout.rounds import reconcile_rollouts
 from tests.support.asking import Listeners
@@ -112,6 +114,19 @@ class Site:
             self.world.after(within)
         came, self._answers = self._answers, []
         return came
+
+    def asked_for(self, generation):
+        """Whom the rollout asks now, and who does what it was asked to."""
+        now = self.world.after(MINUTE).now
+        asks = claims.claim(generation, Q(), at_once=100, now=now, machine=now)
+        self.ask(asks)
+        heard, self._answers = self._answers, []
+        deaf = [AskResult(ask, 0, Reaction.ABSENT) for ask in asks if ask.terminal.pk in self.deaf]
+        claims.record([*heard, *deaf], now=now, seen_at=now)
+        self.world.after(MINUTE)
+        for phone in self.phones.values():
+            phone.act()
+        return [self.phones[answer.ask.terminal.pk] for answer in heard]
 
     def elapsed(self):
         return self.world.now - self._began

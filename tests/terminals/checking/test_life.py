@@ -8,7 +8,8 @@ from certificates.renewal.standing import Standing
 from terminals.checking import orders, rounds
 from terminals.checking.models import Checking
 from terminals.directory import changes
-from terminals.evidence import recording
+from terminals.directory.listing import TerminalListing
+from terminals.evidence import fetches, recording
 from terminals.evidence.facts import CameBack
 from terminals.models import BootstrapWindow, Installation, Requester, Terminal, TerminalType
 from tests.support.generations import DAY, HOUR, MINUTE
@@ -274,8 +275,9 @@ def test_one_that_checks_goes_through_a_handover_without_losing_a_call(of_each):
     site.beat()
     site.poll_later(phone)
     site.poll_later(phone)
-    if hasattr(phone, "slots"):
-        phone.restart()
+    if site.type.driver.capabilities.counts_from_restart:
+        assert site.asked_for(2) == [phone]
+    assert Installation.objects.of(2).get().confirmed_at
     site.world.activate()
 
     assert site.world.active.number == 2
@@ -284,6 +286,67 @@ def test_one_that_checks_goes_through_a_handover_without_losing_a_call(of_each):
     assert site.state(phone) == "shown"
     site.poll_later(phone)
     assert phone.refused == []
+
+
+def test_who_checks_and_takes_the_next_one_by_itself_is_restarted_for_it_where_it_counts_from_then_on(site):
+    site = site("grandstream")
+    phone = site.add()
+    site.brought_back(phone)
+    site.world.after(HOUR).generate()
+    site.beat()
+
+    site.poll_later(phone)
+
+    row = Installation.objects.of(2).get()
+    assert (row.state, row.confirmed_at, row.evidence, row.proof) == ("waiting", None, "fetched", "record")
+    assert site.world.active.number == 1
+    [said] = TerminalListing(site.world.situation, (site.type,)).lines([phone.row])
+    assert "zählt ab seinem nächsten Neustart" in said.why_missing
+    site.deaf.add(phone.row.pk)
+    assert site.asked_for(2) == []
+    site.poll_later(phone)
+    assert Installation.objects.of(2).get().confirmed_at is None
+    site.deaf.clear()
+    Installation.objects.of(2).update(next_at=None)
+
+    assert site.asked_for(2) == [phone]
+
+    assert Installation.objects.of(2).get().state == "confirmed"
+    site.world.activate()
+    assert checks(phone)
+    assert phone.takes_calls()
+
+
+def test_who_checks_and_is_known_by_an_address_that_is_accepted_later_is_restarted_for_it_too(site):
+    site = site("grandstream")
+    phone = site.add()
+    site.brought_back(phone)
+    site.world.after(HOUR).generate()
+    site.beat()
+    phone.address = "198.51.100.7"
+    site.poll_later(phone)
+    assert Installation.objects.of(2).get().state == "unproved"
+
+    fetches.accept(phone.row.pk, "198.51.100.7", by="anna")
+
+    row = Installation.objects.of(2).get()
+    assert (row.state, row.confirmed_at) == ("unproved", None)
+    site.poll_later(phone)
+    row = Installation.objects.of(2).get()
+    assert (row.state, row.confirmed_at, row.evidence) == ("waiting", None, "fetched")
+    assert site.asked_for(2) == [phone]
+    assert Installation.objects.of(2).get().state == "confirmed"
+
+
+def test_who_checks_nothing_need_not_restart_for_it(site):
+    site = site("grandstream")
+    phone = site.add()
+    site.world.after(HOUR).generate()
+    site.beat()
+
+    site.poll_later(phone)
+
+    assert Installation.objects.of(2).get().state == "confirmed"
 
 
 def test_one_that_was_reset_is_told_to_check_only_with_the_root_that_is_served(yealinks):
