@@ -21,7 +21,7 @@ UPTIME, CONNECTIONS, REGISTRATIONS, CALLS = "core.uptime", "tls.list", "ul.dump"
 
 _NOW = re.compile(r"^\s*now:\s*(\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4})", re.MULTILINE)
 _CONNECTION = re.compile(r"^\s*id:\s*(\d+)\n(?:.*\n)?\s*timestamp:\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
-_REGISTRATION = re.compile(r"^\s*(AoR|Tcpconn-Id):\s*(\S+)", re.MULTILINE)
+_REGISTRATION = re.compile(r"^\s*(AoR|Socket|Tcpconn-Id|Records):\s*(\S+)", re.MULTILINE)
 _STATE_OR_PARTY = re.compile(r"^\s*(state|from_uri|to_uri|req_uri):\s*(\S+)", re.MULTILINE)
 _USER = re.compile(r"(?:sips?:)?([^@;>]+)")
 _ENDED = "5"
@@ -98,19 +98,44 @@ def local_clock(uptime: str, now: datetime, *, zone: tzinfo = UTC) -> LocalClock
 
 
 def registrations(dump: str, connections: str, *, clock: LocalClock) -> list[Registered]:
-    """Each number once, by its oldest connection: that is the one that is not proved yet."""
-    since = {number: clock.instant(_local(made)) for number, made in _CONNECTION.findall(connections)}
+    """Each number once, by its oldest connection: that is the one that is not proved yet.
+
+    What a stranger says of himself in a handshake (SNI), and a telephone when it registers (User-Agent), stands there as it is, line
+    breaks too. So of two times of one connection the older one counts, only what is registered over TLS has one, and there have to be
+    as many numbers as are counted. Raises KamailioError where there are not.
+    """
+    since: dict[str, datetime] = {}
+    for connection, made in _CONNECTION.findall(connections):
+        at = clock.instant(_local(made))
+        since[connection] = min(at, since.get(connection, at))
     found: dict[str, list[datetime | None]] = {}
-    number = ""
+    number, over_tls, uncounted = "", False, 0
     for name, value in _REGISTRATION.findall(dump):
-        if name == "AoR":
-            number = _user(value)
-        elif number:
-            found.setdefault(number, []).append(since.get(value))
+        match name:
+            case "AoR":
+                number, over_tls = _user(value), False
+                uncounted += 1
+            case "Socket":
+                over_tls = value.startswith("tls:")
+            case "Records":
+                uncounted = _counted(uncounted, value)
+            case _ if number:
+                found.setdefault(number, []).append(since.get(value) if over_tls else None)
+    if uncounted:
+        _counted(uncounted, "0")
     return [
         Registered(number, None if None in made else min(one for one in made if one is not None))
         for number, made in found.items()
     ]
+
+
+def _counted(numbers: int, records: str) -> int:
+    """None is left to be counted. Raises KamailioError."""
+    if str(numbers) != records:
+        raise KamailioError(
+            f"{REGISTRATIONS}: {numbers} numbers, {records} counted: one of them is words of a telephone"
+        )
+    return 0
 
 
 def parties(calls: str) -> frozenset[str]:
@@ -128,7 +153,11 @@ def parties(calls: str) -> frozenset[str]:
 
 
 def _local(said: str) -> datetime:
-    return datetime.strptime(said, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - it has no zone
+    """One that is none, as only a stranger writes it, is older than all."""
+    try:
+        return datetime.strptime(said, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - it has no zone
+    except ValueError:
+        return datetime(1970, 1, 2)  # noqa: DTZ001 - nor has this
 
 
 def _user(uri: str) -> str:

@@ -22,10 +22,12 @@ DUMP = """\
 					Contacts: {
 						Contact: {
 							Address: sip:anna-0x55@127.0.0.1:43065;transport=tls
+							Socket: tls:127.0.0.1:5061
 							Tcpconn-Id: 2
 						}
 						Contact: {
 							Address: sip:anna-0x56@127.0.0.1:43066;transport=tls
+							Socket: tls:127.0.0.1:5061
 							Tcpconn-Id: 3
 						}
 					}
@@ -34,10 +36,16 @@ DUMP = """\
 					AoR: berta@pbx.test
 					Contacts: {
 						Contact: {
+							User-Agent: a telephone
+							Socket: tls:127.0.0.1:5061
 							Tcpconn-Id: 9
 						}
 					}
 				}
+			Stats: {
+				Records: 2
+				Max-Slots: 1
+			}
 """
 CONNECTIONS = """\
 {
@@ -77,6 +85,49 @@ def test_each_number_counts_by_its_oldest_connection_in_our_time():
         Registered("anna", utc("2026-11-30 11:00")),
         Registered("berta", None),
     ]
+
+
+def stranger(sni):
+    return f"{{\n\tid: 12\n\tsni: {sni}\n\ttimestamp: 2026-12-01 00:00:30\n\ttimeout: 4\n}}\n"
+
+
+@pytest.mark.parametrize(
+    "sni",
+    [
+        "x\n\tid: 3\n\ttimestamp: 2026-12-01 00:00:30",
+        "x\n\ttimestamp: 2026-12-01 00:00:30\n}\n{\n\tid: 3\n\tsni: x",
+        "x\n\tid: 77\n\ttimestamp: 2026-99-99 99:99:99",
+    ],
+)
+def test_a_stranger_in_a_handshake_makes_no_connection_newer(sni):
+    clock = local_clock(UPTIME, NOW, zone=ZURICH)
+    for connections in (CONNECTIONS + stranger(sni), stranger(sni) + CONNECTIONS):
+        assert registrations(DUMP, connections, clock=clock)[0] == Registered("anna", utc("2026-11-30 11:00"))
+
+
+def test_nor_one_of_tls_of_what_is_none():
+    dump = DUMP.replace("Socket: tls:", "Socket: tcp:")
+    assert {one.since for one in registrations(dump, CONNECTIONS, clock=LocalClock(timedelta()))} == {None}
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "x\n\t\t\t\t\tAoR: clara",
+        "x\n AoR: clara\n Socket: tls:x\n Tcpconn-Id: 2",
+        "x\n AoR: clara\n Records: 1",
+        "x\n Records: 99",
+    ],
+)
+def test_words_of_a_telephone_that_look_like_another_number_show_nothing_of_anybody(agent):
+    dump = DUMP.replace("User-Agent: a telephone", f"User-Agent: {agent}")
+    assert dump != DUMP
+    with pytest.raises(KamailioError):
+        registrations(dump, CONNECTIONS, clock=LocalClock(timedelta()))
+
+
+def test_several_tables_are_counted_each():
+    assert registrations(DUMP * 2, CONNECTIONS, clock=LocalClock(timedelta()))
 
 
 def test_who_is_in_a_call_or_called_is_so_until_it_is_over():

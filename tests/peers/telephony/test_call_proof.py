@@ -1,12 +1,15 @@
 """A proof by call through a real communication server, to a real telephone that answers by itself (rule proof-by-call)."""
 
+import re
 import socket
+import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from certificates.call_proof import orders
 from certificates.call_proof.models import CallProof, CallProofSettings
+from certificates.communication_server.errors import KamailioError
 from certificates.communication_server.kamailio import Kamailio
 from certificates.models import Generation, Switch
 from certificates.renewal.orders import GenerationOrder, order_generation
@@ -91,6 +94,36 @@ def test_who_is_registered_without_tls_is_told_from_who_is_over_it(office, store
     assert known["berta"] is None
     assert known["anna"] is not None
     assert "Tcpconn-Id" in server.control("ul.dump").partition("AoR: berta")[2], "a connection, but none over TLS"
+
+
+def test_neither_a_stranger_nor_a_telephone_speaks_for_another(office, store, server, settings):
+    """Kamailio shows what each says of itself with its line breaks."""
+    anna = office.baresip("anna", server=f"{NAME}:{server.port}", trust=trust_file(store))
+    assert anna.refusal() == ""
+    [known] = kamailio(settings).registered(current_clock().best)
+    [connection] = re.findall(r"Tcpconn-Id: (\d+)", server.control("ul.dump"))
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    says = f"x\n\tid: {connection}\n\ttimestamp: 2099-01-01 00:00:00\n\tx: 1"
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=30) as plain,
+        context.wrap_socket(plain, server_hostname=says),
+    ):
+        assert "2099" in server.control("tls.list")
+        [still] = kamailio(settings).registered(current_clock().best)
+    assert abs(still.since - known.since) < timedelta(seconds=10)
+
+
+def test_nor_can_a_telephone_by_its_user_agent(office, store, general, settings):
+    generate(at_once=True)
+    server = office.kamailio(store, over_tcp=True)
+    settings.KAMCMD = server.reload_command[:-1]
+    with socket.create_connection(("127.0.0.1", server.tcp_port), timeout=30) as plain:
+        plain.sendall(REGISTER.replace(b"Contact:", b"User-Agent: x\r\n\tAoR: clara\r\nContact:"))
+        assert plain.recv(4096).startswith(b"SIP/2.0 200")
+        assert re.search(r"AoR: clara", server.control("ul.dump"))
+        with pytest.raises(KamailioError):
+            kamailio(settings).registered(current_clock().best)
 
 
 def test_after_a_switch_a_telephone_registers_calls_hears_and_hangs_up(office, store, server):

@@ -20,7 +20,7 @@ from tests.terminals.call_proof.conftest import files
 
 pytestmark = pytest.mark.django_db
 
-CONTACT = "AoR: {number}\nTcpconn-Id: {key}\n"
+CONTACT = "AoR: {number}\nSocket: tls:127.0.0.1:5061\nTcpconn-Id: {key}\n"
 CONNECTION = "{{\n\tid: {key}\n\ttimestamp: {since:%Y-%m-%d %H:%M:%S}\n}}\n"
 ASK = """#!/bin/sh
 case "$1" in
@@ -56,7 +56,7 @@ def kamailio(world, tmp_path, settings):
             contacts += CONTACT.format(number=number, key=key)
             if since is not None:
                 connections += CONNECTION.format(key=key, since=since)
-        (tmp_path / "dump").write_text(contacts)
+        (tmp_path / "dump").write_text(f"{contacts}Records: {len(known)}\n")
         (tmp_path / "connections").write_text(connections)
         settings.KAMCMD = script(tmp_path / "kamcmd", ASK.format(now=world.now, directory=tmp_path))
 
@@ -190,7 +190,7 @@ def test_in_the_night_in_which_summer_time_ends_nobody_is_proved_who_may_have_co
     zone = ZoneInfo("Europe/Zurich")
     day = 24 if made == "23:30" else 25
     at, now = utc(f"2026-10-{day} {made}"), utc("2026-10-25 03:00")
-    (tmp_path / "dump").write_text(CONTACT.format(number="120", key=1))
+    (tmp_path / "dump").write_text(CONTACT.format(number="120", key=1) + "Records: 1\n")
     (tmp_path / "connections").write_text(CONNECTION.format(key=1, since=at.astimezone(zone)))
     asked = Kamailio(script(tmp_path / "kamcmd", ASK.format(now=now.astimezone(zone), directory=tmp_path)))
 
