@@ -44,6 +44,7 @@ work_list_patterns = [
     path("types/<number:pk>/download/", work_list.download, name="download"),
     path("types/<number:pk>/first/", work_list.confirm_type, {"first": True}, name="first_type"),
     path("types/<number:pk>/first/download/", work_list.download, {"first": True}, name="first_download"),
+    path("types/<number:pk>/room-again/", work_list.room_again, name="room_again"),
     path("types/<number:pk>/links/", links.sheet, name="sheet"),
     path("types/<number:pk>/first/links/", links.sheet, {"first": True}, name="first_sheet"),
     path("<number:terminal>/link/", links.personal_link, name="link"),

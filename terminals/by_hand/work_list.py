@@ -17,6 +17,7 @@ from pbxcerts.system.languages import SWISS
 from terminals.directory.found import DENSE, cut
 from terminals.directory.searching import search
 from terminals.drivers.registry import BY_HAND_METHODS
+from terminals.evidence.requesters import has_room
 from terminals.models import Installation, InstallationQuerySet, Link, Rollout, Terminal, TerminalType
 from terminals.rollout import words
 from terminals.rollout.served_first import served_first
@@ -185,6 +186,18 @@ class WorkList:
         counted, for_served = tally.by_type(self.target, Q(state=DeliveryState.FULL)), not self.target.pending
         types = TerminalType.objects.filter(pk__in=counted).order_by("name") if counted else ()
         return [FullLists(one, counted[one.pk], words.make_room(one, for_served=for_served)) for one in types]
+
+    def full_of_type(self, type_: int) -> FullLists | None:
+        return next((one for one in self.full if one.type.pk == type_), None)
+
+    def have_room(self, type_: int) -> int:
+        """A person says that at all of a type that are full the old ones are deleted, and what is handed out is not. Returns how many
+        those are.
+        """
+        full = Installation.objects.of(self.target).of_enabled_terminals().in_state(DeliveryState.FULL)
+        terminals = sorted(full.filter(terminal__type=type_).values_list("terminal", flat=True))
+        has_room(terminals, kept=[pair.number for pair in self.situation.in_bundle])
+        return len(terminals)
 
     @property
     def full_count(self) -> int:

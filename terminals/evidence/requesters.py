@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pbxcerts.system.one_address import source_of
-from terminals.batches import Statement, execute, in_batches, inserts, one_writer, updates
+from terminals.batches import SIZE, Statement, execute, in_batches, inserts, one_writer, updates
 from terminals.drivers.base import Confirmation
 from terminals.drivers.registry import drivers
 from terminals.evidence.addresses import family_of
@@ -196,16 +196,17 @@ def begin_anew(terminal: int) -> None:
         execute(_numbered([(terminal, source) for source in rows.values_list("source", flat=True)]))
 
 
-def has_room(terminal: int, *, kept: Collection[int]) -> None:
-    """A person says that this telephone has lost all that it had taken in turn but these: it is told what comes next (rule
+def has_room(terminals: Sequence[int], *, kept: Collection[int]) -> None:
+    """A person says that these telephones have lost all that they had taken in turn but these: they are told what comes next (rule
     full-list).
     """
-    with one_writer():
-        rows = list(Requester.objects.filter(terminal=terminal, change__gt=0))
-        for row in rows:
-            row.holds = [number for number in row.holds if number in kept]
-        Requester.objects.bulk_update(rows, ["holds"])
-        execute(_numbered([(terminal, row.source) for row in rows]))
+    for batch in in_batches(terminals):
+        with one_writer():
+            rows = list(Requester.objects.filter(terminal__in=batch, change__gt=0))
+            for row in rows:
+                row.holds = [number for number in row.holds if number in kept]
+            Requester.objects.bulk_update(rows, ["holds"], batch_size=SIZE)
+            execute(_numbered([(row.terminal_id, row.source) for row in rows]))
 
 
 def _numbered(held: Sequence[tuple[int, str]]) -> list[Statement]:

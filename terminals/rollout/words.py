@@ -167,7 +167,8 @@ def make_room(type_: TerminalType, *, for_served: bool) -> str:
     but a person.
     """
     by_hand = gettext(
-        "Delete those that are no longer served at the telephone, as its guide says, and say so on its page."
+        "Delete those that are no longer served at the telephone, as its guide says, and say so on its page, or of all of its type on the"
+        " work list."
     )
     if for_served or not type_.driver.capabilities.empties:
         return by_hand

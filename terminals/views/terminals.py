@@ -247,7 +247,7 @@ def take_again(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Terminal, pk=pk)
     if request.POST.get("kept") == "served":
         situation = Situation.load(timekeeping.current_clock(general=general_of(request)))
-        has_room(found.pk, kept=[pair.number for pair in situation.in_bundle])
+        has_room([found.pk], kept=[pair.number for pair in situation.in_bundle])
         said = _("From its next contact on the terminal %(number)s is told the next certificate.")
         messages.success(request, said % {"number": found.number})
         return redirect("terminals:terminal", pk)

@@ -109,6 +109,32 @@ def confirm_type(request: HttpRequest, pk: int, *, first: bool = False) -> HttpR
     return redirect("terminals:work_list:list")
 
 
+@needs(Role.OPERATE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def room_again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say of all of a type whose list is full that there is room again, after being told how many these are."""
+    listed = WorkList.load(load_situation())
+    full = listed.full_of_type(pk)
+    if full is None or listed.target is None:
+        messages.info(request, _("No list of this type is full any more."))
+        return redirect("terminals:work_list:list")
+    told = f"{listed.target.number}:{full.count}"
+    if request.method == "POST" and request.POST.get("told") != told:
+        messages.info(request, _("The work list has changed meanwhile. Nothing has been confirmed."))
+        return redirect(request.path)
+    if request.method != "POST":
+        return render(request, "terminals/work_list_room.html", {"list": listed, "full": full, "told": told})
+    count = listed.have_room(pk)
+    wake_worker()
+    text = ngettext(
+        "From its next contact on %(count)s terminal is told the next certificate.",
+        "From their next contact on %(count)s terminals are told the next certificate.",
+        count,
+    )
+    messages.success(request, text % {"count": count})
+    return redirect("terminals:work_list:list")
+
+
 def _ticked(request: HttpRequest, listed: WorkList) -> dict[int, list[int]]:
     """The ticked terminals by the generation that they were shown with, unless they are to get another by now."""
     shown = [

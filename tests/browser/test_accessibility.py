@@ -88,8 +88,9 @@ NOT_NOW = {
     "terminals:import_preview",
     "terminals:work_list:first_sheet",
     "terminals:work_list:first_type",
+    "terminals:work_list:room_again",
 }
-"""What leads elsewhere where the store is in order, somebody is logged in, there is an administrator and a pair, nothing was uploaded, and nobody is to be served first."""
+"""What leads elsewhere where the store is in order, somebody is logged in, there is an administrator and a pair, nothing was uploaded, nobody is to be served first, and no list is full."""
 
 
 FIRST = (320, "de", "light")

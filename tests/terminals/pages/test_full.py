@@ -10,7 +10,10 @@ from terminals.rollout.target import rollout_in_force
 from terminals.states import DeliveryState
 
 FULL = "It holds 10 certificates, as many as it can, and would refuse the next one, so it is not told it."
-BY_HAND = "Delete those that are no longer served at the telephone, as its guide says, and say so on its page."
+BY_HAND = (
+    "Delete those that are no longer served at the telephone, as its guide says, and say so on its page, or of all of its type on the work"
+    " list."
+)
 OR_BY_ITSELF = "Or let pbxcerts empty full lists, on the page of its type"
 LEFT_ALONE = "It is not notified meanwhile; when there is room again it is, by itself."
 
@@ -117,3 +120,49 @@ def test_it_says_so_too_before_the_next_heartbeat_and_when_there_is_room_again(f
     assert fleet.states(2) == {DeliveryState.WAITING.value: 3}
     page = text(viewer_client.get(f"/terminals/{full[0].terminal.pk}/"))
     assert "full" not in page.partition("Certificates taken one by one")[0]
+
+
+def test_a_person_says_of_all_of_a_type_that_there_is_room_again(full, fleet, kind, operator_client, text):
+    path = f"/terminals/work-list/types/{kind.pk}/room-again/"
+    assert path in operator_client.get("/terminals/work-list/").content.decode()
+    page = text(operator_client.get(path))
+    assert "2 terminals are told generation 2, on your word that their old certificates are deleted." in page
+
+    said = text(operator_client.post(path, {"told": "2:2"}, follow=True))
+
+    assert "From their next contact on 2 terminals are told the next certificate." in said
+    assert {tuple(row.holds) for row in Requester.objects.filter(terminal__type=kind)} == {(1,)}
+    rounds.reconcile_rollouts(fleet.world.situation)
+    assert fleet.states(2) == {DeliveryState.WAITING.value: 3}
+    assert "No list of this type is full any more." in text(operator_client.get(path, follow=True))
+
+
+def test_only_of_so_many_as_the_page_has_said_and_only_an_operator(full, kind, viewer_client, operator_client, text):
+    path = f"/terminals/work-list/types/{kind.pk}/room-again/"
+    before = list(Requester.objects.order_by("pk").values_list("holds", flat=True))
+
+    assert viewer_client.get(path).status_code == 403
+    assert path not in viewer_client.get("/terminals/work-list/").content.decode()
+    for told in ("2:3", "1:2", ""):
+        page = text(operator_client.post(path, {"told": told}, follow=True))
+        assert "The work list has changed meanwhile. Nothing has been confirmed." in page
+    assert operator_client.get("/terminals/work-list/types/999999/room-again/").status_code == 302
+
+    assert list(Requester.objects.order_by("pk").values_list("holds", flat=True)) == before
+
+
+def test_of_another_type_it_says_nothing(full, fleet, kind, operator_client):
+    [other] = fleet.add(1, fleet.type("A T54W", "yealink", wants="root"))
+    Requester.objects.create(
+        terminal=other.terminal,
+        source="192.0.2.9",
+        address="192.0.2.9",
+        last_at=fleet.world.now,
+        holds=[*range(101, 111)],
+        change=1,
+    )
+    rounds.reconcile_rollouts(fleet.world.situation)
+
+    operator_client.post(f"/terminals/work-list/types/{kind.pk}/room-again/", {"told": "2:2"})
+
+    assert len(Requester.objects.get(terminal=other.terminal).holds) == 10
