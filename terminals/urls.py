@@ -75,6 +75,7 @@ urlpatterns = [
     path("<number:pk>/token/", tokens.make_token, name="make_token"),
     path("<number:pk>/token/revoke/", tokens.revoke_token, name="revoke_token"),
     path("tokens/", tokens.make_missing, name="tokens"),
+    path("registered/", terminals.registered, name="registered"),
     path("discovered/", terminals.discovered, name="discovered"),
     path("discovered/dismiss-all/", terminals.dismiss_all, name="dismiss_all"),
     path("discovered/<number:pk>/", terminals.take_in, name="take_in"),

@@ -116,6 +116,11 @@ class ProofLine:
         return f"{record.where}: {sentence}" if record.where else sentence
 
     @property
+    def tells_of_telephones(self) -> bool:
+        """Whether there is more to be told of each."""
+        return self.record.step is Step.REGISTERED and self.record.finding is not Finding.NOT_ASKED
+
+    @property
     def seconds(self) -> str:
         if not self.record.seconds:
             return ""

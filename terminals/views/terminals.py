@@ -2,6 +2,7 @@
 
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.db import IntegrityError
@@ -26,6 +27,7 @@ from terminals.directory.held import Held, held_at_once, held_by
 from terminals.directory.ladder import ladder
 from terminals.directory.listing import TerminalListing, story
 from terminals.directory.realms import RealmOffer
+from terminals.directory.registered import Group, RegisteredTerminals
 from terminals.directory.rows import rows_of
 from terminals.directory.ways_in import address_of_files
 from terminals.drivers.registry import BY_HAND_METHODS, IN_TURN_METHODS, REPORTING_METHODS
@@ -312,6 +314,30 @@ def new_path(request: HttpRequest, pk: int) -> HttpResponse:
         )
         return redirect("terminals:terminal", pk)
     return render(request, "terminals/terminal_new_path.html", {"terminal": found})
+
+
+@require_safe
+def registered(request: HttpRequest) -> HttpResponse:
+    """Who is registered at the communication server, and since when, beside each terminal."""
+    active = Generation.objects.active().without_files().first()
+    if active is None:
+        return render(request, "terminals/registered.html", {"found": None})
+    found = RegisteredTerminals.of(active)
+    wanted = request.GET.get("group")
+    group = Group(wanted) if wanted in set(Group) else Group.OLDER
+    paginator = Paginator(found.terminals(group), PER_PAGE)
+    paginator.count = found.counts[group]
+    page = paginator.get_page(request.GET.get("page"))
+    context = {
+        "found": found,
+        "counts": {one.value: count for one, count in found.counts.items()},
+        "group": group.value,
+        "page": page,
+        "lines": found.lines(page),
+        "query": urlencode({"group": group.value}),
+        "is_asked": bool(settings.KAMCMD),
+    }
+    return render(request, "terminals/registered.html", context)
 
 
 @require_safe

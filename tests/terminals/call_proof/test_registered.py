@@ -5,6 +5,9 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
 
 from certificates.call_proof import orders
 from certificates.communication_server.kamailio import Kamailio
@@ -89,6 +92,43 @@ def test_of_each_terminal_it_is_written_down_when_its_connection_was_made(world,
     assert known_of(berta) == (None, at), "it is connected since before the switch"
     assert known_of(anna, 1) == (None, None), "another generation is none of this proof's business"
     assert (proof.records[-1].sent, proof.records[-1].received) == (3, 2)
+
+
+def test_a_page_says_of_each_terminal_how_it_stands_now(world, fleet, switched, proved, viewer_client):
+    def text(response):
+        return " ".join(strip_tags(response.content.decode()).split())
+
+    viewer_client.cookies["django_language"] = "en"
+    anna, berta = switched
+    [clara] = fleet.add(1)
+    page = text(viewer_client.get("/terminals/registered/"))
+    assert "Kamailio is not asked: PBXCERTS_KAMCMD names no program." in page
+    proved({anna.number: world.now - MINUTE, berta.number: None, "stranger": world.now})
+
+    def shown(group):
+        page = text(viewer_client.get("/terminals/registered/", {"group": group}))
+        assert "not over TLS : 1" in page.replace("TLS:", "TLS :")
+        assert "for generation 2, which is served" in page
+        numbers = {anna.number, berta.number, clara.terminal.number}
+        return {number for number in numbers if f"desk {number}" in page}
+
+    assert shown("since") == {anna.number}
+    assert shown("older") == shown("") == shown("nonsense") == {berta.number}
+    assert shown("unknown") == {clara.terminal.number}
+    assert "/terminals/registered/" in viewer_client.get("/certificates/call-proof/").content.decode()
+
+
+def test_the_page_costs_the_same_for_many(world, fleet, switched, proved, viewer_client):
+    proved({switched[0].number: None})
+
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            viewer_client.get("/terminals/registered/?group=unknown")
+        return len(captured)
+
+    before = [queries(), queries()][1]
+    fleet.add(60)
+    assert queries() == before
 
 
 def test_one_that_is_registered_without_tls_has_shown_nothing(switched, proved):
