@@ -23,7 +23,7 @@ HOLDS_ONE = Doubt(
 IS_FULL = Doubt(
     About.ROOM,
     serious=False,
-    what=gettext_noop("They have six slots for root certificates, and six of ours are in them."),
+    what=gettext_noop("They have six slots for root certificates, and six of ours have been installed."),
     remedy=gettext_noop(
         "Put the new one into a slot whose certificate is no longer served, never into that of the active pair."
     ),

@@ -56,9 +56,29 @@ IS_FULL = Doubt(
     source="Yealink SIP-T52S and CP969 administrator guides",
 )
 
+MAY_BE_FULL = Doubt(
+    About.ROOM,
+    serious=False,
+    what=gettext_noop(
+        "They hold ten certificates at most, and ten of ours have been installed. Where no old one was deleted, the telephone refuses"
+        " the next one."
+    ),
+    remedy=gettext_noop(
+        "Whoever installs it deletes those that are no longer served at the telephone first: Security > Trusted Certificates."
+    ),
+    source="Yealink SIP-T52S and CP969 administrator guides",
+)
+
 
 def doubts(pair: PairFacts, kind: TelephoneKind) -> tuple[Doubt, ...]:
-    return (*_of_key(pair, kind), *((IS_FULL,) if kind.is_full else ()))
+    return (*_of_key(pair, kind), *_of_room(kind))
+
+
+def _of_room(kind: TelephoneKind) -> tuple[Doubt, ...]:
+    """What a person has deleted at the telephone nobody tells us."""
+    if not kind.is_full:
+        return ()
+    return (IS_FULL,) if kind.method in NAMES else (MAY_BE_FULL,)
 
 
 def _of_key(pair: PairFacts, kind: TelephoneKind) -> tuple[Doubt, ...]:

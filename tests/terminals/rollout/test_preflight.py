@@ -118,6 +118,9 @@ def test_ten_confirmed_roots_fill_a_yealink(fleet, world, found, method):
     Installation.objects.filter(terminal=other.terminal, generation=rows[0]).update(confirmed_at=None)
 
     assert ("Desk", 1, "room") in found()
+    # What a person has deleted at the telephone is known to that person alone.
+    [doubt] = [doubt for doubt in preflight.doubts_of(world.situation) if doubt.about == "room"]
+    assert doubt.serious == (method == "yealink")
 
 
 def test_a_grandstream_that_is_given_its_places_is_never_full(fleet, world, found):

@@ -59,8 +59,9 @@ def test_the_firmware_of_a_yealink_tells_its_model():
     assert about(RSA, "Desk", maker="Yealink", firmware="66.86.0.15") == ["key"]
 
 
-def test_a_yealink_that_holds_ten_refuses_the_next():
-    assert about(RSA, "Yealink", is_full=True) == ["room!"]
+def test_a_yealink_that_has_taken_ten_refuses_the_next_and_one_that_was_given_them_by_hand_may():
+    assert about(RSA, "Yealink", method="yealink", is_full=True) == ["room!"]
+    assert about(RSA, "Yealink", method="sip_standard", is_full=True) == ["room"]
 
 
 # Snom
