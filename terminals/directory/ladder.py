@@ -72,7 +72,7 @@ def _of_fetch(row: Installation, now: datetime) -> str:
 def _trusts(driver: DeliveryDriver, row: Installation | None, checking: Checking | None) -> Rung:
     title = _("Has shown that it trusts it")
     if row is not None and _came_back_to(driver, row, checking) and checking is not None:
-        said = _("It checks, and came back over TLS on %(at)s, when pbxcerts presented this certificate.")
+        said = _("It was told to check, and came back over TLS on %(at)s, when pbxcerts presented this certificate.")
         return Rung("ok", title, _("yes"), said % {"at": _at(checking.shown_at)})
     if row is not None and row.confirmed_at is not None and row.evidence == Evidence.PROVED:
         said = _("On %(at)s it connected over TLS to the proof listener, where pbxcerts presents this certificate.")
@@ -156,10 +156,13 @@ def _turned_on(title: str, driver: DeliveryDriver, checking: Checking) -> Rung:
         }
         off = _("It read so on %(off_at)s.") % at if checking.off_at else _("It has not read so yet.")
         return Rung("serious", title, _("taken back"), " ".join([*([read] if checking.read_at else []), back, off]))
-    reset = _("A reset to its factory setting turns it off, and nothing would show that.")
+    reset = _(
+        "That it does check since then is by its maker's documents alone; a reset to its factory setting turns it off. Nothing would show"
+        " either."
+    )
     if switch is not None and switch.covers_files:
         back = _("It came back over TLS on %(shown_at)s, and the check covers that connection.") % at
-        return Rung("ok", title, _("yes"), f"{read} {back} {reset}")
+        return Rung("ok", title, _("turned on"), f"{read} {back} {reset}")
     back = (
         _(
             "It came back for its files on %(shown_at)s. The check does not cover them: that it can call, only a call shows."

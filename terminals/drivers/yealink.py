@@ -10,8 +10,9 @@ templates); in which order a file with both is carried out is not documented, so
 
 What makes a telephone check is left alone, until the evidence is there and the type says so (rule checking): then
 `static.security.trust_certificates` says whether a certificate has to come from one that it trusts. A change of it restarts the
-telephone by what people of the trade say, and it holds for all services: calls, files, directories. The name (`…cn_validation`) is
-never touched.
+telephone by what people of the trade say, and it holds for all services: calls, files, directories. Newer firmware has one for each
+service beside it (templates of FusionPBX for the AX83H), which may make this one mean nothing. The name (`…cn_validation`) is never
+touched.
 """
 
 import re
@@ -177,7 +178,8 @@ class Yealink:
             means=gettext_noop(
                 "The telephone then takes only servers whose certificate comes from one that it trusts, ours or its maker's; names are"
                 " not compared (static.security.trust_certificates). That holds for everything it does over TLS: calls, its files,"
-                " directories. The change restarts it."
+                " directories. The change restarts it. By public templates newer firmware has a switch of its own for each of these"
+                " (as static.security.auto_provision.trust_certificates); there this one may change nothing."
             ),
         ),
     )

@@ -152,8 +152,9 @@ def test_its_ladder_says_how_far_it_is(page, yealinks):
     assert "Has shown that it trusts it: not yet." in page(path)
 
     yealinks.poll_later(phone)
-    assert "Checks certificates at all: yes. Turned on by pbxcerts: it read so on" in page(path)
-    assert "Has shown that it trusts it: yes. It checks, and came back over TLS on" in page(path)
+    assert "Checks certificates at all: turned on. Turned on by pbxcerts: it read so on" in page(path)
+    assert "That it does check since then is by its maker's documents alone" in page(path)
+    assert "Has shown that it trusts it: yes. It was told to check, and came back over TLS on" in page(path)
 
 
 def test_what_is_not_served_yet_it_has_not_shown_to_trust(page, yealinks):
