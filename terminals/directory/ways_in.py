@@ -7,18 +7,27 @@ from datetime import datetime
 from django.conf import settings
 
 from pbxcerts.system.models import General
+from pbxcerts.system.one_address import source_of
 from terminals.drivers.configuration import WayIn
-from terminals.models import Requester, Terminal, TerminalType
+from terminals.evidence.addresses import Network
+from terminals.evidence.fetches import proof_by_address, telephone_networks
+from terminals.evidence.ledger import host_of
+from terminals.models import Installation, Requester, Terminal, TerminalType
 from terminals.web.snapshot import own_host
+
+LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
 class FirstToCome:
-    """The first telephone of a type that asked for its files; `address`: from where."""
+    """The first telephone of a type that asked for its files; `address`: from where. `proved`: whether anything shows that it was the
+    telephone (rule proved-fetch): its MAC is easily known.
+    """
 
     terminal: Terminal
     at: datetime
     address: str
+    proved: bool
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,21 @@ def ways_in(kind: TerminalType, general: General) -> WaysIn | None:
 
 
 def first_to_come(kind: TerminalType) -> FirstToCome | None:
+    """The first that is proved, else the first at all; of very many that came, the first ones are looked at."""
     rows = Requester.objects.filter(terminal__type=kind, first_at__isnull=False).select_related("terminal")
-    row = rows.defer("terminal__notes", "terminal__own_lines", "terminal__sip_password").order_by("first_at").first()
-    return FirstToCome(row.terminal, row.first_at, row.address) if row is not None and row.first_at else None
+    rows = rows.defer("terminal__notes", "terminal__own_lines", "terminal__sip_password").order_by("first_at")
+    networks = telephone_networks()
+    known = [
+        FirstToCome(row.terminal, row.first_at, row.address, _is_proved(row, networks))
+        for row in rows[:LOOKED_AT]
+        if row.first_at is not None
+    ]
+    return next((one for one in known if one.proved), next(iter(known), None))
+
+
+def _is_proved(row: Requester, networks: Sequence[Network]) -> bool:
+    by_address = proof_by_address(row.address, listed=host_of(row.terminal.address), networks=networks)
+    if row.accepted_by or row.held_proved or by_address:
+        return True
+    by_path = Installation.objects.filter(terminal=row.terminal_id, proof=Installation.Proof.PATH)
+    return any(source_of(address) == row.source for address in by_path.values_list("address", flat=True))

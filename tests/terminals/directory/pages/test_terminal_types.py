@@ -1,14 +1,14 @@
 """Terminal types: rows that an administrator changes."""
 
 import html
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import translation
 
 from pbxcerts.system import sealing
 from pbxcerts.system.models import General
-from terminals.models import Requester, Terminal, TerminalType
+from terminals.models import Installation, Requester, Terminal, TerminalType
 
 TYPES = "/terminals/types/"
 NEW = {"name": "Door", "method": "sip_standard", "way": "server", "wants": "root", "trust_format": "pem"}
@@ -257,13 +257,43 @@ def test_the_page_asks_for_itself_until_the_first_telephone_has_come(viewer_clie
     assert "None has come yet" in came(viewer_client, yealink, text)
     assert f'hx-get="{page}"' in viewer_client.get(page).content.decode()
 
-    one = Terminal.objects.create(number="100", name="Reception", type=yealink, mac="001565AABBCC")
+    one = Terminal.objects.create(number="100", name="Reception", type=yealink, mac="001565AABBCC", address="192.0.2.7")
     at = datetime(2026, 7, 1, 12, tzinfo=UTC)
     Requester.objects.create(terminal=one, source="192.0.2.7", address="192.0.2.7", last_at=at, first_at=at)
 
     assert "100 Reception came as the first" in came(viewer_client, yealink, text)
     assert "192.0.2.7" in came(viewer_client, yealink, text)
     assert "hx-get=" not in viewer_client.get(page).content.decode().partition("</p>")[0]
+
+
+def test_a_stranger_who_knows_a_mac_is_not_the_first_telephone(viewer_client, yealink, text):
+    one = Terminal.objects.create(number="100", name="Reception", type=yealink, mac="001565AABBCC")
+    at = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    Requester.objects.create(terminal=one, source="203.0.113.66", address="203.0.113.66", last_at=at, first_at=at)
+
+    said = came(viewer_client, yealink, text)
+    assert "somebody at 203.0.113.66 asked for the files of 100 Reception . Nothing shows yet" in said.replace(
+        "ion.", "ion ."
+    )
+    assert "came as the first" not in said
+    assert "hx-get=" in viewer_client.get(f"{TYPES}{yealink.pk}/first/").content.decode()
+
+    later = at + timedelta(hours=1)
+    row = Requester.objects.create(terminal=one, source="192.0.2.7", address="192.0.2.7", last_at=later, first_at=later)
+    assert "came as the first" not in came(viewer_client, yealink, text)
+    row.accepted_by = "anna"
+    row.save()
+    assert "100 Reception came as the first" in came(viewer_client, yealink, text)
+
+
+def test_one_that_comes_by_its_own_address_is_the_first(viewer_client, yealink, world, text):
+    one = Terminal.objects.create(number="100", name="Reception", type=yealink, mac="001565AABBCC")
+    at = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    Requester.objects.create(terminal=one, source="192.0.2.7", address="192.0.2.7", last_at=at, first_at=at)
+    values = {"confirmed_at": at, "state": "confirmed", "evidence": "fetched", "proof": "path", "address": "192.0.2.7"}
+    Installation.objects.create(terminal=one, generation=world.active, **values)
+
+    assert "100 Reception came as the first" in came(viewer_client, yealink, text)
 
 
 def test_one_of_another_type_is_not_the_first(viewer_client, yealink, types, text):
