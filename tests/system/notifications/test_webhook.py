@@ -78,6 +78,13 @@ def test_a_redirect_is_not_followed(desk, sink):
     assert elsewhere.received == []
 
 
+def test_an_umlaut_in_the_path_is_sent_as_browsers_send_it(sink):
+    http.request(f"{sink.url}/größe%20a?für=ü%C3%BC&b=c;d", limit=5)
+
+    [(_method, path, _headers, _body)] = sink.received
+    assert path == "/hook/gr%C3%B6%C3%9Fe%20a?f%C3%BCr=%C3%BC%C3%BC&b=c;d"
+
+
 def test_user_and_password_of_a_url_are_sent_and_never_told(desk, sink):
     sink.status = 403
     delivery = tried(desk, sink.url.replace("http://", "http://user:ge%C3%BCheim@"))

@@ -7,7 +7,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pbxcerts import __version__
 from pbxcerts.system.notifications.faults import Fault, NotificationError, in_one_line
@@ -23,7 +23,7 @@ def request(
     parts = urlsplit(url)
     host, is_https = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if is_https else 80)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    path = _ascii((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
     sent = {"User-Agent": f"pbxcerts/{__version__}", "Connection": "close", **(headers or {})}
     if parts.username is not None:
         name_and_password = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
@@ -64,6 +64,11 @@ def request(
         raise NotificationError(
             Fault.HTTP_STATUS, status=answer.status, said=in_one_line(answer.reason, at_most=80) or "\N{EN DASH}"
         )
+
+
+def _ascii(path: str) -> str:
+    """With what a person may type, and no request may hold, as browsers send it (RFC 3987 section 3.1)."""
+    return "".join(sign if sign.isascii() else quote(sign) for sign in path)
 
 
 def shown_url(url: str) -> str:
