@@ -73,6 +73,19 @@ def test_a_test_message_arrives_encrypted_and_logged_in_also_with_an_umlaut_in_t
     assert message["From"] == "pbx@example.org"
 
 
+def test_a_domain_with_an_umlaut_is_sent_as_the_internet_has_it(desk, serve, trusted):
+    with serve() as server:
+        destination = to(desk, server, recipients=("admin@bücher.example", "otto@example.org"))
+        destination.options["sender"] = "pbx@bücher.example"
+        destination.save()
+        delivery = tried(desk, destination)
+
+    assert delivery.state == Delivery.State.DELIVERED, delivery.fault_text
+    (message,) = server.received
+    assert message["From"] == "pbx@xn--bcher-kva.example"
+    assert message["To"] == "admin@xn--bcher-kva.example, otto@example.org"
+
+
 def test_nobody_answers_it_and_it_is_known_again(desk, serve, trusted):
     General.objects.update(site_name="Werk Süd")
     with serve() as server:

@@ -81,7 +81,9 @@ def send(target: Target, letter: Letter) -> None:
         try:
             backend.open()
             refused = backend.connection.sendmail(  # type: ignore[union-attr]
-                options["sender"], options["recipients"], message_of(target, letter).message().as_bytes()
+                _ascii(options["sender"]),
+                [_ascii(recipient) for recipient in options["recipients"]],
+                message_of(target, letter).message().as_bytes(),
             )
         finally:
             # It has been taken or not: how the connection ends says nothing of that.
@@ -96,7 +98,7 @@ def send(target: Target, letter: Letter) -> None:
 
 def message_of(target: Target, letter: Letter) -> EmailMessage:
     """Plain text in UTF-8, with the same Message-ID at each attempt."""
-    domain = target.options["sender"].rpartition("@")[2].encode("idna").decode()
+    domain = _ascii(target.options["sender"]).rpartition("@")[2]
     headers = {
         "Message-ID": f"<{letter.id}.{letter.installation[:8]}@{domain}>",
         "Date": format_datetime(letter.made_at),
@@ -108,6 +110,12 @@ def message_of(target: Target, letter: Letter) -> EmailMessage:
     return EmailMessage(
         letter.subject, letter.text, target.options["sender"], list(target.options["recipients"]), headers=headers
     )
+
+
+def _ascii(address: str) -> str:
+    """With its domain as mail servers want it (RFC 5891), who need not know another form (RFC 6531)."""
+    local, _at, domain = address.rpartition("@")
+    return f"{local}@{domain.encode('idna').decode()}"
 
 
 @contextmanager
