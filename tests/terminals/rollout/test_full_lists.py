@@ -156,7 +156,7 @@ def left_alone(fleet, yealinks):
 
 
 def test_when_a_person_has_made_room_it_is_notified_by_itself(fleet, left_alone):
-    has_room(left_alone.terminal.pk, kept=[1])
+    has_room([left_alone.terminal.pk], kept=[1])
 
     fleet.during(HOUR)
 
@@ -199,7 +199,7 @@ def test_another_telephone_is_asked(fleet, left_alone):
 
 
 def test_one_that_takes_it_by_itself_is_confirmed(fleet, left_alone):
-    has_room(left_alone.terminal.pk, kept=[1])
+    has_room([left_alone.terminal.pk], kept=[1])
     fleet.fetch(left_alone)
 
     assert state(fleet, left_alone) == "confirmed"
@@ -224,7 +224,7 @@ def test_what_was_put_off_is_not_asked_sooner_because_its_list_was_full_meanwhil
     fill([phone])
     rounds.reconcile_rollouts(fleet.world.situation)
     assert state(fleet, phone) == "full"
-    has_room(phone.terminal.pk, kept=[1])
+    has_room([phone.terminal.pk], kept=[1])
 
     fleet.during(HOUR)
 
@@ -348,7 +348,7 @@ def test_what_a_stranger_fetches_for_it_leaves_it_alone_and_is_told(fleet, left_
     fleet.during(HOUR)
     assert (state(fleet, left_alone), left_alone.notified) == ("full", [])
 
-    has_room(left_alone.terminal.pk, kept=[1])
+    has_room([left_alone.terminal.pk], kept=[1])
     rounds.reconcile_rollouts(fleet.world.situation)
     assert state(fleet, left_alone) == "unproved"
 
