@@ -71,7 +71,7 @@ class TerminalLine:
 
 @dataclass(frozen=True)
 class TerminalListing:
-    """The terminals that a person asks for. Its number of queries does not depend on how many there are."""
+    """The terminals that a person asks for. Its number of queries does not depend on how many there are. `types`: all, by name."""
 
     situation: Situation
     types: tuple[TerminalType, ...]
@@ -87,7 +87,7 @@ class TerminalListing:
         return Terminal.objects.order_by("number").defer("notes", "own_lines", "sip_password")
 
     def found(self, chosen: Mapping[str, str]) -> FoundTerminals:
-        return FoundTerminals(chosen, self.target)
+        return FoundTerminals(chosen, self.target, self.types)
 
     def lines(self, terminals: list[Terminal]) -> list[TerminalLine]:
         """One query for what they trust, and a few for how the rollout stands."""

@@ -34,7 +34,8 @@ def _types_with_somebody_left(active: Generation) -> list[int]:
     """The types whose file holds one certificate, and of whose terminals not all have settled this pair."""
     of_type = ONE_IN_A_FILE & Q(type__method__in=BY_HAND_METHODS)
     settled = tally.by_type(active, of_type & (Q(trusted=True) | Q(state=DeliveryState.SKIPPED)))
-    return [type_ for type_, count in tally.enabled_by_type(of_type).items() if settled.get(type_, 0) < count]
+    enabled = tally.terminals_by_type(of_type & Q(enabled=True))
+    return [type_ for type_, count in enabled.items() if settled.get(type_, 0) < count]
 
 
 def take_in(situation: Situation) -> None:

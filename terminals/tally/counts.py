@@ -40,9 +40,9 @@ def trust_something_else(active: Generation) -> bool:
     return bool(counted["others"]) and (counted["active"] or 0) < enabled_terminals()
 
 
-def enabled_by_type(of_type: Q = ANY) -> dict[int, int]:
-    """How many enabled terminals there are of each of these types."""
-    rows = TerminalTally.objects.filter(of_type, enabled=True).order_by()
+def terminals_by_type(which: Q) -> dict[int, int]:
+    """By type, how many such terminals there are."""
+    rows = TerminalTally.objects.filter(which).order_by()
     return dict(rows.values_list("type").annotate(terminals=Sum("count")).filter(terminals__gt=0))
 
 

@@ -139,6 +139,7 @@ def benchmark(rounds):
         "list by state, last page": ("order=-state&page={last}", "at most 1.2"),
         "list by last contact": ("order=-contact", "at most 1.2"),
         "list by type": ("order=type", "at most 1.2"),
+        "list by type, last page": ("order=type&page={last}", "at most 1.2"),
         "list of a type": (f"type={type_}", "at most 1.2"),
         "list of failed ones": ("state=failed", "at most 1.2"),
         "list of confirmed ones": ("state=confirmed", "at most 1.2"),

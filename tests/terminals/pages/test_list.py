@@ -76,7 +76,7 @@ def test_each_head_orders_the_list_and_says_how_it_is_ordered(mixed, viewer_clie
     ]
 
 
-@pytest.mark.parametrize("query", ["", "?order=state", "?state=waiting", "?state=not_yet"])
+@pytest.mark.parametrize("query", ["", "?order=state", "?order=type", "?state=waiting", "?state=not_yet"])
 def test_a_tally_that_is_wrong_makes_a_list_shorter_and_no_error(mixed, viewer_client, query):
     TerminalTally.objects.update(count=-3)
     InstallationTally.objects.update(count=-3)

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -142,6 +143,45 @@ def test_it_says_why_one_failed_and_when_it_is_asked_again(fleet, viewer_client,
     assert listed(viewer_client.get(f"{LIST}?state=failed")) == [refusing.number]
     assert listed(viewer_client.get(f"{LIST}?state=absent")) == [absent.number]
     assert listed(viewer_client.get(f"{LIST}?state=not_yet")) == [new.number]
+
+
+@pytest.fixture
+def a_hundred_and_eighty(types, fleet):
+    """Of two types more than fit on a page, of the others a few; one in four disabled, one in three failed."""
+    names = ["Snom", "Yealink", *sorted(types.keys() - {"Snom", "Yealink"})[:4]]
+    kinds = [names[min(n % 8, 5)] if n % 3 else names[n % 2] for n in range(180)]
+    Terminal.objects.bulk_create(
+        Terminal(number=str(1000 + n), type=types[kind], enabled=n % 4 > 0) for n, kind in enumerate(kinds)
+    )
+    failed = Terminal.objects.filter(number__regex="[0369]$")
+    Installation.objects.bulk_create(Installation(generation_id=1, terminal=one, state="failed") for one in failed)
+
+
+@pytest.mark.parametrize("state", ["", "failed", "disabled", "not_yet"])
+@pytest.mark.parametrize("of_one_type", [False, True])
+def test_by_type_the_pages_hold_each_once_by_the_names_of_the_types(
+    a_hundred_and_eighty, types, viewer_client, state, of_one_type
+):
+    wanted = Terminal.objects.order_by("type__name", "number")
+    if of_one_type:
+        wanted = wanted.filter(type=types["Snom"])
+    failed = Q(installations__state="failed")
+    wanted = {
+        "": wanted,
+        "failed": wanted.filter(failed, enabled=True),
+        "disabled": wanted.filter(enabled=False),
+        "not_yet": wanted.filter(enabled=True).exclude(failed),
+    }[state]
+    numbers = list(wanted.values_list("number", flat=True))
+    chosen = {"state": state, "type": types["Snom"].pk if of_one_type else ""}
+
+    for order, in_order in [("type", numbers), ("-type", numbers[::-1])]:
+        pages = [
+            listed(viewer_client.get(LIST, {**chosen, "order": order, "page": page + 1}))
+            for page in range(-(-len(numbers) // 50))
+        ]
+        assert [number for page in pages for number in page] == in_order
+        assert all(len(page) == 50 for page in pages[:-1])
 
 
 @pytest.mark.parametrize("order", ["type", "state", "-address"])
