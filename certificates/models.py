@@ -72,8 +72,8 @@ class Settings(VersionedSettings):
     def load(cls, general: General | None = None) -> Settings:
         """`general`: where somebody has read it already."""
         # There is one row at most, and none needs to be sorted.
-        rows = cls.objects.select_related("general") if general is None else cls.objects.all()
-        row = next(iter(rows), None) or cls.objects.get_or_create(general=general or General.load())[0]
+        row = cls.found() if general is not None else next(iter(cls.objects.select_related("general")), None)
+        row = row or cls.objects.get_or_create(general=general or General.load())[0]
         if general is not None:
             row.general = general
         return row

@@ -35,7 +35,7 @@ from pbxcerts.system.machine_warnings import machine_warnings
 from pbxcerts.system.machines import Machines
 from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.notifications import queue, watchdog
-from pbxcerts.system.notifications.models import Destination, Watchdog
+from pbxcerts.system.notifications.models import Watchdog, destinations_in_use
 from pbxcerts.system.notifications.warnings import notification_warnings
 from pbxcerts.system.publisher import claim, show_life
 from pbxcerts.system.timekeeping import AskServers
@@ -166,7 +166,7 @@ def _remember(
         *checking_warnings(checked),
         *_keep_configuration_folder(),
     ]
-    destinations, outside = list(Destination.objects.in_use().without_credentials()), Watchdog.load()
+    destinations, outside = destinations_in_use(), Watchdog.load()
     watchdog.remember(outside)
     of_telling = notification_warnings(destinations, outside)
     of_backups = backup_warnings(situation.general, situation.clock.machine)

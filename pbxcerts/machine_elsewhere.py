@@ -12,7 +12,7 @@ from pbxcerts.system.machine_warnings import of_a_silent_publisher
 from pbxcerts.system.machines import Machines
 from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.notifications import queue
-from pbxcerts.system.notifications.models import Destination
+from pbxcerts.system.notifications.models import destinations_in_use
 from terminals.models import Rollout
 from terminals.rollout.rounds import reconcile_rollouts
 
@@ -37,7 +37,7 @@ def beat(machines: Machines, situation: Situation, ask_terminals: Callable[[Situ
         rollout = reconcile_rollouts(situation)
     if silent := of_a_silent_publisher(machines):
         events.send(silent, now=situation.clock.machine)
-        destinations = list(Destination.objects.in_use().without_credentials())
+        destinations = destinations_in_use()
         queue.note(destinations, situation.general, situation.clock.best, machines.reading)
     show(machines, situation)
     if rollout is not None and rollout.state == Rollout.State.RUNNING:

@@ -92,7 +92,7 @@ LAYERS = {
         "terminals.tally",
         "terminals.trust_file",
     ],
-    "terminals/tally": ["certificates.models", "terminals.batches", "terminals.states"],
+    "terminals/tally": ["certificates.models", "pbxcerts.system.prepared", "terminals.batches", "terminals.states"],
 }
 
 

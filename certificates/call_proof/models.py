@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from certificates.call_proof import steps
 from certificates.call_proof.steps import StepRecord
+from pbxcerts.system.prepared import prepared
 from pbxcerts.system.sealing import SealedField
 from pbxcerts.system.versioned import VersionedSettings
 
@@ -42,10 +43,6 @@ class CallProofQuerySet(models.QuerySet["CallProof"]):
     def running(self) -> Self:
         """The one that is not over yet: at most one."""
         return self.filter(running=True)
-
-    def newest(self) -> list[CallProof]:
-        """The last ones, the newest first: of these the state of the proof can be told (`judged`)."""
-        return list(self.order_by("-pk")[:LAST])
 
 
 class CallProof(models.Model):
@@ -108,6 +105,12 @@ class CallProof(models.Model):
     def failure(self) -> StepRecord | None:
         """The first step that failed."""
         return next((record for record in self.records if record.result is steps.Result.FAILED), None)
+
+
+@prepared
+def newest_proofs() -> models.QuerySet[CallProof]:
+    """The last ones, the newest first: of these the state of the proof can be told (`judged`)."""
+    return CallProof.objects.order_by("-pk")[:LAST]
 
 
 def judged(newest: Iterable[CallProof], host_sha256: str) -> CallProof | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache, cached_property
-from typing import Any
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.fernet import MultiFernet
 from django.conf import settings as django_settings
-from django.db.models import Exists, Max, Q, Subquery
+from django.db.models import Exists, Max, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from certificates.communication_server.mark import StoreMark
@@ -26,6 +25,7 @@ from pbxcerts.system import clock as clocks
 from pbxcerts.system import other_machines, sealing, timekeeping
 from pbxcerts.system.clock import STILL_NOW, Clock, ClockState, ClockVerdict
 from pbxcerts.system.models import General
+from pbxcerts.system.prepared import prepared
 from pbxcerts.system.sealing import SealingError, SealingKeyLost
 
 State = Generation.State
@@ -89,7 +89,7 @@ class Successors:
 @dataclass(frozen=True)
 class Situation:
     """How things stand by one clock. `generations` are those that are being made, prepared, held or active, and
-    superseded ones that still have their key.
+    superseded ones that still have their key; `newest` is the attempt with the highest number, whatever became of it.
     """
 
     clock: Clock
@@ -100,6 +100,7 @@ class Situation:
     store: StoreReading
     standing: Standing
     newest_change: Change
+    newest: Generation | None
 
     @classmethod
     def load(cls, clock: Clock, *, settings: Settings | None = None, store: Store | None = None) -> Situation:
@@ -108,7 +109,7 @@ class Situation:
         rows = _rows()
         is_switching = bool(rows) and rows[0].is_switching  # type: ignore[attr-defined]
         switch = Switch.objects.running().first() if is_switching else None
-        newest = _newest_change(rows)
+        newest_change = _newest_change(rows)
         settings = settings or Settings.load()
         return cls(
             clock=clock,
@@ -117,8 +118,9 @@ class Situation:
             successors=Successors.of_active(rows),
             switch=switch,
             store=reading,
-            standing=reading.standing(settings.general.installation, newest),
-            newest_change=newest,
+            standing=reading.standing(settings.general.installation, newest_change),
+            newest_change=newest_change,
+            newest=rows[0] if rows else None,
         )
 
     @property
@@ -463,12 +465,11 @@ def load_situation() -> Situation:
 
 def _rows() -> list[Generation]:
     """The generations that a situation needs, the newest first: those that live or still have a key, the last pair made
-    to replace the active one, and the attempts since.
+    to replace the active one, the attempts since, and the newest attempt of all.
 
-    The query is put together once, because that takes longer than to ask it. The rows are sorted here, because SQLite
-    would read through the whole history to find them in order.
+    The rows are sorted here, because SQLite would read through the whole history to find them in order.
     """
-    return sorted(Generation.objects.raw(*_query()), key=lambda row: row.number, reverse=True)
+    return sorted(_living_and_newest(), key=lambda row: row.number, reverse=True)
 
 
 def _newest_change(rows: list[Generation]) -> Change:
@@ -477,18 +478,19 @@ def _newest_change(rows: list[Generation]) -> Change:
     return Change.of((rows[0].change, rows[0].changed_at))  # type: ignore[attr-defined]
 
 
-@cache
-def _query() -> tuple[str, tuple[Any, ...]]:
+@prepared
+def _living_and_newest() -> QuerySet[Generation]:
     """Each condition has an index; the key's is a subquery, or SQLite would look at every row."""
     has_key = Q(number__in=Generation.objects.filter(host_key__isnull=False).values("number"))
     replaces_active = Q(replaces__in=Generation.objects.active().values("number"))
     successors = Generation.objects.made().filter(replaces_active).order_by().values("replaces")
     last_made = Coalesce(Subquery(successors.annotate(last=Max("number")).values("last")), 0)
-    found = Generation.objects.filter(Q(state__in=LIVING) | has_key | (replaces_active & Q(number__gte=last_made)))
+    is_last = Q(number__in=Generation.objects.order_by("-number").values("number")[:1])
+    since = replaces_active & Q(number__gte=last_made)
+    found = Generation.objects.filter(Q(state__in=LIVING) | has_key | since | is_last)
     newest = Transition.objects.order_by("-pk")
-    annotated = found.order_by().annotate(
+    return found.order_by().annotate(
         is_switching=Exists(Switch.objects.running()),
         change=Subquery(newest.values("pk")[:1]),
         changed_at=Subquery(newest.values("at")[:1]),
     )
-    return annotated.query.sql_with_params()

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
-from certificates.call_proof.models import CallProof
+from certificates.call_proof.models import newest_proofs
 from certificates.communication_server.errors import StoreError
 from certificates.communication_server.presented import look_at_tls_addresses
 from certificates.communication_server.store import Store
@@ -84,7 +84,7 @@ def observe(
         # Of another machine its own warning says it (`pbxcerts.system.machine_warnings`).
         silent_for=timekeeping.since_heartbeat(heartbeat, reading) if heartbeat.key == settings.MACHINE else None,
         clock_checked_at=heartbeat.last_check.checked_at if heartbeat.last_check else None,
-        proofs=tuple(CallProof.objects.newest()),
+        proofs=tuple(newest_proofs()),
     )
 
 

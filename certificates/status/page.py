@@ -131,11 +131,8 @@ class PairStatus(GenerationAttempt):
 
 @dataclass(frozen=True)
 class CertificateStatus:
-    """`newest`: the attempt with the highest number, whatever became of it; None before the first."""
-
     situation: Situation
     heartbeat: Heartbeat
-    newest: Generation | None
 
     @classmethod
     def load(cls, general: General | None = None) -> CertificateStatus:
@@ -145,9 +142,7 @@ class CertificateStatus:
         clock = current_clock(general=settings.general, heartbeat=heartbeat)
         if other_machines.publishes_elsewhere() is not None:
             heartbeat = Heartbeat.of_publisher()
-        situation = Situation.load(clock, settings=settings)
-        attempts = Generation.objects.only("number", "state", "failure", "failed_at", "by").order_by("-number")
-        return cls(situation=situation, heartbeat=heartbeat, newest=attempts.first())
+        return cls(Situation.load(clock, settings=settings), heartbeat)
 
     @property
     def clock(self) -> Clock:
@@ -156,6 +151,11 @@ class CertificateStatus:
     @property
     def settings(self) -> Settings:
         return self.situation.settings
+
+    @property
+    def newest(self) -> Generation | None:
+        """The attempt with the highest number, whatever became of it; None before the first."""
+        return self.situation.newest
 
     @cached_property
     def _terminals(self) -> Terminals:

@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from certificates.call_proof import orders, words
-from certificates.call_proof.models import CallProof, CallProofSettings
+from certificates.call_proof.models import CallProofSettings, newest_proofs
 from certificates.call_proof.words import ProofReport
 from certificates.forms.call_proof import CallProofForm
 from certificates.models import Generation
@@ -65,7 +65,7 @@ def prove(request: HttpRequest) -> HttpResponse:
 
 
 def _newest(request: HttpRequest) -> dict[str, Any]:
-    reports = [ProofReport(proof) for proof in CallProof.objects.newest()]
+    reports = [ProofReport(proof) for proof in newest_proofs()]
     active = Generation.objects.active().without_files().first()
     hindrance = "" if active and general_of(request).tls_addresses else words.why_not(has_pair=active is not None)
     return {"newest": reports[0] if reports else None, "earlier": reports[1:], "hindrance": hindrance}

@@ -24,7 +24,7 @@ from pbxcerts.panel.where_to_act import Place, place_of
 from pbxcerts.system.events import Notice
 from pbxcerts.system.frame import general_of
 from pbxcerts.system.notifications.ahead import Ahead
-from pbxcerts.system.notifications.models import Destination, Watchdog
+from pbxcerts.system.notifications.models import Watchdog, destinations_in_use
 from pbxcerts.system.notifications.warnings import notification_warnings
 from terminals.rollout.progress import RolloutProgress, rollout_progress
 from terminals.states import DeliveryState, Wave
@@ -116,7 +116,7 @@ class Overview:
     def _notices(self) -> Iterator[Notice]:
         yield from self.status.warnings
         yield from backup_warnings(self.situation.general, self.situation.clock.machine)
-        yield from notification_warnings(list(Destination.objects.in_use().without_credentials()), Watchdog.load())
+        yield from notification_warnings(destinations_in_use(), Watchdog.load())
 
     @cached_property
     def first_steps(self) -> FirstSteps:

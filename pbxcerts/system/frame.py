@@ -3,12 +3,13 @@
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from pbxcerts import __version__
 from pbxcerts.system.models import EventMessage, General, Role, Severity, User
+from pbxcerts.system.prepared import prepared_values
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
@@ -31,14 +32,18 @@ def general_of(request: HttpRequest) -> General:
 
 def open_events() -> list[dict[str, Any]]:
     """How many event messages are open, by severity, the worst first. One query."""
-    counts = dict(
-        EventMessage.objects.filter(cleared_at=None).order_by().values_list("severity").annotate(count=Count("pk"))
-    )
+    counts = dict(_open_by_severity())
     return [
         {"severity": severity.value, "label": severity.label, "count": counts[severity.value]}
         for severity in reversed(Severity)
         if counts.get(severity.value)
     ]
+
+
+@prepared_values
+def _open_by_severity() -> QuerySet[EventMessage, tuple[str, int]]:
+    rows = EventMessage.objects.filter(cleared_at=None).order_by()
+    return rows.values_list("severity").annotate(count=Count("pk"))
 
 
 def may(user: User | AnonymousUser, needed: Role) -> bool:

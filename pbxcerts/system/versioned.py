@@ -42,8 +42,12 @@ class VersionedSettings(models.Model):
 
     @classmethod
     def load(cls) -> Self:
-        row = next(iter(cls._default_manager.raw(_query(cls))), None)
-        return row or cls._default_manager.get_or_create()[0]
+        return cls.found() or cls._default_manager.get_or_create()[0]
+
+    @classmethod
+    def found(cls) -> Self | None:
+        """The row, where there is one already."""
+        return next(iter(cls._default_manager.raw(_query(cls))), None)
 
     def differing(self, values: Mapping[str, Any]) -> frozenset[str]:
         """The names of those `values` that do not stand here already."""

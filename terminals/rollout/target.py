@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from certificates.models import Generation, Switch
 from certificates.renewal.situation import Situation
+from pbxcerts.system.prepared import prepared
 from terminals.models import DeliverySettings, Rollout
 from terminals.rollout import waves
 from terminals.rollout.waves import TerminalGroup
@@ -26,7 +27,12 @@ def rollout_target(situation: Situation) -> Generation | None:
 def rollout_in_force(situation: Situation) -> Rollout | None:
     """The rollout of the generation that terminals are to get; None where there is none yet."""
     target = rollout_target(situation)
-    return Rollout.objects.filter(generation=target).first() if target else None
+    return next(iter(_rollout_of(target.number)), None) if target else None
+
+
+@prepared
+def _rollout_of(generation: int) -> QuerySet[Rollout]:
+    return Rollout.objects.filter(generation=generation).order_by()
 
 
 def terminal_groups(target: Generation) -> list[TerminalGroup]:

@@ -1,8 +1,9 @@
 """What is read of the tallies (rule tally): each a query over a few rows, whatever the number of terminals."""
 
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from certificates.models import Generation
+from pbxcerts.system.prepared import prepared_values
 from terminals.tally.models import InstallationTally, TerminalTally
 
 ANY = Q()
@@ -10,8 +11,16 @@ ANY = Q()
 
 def enabled_terminals(of_type: Q = ANY) -> int:
     """How many enabled terminals there are; `of_type`: which types count, by the names that a terminal knows them by."""
+    if of_type is ANY:
+        return sum(count for (count,) in _all_enabled())
     found = TerminalTally.objects.filter(of_type, enabled=True).aggregate(total=Sum("count"))
     return found["total"] or 0
+
+
+@prepared_values
+def _all_enabled() -> QuerySet[TerminalTally, tuple[int]]:
+    """By type."""
+    return TerminalTally.objects.filter(enabled=True).order_by().values_list("count")
 
 
 def terminals(which: Q = ANY) -> int:

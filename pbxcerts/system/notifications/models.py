@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from pbxcerts.system.clock import MachineReading
 from pbxcerts.system.models import Severity, languages
 from pbxcerts.system.notifications.faults import fault_text
+from pbxcerts.system.prepared import prepared
 from pbxcerts.system.sealing import SealedTextField
 from pbxcerts.system.versioned import VersionedSettings
 
@@ -209,6 +210,11 @@ def due_in(seconds: float, now: MachineReading) -> dict[str, Any]:
         "due_boottime": now.boottime + seconds,
         "due_boot_id": now.boot_id,
     }
+
+
+@prepared
+def destinations_in_use() -> models.QuerySet[Destination]:
+    return Destination.objects.in_use().without_credentials()
 
 
 class Watchdog(VersionedSettings):
