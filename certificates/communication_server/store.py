@@ -90,13 +90,13 @@ class Store:
         with _refusals(self.path):
             for pair in wanted.pairs:
                 for name, content in pair.files.items():
-                    if not self._is_as_wanted(self.path / pair.directory / name, content):
+                    if not self._is_as_wanted(f"{self.path}/{pair.directory}/{name}", content):
                         differing.append(f"{pair.directory}/{name}")
-            if wanted.bundle and not self._is_as_wanted(self.path / wanted.links["trust.pem"], wanted.trust_pem):
+            if wanted.bundle and not self._is_as_wanted(f"{self.path}/{wanted.links['trust.pem']}", wanted.trust_pem):
                 differing.append(wanted.links["trust.pem"])
             for name in ("trust.pem", "next", "current"):
-                is_flattened = not self.target(name) and os.path.lexists(self.path / name)
-                if is_flattened or self.target(name) != wanted.links.get(name, ""):
+                target = self.target(name)
+                if target != wanted.links.get(name, "") or (not target and self.holds(name)):
                     differing.append(name)
         return differing
 
@@ -138,7 +138,7 @@ class Store:
 
     def holds(self, name: str) -> bool:
         """Whether anything has this name in the store, be it a link that leads nowhere."""
-        return os.path.lexists(self.path / name)
+        return os.path.lexists(f"{self.path}/{name}")
 
     def found_pair(self, name: str) -> FoundPair:
         """The pair that a link leads to, also where a restore has put a directory in its place. Raises NoPair."""
@@ -173,7 +173,7 @@ class Store:
     def target(self, name: str) -> str:
         """Where a symlink of the store points to, "" where there is none."""
         try:
-            return str((self.path / name).readlink())
+            return os.readlink(f"{self.path}/{name}")  # noqa: PTH115 - a text, no path
         except OSError:
             return ""
 
@@ -258,17 +258,21 @@ class Store:
             yield
             os.fsync(descriptor)
 
-    def _is_as_wanted(self, place: Path, content: bytes) -> bool:
-        """Whether the file has this content, and the mode and group by which those can read it who may (`wide_modes`)."""
-        wanted_mode = self._mode(_file_mode(place.name))
+    def _is_as_wanted(self, place: Path | str, content: bytes) -> bool:
+        """Whether the file has this content, and the mode and group by which those can read it who may (`wide_modes`). Every page
+        asks this of every file: to make a path of each name takes longer than to read the file.
+        """
+        wanted_mode = self._mode(_file_mode(str(place)))
         try:
-            there = place.lstat()
-            return (
-                stat.S_ISREG(there.st_mode)
-                and there.st_mode & wanted_mode == wanted_mode
-                and self._gid in {None, there.st_gid}
-                and place.read_bytes() == content
-            )
+            there = os.lstat(place)
+            if (
+                not stat.S_ISREG(there.st_mode)
+                or there.st_mode & wanted_mode != wanted_mode
+                or self._gid not in {None, there.st_gid}
+            ):
+                return False
+            with open(place, "rb") as file:  # noqa: PTH123 - the same
+                return file.read() == content
         except (FileNotFoundError, NotADirectoryError):
             return False
 

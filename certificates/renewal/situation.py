@@ -401,10 +401,13 @@ class Situation:
     def publication(self) -> Publication:
         """What belongs on the file system now. Raises SealingError where the list of keys cannot be read at all."""
         kept = self.kept_keys
+        keys = sealing.key_list() if kept else None
         pairs, lost = [], []
         for pair, encrypted in kept.items():
             try:
-                pairs.append(PublishedPair(pair.number, pair.root, pair.host, SecretPem(sealing.unseal(encrypted))))
+                pairs.append(
+                    PublishedPair(pair.number, pair.root, pair.host, SecretPem(sealing.unseal(encrypted, keys)))
+                )
             except SealingKeyLost:
                 # It stays as it was published; the others must not wait for it.
                 lost.append(pair.number)

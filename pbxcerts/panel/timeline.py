@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from itertools import count
 from zoneinfo import ZoneInfo
 
 from django.utils import formats
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from certificates.models import Generation
 from certificates.pki.schedule import PairPlan
@@ -185,5 +186,11 @@ def _ticks(scale: _Scale, zone: ZoneInfo) -> Iterator[Tick]:
     ]
     shown = [month for month in months if scale.begin <= month <= scale.end]
     step = next(step for step in count(1) if len(shown) / step <= TICKS_AT_MOST)
+    form = "YEAR_MONTH_FORMAT" if step > 1 else "F"
     for month in (month for month in shown[::step] if scale.at(month) <= LAST_TICK):
-        yield Tick(formats.date_format(month, "YEAR_MONTH_FORMAT" if step > 1 else "F"), scale.at(month))
+        yield Tick(_named(month.date(), form, get_language()), scale.at(month))
+
+
+@lru_cache(maxsize=100)
+def _named(month: date, form: str, _language: str | None) -> str:
+    return formats.date_format(month, form)

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from certificates.models import WhoCounts
 from certificates.renewal.handover import Forecast, MissingTerminal, PairDoubt, Readiness
 from certificates.renewal.situation import Situation
 from pbxcerts.system.clock import STILL_NOW
 from pbxcerts.system.events import Notice
+from pbxcerts.system.prepared import prepared_values
 from terminals.checking.warnings import checking_warnings
 from terminals.drivers.registry import AUTOMATIC_METHODS
 from terminals.evidence.requesters import SPAN
@@ -29,12 +30,17 @@ NAMED_AT_MOST = 20
 SEEN_LATELY = timedelta(hours=24)
 
 
+@prepared_values
+def _any_terminal() -> QuerySet[Terminal, tuple[int]]:
+    return Terminal.objects.order_by().values_list("pk")[:1]
+
+
 class KnownTerminals:
     """Ten queries at most, whatever the number of terminals. One of these answers for one page, or for one round."""
 
     @cached_property
     def _are_any(self) -> bool:
-        return Terminal.objects.exists()
+        return bool(_any_terminal())
 
     def readiness(self, *, root_sha256: str, counts: str, now: datetime, counted: bool = False) -> Readiness:
         # To put the question together takes ten times as long as to see that there is nobody to ask.
