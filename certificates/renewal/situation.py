@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.fernet import MultiFernet
@@ -28,6 +30,7 @@ from pbxcerts.system.models import General
 from pbxcerts.system.prepared import prepared
 from pbxcerts.system.sealing import SealingError, SealingKeyLost
 
+T = TypeVar("T")
 State = Generation.State
 AUTOMATIC_TRIGGERS = (Generation.Trigger.SCHEDULE, Generation.Trigger.WITHDRAWAL)
 LIVING = (State.MAKING, *Generation.PENDING, State.ACTIVE)
@@ -126,6 +129,19 @@ class Situation:
     @property
     def general(self) -> General:
         return self.settings.general
+
+    def once(self, read: Callable[[Situation], T]) -> T:
+        """What is read beside the situation, by a function of it: once, however many parts of a page want it. Whoever changes the
+        database meanwhile asks the function itself.
+        """
+        if read not in self._read_once:
+            self._read_once[read] = read(self)
+        found: T = self._read_once[read]
+        return found
+
+    @cached_property
+    def _read_once(self) -> dict[Callable[[Situation], Any], Any]:
+        return {}
 
     def generation(self, number: int | None) -> Generation | None:
         return next((generation for generation in self.generations if generation.number == number), None)

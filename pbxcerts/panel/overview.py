@@ -26,7 +26,7 @@ from pbxcerts.system.frame import general_of
 from pbxcerts.system.notifications.ahead import Ahead
 from pbxcerts.system.notifications.models import Watchdog, destinations_in_use
 from pbxcerts.system.notifications.warnings import notification_warnings
-from terminals.rollout.progress import RolloutProgress, rollout_progress
+from terminals.rollout.progress import RolloutProgress, progress_in_force
 from terminals.states import DeliveryState, Wave
 from terminals.tally import counts as tally
 
@@ -79,7 +79,7 @@ class Overview:
 
     @cached_property
     def progress(self) -> RolloutProgress | None:
-        return rollout_progress(self.situation)
+        return progress_in_force(self.situation)
 
     @cached_property
     def terminals(self) -> int:

@@ -48,7 +48,8 @@ class Tonight:
         """None before the first pair, and while nobody knows what is served."""
         if situation.active is None or situation.standing.rests:
             return None
-        schedule, hours = situation.settings.schedule, DeliverySettings.load().window_hours
+        delivery = progress.delivery if progress is not None else DeliverySettings.load()
+        schedule, hours = situation.settings.schedule, delivery.window_hours
         begins = waves.next_restarts(schedule, hours, situation.clock.best)
         ends = waves.restarts_until(schedule, hours, begins) or begins
         return cls(situation, following, ahead, progress, begins, ends)

@@ -12,14 +12,14 @@ from certificates.renewal.handover import Forecast, MissingTerminal, PairDoubt, 
 from certificates.renewal.situation import Situation
 from pbxcerts.system.clock import STILL_NOW
 from pbxcerts.system.events import Notice
-from pbxcerts.system.prepared import prepared_values
+from pbxcerts.system.prepared import prepared, prepared_values
 from terminals.checking.warnings import checking_warnings
 from terminals.drivers.registry import AUTOMATIC_METHODS
 from terminals.evidence.requesters import SPAN
 from terminals.models import SOME, Installation, InstallationQuerySet, Rollout, Terminal, TerminalQuerySet, TerminalType
 from terminals.rollout import preflight, words
 from terminals.rollout.progress import forecast_generation
-from terminals.rollout.target import rollout_in_force
+from terminals.rollout.target import groups_in_force, rollout_in_force
 from terminals.rollout.warnings import rollout_warnings
 from terminals.states import DeliveryState
 from terminals.tally import counts as tally
@@ -33,6 +33,11 @@ SEEN_LATELY = timedelta(hours=24)
 @prepared_values
 def _any_terminal() -> QuerySet[Terminal, tuple[int]]:
     return Terminal.objects.order_by().values_list("pk")[:1]
+
+
+@prepared
+def _turning_on() -> QuerySet[TerminalType]:
+    return TerminalType.objects.filter(turns_checking_on=True).defer("guide_de", "guide_en")
 
 
 class KnownTerminals:
@@ -79,9 +84,8 @@ class KnownTerminals:
     def warnings(self, situation: Situation) -> list[Notice]:
         if not self._are_any:
             return []
-        of_rollout = rollout_warnings(situation, rollout_in_force(situation))
-        turning_on = TerminalType.objects.filter(turns_checking_on=True).defer("guide_de", "guide_en")
-        return [*of_rollout, *preflight.warnings(situation), *checking_warnings(turning_on)]
+        of_rollout = rollout_warnings(situation, situation.once(rollout_in_force), situation.once(groups_in_force))
+        return [*of_rollout, *preflight.warnings(situation), *checking_warnings(_turning_on())]
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from certificates.renewal.handover import Forecast
 from certificates.renewal.situation import Situation
+from pbxcerts.system.prepared import prepared_values
 from terminals.drivers.registry import AUTOMATIC_METHODS, RESTARTING_METHODS
 from terminals.models import DeliverySettings, Installation, Rollout
 from terminals.rollout import waves
-from terminals.rollout.target import may_restart, rollout_in_force, rollout_target, terminal_groups
+from terminals.rollout.target import groups_in_force, may_restart, rollout_in_force, rollout_target, terminal_groups
 from terminals.rollout.waves import TerminalGroup
 from terminals.states import CLAIMABLE, IN_FLIGHT, SETTLED, UNDER_WAY, DeliveryState, Wave
 from terminals.tally.models import TerminalTally
@@ -62,6 +63,7 @@ class RolloutProgress:
     """
 
     rollout: Rollout
+    delivery: DeliverySettings
     rows: tuple[WaveRow, ...]
     states: Counter[DeliveryState]
     restarts_allowed: bool
@@ -104,18 +106,29 @@ class RolloutProgress:
         return all(state in SETTLED for state, count in self.states.items() if count)
 
 
-def rollout_progress(situation: Situation, rollout: Rollout | None = None) -> RolloutProgress | None:
-    """Of the rollout in force, or of this one. At most five queries, whatever the number of terminals."""
+def progress_in_force(situation: Situation) -> RolloutProgress | None:
+    """As `rollout_progress`, for a page, of which other parts read the same."""
+    rollout = situation.once(rollout_in_force)
+    return rollout_progress(situation, rollout, situation.once(groups_in_force)) if rollout is not None else None
+
+
+def rollout_progress(
+    situation: Situation, rollout: Rollout | None = None, groups: list[TerminalGroup] | None = None
+) -> RolloutProgress | None:
+    """Of the rollout in force, or of this one. At most five queries, whatever the number of terminals. `groups`: where somebody has
+    read already how they stand.
+    """
     rollout = rollout or rollout_in_force(situation)
     if rollout is None:
         return None
     delivery = DeliverySettings.load()
-    groups = terminal_groups(rollout.generation)
+    groups = terminal_groups(rollout.generation) if groups is None else groups
     open_waves = waves.open_waves(groups)
     now = situation.clock.best
     restart = may_restart(situation, rollout, delivery, now)
     return RolloutProgress(
         rollout=rollout,
+        delivery=delivery,
         rows=_rows(groups, open_waves),
         states=_states(groups),
         restarts_allowed=restart,
@@ -222,16 +235,9 @@ def _rounds(count: int, delivery: DeliverySettings) -> int:
 
 def forecast_generation(situation: Situation) -> Forecast:
     """Two queries, whatever the number of terminals."""
-    found = (
-        TerminalTally.objects.filter(enabled=True)
-        .order_by()
-        .values_list("type__method", "type__holds_only_one")
-        .annotate(terminals=Sum("count"))
-        .filter(terminals__gt=0)
-    )
     left: Counter[str] = Counter()
     gap = 0
-    for method, only_one, count in found:
+    for method, only_one, count in _enabled_by_method():
         left[method] += count
         gap += count if only_one else 0
     delivery, now = DeliverySettings.load(), situation.clock.best
@@ -246,3 +252,9 @@ def forecast_generation(situation: Situation) -> Forecast:
         restarts_at=night if restarting else None,
         ends_at=now + _duration(situation, delivery, automatic, restart=False) if automatic else None,
     )
+
+
+@prepared_values
+def _enabled_by_method() -> QuerySet[TerminalTally, tuple[str, bool, int]]:
+    rows = TerminalTally.objects.filter(enabled=True, count__gt=0).order_by()
+    return rows.values_list("type__method", "type__holds_only_one").annotate(terminals=Sum("count"))

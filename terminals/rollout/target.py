@@ -1,12 +1,13 @@
 """What terminals are to get now, who is to get it, how far they are, and whether they may be restarted for it."""
 
 from datetime import datetime
+from typing import Any
 
 from django.db.models import QuerySet, Sum
 
 from certificates.models import Generation, Switch
 from certificates.renewal.situation import Situation
-from pbxcerts.system.prepared import prepared
+from pbxcerts.system.prepared import prepared, prepared_values
 from terminals.models import DeliverySettings, Rollout
 from terminals.rollout import waves
 from terminals.rollout.waves import TerminalGroup
@@ -27,7 +28,10 @@ def rollout_target(situation: Situation) -> Generation | None:
 def rollout_in_force(situation: Situation) -> Rollout | None:
     """The rollout of the generation that terminals are to get; None where there is none yet."""
     target = rollout_target(situation)
-    return next(iter(_rollout_of(target.number)), None) if target else None
+    rollout = next(iter(_rollout_of(target.number)), None) if target else None
+    if rollout is not None and target is not None:
+        rollout.generation = target
+    return rollout
 
 
 @prepared
@@ -37,19 +41,26 @@ def _rollout_of(generation: int) -> QuerySet[Rollout]:
 
 def terminal_groups(target: Generation) -> list[TerminalGroup]:
     """How the terminals that are to get this generation stand, in groups of equal ones. One query, of the tallies."""
-    installed = InstallationTally.objects.filter(generation=target).of_enabled_terminals()
-    if target.pending:
-        installed = installed.filter(type__holds_only_one=False)
-    rows = (
-        installed.order_by()
-        .values_list("type__method", "type", "wave", "state", "excused", "put_off")
-        .annotate(terminals=Sum("count"))
-        .filter(terminals__gt=0)
-    )
     return [
-        TerminalGroup(method, model, Wave(wave), DeliveryState(state), count, postponed=put_off, excused=excused)
-        for method, model, wave, state, excused, put_off, count in rows
+        TerminalGroup(
+            method, model, Wave(wave), DeliveryState(state), count, postponed=bool(put_off), excused=bool(excused)
+        )
+        for method, model, wave, state, excused, put_off, only_one, count in _groups(target.number)
+        if count > 0 and not (target.pending and only_one)
     ]
+
+
+def groups_in_force(situation: Situation) -> list[TerminalGroup]:
+    """How the terminals stand that are to get something now."""
+    target = rollout_target(situation)
+    return terminal_groups(target) if target else []
+
+
+@prepared_values
+def _groups(generation: int) -> QuerySet[InstallationTally, tuple[Any, ...]]:
+    installed = InstallationTally.objects.filter(generation=generation).of_enabled_terminals().order_by()
+    alike = ("type__method", "type", "wave", "state", "excused", "put_off", "type__holds_only_one")
+    return installed.values_list(*alike).annotate(terminals=Sum("count"))
 
 
 def may_restart(situation: Situation, rollout: Rollout, delivery: DeliverySettings, now: datetime) -> bool:

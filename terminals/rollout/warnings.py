@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from certificates.renewal.situation import Situation
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
+from pbxcerts.system.prepared import prepared_values
 from terminals.models import Installation, InstallationQuerySet, Rollout, Terminal
 from terminals.rollout.target import rollout_target, terminal_groups
+from terminals.rollout.waves import TerminalGroup
 from terminals.states import SETTLED, DeliveryState, Wave
 from terminals.tally import counts as tally
 from terminals.tally.models import SharedAddress
@@ -151,19 +153,23 @@ SAME_ADDRESS = EventKind(
 )
 
 
-def rollout_warnings(situation: Situation, rollout: Rollout | None) -> list[Notice]:
-    """All that is true of the terminals and of the rollout in force. Only what is the case costs a query of its own."""
+def rollout_warnings(
+    situation: Situation, rollout: Rollout | None, groups: list[TerminalGroup] | None = None
+) -> list[Notice]:
+    """All that is true of the terminals and of the rollout in force. Only what is the case costs a query of its own. `groups`:
+    where somebody has read already how the terminals stand.
+    """
     if rollout is None and rollout_target(situation) is not None:
         # The heartbeat begins one where anybody is concerned: there is nobody.
         return []
-    in_force = () if rollout is None else _of_rollout(situation, rollout)
+    in_force = () if rollout is None else _of_rollout(situation, rollout, groups)
     return [*_cut_off(situation), *in_force, *_same_address()]
 
 
-def _of_rollout(situation: Situation, rollout: Rollout) -> Iterator[Notice]:
+def _of_rollout(situation: Situation, rollout: Rollout, groups: list[TerminalGroup] | None) -> Iterator[Notice]:
     number, counts = rollout.generation_id, dict.fromkeys(DeliveryState, 0)
     by_hand = 0
-    for group in terminal_groups(rollout.generation):
+    for group in terminal_groups(rollout.generation) if groups is None else groups:
         if group.wave == Wave.BY_HAND:
             by_hand += group.count if group.state not in SETTLED else 0
         else:
@@ -188,9 +194,14 @@ def _of_rollout(situation: Situation, rollout: Rollout) -> Iterator[Notice]:
         yield _notice(MANUAL_LEFT, rollout, by_hand, left)
         yield from _reminder(situation, rollout, by_hand, left)
     yield from _doubts(situation, rollout, rows)
-    differing = _names(rows.trusted().filter(address_differs=True))
-    if differing:
+    if _any_differing(number) and (differing := _names(rows.trusted().filter(address_differs=True))):
         yield Notice(ADDRESS_DIFFERS, subject=str(number), params={"names": differing})
+
+
+@prepared_values
+def _any_differing(generation: int) -> QuerySet[Installation, tuple[int]]:
+    found = Installation.objects.filter(generation=generation).trusted().filter(address_differs=True)
+    return found.of_enabled_terminals().order_by().values_list("pk")[:1]
 
 
 def _cut_off(situation: Situation) -> Iterator[Notice]:
@@ -209,7 +220,7 @@ def _cut_off(situation: Situation) -> Iterator[Notice]:
 
 def _doubts(situation: Situation, rollout: Rollout, rows: InstallationQuerySet) -> Iterator[Notice]:
     """Of whom somebody else may have asked for the files (rules unproved, proved-by-answer): two queries where nobody has."""
-    if count := tally.installations(rollout.generation_id, Q(unproved=True)):
+    if count := tally.unproved(rollout.generation_id):
         yield _notice(FETCHES_UNPROVED, rollout, count, rows.unproved())
     lately = situation.clock.best - TOLD_FOR
     several = rows.of_enabled_terminals().filter(several_addresses=True, asked_at__gte=lately)
@@ -251,9 +262,13 @@ def _first_of(numbers_and_names: QuerySet[Any, tuple[str, str]]) -> str:
 
 
 def _same_address() -> Iterator[Notice]:
-    shared = SharedAddress.objects.order_by("address").values_list("address", "count")
-    if names := _first([f"{address} ({count})" for address, count in shared[: NAMED_AT_MOST + 1]]):
+    if names := _first([f"{address} ({count})" for address, count in _shared_addresses()]):
         yield Notice(SAME_ADDRESS, params={"names": names})
+
+
+@prepared_values
+def _shared_addresses() -> QuerySet[SharedAddress, tuple[str, int]]:
+    return SharedAddress.objects.order_by("address").values_list("address", "count")[: NAMED_AT_MOST + 1]
 
 
 def _first(names: list[str]) -> str:

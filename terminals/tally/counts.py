@@ -33,6 +33,17 @@ def installations(generation: Generation | int | None, which: Q = ANY) -> int:
     return InstallationTally.objects.filter(which, generation=generation).of_enabled_terminals().total()
 
 
+def unproved(generation: int) -> int:
+    """How many enabled terminals have a trust file of this generation that nobody knows who fetched."""
+    return sum(count for (count,) in _unproved(generation))
+
+
+@prepared_values
+def _unproved(generation: int) -> QuerySet[InstallationTally, tuple[int]]:
+    rows = InstallationTally.objects.filter(generation=generation, unproved=True)
+    return rows.of_enabled_terminals().order_by().values_list("count")
+
+
 def all_have_one(generation: Generation, of_type: Q = ANY) -> bool:
     """Whether every enabled terminal has an installation of this generation."""
     return installations(generation, of_type) >= enabled_terminals(of_type)
@@ -42,11 +53,16 @@ def trust_something_else(active: Generation) -> bool:
     """Whether there may be an enabled terminal that trusts a pair which was served some day, and not the active one
     (rule cut-off): only then they have to be looked for.
     """
-    trusted = InstallationTally.objects.filter(trusted=True, generation__activated_at__isnull=False)
-    counted = trusted.of_enabled_terminals().aggregate(
-        active=Sum("count", filter=Q(generation=active)), others=Sum("count", filter=~Q(generation=active))
-    )
-    return bool(counted["others"]) and (counted["active"] or 0) < enabled_terminals()
+    trusting = dict(_trusting())
+    of_active = trusting.pop(active.number, 0)
+    return any(trusting.values()) and of_active < enabled_terminals()
+
+
+@prepared_values
+def _trusting() -> QuerySet[InstallationTally, tuple[int, int]]:
+    """By generation that was served some day, how many enabled terminals trust it."""
+    rows = InstallationTally.objects.filter(trusted=True, generation__activated_at__isnull=False)
+    return rows.of_enabled_terminals().order_by().values_list("generation").annotate(terminals=Sum("count"))
 
 
 def terminals_by_type(which: Q) -> dict[int, int]:
