@@ -18,9 +18,9 @@ from certificates.renewal.situation import Situation
 from certificates.status.next_generation import NextGeneration
 from pbxcerts.system import time_words
 from pbxcerts.system.notifications.ahead import Ahead
-from terminals.models import DeliverySettings
 from terminals.rollout import waves
 from terminals.rollout.progress import RolloutProgress
+from terminals.rollout.target import delivery_settings
 from terminals.rollout.turns import Turn, turns, what_holds_them
 
 EVENING, MORNING = 18, 8
@@ -48,8 +48,7 @@ class Tonight:
         """None before the first pair, and while nobody knows what is served."""
         if situation.active is None or situation.standing.rests:
             return None
-        delivery = progress.delivery if progress is not None else DeliverySettings.load()
-        schedule, hours = situation.settings.schedule, delivery.window_hours
+        schedule, hours = situation.settings.schedule, situation.once(delivery_settings).window_hours
         begins = waves.next_restarts(schedule, hours, situation.clock.best)
         ends = waves.restarts_until(schedule, hours, begins) or begins
         return cls(situation, following, ahead, progress, begins, ends)

@@ -52,7 +52,7 @@ def coming(
         comes_at=at,
         number=number,
         in_service=progress.left_in_service,
-        nights=nights_of_restarts(situation, progress.left_to_restart, begin=now, delivery=progress.delivery),
+        nights=nights_of_restarts(situation, progress.left_to_restart, begin=now),
         by_hand=progress.needs_person,
         until=at,
     )

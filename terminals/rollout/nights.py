@@ -3,23 +3,20 @@
 from datetime import datetime
 
 from certificates.renewal.situation import Situation
-from terminals.models import DeliverySettings
 from terminals.rollout import waves
 from terminals.rollout.progress import A_RESTART_TAKES
+from terminals.rollout.target import delivery_settings
 
 NIGHTS_AT_MOST = 14
 
 
-def nights_of_restarts(
-    situation: Situation, count: int, *, begin: datetime, delivery: DeliverySettings | None = None
-) -> tuple[tuple[datetime, int], ...]:
+def nights_of_restarts(situation: Situation, count: int, *, begin: datetime) -> tuple[tuple[datetime, int], ...]:
     """The beginning of each window from `begin` on, and about how many restart in it, if all are there and none
     fails. What is left after the last night that is named is counted with it. One query, without telephones none.
-    `delivery`: where somebody has read it already.
     """
     if not count:
         return ()
-    delivery, schedule = delivery or DeliverySettings.load(), situation.settings.schedule
+    delivery, schedule = situation.once(delivery_settings), situation.settings.schedule
     left, at = count, begin
     # Each of the first three waves begins a round of its own.
     small_rounds = 3 if delivery.waves else 0

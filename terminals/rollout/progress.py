@@ -14,7 +14,14 @@ from pbxcerts.system.prepared import prepared_values
 from terminals.drivers.registry import AUTOMATIC_METHODS, RESTARTING_METHODS
 from terminals.models import DeliverySettings, Installation, Rollout
 from terminals.rollout import waves
-from terminals.rollout.target import groups_in_force, may_restart, rollout_in_force, rollout_target, terminal_groups
+from terminals.rollout.target import (
+    delivery_settings,
+    groups_in_force,
+    may_restart,
+    rollout_in_force,
+    rollout_target,
+    terminal_groups,
+)
 from terminals.rollout.waves import TerminalGroup
 from terminals.states import CLAIMABLE, IN_FLIGHT, SETTLED, UNDER_WAY, DeliveryState, Wave
 from terminals.tally.models import TerminalTally
@@ -63,7 +70,6 @@ class RolloutProgress:
     """
 
     rollout: Rollout
-    delivery: DeliverySettings
     rows: tuple[WaveRow, ...]
     states: Counter[DeliveryState]
     restarts_allowed: bool
@@ -121,14 +127,13 @@ def rollout_progress(
     rollout = rollout or rollout_in_force(situation)
     if rollout is None:
         return None
-    delivery = DeliverySettings.load()
+    delivery = situation.once(delivery_settings)
     groups = terminal_groups(rollout.generation) if groups is None else groups
     open_waves = waves.open_waves(groups)
     now = situation.clock.best
     restart = may_restart(situation, rollout, delivery, now)
     return RolloutProgress(
         rollout=rollout,
-        delivery=delivery,
         rows=_rows(groups, open_waves),
         states=_states(groups),
         restarts_allowed=restart,
@@ -240,7 +245,7 @@ def forecast_generation(situation: Situation) -> Forecast:
     for method, only_one, count in _enabled_by_method():
         left[method] += count
         gap += count if only_one else 0
-    delivery, now = DeliverySettings.load(), situation.clock.best
+    delivery, now = situation.once(delivery_settings), situation.clock.best
     automatic = Counter({method: count for method, count in left.items() if method in AUTOMATIC_METHODS})
     restarting = sum(count for method, count in left.items() if method in RESTARTING_METHODS)
     night = waves.next_restarts(situation.settings.schedule, delivery.window_hours, now)

@@ -39,6 +39,11 @@ def _rollout_of(generation: int) -> QuerySet[Rollout]:
     return Rollout.objects.filter(generation=generation).order_by()
 
 
+def delivery_settings(_situation: Situation) -> DeliverySettings:
+    """For `Situation.once`."""
+    return DeliverySettings.load()
+
+
 def terminal_groups(target: Generation) -> list[TerminalGroup]:
     """How the terminals that are to get this generation stand, in groups of equal ones. One query, of the tallies."""
     return [
@@ -74,4 +79,9 @@ def may_restart(situation: Situation, rollout: Rollout, delivery: DeliverySettin
         near = target.deadline is not None and now >= target.deadline - waves.LAST_DAY_BEFORE_DEADLINE
         return near or not situation.active_is_served
     # A terminal that trusted no other pair had no calls any more (rule restart-outside).
-    return Switch.objects.filter(to=target, why__in=[Switch.Why.ENDED, Switch.Why.WITHDRAWAL]).exists()
+    return any(why in {Switch.Why.ENDED, Switch.Why.WITHDRAWAL} for (why,) in _switched_because(target.number))
+
+
+@prepared_values
+def _switched_because(to: int) -> QuerySet[Switch, tuple[str]]:
+    return Switch.objects.filter(to=to).order_by().values_list("why")

@@ -224,9 +224,15 @@ def _doubts(situation: Situation, rollout: Rollout, rows: InstallationQuerySet) 
         yield _notice(FETCHES_UNPROVED, rollout, count, rows.unproved())
     lately = situation.clock.best - TOLD_FOR
     several = rows.of_enabled_terminals().filter(several_addresses=True, asked_at__gte=lately)
-    if count := several.count():
+    if _any_with_several(rollout.generation_id) and (count := several.count()):
         # Each number is a message of its own: one a round at most.
         yield _notice(SEVERAL_ADDRESSES, rollout, count, several, step=str(count))
+
+
+@prepared_values
+def _any_with_several(generation: int) -> QuerySet[Installation, tuple[int]]:
+    rows = Installation.objects.filter(generation=generation, several_addresses=True).of_enabled_terminals()
+    return rows.order_by().values_list("pk")[:1]
 
 
 def _reminder(situation: Situation, rollout: Rollout, count: int, left: InstallationQuerySet) -> Iterator[Notice]:
