@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
+from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MissingTerminal:
-    """A terminal that counts and has not confirmed. `why` is a text for a person."""
+    """A terminal that counts and has not confirmed. `why` is a text for a person, perhaps a lazy one."""
 
     number: str
     name: str
-    why: str
+    why: str | Promise
 
     def __str__(self) -> str:
         """With its number: several may have the same name."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import cache, cached_property
 
 from django.db.models import Q, QuerySet, Sum
+from django.utils.functional import lazy
 
 from certificates.models import WhoCounts
 from certificates.renewal.handover import Forecast, MissingTerminal, PairDoubt, Readiness
@@ -178,15 +179,20 @@ class _Asked:
             keys |= set(self._in_doubt.some().values_list("terminal", flat=True))
         if found.without:
             keys |= set(self._missing.order_by("pk").values_list("pk", flat=True)[:SOME])
-        terminals = list(Terminal.objects.filter(pk__in=keys).order_by("number")[:NAMED_AT_MOST])
-        rows = {
-            row.terminal_id: row
-            for row in Installation.objects.with_roots([self.root_sha256]).filter(terminal__in=terminals)
-        }
-        return tuple(
-            MissingTerminal(number=one.number, name=one.name, why=words.why_missing(rows.get(one.pk)))
-            for one in terminals
-        )
+        first = Terminal.objects.filter(pk__in=keys).order_by("number").values_list("pk", "number", "name")
+        terminals = list(first[:NAMED_AT_MOST])
+
+        @cache
+        def rows() -> dict[int, Installation]:
+            of_root = Installation.objects.with_roots([self.root_sha256])
+            return {row.terminal_id: row for row in of_root.filter(terminal__in=[key for key, *_ in terminals])}
+
+        # Not every page says it.
+        def why(key: int) -> str:
+            return words.why_missing(rows().get(key))
+
+        said = lazy(why, str)
+        return tuple(MissingTerminal(number, name, said(key)) for key, number, name in terminals)
 
     def seen_but_unconfirmed(self) -> int:
         """How many that are automatic and have not confirmed were seen lately. Costs a look at each of them."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import resource
 import shutil
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -19,71 +18,17 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from pbxcerts.heartbeat import beat
 from pbxcerts.system.models import Role, User
-from terminals.batches import execute, in_batches, inserts
 from terminals.directory import csv_files, imports
-from terminals.models import DeliverySettings, Installation, Rollout, Terminal, TerminalType, new_path_secret
+from terminals.models import DeliverySettings, Rollout, Terminal
 from tests.benchmarks.answering_fleet import AT_ONCE, roll_out
+from tests.benchmarks.filled import fill
 from tests.benchmarks.past import ROOM, a_handover_under_way, set_past
 
 FEW, MANY = 1_000, 100_000
-IN_FLIGHT = ("asked", "heard", "fetched")
-AT_REST = ("waiting", "confirmed", "absent", "confirmed", "failed", "confirmed", "skipped", "waiting", "downloaded")
 PER_PAGE = 50
-
-
-def fill(count: int) -> None:
-    """So many terminals of every type, by hand one in ten; all have confirmed the active pair and the one before."""
-    types = list(TerminalType.objects.order_by("method"))
-    automatic = [one.pk for one in types if one.driver.capabilities.automatic]
-    by_hand = [one.pk for one in types if not one.driver.capabilities.automatic]
-    now, later = timezone.now(), timezone.now() + timedelta(minutes=40)
-    numbers = range(count)
-    execute(
-        inserts(
-            Terminal,
-            [
-                {
-                    "number": str(1_000_000 + n),
-                    "name": f"desk {n}",
-                    "type": by_hand[n // 10 % len(by_hand)]
-                    if n % 10 == 0
-                    else automatic[0 if n % 2 else n % len(automatic)],
-                    # Of one maker: the first half stands in all.
-                    "mac": f"00085D{n:06X}",
-                    "address": f"10.{n // 62500}.{n // 250 % 250}.{n % 250 + 1}",
-                    "path_secret": new_path_secret(),
-                    "last_contact": now,
-                }
-                for n in numbers
-            ],
-        )
-    )
-    keys = list(Terminal.objects.order_by("pk").values_list("pk", "type__method"))
-    past, active, prepared = ROOM - 1, ROOM + 1, ROOM + 2
-    for some in in_batches(keys):
-        rows = []
-        for key, method in some:
-            done = {"terminal": key, "state": "confirmed", "confirmed_at": now, "evidence": "fetched", "next_at": None}
-            rows += [{**done, "generation": number, "wave": 4} for number in (past, active)]
-            if key % (count // 20) < 1 and method != "sip_standard":
-                state = IN_FLIGHT[key % 3]
-            else:
-                state = AT_REST[key % len(AT_REST)]
-            confirmed = now if state == "confirmed" else None
-            wave = 0 if method == "sip_standard" else 4
-            evidence = "fetched" if confirmed else ""
-            told = {
-                "state": state,
-                "confirmed_at": confirmed,
-                "evidence": evidence,
-                "next_at": None if confirmed else later,
-            }
-            rows.append({"terminal": key, "generation": prepared, "wave": wave, **told})
-        execute(inserts(Installation, rows))
 
 
 def use(file: Path) -> None:

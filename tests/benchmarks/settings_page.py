@@ -1,6 +1,7 @@
 """The page "Self-signed certificates", and the overview, beside Django's own admin change form of the settings, in one process.
 
-The page shows the state of the installation and its warnings too; it is the same for ten and for a thousand generations.
+The page shows the state of the installation and its warnings too; it is the same for ten and for a thousand generations. The overview is
+asked without terminals, with 10,000 that have all confirmed, and in the middle of their rollout, with every kind of trouble.
 """
 
 from functools import partial
@@ -13,9 +14,13 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from certificates.models import Settings
+from pbxcerts.heartbeat import beat
 from pbxcerts.system.models import Role, User
+from terminals.models import Installation
+from tests.benchmarks.filled import fill
 from tests.benchmarks.past import a_handover_under_way, set_past
 
 QUERIES = "at most 12"
@@ -65,7 +70,22 @@ def benchmark(rounds):
         (many, few): "the same",
         (overview, admin): "at most 1.0",
     }
-    return [*lines, *lines_of(medians, comparisons)]
+    lines += lines_of(medians, comparisons)
+    fill(10_000 if rounds > 1 else 60)
+    beat()
+    lines += overview_with_terminals(rounds, client, form, "in the middle of their rollout")
+    Installation.objects.update(state="confirmed", confirmed_at=timezone.now(), evidence="fetched", next_at=None)
+    beat()
+    return [*lines, *overview_with_terminals(rounds, client, form, "at rest")]
+
+
+def overview_with_terminals(rounds, client, form, how):
+    overview, admin = f"overview, 10000 terminals {how}", f"admin change form, terminals {how}"
+    actions = {overview: partial(get, client, reverse("home")), admin: partial(get, client, form)}
+    for action in actions.values():
+        action()
+    asked = Line(f"{overview}: queries", str(queries(client, reverse("home"))))
+    return [asked, *lines_of(in_turn(rounds, actions), {(overview, admin): "at most 1.0"})]
 
 
 if __name__ == "__main__":
