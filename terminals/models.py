@@ -412,7 +412,7 @@ class InstallationQuerySet(models.QuerySet["Installation"]):
 
     def some(self) -> Self:
         """All of these, or of very many some: to bring all into an order takes too long where only the first are shown."""
-        return self.model._default_manager.filter(pk__in=list(self.order_by().values_list("pk", flat=True)[:SOME]))  # type: ignore[return-value]
+        return self.model._default_manager.filter(pk__in=self.order_by().values("pk")[:SOME])  # type: ignore[return-value]
 
     def take_back(self) -> int:
         """Say that the terminals no longer trust what they had confirmed, and are to be asked again."""

@@ -36,6 +36,11 @@ def _any_terminal() -> QuerySet[Terminal, tuple[int]]:
     return Terminal.objects.order_by().values_list("pk")[:1]
 
 
+@prepared_values
+def _held_up_roots() -> QuerySet[Rollout, tuple[str]]:
+    return Rollout.objects.in_state(*Rollout.HELD_UP).order_by().values_list("generation__root_sha256")
+
+
 @prepared
 def _turning_on() -> QuerySet[TerminalType]:
     return TerminalType.objects.filter(turns_checking_on=True).defer("guide_de", "guide_en")
@@ -66,9 +71,7 @@ class KnownTerminals:
             counting=found.counting,
             missing=named,
             unnamed=found.missing - len(named),
-            rollout_stopped=Rollout.objects.filter(generation__root_sha256=root_sha256)
-            .in_state(*Rollout.HELD_UP)
-            .exists(),
+            rollout_stopped=(root_sha256,) in _held_up_roots(),
             seen=cache(asked.seen_but_unconfirmed),
         )
 

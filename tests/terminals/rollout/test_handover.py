@@ -45,7 +45,7 @@ def test_of_many_missing_twenty_are_named(fleet, ready, django_assert_num_querie
         found = KnownTerminals().readiness(root_sha256=root, counts="all", now=fleet.world.now)
     assert (len(found.missing), found.missing_count) == (20, 500)
     with django_assert_num_queries(1):
-        assert {str(one.why) for one in found.missing} == {"waiting"}
+        assert {str(one.why) for one in found.missing} == {str(Installation.State.WAITING.label)}
 
 
 def test_with_automatic_only_manual_ones_do_not_count(fleet, ready):
