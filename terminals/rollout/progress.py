@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.db.models import QuerySet, Sum
 
@@ -64,17 +65,37 @@ class WaveRow:
 
 @dataclass(frozen=True)
 class RolloutProgress:
-    """`next_at`: when the next terminals are asked; None where nothing is left to ask, or a person has to go on first.
+    """How far a rollout is. When it goes on, and when it ends, is worked out only where somebody wants to know it."""
 
-    `ends_at`: when all terminals that are there will have confirmed if nothing fails; None where only a person can say.
-    """
-
+    situation: Situation
     rollout: Rollout
-    rows: tuple[WaveRow, ...]
-    states: Counter[DeliveryState]
-    restarts_allowed: bool
-    next_at: datetime | None
-    ends_at: datetime | None
+    groups: list[TerminalGroup]
+
+    @cached_property
+    def rows(self) -> tuple[WaveRow, ...]:
+        return _rows(self.groups, waves.open_waves(self.groups))
+
+    @cached_property
+    def states(self) -> Counter[DeliveryState]:
+        return _states(self.groups)
+
+    @cached_property
+    def restarts_allowed(self) -> bool:
+        return may_restart(self.situation, self.rollout, self._delivery, self.situation.clock.best)
+
+    @cached_property
+    def next_at(self) -> datetime | None:
+        """When the next terminals are asked; None where nothing is left to ask, or a person has to go on first."""
+        return _next_at(self.situation, self.rollout, self._delivery, self.groups, restart=self.restarts_allowed)
+
+    @cached_property
+    def ends_at(self) -> datetime | None:
+        """When all terminals that are there will have confirmed if nothing fails; None where only a person can say."""
+        return _ends_at(self.situation, self.rollout, self._delivery, self.groups, restart=self.restarts_allowed)
+
+    @property
+    def _delivery(self) -> DeliverySettings:
+        return self.situation.once(delivery_settings)
 
     @property
     def total(self) -> int:
@@ -127,19 +148,7 @@ def rollout_progress(
     rollout = rollout or rollout_in_force(situation)
     if rollout is None:
         return None
-    delivery = situation.once(delivery_settings)
-    groups = terminal_groups(rollout.generation) if groups is None else groups
-    open_waves = waves.open_waves(groups)
-    now = situation.clock.best
-    restart = may_restart(situation, rollout, delivery, now)
-    return RolloutProgress(
-        rollout=rollout,
-        rows=_rows(groups, open_waves),
-        states=_states(groups),
-        restarts_allowed=restart,
-        next_at=_next_at(situation, rollout, delivery, groups, restart=restart),
-        ends_at=_ends_at(situation, rollout, delivery, groups, restart=restart),
-    )
+    return RolloutProgress(situation, rollout, terminal_groups(rollout.generation) if groups is None else groups)
 
 
 def _states(groups: list[TerminalGroup]) -> Counter[DeliveryState]:

@@ -84,7 +84,8 @@ def test_it_costs_the_same_whatever_the_number_of_terminals(fleet, world, count,
     fleet.beat()
     situation = world.situation
     with django_assert_max_num_queries(6):
-        rollout_progress(situation)
+        seen = rollout_progress(situation)
+        assert (seen.total, seen.next_at is None, seen.ends_at is None) == (count, False, False)
 
 
 def test_a_forecast_says_how_many_restart_who_needs_a_hand_and_who_has_a_gap(fleet, world):
