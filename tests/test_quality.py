@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = Path(sys.executable).parent
 
@@ -32,7 +34,6 @@ def test_it_is_clean(command):
     run(str(TOOLS / command[0]), *command[1:])
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(
     "command",
     [["check", "--deploy", "--fail-level", "WARNING"], ["makemigrations", "--check", "--dry-run"]],

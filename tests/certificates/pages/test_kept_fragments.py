@@ -74,10 +74,11 @@ def test_what_changes_is_seen_at_once(readers, running, subtests):
         "a role": lambda: otto.update(role=Role.ADMINISTER),
         "a theme": lambda: vera.update(theme=Theme.DARK),
     }
+    now = seen(readers)
     for what, change in changes.items():
+        before = now
+        change()
+        now = seen(readers)
         with subtests.test(what):
-            before = seen(readers)
-            change()
-            after = seen(readers)
-            assert after != before
-            assert after == seen(readers, anew=True)
+            assert now != before
+            assert now == seen(readers, anew=True)
