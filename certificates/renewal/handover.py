@@ -12,7 +12,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from django.conf import settings
-from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MissingTerminal:
-    """A terminal that counts and has not confirmed. `why` is a text for a person, perhaps a lazy one."""
+    """A terminal that counts and has not confirmed. `why` is a text for a person."""
 
     number: str
     name: str
-    why: str | Promise
+    why: str
 
     def __str__(self) -> str:
         """With its number: several may have the same name."""
@@ -41,23 +40,28 @@ def _nobody() -> int:
 class Readiness:
     """How far the terminals are with one generation. Only terminals that count are in it (rule who-counts).
 
-    `missing` names the first of those that have not confirmed, `unnamed` is how many more there are.
+    `missing_count`: how many have not confirmed; `named` looks for the first of them, which is for persons alone.
     """
 
     counting: int = 0
-    missing: tuple[MissingTerminal, ...] = ()
-    unnamed: int = 0
+    missing_count: int = 0
+    named: Callable[[], tuple[MissingTerminal, ...]] = field(default=tuple, compare=False)
     rollout_stopped: bool = False
     seen: Callable[[], int] = field(default=_nobody, compare=False)
 
     @property
-    def missing_count(self) -> int:
-        return len(self.missing) + self.unnamed
+    def missing(self) -> tuple[MissingTerminal, ...]:
+        return self.named()
+
+    @property
+    def unnamed(self) -> int:
+        """How many are missing beside those with a name."""
+        return max(self.missing_count - len(self.missing), 0)
 
     @property
     def complete(self) -> bool:
         """Everybody has confirmed, and there is somebody (rule switch-when)."""
-        return self.counting > 0 and not self.missing
+        return self.counting > 0 and not self.missing_count
 
     @property
     def automatic_seen_but_unconfirmed(self) -> int:

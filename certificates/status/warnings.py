@@ -224,13 +224,13 @@ def _handover_warnings(
             params={
                 "number": pending.number,
                 "deadline": pending.deadline.isoformat(),
-                "missing": f"{readiness.missing_count} ({_names(readiness, 5)})" if readiness.missing else "0",
+                "missing": f"{readiness.missing_count} ({_names(readiness, 5)})" if readiness.missing_count else "0",
             },
         )
     if pending.deadline is None:
         return
     left = pending.deadline - clock.best
-    if readiness.missing and left > timedelta(0):
+    if readiness.missing_count and left > timedelta(0):
         reached = [step for step in MISSING_STEPS if left <= timedelta(days=step)]
         if reached:
             yield Notice(

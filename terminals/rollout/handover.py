@@ -3,10 +3,9 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 from django.db.models import Q, QuerySet, Sum
-from django.utils.functional import lazy
 
 from certificates.models import WhoCounts
 from certificates.renewal.handover import Forecast, MissingTerminal, PairDoubt, Readiness
@@ -66,11 +65,10 @@ class KnownTerminals:
             found = exact
         if not found.counting:
             return Readiness()
-        named = asked.named(found) if found.missing else ()
         return Readiness(
             counting=found.counting,
-            missing=named,
-            unnamed=found.missing - len(named),
+            missing_count=found.missing,
+            named=cache(partial(asked.named, found)),
             rollout_stopped=(root_sha256,) in _held_up_roots(),
             seen=cache(asked.seen_but_unconfirmed),
         )
@@ -174,6 +172,8 @@ class _Asked:
 
     def named(self, found: _Found) -> tuple[MissingTerminal, ...]:
         """The first that are missing."""
+        if not found.missing:
+            return ()
         unconfirmed = self._rows.filter(confirmed_at=None).exclude(state=DeliveryState.SKIPPED)
         if found.generation is not None:
             unconfirmed = unconfirmed.of(found.generation)
@@ -185,17 +185,9 @@ class _Asked:
         first = Terminal.objects.filter(pk__in=keys).order_by("number").values_list("pk", "number", "name")
         terminals = list(first[:NAMED_AT_MOST])
 
-        @cache
-        def rows() -> dict[int, Installation]:
-            of_root = Installation.objects.with_roots([self.root_sha256])
-            return {row.terminal_id: row for row in of_root.filter(terminal__in=[key for key, *_ in terminals])}
-
-        # Not every page says it.
-        def why(key: int) -> str:
-            return words.why_missing(rows().get(key))
-
-        said = lazy(why, str)
-        return tuple(MissingTerminal(number, name, said(key)) for key, number, name in terminals)
+        of_root = Installation.objects.with_roots([self.root_sha256])
+        rows = {row.terminal_id: row for row in of_root.filter(terminal__in=[key for key, *_ in terminals])}
+        return tuple(MissingTerminal(number, name, words.why_missing(rows.get(key))) for key, number, name in terminals)
 
     def seen_but_unconfirmed(self) -> int:
         """How many that are automatic and have not confirmed were seen lately. Costs a look at each of them."""

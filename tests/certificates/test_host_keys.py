@@ -160,7 +160,7 @@ def test_all_that_time_the_key_may_come_back(handing_over, key_file):
 
 def test_what_holds_the_deadline_does_not_hold_it_past_the_last_hours(handing_over, key_file):
     lose(handing_over, key_file, 2)
-    handing_over.telephones.ready = Readiness(counting=1, missing=missing("gate"), rollout_stopped=True)
+    handing_over.telephones.ready = Readiness(counting=1, **missing("gate"), rollout_stopped=True)
     handing_over.at(END - 25 * HOUR).beat()
     assert handing_over.states == {1: "active", 2: "prepared"}
     handing_over.at(END - DAY).beat()

@@ -11,13 +11,14 @@ from pbxcerts.system.commands import aligned
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import Heartbeat
 from terminals.rollout.warnings import MANUAL_LEFT
+from tests.support.generations import lacking
 
 
 class OneIsMissing:
     """The terminals of an installation where one has not confirmed."""
 
     def readiness(self, **_asked):
-        return Readiness(counting=2, missing=(MissingTerminal(number="17", name="Reception", why="is switched off"),))
+        return Readiness(counting=2, **lacking(MissingTerminal(number="17", name="Reception", why="is switched off")))
 
     def forecast(self, _situation):
         raise AssertionError("status asks nobody what a generation would disturb")

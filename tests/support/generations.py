@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 from certificates.communication_server.store import Store
 from certificates.models import Generation, Settings, Switch
@@ -79,8 +80,15 @@ class Telephones:
         return 0
 
 
-def missing(*names: str) -> tuple[MissingTerminal, ...]:
-    return tuple(MissingTerminal(number=str(100 + n), name=name, why="not confirmed") for n, name in enumerate(names))
+def missing(*names: str) -> dict[str, Any]:
+    """For `Readiness`: these have not confirmed."""
+    return lacking(
+        *(MissingTerminal(number=str(100 + n), name=name, why="not confirmed") for n, name in enumerate(names))
+    )
+
+
+def lacking(*terminals: MissingTerminal) -> dict[str, Any]:
+    return {"missing_count": len(terminals), "named": lambda: terminals}
 
 
 @dataclass

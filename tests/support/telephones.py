@@ -6,6 +6,7 @@ from certificates.renewal.handover import DoubtAbout, Forecast, MissingTerminal,
 from certificates.renewal.situation import Situation
 from pbxcerts.system.events import Notice
 from terminals.rollout.handover import KnownTerminals
+from tests.support.generations import lacking
 
 
 class NoTerminals:
@@ -38,7 +39,7 @@ class TenTelephones:
     """Four are exchanged in service, five restart, one needs a hand; a root that they do not trust yet they refuse."""
 
     def readiness(self, *, root_sha256: str, counts: str, now: datetime, counted: bool = False) -> Readiness:
-        return Readiness(counting=10, missing=(MissingTerminal("101", "Reception", "has not answered"),))
+        return Readiness(counting=10, **lacking(MissingTerminal("101", "Reception", "has not answered")))
 
     def refusing(self, *, trusted_roots: object) -> int:
         return 0 if trusted_roots else 10

@@ -72,7 +72,7 @@ def _sections(
             (_("Rollout"), _rollout(rollout)),
         ]
     )
-    if seen.readiness.missing and status.pending:
+    if seen.readiness.missing_count and status.pending:
         yield ""
         yield _("Not yet confirmed:")
         yield aligned(((one.number, one.name, str(one.why)) for one in seen.readiness.missing), indent="  ")

@@ -12,7 +12,7 @@ from certificates.renewal import orders
 from certificates.renewal.handover import MissingTerminal, Readiness
 from pbxcerts.system import own_process, timekeeping
 from pbxcerts.system.models import Heartbeat
-from tests.support.generations import HOUR, MINUTE
+from tests.support.generations import HOUR, MINUTE, lacking
 from tests.support.product import ROOT
 from tests.support.telephones import TenTelephones
 
@@ -25,10 +25,9 @@ class Held(TenTelephones):
     rollout_stopped, seen = False, 0
 
     def readiness(self, **_asked):
-        missing = (MissingTerminal("101", "Reception", "-"),)
         return Readiness(
             counting=10,
-            missing=missing,
+            **lacking(MissingTerminal("101", "Reception", "-")),
             rollout_stopped=self.rollout_stopped,
             seen=lambda: self.seen,
         )

@@ -13,7 +13,7 @@ from certificates.renewal import orders, states
 from certificates.renewal.handover import MissingTerminal, Readiness
 from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General, Heartbeat
-from tests.support.generations import DAY, HOUR
+from tests.support.generations import DAY, HOUR, lacking
 from tests.support.telephones import TenTelephones
 
 OVERVIEW = "/certificates/"
@@ -135,7 +135,7 @@ def test_during_a_handover_it_shows_both_pairs_the_deadline_and_who_is_missing(
 
 class TwelveGates(TenTelephones):
     def readiness(self, **_asked):
-        return Readiness(counting=12, missing=tuple(MissingTerminal(str(n), "Gate", "is off") for n in range(101, 113)))
+        return Readiness(counting=12, **lacking(*(MissingTerminal(str(n), "Gate", "is off") for n in range(101, 113))))
 
 
 def test_of_many_missing_the_first_are_named_and_told_apart(handing_over, settings, viewer_client, text):

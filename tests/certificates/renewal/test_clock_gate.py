@@ -333,7 +333,7 @@ def test_at_the_end_itself_it_suffices_too(handing_over):
 
 
 def test_what_holds_the_deadline_holds_it_until_24_hours_before_the_end_by_that_server(handing_over):
-    handing_over.telephones.ready = Readiness(counting=1, missing=missing("gate"), rollout_stopped=True)
+    handing_over.telephones.ready = Readiness(counting=1, **missing("gate"), rollout_stopped=True)
     handing_over.at(END - DAY - MINUTE).beat(handing_over.clock(offset=11 * HOUR))
     assert handing_over.states == {1: "active", 2: "prepared"}
     handing_over.at(END - DAY).beat(handing_over.clock(offset=11 * HOUR))

@@ -30,7 +30,7 @@ def test_both_roots_are_in_the_bundle_before_the_server_presents_the_new_certifi
 
 
 def test_it_switches_when_every_terminal_that_counts_has_confirmed(handing_over):
-    handing_over.telephones.ready = Readiness(counting=3, missing=missing("reception"))
+    handing_over.telephones.ready = Readiness(counting=3, **missing("reception"))
     handing_over.after(MINUTE).beat()
     assert handing_over.states == {1: "active", 2: "prepared"}
     handing_over.telephones.ready = Readiness(counting=3)
@@ -41,7 +41,7 @@ def test_it_switches_when_every_terminal_that_counts_has_confirmed(handing_over)
     assert handing_over.store.target("next") == ""
 
 
-@pytest.mark.parametrize("telephones", [Readiness(), Readiness(counting=3, missing=missing("reception"))])
+@pytest.mark.parametrize("telephones", [Readiness(), Readiness(counting=3, **missing("reception"))])
 def test_otherwise_it_waits_for_the_deadline_also_where_no_terminal_is_known(handing_over, telephones):
     handing_over.telephones.ready = telephones
     handing_over.at(DEADLINE - MINUTE).beat()
@@ -58,8 +58,8 @@ def test_no_terminals_at_all_are_not_everybody():
 @pytest.mark.parametrize(
     "telephones",
     [
-        Readiness(counting=3, missing=missing("reception"), rollout_stopped=True),
-        Readiness(counting=3, missing=missing("reception"), seen=lambda: 1),
+        Readiness(counting=3, **missing("reception"), rollout_stopped=True),
+        Readiness(counting=3, **missing("reception"), seen=lambda: 1),
     ],
 )
 def test_a_stopped_rollout_or_a_terminal_that_was_seen_holds_the_deadline_until_24_hours_before_the_end(
@@ -75,9 +75,9 @@ def test_a_stopped_rollout_or_a_terminal_that_was_seen_holds_the_deadline_until_
 
 
 def test_a_deadline_that_was_held_is_kept_as_soon_as_nothing_holds_it(handing_over):
-    handing_over.telephones.ready = Readiness(counting=3, missing=missing("reception"), rollout_stopped=True)
+    handing_over.telephones.ready = Readiness(counting=3, **missing("reception"), rollout_stopped=True)
     handing_over.at(DEADLINE).beat()
-    handing_over.telephones.ready = Readiness(counting=3, missing=missing("reception"))
+    handing_over.telephones.ready = Readiness(counting=3, **missing("reception"))
     handing_over.after(MINUTE).beat()
     assert handing_over.states == {1: "superseded", 2: "active"}
 
@@ -100,7 +100,7 @@ def test_a_manual_generation_shortly_before_the_end_waits_half_of_what_is_left(r
 
 
 def test_once_the_active_pair_has_ended_the_prepared_one_is_active_and_stays(handing_over):
-    handing_over.telephones.ready = Readiness(counting=3, missing=missing("reception"), rollout_stopped=True)
+    handing_over.telephones.ready = Readiness(counting=3, **missing("reception"), rollout_stopped=True)
     handing_over.refuse_to_reload()
     handing_over.at(END).beat()
     assert handing_over.states == {1: "superseded", 2: "active"}
@@ -146,7 +146,7 @@ def test_but_one_overlap_at_most(running):
 
 
 def test_a_person_activates_at_any_time(handing_over):
-    handing_over.telephones.ready = Readiness(counting=3, missing=missing("reception"), rollout_stopped=True)
+    handing_over.telephones.ready = Readiness(counting=3, **missing("reception"), rollout_stopped=True)
     switch = handing_over.activate()
     assert (switch.why, switch.by, switch.outcome) == ("person", "otto", "not_verified")
     assert handing_over.states == {1: "superseded", 2: "active"}
@@ -211,7 +211,7 @@ def test_the_deadline_never_lies_past_the_prepared_pairs_own_planned_time(runnin
 def test_what_holds_the_deadline_never_holds_it_past_the_prepared_pairs_own_planned_time(running, holding):
     """The active pair lasts for a year, its successor for two days: it would be made and discarded again and again."""
     running.at(START + 10 * DAY + HOUR).set(interval_days=1, overlap_days=1)
-    running.telephones.ready = Readiness(counting=1, missing=missing("reception"), **holding)
+    running.telephones.ready = Readiness(counting=1, **missing("reception"), **holding)
     running.at(START + 11 * DAY).beat()
     second = running.pending
     assert second.planned == START + 12 * DAY < second.end < running.active.end - 300 * DAY
@@ -225,7 +225,7 @@ def test_what_holds_the_deadline_never_holds_it_past_the_prepared_pairs_own_plan
 
 
 def test_in_the_last_day_no_deadline_is_moved(handing_over):
-    handing_over.telephones.ready = Readiness(counting=3, missing=missing("reception"), rollout_stopped=True)
+    handing_over.telephones.ready = Readiness(counting=3, **missing("reception"), rollout_stopped=True)
     handing_over.at(END - DAY)
     with pytest.raises(StateRefused) as refused:
         orders.move_deadline(handing_over.clock(), END - HOUR, by="otto")

@@ -112,7 +112,7 @@ def test_in_a_handover_it_names_the_deadline(handing_over):
 
 def test_a_deadline_that_is_held_up_is_no_promise(handing_over):
     handing_over.at("2027-07-16 01:00")
-    stopped = Readiness(counting=2, missing=missing("gate"), rollout_stopped=True)
+    stopped = Readiness(counting=2, **missing("gate"), rollout_stopped=True)
     severity, text = said(handing_over, readiness=stopped)
     assert (severity, text) == (
         "serious",

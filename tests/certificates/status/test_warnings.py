@@ -31,7 +31,7 @@ NIGHT = utc("2027-07-01 00:00")
 DEADLINE = utc("2027-07-16 00:00")
 END = utc("2027-07-31 00:00")
 TLS = "192.0.2.10:5061"
-WAITING = Readiness(counting=2, missing=missing("reception", "gate"))
+WAITING = Readiness(counting=2, **missing("reception", "gate"))
 
 
 @dataclass
@@ -552,7 +552,7 @@ def test_the_waiting_handover_says_for_whom_and_until_when(handing_over):
     (notice,) = [notice for notice in handing_over.true if notice.id == "handover_waits"]
     assert "2 (100 reception, 101 gate)" in notice.text
     assert "16" in notice.text
-    handing_over.see(readiness=Readiness(counting=500, missing=missing(*[f"desk {n}" for n in range(500)])))
+    handing_over.see(readiness=Readiness(counting=500, **missing(*[f"desk {n}" for n in range(500)])))
     (notice,) = [notice for notice in handing_over.true if notice.id == "handover_waits"]
     assert "500" in notice.text
     assert "desk 4, …" in notice.text
@@ -560,7 +560,7 @@ def test_the_waiting_handover_says_for_whom_and_until_when(handing_over):
 
 
 def test_two_terminals_of_the_same_name_are_told_apart_by_their_numbers(handing_over):
-    handing_over.see(readiness=Readiness(counting=3, missing=missing("gate", "gate", "")))
+    handing_over.see(readiness=Readiness(counting=3, **missing("gate", "gate", "")))
     (notice,) = [notice for notice in handing_over.true if notice.id == "handover_waits"]
     assert "3 (100 gate, 101 gate, 102)" in notice.text
 

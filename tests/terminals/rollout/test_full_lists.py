@@ -87,10 +87,11 @@ def test_the_switch_waits_for_it_as_for_any_that_is_missing(fleet, yealinks):
     renewed(fleet)
 
     found = readiness(fleet)
-
-    assert (found.counting, [one.number for one in found.missing]) == (2, [full.terminal.number])
     with translation.override("en"):
-        assert found.missing[0].why == "list is full"
+        named = found.missing
+
+    assert (found.counting, [one.number for one in named]) == (2, [full.terminal.number])
+    assert named[0].why == "list is full"
     assert fleet.world.active.number == 1
     fleet.world.at(fleet.world.pending.deadline)
     fleet.during(10 * MINUTE)

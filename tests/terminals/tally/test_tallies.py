@@ -204,3 +204,4 @@ def test_how_far_the_terminals_are_is_the_same_by_tally_and_by_count(fleet, worl
             for how in (False, True)
         ]
         assert told[0] == told[1]
+        assert told[0].missing == told[1].missing
