@@ -2,9 +2,11 @@
 (rule any-order).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial, reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
@@ -75,12 +77,8 @@ def claim(generation: int, which: Q, *, at_once: int, now: datetime, machine: da
     free = at_once - in_flight(generation)
     if free <= 0:
         return []
-    may_be_asked = Installation.objects.of(generation).of_enabled_terminals().in_state(*CLAIMABLE)
-    unproved = Q(state=DeliveryState.UNPROVED)
-    due = may_be_asked.exclude(unproved).due(now, at_most=AN_HOUR)
-    due |= may_be_asked.filter(unproved).due(now, at_most=DOUBTFUL_AGAIN_AFTER)
-    claimable = due.filter(which)
-    chosen = _first(claimable.of(generation), generation, free)
+    claimable = partial(_claimable, generation, which, now)
+    chosen = _first(claimable, generation, free)
     if not chosen:
         return []
     # Each type is read once: its guides are long.
@@ -93,10 +91,20 @@ def claim(generation: int, which: Q, *, at_once: int, now: datetime, machine: da
         if not running.in_state(Rollout.State.RUNNING).exists():
             return []
         free = max(at_once - in_flight(generation), 0)
-        return [ask for batch in in_batches(asks[:free]) for ask in _claimed(claimable, batch, now, machine)]
+        in_any_state = reduce(or_, map(claimable, CLAIMABLE))
+        return [ask for batch in in_batches(asks[:free]) for ask in _claimed(in_any_state, batch, now, machine)]
 
 
-def _first(claimable: InstallationQuerySet, generation: int, at_most: int) -> list[tuple[int, int, int]]:
+def _claimable(generation: int, which: Q, now: datetime, state: DeliveryState) -> InstallationQuerySet:
+    """Those in this state whose turn may be now."""
+    rows = Installation.objects.of(generation).of_enabled_terminals().in_state(state)
+    again_within = DOUBTFUL_AGAIN_AFTER if state == DeliveryState.UNPROVED else AN_HOUR
+    return rows.due(now, at_most=again_within).filter(which)
+
+
+def _first(
+    claimable: Callable[[DeliveryState], InstallationQuerySet], generation: int, at_most: int
+) -> list[tuple[int, int, int]]:
     """Installation, terminal and number of postponements of those whose turn comes first. By wave and state the index leads to
     them, without a look at the many whose turn comes later.
     """
@@ -109,7 +117,7 @@ def _first(claimable: InstallationQuerySet, generation: int, at_most: int) -> li
         if len(found) >= at_most and wave != last:
             break
         last = wave
-        alike = claimable.filter(wave=wave, state=state)
+        alike = claimable(DeliveryState(state)).filter(wave=wave)
         for rows in (alike.filter(next_at=None), alike.filter(next_at__isnull=False).order_by("next_at")):
             found += [
                 (wave, postponed, at is not None, at, key, terminal)
