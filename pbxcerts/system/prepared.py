@@ -1,6 +1,6 @@
 """Queries that are put together once, because that takes longer than to ask them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from typing import Any, TypeVar
 
@@ -11,37 +11,52 @@ M = TypeVar("M", bound=Model)
 
 
 def prepared(query: Callable[..., QuerySet[M, M]]) -> Callable[..., list[M]]:
-    """The rows of a query set. What changes from one time to the next are the arguments: they are all the values of the query,
-    in its order. Relations are not followed.
+    """The rows of a query set. What changes from one time to the next are the arguments, each a value of the query, a number or a
+    text. Relations are not followed.
     """
-    put_together = cache(lambda count: _put_together(query, count))
+    put_together = cache(lambda count: PutTogether(query, count))
 
     @wraps(query)
     def ask(*values: Any) -> list[M]:
-        model, sql, own = put_together(len(values))
-        return list(model._default_manager.raw(sql, values or own))
+        found = put_together(len(values))
+        return list(found.model._default_manager.raw(found.sql, found.values(values)))
 
     return ask
 
 
 def prepared_values(query: Callable[..., QuerySet[Any, tuple[Any, ...]]]) -> Callable[..., list[tuple[Any, ...]]]:
     """As `prepared`, of a query set of values that the database and Python hold alike: numbers and texts."""
-    put_together = cache(lambda count: _put_together(query, count))
+    put_together = cache(lambda count: PutTogether(query, count))
 
     @wraps(query)
     def ask(*values: Any) -> list[tuple[Any, ...]]:
-        _model, sql, own = put_together(len(values))
+        found = put_together(len(values))
         with connection.cursor() as cursor:
-            cursor.execute(sql, values or own)
+            cursor.execute(found.sql, found.values(values))
             return list(cursor.fetchall())
 
     return ask
 
 
-def _put_together(query: Callable[..., QuerySet[M, Any]], count: int) -> tuple[type[M], str, tuple[Any, ...]]:
-    places = [str(place) for place in range(count)]
-    found = query(*places)
-    sql, values = found.query.sql_with_params()
-    if places and [str(value) for value in values] != places:
-        raise TypeError(f"{query.__qualname__}: its arguments are not the values of the query")
-    return found.model, sql, values
+_FIRST_PLACE = 2_147_000_000
+"""No query has such a constant, and a column of integers may hold it (a 32-bit one)."""
+
+
+class PutTogether:
+    """The SQL of `query(*values)` for so many values, and where each of them goes. Raises TypeError where one goes nowhere."""
+
+    def __init__(self, query: Callable[..., QuerySet[Any, Any]], count: int) -> None:
+        places = [str(_FIRST_PLACE + number) for number in range(count)]
+        made = query(*places)
+        self.model = made.model
+        self.sql, parameters = made.query.sql_with_params()
+        self._own = list(parameters)
+        self._at = [(at, places.index(str(value))) for at, value in enumerate(parameters) if str(value) in places]
+        if {number for _at, number in self._at} != set(range(count)):
+            raise TypeError(f"{query.__qualname__}: its arguments are not values of the query")
+
+    def values(self, given: Sequence[Any]) -> list[Any]:
+        values = self._own.copy()
+        for at, number in self._at:
+            values[at] = given[number]
+        return values

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
+from pbxcerts.system.prepared import prepared_values
 from terminals.batches import execute, in_batches, is_one_of, one_writer, updates
 from terminals.drivers.base import Reaction
 from terminals.drivers.registry import driver_of
@@ -19,7 +20,6 @@ from terminals.evidence.fetches import DOUBTFUL_AGAIN_AFTER
 from terminals.models import Installation, InstallationQuerySet, Rollout, Terminal
 from terminals.rollout.waves import AN_HOUR, back_off
 from terminals.states import CLAIMABLE, IN_FLIGHT, DeliveryState, Wave
-from terminals.tally import counts as tally
 from terminals.tally.models import InstallationTally
 
 FAILING = {
@@ -108,12 +108,9 @@ def _first(
     """Installation, terminal and number of postponements of those whose turn comes first. By wave and state the index leads to
     them, without a look at the many whose turn comes later.
     """
-    tallied = InstallationTally.objects.filter(generation=generation, state__in=CLAIMABLE, count__gt=0)
-    # Of the work list nobody is asked whose type has no event string.
-    kinds = tallied.of_enabled_terminals().exclude(wave=Wave.BY_HAND, type__event="").order_by("wave")
     found: list[tuple[int, int, bool, datetime | None, int, int]] = []
     last = None
-    for wave, state in kinds.values_list("wave", "state").distinct():
+    for wave, state in _claimable_kinds(generation):
         if len(found) >= at_most and wave != last:
             break
         last = wave
@@ -127,9 +124,23 @@ def _first(
     return [(key, terminal, postponed) for _wave, postponed, _set, _at, key, terminal in found[:at_most]]
 
 
+@prepared_values
+def _claimable_kinds(generation: int) -> QuerySet[InstallationTally, tuple[int, str]]:
+    """Of which waves and states some may be claimable. Of the work list nobody is asked whose type has no event string."""
+    tallied = InstallationTally.objects.filter(generation=generation, state__in=CLAIMABLE, count__gt=0)
+    kinds = tallied.of_enabled_terminals().exclude(wave=Wave.BY_HAND, type__event="").order_by("wave")
+    return kinds.values_list("wave", "state").distinct()
+
+
 def in_flight(generation: int) -> int:
     """How many terminals are asked, heard or fetched. Those of the work list take no place (rule places)."""
-    return tally.installations(generation, ~Q(wave=Wave.BY_HAND) & Q(state__in=IN_FLIGHT))
+    return sum(count for (count,) in _in_flight(generation))
+
+
+@prepared_values
+def _in_flight(generation: int) -> QuerySet[InstallationTally, tuple[int]]:
+    rows = InstallationTally.objects.filter(generation=generation, state__in=IN_FLIGHT).exclude(wave=Wave.BY_HAND)
+    return rows.of_enabled_terminals().order_by().values_list("count")
 
 
 def _claimed(claimable: QuerySet[Installation], asks: Sequence[Ask], now: datetime, machine: datetime) -> list[Ask]:
