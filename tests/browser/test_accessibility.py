@@ -88,9 +88,8 @@ NOT_NOW = {
     "terminals:import_preview",
     "terminals:work_list:first_sheet",
     "terminals:work_list:first_type",
-    "terminals:work_list:room_again",
 }
-"""What leads elsewhere where the store is in order, somebody is logged in, there is an administrator and a pair, nothing was uploaded, nobody is to be served first, and no list is full."""
+"""What leads elsewhere where the store is in order, somebody is logged in, there is an administrator and a pair, nothing was uploaded, and nobody is to be served first."""
 
 
 FIRST = (320, "de", "light")
@@ -140,6 +139,7 @@ def addresses(everything, administrator):
         "terminals:take_in": {"pk": Discovered.objects.first().pk},
         "terminals:rollout:restart_now": {"number": 3},
         "terminals:rollout:skip": {"number": 3, "terminal": terminal.pk},
+        "terminals:work_list:room_again": {"pk": TerminalType.objects.get(name="An agent").pk},
         "terminals:work_list:link": {"terminal": terminal.pk},
         "terminals:work_list:sheet": {"pk": terminal.type_id},
         "terminals:work_list:type": {"pk": terminal.type_id},
