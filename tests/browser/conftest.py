@@ -43,7 +43,7 @@ def _destinations(seen):
 
 
 def a_proof(generation):
-    """By call, of all steps; no speech has come back."""
+    """By call, of all steps; no speech has come back, and some telephones are connected since before the switch."""
     said = {"call": "200 OK", "options": "200 OK", "media": "192.0.2.9:40000"}
     steps = [
         {"step": step, "result": "ok", "finding": "ok", "where": "pbx.example.com:5061", "said": said.get(step, "")}
@@ -52,6 +52,8 @@ def a_proof(generation):
     ]
     steps[0]["sha256"] = generation.host_sha256
     steps[4] |= {"result": "failed", "finding": "nothing_came", "sent": 150}
+    older = {"result": "skipped", "finding": "old_connections", "said": "100, 101, 102, 103, 104, 105"}
+    steps.append({"step": "registered", "sent": 10, "received": 4} | older)
     return CallProof.objects.create(
         generation=generation,
         host_sha256=generation.host_sha256,
