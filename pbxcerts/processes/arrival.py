@@ -8,12 +8,13 @@ import asyncio
 import logging
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
 from pbxcerts.processes.places import Place, Places
-from pbxcerts.processes.plain_transport import AT_ONCE, PlainTransport
+from pbxcerts.processes.plain_transport import PlainTransport
 
 HANDSHAKE_WITHIN = 20
 GOODBYE_WITHIN = 10
@@ -29,6 +30,8 @@ AGAIN_AFTER = 0.1
 
 RECORD = 16 * 1024
 """Octets that one record of TLS may hold (RFC 8446 section 5.1); as many of a connection are given on at once."""
+
+AT_ONCE = struct.pack("ii", 1, 0)
 
 logger = logging.getLogger("pbxcerts.web")
 
@@ -118,7 +121,7 @@ class Door:
         context = self._context()
         if context is None:
             transport = PlainTransport(self._loop, client, address, made, high_water=HIGH_WATER)
-            place.end = transport.cut_off
+            place.end = partial(cut_off, transport)
             transport.begin()
             return
         arriving = self._loop.create_task(self._arrive(client, place, made, context))
@@ -146,7 +149,7 @@ class Door:
             # The client speaks no TLS, or another one, or is too slow, or has gone.
             place.leave()
         else:
-            place.end = partial(_cut_off, transport)
+            place.end = partial(cut_off, transport)
             transport.set_write_buffer_limits(high=HIGH_WATER)
             # The type does not know it, the transports of every event loop do.
             cast("Any", transport).set_read_buffer_limits(high=HIGH_WATER)
@@ -196,7 +199,7 @@ def _prepare(one: socket.socket) -> None:
     one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT)
 
 
-def _cut_off(transport: asyncio.Transport) -> None:
+def cut_off(transport: asyncio.Transport) -> None:
     """End a connection with all that is left of it, in the kernel too, which else would offer it for minutes (SO_LINGER)."""
     connection = transport.get_extra_info("socket")
     if connection is not None and connection.fileno() != -1:

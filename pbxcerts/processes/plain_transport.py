@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 RECEIVED_AT_ONCE = 16 * 1024
-AT_ONCE = struct.pack("ii", 1, 0)
 NOBODY = asyncio.Protocol()
 """Does nothing, whatever it is told."""
 
@@ -128,12 +126,6 @@ class PlainTransport(asyncio.Transport):
         self._keepers -= 1
         if self._is_lost and not self._keepers:
             self._socket.close()
-
-    def cut_off(self) -> None:
-        """End the connection with all that is left of it, in the kernel too, which else would offer it for minutes (SO_LINGER)."""
-        if self._socket.fileno() != -1:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
-        self.abort()
 
     # -- the socket --------------------------------------------------------------------------------------------------
 

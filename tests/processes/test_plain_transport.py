@@ -8,8 +8,9 @@ import struct
 import pytest
 import uvloop
 
-from pbxcerts.processes.arrival import Door
-from pbxcerts.processes.places import Limits, Places
+from pbxcerts.processes import arrival, places
+from pbxcerts.processes.arrival import Door, cut_off
+from pbxcerts.processes.places import Limits, Places, networks
 from pbxcerts.processes.plain_transport import PlainTransport
 from pbxcerts.processes.turns import Turns
 
@@ -259,7 +260,7 @@ def test_a_client_that_is_cut_off_is_reset_whatever_waits_for_it():
             protocol = Noting(lambda transport, _data: transport.write(LARGE))
             transport = transport_of(accepted, address, protocol)
             transport.begin()
-            transport.cut_off()
+            cut_off(transport)
             await asyncio.wait_for(protocol.over, 10)
 
             with pytest.raises(ConnectionResetError):
@@ -284,6 +285,33 @@ def test_what_an_accepted_client_is_sent_does_not_wait_for_more():
                 assert transport.get_extra_info("peername") == client.getsockname()
                 transport.abort()
                 await protocol.over
+            door.close()
+
+    in_the_loop(main)
+
+
+def test_whoever_comes_is_let_in_at_once_where_somebody_has_had_his_time(monkeypatch):
+    monkeypatch.setattr(places, "GRACE", 0)
+    monkeypatch.setattr(arrival, "AGAIN_AFTER", 3600)
+
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            served = []
+
+            def made():
+                served.append(Noting(answer_and_close))
+                return served[-1]
+
+            kept = Places(Limits(in_all=1, of_one=1), exempt=networks(["127.0.0.0/8"]), turns=Turns(0.01))
+            door = Door(listening, kept, made, context=lambda: None, a_round=1)
+            door.open()
+            with (
+                socket.create_connection(listening.getsockname()),
+                socket.create_connection(listening.getsockname(), timeout=10) as second,
+            ):
+                second.sendall(b"hello")
+                assert await asyncio.to_thread(everything, second) == b"head body"
+                await asyncio.wait_for(served[0].over, 10)
             door.close()
 
     in_the_loop(main)
