@@ -189,6 +189,24 @@ def test_while_reading_is_paused_nothing_is_read():
     in_the_loop(main)
 
 
+def test_who_pauses_while_he_is_told_what_came_is_not_woken_for_more():
+    async def main():
+        with two_ends(b"hello") as (client, accepted, address):
+            protocol = Noting(lambda transport, _data: transport.pause_reading())
+            transport = transport_of(accepted, address, protocol)
+            transport.begin()
+            client.sendall(b"more")
+
+            assert not asyncio.get_running_loop().remove_reader(accepted)
+            transport.resume_reading()
+            await asyncio.sleep(0.05)
+            assert protocol.told == ["made", b"hello", b"more"]
+            transport.abort()
+            await protocol.over
+
+    in_the_loop(main)
+
+
 def test_the_end_that_a_client_says_ends_the_connection_after_what_was_written():
     async def main():
         with two_ends(b"hello") as (client, accepted, address):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pbxcerts.system.models import EventMessage
-from pbxcerts.system.prepared import prepared, prepared_values
+from pbxcerts.system.prepared import PutTogether, prepared, prepared_values
 
 pytestmark = pytest.mark.django_db
 
@@ -82,3 +82,10 @@ def test_a_value_that_never_changes_may_stand_beside_an_argument(messages):
 def test_an_argument_that_is_no_value_of_the_query_is_refused():
     with pytest.raises(TypeError, match="with_a_part_of_the_subject"):
         with_a_part_of_the_subject("off")
+
+
+def test_what_one_thread_asks_for_is_not_what_another_one_does():
+    found = PutTogether(lambda kind: EventMessage.objects.filter(severity="critical", kind=kind), 1)
+    first, second = found.values(["on"]), found.values(["off"])
+
+    assert ("on" in first, "off" in second, "off" in first) == (True, True, False)

@@ -103,3 +103,31 @@ def test_what_was_taken_in_part_has_not_arrived(end, shares):
         end(connection)
 
     assert not arrived(client, shares=shares)
+
+
+def test_what_was_taken_of_answers_before_it_does_not_count_for_it():
+    async def main():
+        loop, proved = asyncio.get_running_loop(), []
+        acknowledgements = Acknowledgements(proved.append)
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listening,
+            socket.create_connection(listening.getsockname()) as client,
+        ):
+            accepted, address = listening.accept()
+            accepted.setblocking(False)
+            transport = PlainTransport(loop, accepted, address, asyncio.Protocol(), high_water=16_384)
+            transport.begin()
+            transport.write(b"y" * SIZE)
+            await asyncio.to_thread(take, client, 1000)
+            acknowledgements.expect(transport, 10, ["a fact"])
+            transport.write(b"x" * 10)
+            await asyncio.sleep(0.1)
+            assert proved == []
+
+            await asyncio.to_thread(take, client, SIZE + 10 - 1000)
+            await acknowledgements.end(5)
+            assert proved == ["a fact"]
+            transport.abort()
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
