@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from terminals.models import Installation, Rollout
 from terminals.rollout import claims, rounds
+from terminals.states import Wave
 from tests.support.generations import DAY, HOUR
 
 
@@ -56,6 +57,14 @@ def test_places_that_were_taken_meanwhile_are_not_given_twice(world, waiting):
     with meanwhile(lambda: Installation.objects.filter(pk__in=waiting[4:]).update(state="heard")):
         assert len(claim(world, at_once=3)) == 1
     assert claims.in_flight(2) == 3
+
+
+def test_those_of_the_work_list_take_no_place(world, waiting):
+    Installation.objects.filter(pk__in=waiting[:3]).update(state="heard")
+    Installation.objects.filter(pk__in=waiting[:2]).update(wave=Wave.BY_HAND)
+
+    assert claims.in_flight(2) == 1
+    assert len(claim(world, at_once=2)) == 1
 
 
 def test_nobody_is_claimed_for_a_rollout_that_was_paused_meanwhile(world, waiting):
