@@ -541,3 +541,14 @@ def test_who_has_read_it_though_nobody_tells_it_any_more_checks_and_is_waited_fo
 
     assert checks(phone)
     assert site.state(phone) == "read"
+
+
+def test_what_was_taken_before_it_was_asked_to_restart_or_for_an_older_pair_does_not_count_yet(world):
+    asked_at = world.now
+    restarts = fetches.RestartsToCome({1: [(2, asked_at)]})
+
+    assert restarts.counts(1, 2, asked_at)
+    assert not restarts.counts(1, 2, asked_at - MINUTE)
+    assert not restarts.counts(1, 3, asked_at)
+    # It counts at once what one takes that is not among them.
+    assert restarts.counts(2, 3, asked_at)
