@@ -99,8 +99,7 @@ def confirm_type(request: HttpRequest, pk: int, *, first: bool = False) -> HttpR
         messages.info(request, _("Nobody of this type is left on the work list."))
         return redirect("terminals:work_list:list")
     told = f"{of_type.generation}:{of_type.left}"
-    if request.method == "POST" and request.POST.get("told") != told:
-        messages.info(request, _("The work list has changed meanwhile. Nothing has been confirmed."))
+    if _has_changed(request, told):
         return redirect(request.path)
     if request.method != "POST":
         return render(request, "terminals/work_list_type.html", {"list": listed, "of_type": of_type, "told": told})
@@ -119,8 +118,7 @@ def room_again(request: HttpRequest, pk: int) -> HttpResponse:
         messages.info(request, _("No list of this type is full any more."))
         return redirect("terminals:work_list:list")
     told = f"{listed.target.number}:{full.count}"
-    if request.method == "POST" and request.POST.get("told") != told:
-        messages.info(request, _("The work list has changed meanwhile. Nothing has been confirmed."))
+    if _has_changed(request, told):
         return redirect(request.path)
     if request.method != "POST":
         return render(request, "terminals/work_list_room.html", {"list": listed, "full": full, "told": told})
@@ -133,6 +131,14 @@ def room_again(request: HttpRequest, pk: int) -> HttpResponse:
     )
     messages.success(request, text % {"count": count})
     return redirect("terminals:work_list:list")
+
+
+def _has_changed(request: HttpRequest, told: str) -> bool:
+    """Whether what is confirmed is no longer what its page told; says so."""
+    has_changed = request.method == "POST" and request.POST.get("told") != told
+    if has_changed:
+        messages.info(request, _("The work list has changed meanwhile. Nothing has been confirmed."))
+    return has_changed
 
 
 def _ticked(request: HttpRequest, listed: WorkList) -> dict[int, list[int]]:
