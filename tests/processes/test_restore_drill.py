@@ -88,6 +88,8 @@ def test_a_rollout_goes_on_after_everything_was_lost_and_nobody_is_asked_twice(s
     site.begin()
     with site.asking_for_heartbeats():
         site.wait_for_the_first(2)
+        # Whom it asks later the backup does not know, and they would be asked again.
+        wait_for(lambda: sum(site.asked) == 4, what="the next two asked")
         # Everything goes on meanwhile.
         manage(site, "backup", backup, "--passphrase-file", passphrase)
     served = (site.data / "store" / "current" / "host.key").read_bytes()
