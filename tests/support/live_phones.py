@@ -137,9 +137,10 @@ class LivePhone:
                 self._threads[-1].start()
 
     def _restart(self):
+        while not self._may_fetch.wait(0.1):
+            if self._over.is_set():
+                return
         while not self._over.is_set():
-            if not self._may_fetch.wait(0.1):
-                continue
             self.is_fetching = True
             try:
                 self.files.restart()
