@@ -278,6 +278,29 @@ def test_every_boundary_has_one_root_of_its_exceptions():
     assert known == ROOTS
 
 
+def shared_class_names(trees: dict[str, ast.Module]) -> dict[str, list[str]]:
+    """The modules by the name of a class that stands at the top of several. Every management command is `Command`, as Django wants."""
+    modules: dict[str, list[str]] = {}
+    for file, tree in trees.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and node.name != "Command":
+                modules.setdefault(node.name, []).append(file)
+    return {name: files for name, files in modules.items() if len(files) > 1}
+
+
+def test_the_name_of_a_class_is_understood_without_its_folder():
+    assert shared_class_names(sources()) == {}
+
+
+def test_two_classes_of_one_name_are_found():
+    trees = {
+        "sip/line.py": ast.parse("class Line: ..."),
+        "print/line.py": ast.parse("class Line:\n    class Meta: ..."),
+    }
+
+    assert shared_class_names(trees) == {"Line": ["sip/line.py", "print/line.py"]}
+
+
 def test_no_file_is_a_drawer():
     drawers = {"utils", "helpers", "common", "services", "misc"}
 

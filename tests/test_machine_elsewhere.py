@@ -9,7 +9,7 @@ from certificates.models import Generation, Switch
 from certificates.renewal import orders
 from certificates.renewal.rounds import reconcile
 from certificates.renewal.situation import load_situation
-from certificates.renewal.standing import Standing
+from certificates.renewal.standing import StoreStanding
 from certificates.status.page import CertificateStatus
 from pbxcerts import heartbeat
 from pbxcerts.heartbeat import beat
@@ -91,7 +91,7 @@ def test_it_tells_that_the_publisher_is_silent_and_its_return_clears_that(elsewh
 def test_pages_say_of_the_store_what_the_publisher_tells(elsewhere):
     status = CertificateStatus.load()
 
-    assert status.situation.standing is Standing.SAME
+    assert status.situation.standing is StoreStanding.SAME
     assert status.situation.store.served == 1
     assert status.situation.is_published
     assert not {"files_differ", "publish_failed", "heartbeat_missing"} & {one.id for one in status.warnings}

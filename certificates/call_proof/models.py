@@ -56,12 +56,12 @@ class CallProof(models.Model):
         PERSON = "person", _("asked for by a person")
 
     class Outcome(models.TextChoices):
-        PROVED = steps.Outcome.PROVED.value, _("proved")
-        TLS_FAILED = steps.Outcome.TLS_FAILED.value, _("failed: TLS")
-        SIP_FAILED = steps.Outcome.SIP_FAILED.value, _("failed: SIP")
-        MEDIA_FAILED = steps.Outcome.MEDIA_FAILED.value, _("failed: speech")
-        INTERRUPTED = steps.Outcome.INTERRUPTED.value, _("interrupted")
-        OVERTAKEN = steps.Outcome.OVERTAKEN.value, _("overtaken by another switch")
+        PROVED = steps.ProofOutcome.PROVED.value, _("proved")
+        TLS_FAILED = steps.ProofOutcome.TLS_FAILED.value, _("failed: TLS")
+        SIP_FAILED = steps.ProofOutcome.SIP_FAILED.value, _("failed: SIP")
+        MEDIA_FAILED = steps.ProofOutcome.MEDIA_FAILED.value, _("failed: speech")
+        INTERRUPTED = steps.ProofOutcome.INTERRUPTED.value, _("interrupted")
+        OVERTAKEN = steps.ProofOutcome.OVERTAKEN.value, _("overtaken by another switch")
 
     generation = models.ForeignKey("certificates.Generation", on_delete=models.PROTECT, related_name="call_proofs")
     host_sha256 = models.CharField(max_length=64)
@@ -115,5 +115,5 @@ def newest_proofs() -> models.QuerySet[CallProof]:
 
 def judged(newest: Iterable[CallProof], host_sha256: str) -> CallProof | None:
     """The last proof that says something of this certificate."""
-    over = (proof for proof in newest if proof.outcome not in ("", steps.Outcome.OVERTAKEN))
+    over = (proof for proof in newest if proof.outcome not in ("", steps.ProofOutcome.OVERTAKEN))
     return next((proof for proof in over if proof.host_sha256 == host_sha256), None)

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
 from certificates.call_proof.models import CallProof, CallProofSettings
-from certificates.call_proof.steps import Finding, Outcome, Result, Step, StepRecord, outcome_of
+from certificates.call_proof.steps import Finding, ProofOutcome, ProofStep, Result, StepRecord, outcome_of
 from certificates.models import Generation
 from pbxcerts.system.clock import STILL_NOW
 
@@ -24,7 +24,7 @@ def order_after_switch(served: int, now: datetime) -> None:
     """The pair that is served after a switch is to be proved; what was ordered for the one before is over. In the transaction that
     ends the switch.
     """
-    CallProof.objects.running().update(running=None, outcome=Outcome.OVERTAKEN, finished_at=now)
+    CallProof.objects.running().update(running=None, outcome=ProofOutcome.OVERTAKEN, finished_at=now)
     if CallProofSettings.load().after_switch:
         _order(served, CallProof.Why.SWITCH, now)
 
@@ -61,7 +61,7 @@ def claim(now: datetime) -> CallProof | None:
     """
     silent = Q(started_at__lte=now - LIMIT) | Q(started_at__gt=now + STILL_NOW)
     free = CallProof.objects.running().filter(Q(started_at=None) | silent)
-    free.filter(tries__gte=TRIES).update(running=None, outcome=Outcome.INTERRUPTED, finished_at=now)
+    free.filter(tries__gte=TRIES).update(running=None, outcome=ProofOutcome.INTERRUPTED, finished_at=now)
     if not free.update(started_at=now, tries=F("tries") + 1):
         return None
     return CallProof.objects.running().filter(started_at=now).first()
@@ -72,13 +72,13 @@ def finish(proof: CallProof, records: Iterable[StepRecord], now: datetime) -> bo
     kept = list(records)
     if any(record.finding is Finding.CREDENTIALS for record in kept):
         CallProofSettings.objects.update(refused=True)
-    elif any(record.step is Step.REGISTER and record.result is Result.OK for record in kept):
+    elif any(record.step is ProofStep.REGISTER and record.result is Result.OK for record in kept):
         CallProofSettings.objects.filter(refused=True).update(refused=False)
     return _end(proof, now, outcome=outcome_of(kept), steps=[record.kept() for record in kept])
 
 
 def overtaken(proof: CallProof, now: datetime) -> bool:
-    return _end(proof, now, outcome=Outcome.OVERTAKEN)
+    return _end(proof, now, outcome=ProofOutcome.OVERTAKEN)
 
 
 def _end(proof: CallProof, now: datetime, **values: object) -> bool:

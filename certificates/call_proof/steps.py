@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 
-class Step(enum.StrEnum):
+class ProofStep(enum.StrEnum):
     TLS = "tls"
     OPTIONS = "options"
     REGISTER = "register"
@@ -64,7 +64,7 @@ class Finding(enum.StrEnum):
     TIME_IS_UP = "time_is_up"
 
 
-class Outcome(enum.StrEnum):
+class ProofOutcome(enum.StrEnum):
     """Of a whole proof: the worst that failed."""
 
     PROVED = "proved"
@@ -75,7 +75,7 @@ class Outcome(enum.StrEnum):
     OVERTAKEN = "overtaken"
 
 
-FAILED = (Outcome.TLS_FAILED, Outcome.SIP_FAILED, Outcome.MEDIA_FAILED)
+FAILED = (ProofOutcome.TLS_FAILED, ProofOutcome.SIP_FAILED, ProofOutcome.MEDIA_FAILED)
 LONGEST_SAID = 200
 """Characters of what a server says."""
 
@@ -86,7 +86,7 @@ class StepRecord:
     `sent` and `received` count RTP packets, or telephones: all that are registered, and those that have connected since the switch.
     """
 
-    step: Step
+    step: ProofStep
     result: Result
     finding: Finding = Finding.OK
     where: str = ""
@@ -103,19 +103,23 @@ class StepRecord:
     def read(cls, kept: dict[str, Any]) -> Self | None:
         """None for what another version has kept, and this one does not know."""
         try:
-            words = {"step": Step(kept["step"]), "result": Result(kept["result"]), "finding": Finding(kept["finding"])}
+            words = {
+                "step": ProofStep(kept["step"]),
+                "result": Result(kept["result"]),
+                "finding": Finding(kept["finding"]),
+            }
             return cls(**kept | words)
         except (KeyError, ValueError, TypeError):
             return None
 
 
-def outcome_of(records: Iterable[StepRecord]) -> Outcome:
+def outcome_of(records: Iterable[StepRecord]) -> ProofOutcome:
     failed = {record.step for record in records if record.result is Result.FAILED}
-    if Step.TLS in failed:
-        return Outcome.TLS_FAILED
-    if failed - {Step.MEDIA}:
-        return Outcome.SIP_FAILED
-    return Outcome.MEDIA_FAILED if failed else Outcome.PROVED
+    if ProofStep.TLS in failed:
+        return ProofOutcome.TLS_FAILED
+    if failed - {ProofStep.MEDIA}:
+        return ProofOutcome.SIP_FAILED
+    return ProofOutcome.MEDIA_FAILED if failed else ProofOutcome.PROVED
 
 
 def in_one_line(said: object, *, without: str = "") -> str:

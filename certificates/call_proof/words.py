@@ -11,25 +11,25 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from certificates.call_proof.models import CallProof
-from certificates.call_proof.steps import Finding, Result, Step, StepRecord
+from certificates.call_proof.steps import Finding, ProofStep, Result, StepRecord
 
-TITLES: dict[Step, Promise] = {
-    Step.TLS: gettext_lazy("Certificate"),
-    Step.OPTIONS: gettext_lazy("SIP"),
-    Step.REGISTER: gettext_lazy("Registration"),
-    Step.CALL: gettext_lazy("Call"),
-    Step.MEDIA: gettext_lazy("Speech"),
-    Step.HANG_UP: gettext_lazy("End of the call"),
-    Step.REGISTERED: gettext_lazy("Registered telephones"),
+TITLES: dict[ProofStep, Promise] = {
+    ProofStep.TLS: gettext_lazy("Certificate"),
+    ProofStep.OPTIONS: gettext_lazy("SIP"),
+    ProofStep.REGISTER: gettext_lazy("Registration"),
+    ProofStep.CALL: gettext_lazy("Call"),
+    ProofStep.MEDIA: gettext_lazy("Speech"),
+    ProofStep.HANG_UP: gettext_lazy("End of the call"),
+    ProofStep.REGISTERED: gettext_lazy("Registered telephones"),
 }
-DONE: dict[Step, Promise] = {
-    Step.TLS: gettext_lazy("presented; chain, name and dates are as telephones want them"),
-    Step.OPTIONS: gettext_lazy("it answers (OPTIONS): %(said)s"),
-    Step.REGISTER: gettext_lazy("the test account is registered"),
-    Step.CALL: gettext_lazy("the test number has answered"),
-    Step.MEDIA: gettext_lazy("%(received)s of %(sent)s packets of speech came back from %(said)s"),
-    Step.HANG_UP: gettext_lazy("hung up"),
-    Step.REGISTERED: gettext_lazy("all %(sent)s have connected since the switch"),
+DONE: dict[ProofStep, Promise] = {
+    ProofStep.TLS: gettext_lazy("presented; chain, name and dates are as telephones want them"),
+    ProofStep.OPTIONS: gettext_lazy("it answers (OPTIONS): %(said)s"),
+    ProofStep.REGISTER: gettext_lazy("the test account is registered"),
+    ProofStep.CALL: gettext_lazy("the test number has answered"),
+    ProofStep.MEDIA: gettext_lazy("%(received)s of %(sent)s packets of speech came back from %(said)s"),
+    ProofStep.HANG_UP: gettext_lazy("hung up"),
+    ProofStep.REGISTERED: gettext_lazy("all %(sent)s have connected since the switch"),
 }
 FINDINGS: dict[Finding, Promise] = {
     Finding.UNREACHED: gettext_lazy("not reached; the system's words: “%(said)s”"),
@@ -118,7 +118,7 @@ class ProofLine:
     @property
     def tells_of_telephones(self) -> bool:
         """Whether there is more to be told of each."""
-        return self.record.step is Step.REGISTERED and self.record.finding is not Finding.NOT_ASKED
+        return self.record.step is ProofStep.REGISTERED and self.record.finding is not Finding.NOT_ASKED
 
     @property
     def seconds(self) -> str:
@@ -169,9 +169,9 @@ def outcome(proof: CallProof) -> str:
             return _("under way") if proof.started_at else _("ordered")
         case CallProof.Outcome.PROVED:
             done = {record.step for record in proof.records if record.result is Result.OK}
-            if Step.MEDIA in done:
+            if ProofStep.MEDIA in done:
                 return _("proved by a call with speech")
-            if Step.REGISTER in done:
+            if ProofStep.REGISTER in done:
                 return _("proved up to the registration; nothing was called")
             return _("proved as far as it goes without a test account")
         case known:

@@ -21,7 +21,7 @@ from certificates.pki.keys import key_type_of
 from certificates.renewal import states
 from certificates.renewal.orders import StateRefused
 from certificates.renewal.situation import Situation
-from certificates.renewal.standing import Standing, proved_pairs
+from certificates.renewal.standing import StoreStanding, proved_pairs
 from pbxcerts.system import events, sealing
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
@@ -129,7 +129,7 @@ def adopt(situation: Situation, *, by: str = "", reason: str = "") -> Generation
 
 def _told(situation: Situation, active: Generation, by: str) -> Notice:
     """Once for each mark, however often it takes until the store is marked anew."""
-    kind = STORE_ADOPTED if situation.standing is Standing.OLDER else FOREIGN_STORE_ADOPTED
+    kind = STORE_ADOPTED if situation.standing is StoreStanding.OLDER else FOREIGN_STORE_ADOPTED
     mark = situation.store.mark
     subject = f"{mark.installation[:8]} {mark.change} {mark.changed_at}" if mark else active.host_sha256
     return Notice(kind, subject=subject[:128], params={"number": active.number, "person": by})

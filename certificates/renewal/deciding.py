@@ -18,7 +18,7 @@ from certificates.renewal import adoption
 from certificates.renewal.adoption import Adoption, NotAdoptable
 from certificates.renewal.orders import StateRefused
 from certificates.renewal.situation import Situation
-from certificates.renewal.standing import Standing
+from certificates.renewal.standing import StoreStanding
 from certificates.renewal.switching import CommunicationServer
 from pbxcerts.system import events
 from pbxcerts.system.clock import Clock
@@ -95,7 +95,7 @@ def decided_at(situation: Situation) -> datetime | None:
     if not situation.is_valid(situation.active):
         # What is served is better until it ends.
         return end
-    if situation.standing is Standing.OLDER:
+    if situation.standing is StoreStanding.OLDER:
         return lifetime.last_chance(end=end, overlap_made_with=situation.active.overlap)
     return end - ANOTHER_WOULD_HAVE_RENEWED
 
@@ -130,7 +130,7 @@ def decide(situation: Situation, server: CommunicationServer) -> bool:
     if order is not None and order.decision == Decision.FROM_DATABASE:
         _publish_from_database(situation, server, order)
         return True
-    if order is not None or situation.standing is Standing.OLDER:
+    if order is not None or situation.standing is StoreStanding.OLDER:
         try:
             adoption.adopt(situation, by=order.by if order else "", reason=order.reason if order else "")
         except NotAdoptable as error:

@@ -14,7 +14,7 @@ from certificates.renewal.deciding import decide, tell_of_unknown_certificates
 from certificates.renewal.handover import Readiness, Terminals
 from certificates.renewal.orders import GenerationOrder, PairOrderRefused
 from certificates.renewal.situation import Situation
-from certificates.renewal.standing import Standing
+from certificates.renewal.standing import StoreStanding
 from certificates.renewal.succession import sign_succession
 from certificates.renewal.switching import CommunicationServer
 from pbxcerts.system.clock import STILL_NOW, Clock
@@ -69,7 +69,7 @@ def reconcile(
                     return RoundOutcome(situation)
                 did = True
                 situation = Situation.load(clock, settings=situation.settings, store=server.store)
-            elif situation.standing is Standing.EMPTY:
+            elif situation.standing is StoreStanding.EMPTY:
                 tell_of_unknown_certificates(situation)
             for _ in range(MOST_STEPS):
                 switched = situation.switch is not None

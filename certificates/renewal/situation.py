@@ -22,7 +22,7 @@ from certificates.pki import formats, lifetime
 from certificates.pki.keys import SecretPem
 from certificates.pki.lifetime import Due, MakeBecause
 from certificates.pki.succession import Succession
-from certificates.renewal.standing import Change, Standing, StoreReading, new_mark
+from certificates.renewal.standing import Change, StoreReading, StoreStanding, new_mark
 from pbxcerts.system import clock as clocks
 from pbxcerts.system import other_machines, sealing, timekeeping
 from pbxcerts.system.clock import STILL_NOW, Clock, ClockState, ClockVerdict
@@ -101,7 +101,7 @@ class Situation:
     successors: Successors
     switch: Switch | None
     store: StoreReading
-    standing: Standing
+    standing: StoreStanding
     newest_change: Change
     newest: Generation | None
 

@@ -21,7 +21,7 @@ from pbxcerts.system.sealing import SealingError
 State = Generation.State
 
 
-class Standing(enum.StrEnum):
+class StoreStanding(enum.StrEnum):
     SAME = "same"
     """It shows what this database has published, now or earlier."""
     EMPTY = "empty"
@@ -36,7 +36,7 @@ class Standing(enum.StrEnum):
     @property
     def rests(self) -> bool:
         """Whether nothing is published, switched or handed out until the matter is decided."""
-        return self in {Standing.OLDER, Standing.FOREIGN, Standing.UNREADABLE}
+        return self in {StoreStanding.OLDER, StoreStanding.FOREIGN, StoreStanding.UNREADABLE}
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,17 @@ class StoreReading:
     mark: StoreMark | None = None
     unreadable: bool = False
     unreachable: bool = False
-    told: Standing | None = None
+    told: StoreStanding | None = None
 
     @classmethod
     def elsewhere(cls, store: Store, publisher: OtherMachine) -> StoreReading:
         """Of the store of another machine, as that has told. Before it has, nothing is known against what the database says."""
         try:
             mark = StoreMark.read(publisher.store_mark.encode()) if publisher.store_mark else None
-            return cls(store, mark, told=Standing(publisher.store_standing or Standing.SAME))
+            return cls(store, mark, told=StoreStanding(publisher.store_standing or StoreStanding.SAME))
         except (NoMark, ValueError):
             # A newer version has told it.
-            return cls(store, told=Standing.SAME)
+            return cls(store, told=StoreStanding.SAME)
 
     @classmethod
     def of(cls, store: Store) -> StoreReading:
@@ -95,19 +95,19 @@ class StoreReading:
             # Publishing fails too, and says why; what this is about can't be asked now.
             return cls(store, unreachable=True)
 
-    def standing(self, installation: str, newest: Change) -> Standing:
+    def standing(self, installation: str, newest: Change) -> StoreStanding:
         """Costs no query while nothing has changed since the mark was written."""
         if self.unreachable:
-            return Standing.SAME
+            return StoreStanding.SAME
         if self.mark is None:
             return self.told or self._without_mark()
         if self.mark.installation != installation:
-            return Standing.FOREIGN
+            return StoreStanding.FOREIGN
         marked = Change(self.mark.change, self.mark.changed_at)
         if marked in {newest, Change()}:
-            return Standing.SAME
+            return StoreStanding.SAME
         known = Change.of(Transition.objects.filter(pk=marked.number).values_list("pk", "at").first())
-        return Standing.SAME if marked == known else Standing.OLDER
+        return StoreStanding.SAME if marked == known else StoreStanding.OLDER
 
     @property
     def served(self) -> int | None:
@@ -126,9 +126,9 @@ class StoreReading:
             newest.at,
         )
 
-    def _without_mark(self) -> Standing:
+    def _without_mark(self) -> StoreStanding:
         """Judge by what is served: versions that knew no mark have left none, and a person may have deleted it."""
-        unknown = Standing.UNREADABLE if self.unreadable else Standing.FOREIGN
+        unknown = StoreStanding.UNREADABLE if self.unreadable else StoreStanding.FOREIGN
         host = self.store.found_host("current")
         if host is not None:
             state = _state_of(found.sha256(host))
@@ -136,13 +136,13 @@ class StoreReading:
                 return unknown
             # Not yet switched to by this database: a later copy of it was.
             ahead = state in Generation.PENDING and not Switch.objects.running().exists()
-            return Standing.OLDER if ahead else Standing.SAME
+            return StoreStanding.OLDER if ahead else StoreStanding.SAME
         with_key = self.store.directories_with_key()
         if not with_key:
-            return unknown if self.store.holds("current/host.key") else Standing.EMPTY
+            return unknown if self.store.holds("current/host.key") else StoreStanding.EMPTY
         hosts = [self.store.found_host(name) for name in with_key]
         known = all(host is not None and _state_of(found.sha256(host)) is not None for host in hosts)
-        return Standing.SAME if known else unknown
+        return StoreStanding.SAME if known else unknown
 
 
 def _state_of(host_sha256: str) -> State | None:

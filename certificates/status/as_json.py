@@ -75,7 +75,7 @@ def switch_value(switch: Switch) -> dict[str, Any]:
 
 
 def published_value(situation: Situation, seen: Observations, *, served: int | None) -> dict[str, Any]:
-    """`store`: a code of `standing.Standing`; nothing is published while that says that nobody has decided."""
+    """`store`: a code of `standing.StoreStanding`; nothing is published while that says that nobody has decided."""
     return {
         "current": served,
         "store": situation.standing.value,

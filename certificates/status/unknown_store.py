@@ -11,7 +11,7 @@ from certificates.pki.describe import BasicFields, basic_fields
 from certificates.renewal import deciding
 from certificates.renewal.adoption import Adoption, NotAdoptable
 from certificates.renewal.situation import Situation
-from certificates.renewal.standing import Standing
+from certificates.renewal.standing import StoreStanding
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class UnknownStore:
     situation: Situation
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> StoreStanding:
         return self.situation.standing
 
     @property

@@ -15,7 +15,7 @@ from certificates.renewal.handover import Readiness
 from certificates.renewal.lateness import missed_notice
 from certificates.renewal.rounds import next_try_of_switch
 from certificates.renewal.situation import Situation
-from certificates.renewal.standing import Standing
+from certificates.renewal.standing import StoreStanding
 from certificates.status import warning_kinds as kinds
 from pbxcerts.system.clock import WARNS_ABOVE, Clock, ClockState
 from pbxcerts.system.events import Notice
@@ -124,9 +124,9 @@ def _proof_warning(active: Generation, seen: Observations) -> Iterator[Notice]:
 
 def _store_warning(situation: Situation) -> Iterator[Notice]:
     of_standing = {
-        Standing.OLDER: kinds.STORE_OLDER,
-        Standing.FOREIGN: kinds.STORE_FOREIGN,
-        Standing.UNREADABLE: kinds.STORE_UNREADABLE,
+        StoreStanding.OLDER: kinds.STORE_OLDER,
+        StoreStanding.FOREIGN: kinds.STORE_FOREIGN,
+        StoreStanding.UNREADABLE: kinds.STORE_UNREADABLE,
     }
     if situation.standing in of_standing:
         until = decided_at(situation)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from certificates.renewal.situation import load_situation
 from pbxcerts.demo.communication_server import Conduct
 from pbxcerts.demo.stage import USER, Stage
-from pbxcerts.demo.tour import Scene, Seen, Step, scene_of, step_of
+from pbxcerts.demo.tour import Scene, Seen, TourStep, scene_of, step_of
 
 CONDUCTS = {
     Conduct.WORKS: (_("It works."), _("Let it work")),
@@ -86,12 +86,12 @@ class Banner:
         return self.stage.password
 
     @cached_property
-    def step(self) -> Step | None:
+    def step(self) -> TourStep | None:
         return step_of(self.seen) if self.seen else None
 
     @property
     def steps(self) -> int:
-        return len(Step)
+        return len(TourStep)
 
     @cached_property
     def scene(self) -> Scene:

@@ -43,7 +43,7 @@ def set_conduct(stage: Stage, conduct: Conduct) -> None:
             os.kill(int(stage.server_pid.read_text()), signal.SIGHUP)
 
 
-class CommunicationServer:
+class SimulatedServer:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._files = stage.store / "current"
@@ -112,7 +112,7 @@ def main(directory: str) -> None:
     tells.setblocking(False)  # noqa: FBT003 - it takes no keyword
     signal.set_wakeup_fd(tells.fileno())
     signal.signal(signal.SIGHUP, lambda _signal, _frame: None)
-    server = CommunicationServer(stage)
+    server = SimulatedServer(stage)
     server.load()
     stage.server_pid.write_text(str(os.getpid()))
     server.serve(heard)

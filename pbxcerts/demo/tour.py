@@ -17,7 +17,7 @@ FIRST_GENERATION = 1
 """The one that a demonstration begins with."""
 
 
-class Step(models.IntegerChoices):
+class TourStep(models.IntegerChoices):
     GENERATE = 1, _("Generate")
     ROLLOUT = 2, _("Watch the rollout")
     HAND_WORK = 3, _("Hand work")
@@ -89,34 +89,34 @@ class Seen:
         )
 
 
-def step_of(seen: Seen) -> Step | None:
+def step_of(seen: Seen) -> TourStep | None:
     """None where the tour is over."""
     if not seen.served_renewal:
         if seen.switching or seen.held:
-            return Step.SWITCH
+            return TourStep.SWITCH
         if not seen.pending:
-            return Step.GENERATE
+            return TourStep.GENERATE
         if seen.automatic_left:
-            return Step.ROLLOUT
-        return Step.HAND_WORK if seen.by_hand_left else Step.SWITCH
+            return TourStep.ROLLOUT
+        return TourStep.HAND_WORK if seen.by_hand_left else TourStep.SWITCH
     if not seen.came_back:
-        return Step.FAILURE
-    return None if seen.rolled_back else Step.ROLL_BACK
+        return TourStep.FAILURE
+    return None if seen.rolled_back else TourStep.ROLL_BACK
 
 
 def scene_of(seen: Seen) -> Scene:
     match step_of(seen):
-        case Step.GENERATE:
+        case TourStep.GENERATE:
             return Scene.GENERATE
-        case Step.ROLLOUT:
+        case TourStep.ROLLOUT:
             return Scene.ROLLOUT
-        case Step.HAND_WORK:
+        case TourStep.HAND_WORK:
             return Scene.HAND_WORK
-        case Step.SWITCH:
+        case TourStep.SWITCH:
             return Scene.MEND_AND_SWITCH if seen.held and not seen.switching else Scene.SWITCH
-        case Step.FAILURE:
+        case TourStep.FAILURE:
             return _failing(seen)
-        case Step.ROLL_BACK:
+        case TourStep.ROLL_BACK:
             if seen.conduct is not Conduct.WORKS:
                 return Scene.MEND
             return Scene.BACK if seen.switching else Scene.ROLL_BACK

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pbxcerts.health.bounded_look import BoundedLook
 from pbxcerts.health.own_state import OwnState
-from pbxcerts.health.readiness import Readiness
+from pbxcerts.health.readiness import ReadinessProbe
 
 if TYPE_CHECKING:
     from pbxcerts.health.request_times import RequestTimes
@@ -40,7 +40,7 @@ class HealthEndpoints:
         self._own = own
         self._token = token.encode()
         self._times = times
-        self._readiness = Readiness(own)
+        self._readiness = ReadinessProbe(own)
         self._names = {f"{prefix}/{name}": name for prefix in ("", path) for name in NAMES}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

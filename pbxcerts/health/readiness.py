@@ -47,7 +47,7 @@ def check(name: str, reason: str) -> Check:
     return Check(name, not reason, reason)
 
 
-class Readiness:
+class ReadinessProbe:
     """Asked by strangers as often as they like."""
 
     def __init__(self, own: OwnState, *, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -12,7 +12,7 @@ from pbxcerts.panel.first_start import StartStep, next_step
 
 
 @dataclass(frozen=True)
-class Step:
+class FirstStep:
     """`tries`: whether it can be tried at once where a person acts on it."""
 
     title: str
@@ -27,7 +27,7 @@ class FirstSteps:
     """`start`: the step at which the first start goes on; None where it is done. `left`: what is left after it."""
 
     start: StartStep | None
-    left: list[Step]
+    left: list[FirstStep]
 
     def __bool__(self) -> bool:
         return self.start is not None or bool(self.left)
@@ -38,11 +38,11 @@ def first_steps(status: CertificateStatus, *, terminals: int) -> FirstSteps:
     return FirstSteps(start, [] if start is not None and status.active is None else _left(status, terminals))
 
 
-def _left(status: CertificateStatus, terminals: int) -> list[Step]:
+def _left(status: CertificateStatus, terminals: int) -> list[FirstStep]:
     left = []
     if not any(sighting.sees for pair in status.pairs for sighting in pair.sightings):
         left.append(
-            Step(
+            FirstStep(
                 _("Communication server"),
                 _("It reads the files, is told to read them again, and shows at its TLS address that it has."),
                 reverse("certificates:server"),
@@ -52,7 +52,7 @@ def _left(status: CertificateStatus, terminals: int) -> list[Step]:
         )
     if not terminals:
         left.append(
-            Step(
+            FirstStep(
                 _("Terminals"),
                 _("A generation reaches only the telephones that stand in the list."),
                 reverse("terminals:import"),

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from pbxcerts import event_kinds
-from pbxcerts.panel.where_to_act import Place, place_of
+from pbxcerts.panel.where_to_act import PlaceToAct, place_of
 from pbxcerts.system.events import EventKind
 
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
@@ -33,7 +33,7 @@ class KindHelp:
         return PLACEHOLDER.sub("…", str(self.kind.cleared))
 
     @property
-    def place(self) -> Place | None:
+    def place(self) -> PlaceToAct | None:
         return place_of(self.kind.id)
 
 

@@ -20,7 +20,7 @@ from pbxcerts.panel.first_steps import FirstSteps, first_steps
 from pbxcerts.panel.timeline import WIDTH, Timeline
 from pbxcerts.panel.tonight import Tonight
 from pbxcerts.panel.what_comes import coming
-from pbxcerts.panel.where_to_act import Place, place_of
+from pbxcerts.panel.where_to_act import PlaceToAct, place_of
 from pbxcerts.system.events import Notice
 from pbxcerts.system.frame import general_of
 from pbxcerts.system.notifications.ahead import Ahead
@@ -38,7 +38,7 @@ class Need:
     """Something that is true now and worth a person's look; the worst first. `place`: where he acts on it."""
 
     notice: Notice
-    place: Place | None
+    place: PlaceToAct | None
 
 
 @dataclass(frozen=True)

@@ -73,15 +73,15 @@ ORDERS = (GENERATE, STORE)
 
 
 @dataclass(frozen=True)
-class Place:
+class PlaceToAct:
     url: str
     words: str
     gives_orders: bool
 
 
-def place_of(kind: str) -> Place | None:
+def place_of(kind: str) -> PlaceToAct | None:
     """None where a person acts elsewhere, or has nothing to do."""
     if kind not in PLACES:
         return None
     name, words = PLACES[kind]
-    return Place(reverse(name), str(words), gives_orders=PLACES[kind] in ORDERS)
+    return PlaceToAct(reverse(name), str(words), gives_orders=PLACES[kind] in ORDERS)

@@ -31,7 +31,7 @@ from terminals.agent.errors import (
 from terminals.agent.hook import run_hook
 from terminals.agent.https import HttpsConnection, HttpsResponse, connected
 from terminals.agent.store import TrustStore
-from terminals.agent.succession import Succession, ToldSuccession
+from terminals.agent.succession import KnownSuccession, ToldSuccession
 
 SUCCESSION = "/succession"
 CACERTS = "/.well-known/est/cacerts"
@@ -75,7 +75,7 @@ class AgentRounds:
                     f"the trust store does not hold {wanted}; to begin anew, remove {self._store.path} and give the"
                     " agent its first trust again (trust.initial, or trust.bootstrap and trust.fingerprints)"
                 )
-            self._store.write_succession(Succession(self._store.last_number(), wanted))
+            self._store.write_succession(KnownSuccession(self._store.last_number(), wanted))
             return await self._round()
 
     async def _round(self) -> RoundDone:
@@ -111,7 +111,7 @@ class AgentRounds:
     def _require_proof(
         self,
         served: x509.Certificate,
-        known: Succession,
+        known: KnownSuccession,
         told: ToldSuccession | None,
         held: Sequence[x509.Certificate],
     ) -> None:
@@ -128,7 +128,7 @@ class AgentRounds:
 
     def _found(
         self, served: x509.Certificate, told: ToldSuccession | None, taken: Sequence[x509.Certificate]
-    ) -> Succession:
+    ) -> KnownSuccession:
         """What this round found out over a current connection (rules agent-current, succession)."""
         if told is None:
             return succession.by_dates(served, taken, self._store.last_number())

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from terminals.agent.anchors import UNREADABLE, fingerprint, fingerprints, flaw_of_root
 from terminals.agent.errors import TrustStoreError
-from terminals.agent.succession import Succession, read_succession
+from terminals.agent.succession import KnownSuccession, read_succession
 
 MODE = 0o644
 _OURS = re.compile(r"[0-9a-f]{64}\.pem", re.ASCII)
@@ -60,7 +60,7 @@ class TrustStore:
             raise TrustStoreError(f"the trust store cannot be written: {error}") from error
         return True
 
-    def succession(self, held: Iterable[x509.Certificate]) -> Succession | None:
+    def succession(self, held: Iterable[x509.Certificate]) -> KnownSuccession | None:
         """What the last round found; None where there was none with any of these anchors. Raises TrustStoreError where
         a file is there and cannot be understood.
         """
@@ -74,7 +74,7 @@ class TrustStore:
             return known.number if known else 0
         return 0
 
-    def write_succession(self, found: Succession) -> None:
+    def write_succession(self, found: KnownSuccession) -> None:
         """Raises TrustStoreError."""
         if self._is_written(found):
             return
@@ -90,7 +90,7 @@ class TrustStore:
         except OSError as error:
             raise TrustStoreError(f"{self._beside('.served')} cannot be removed: {error}") from error
 
-    def _written_succession(self) -> Succession | None:
+    def _written_succession(self) -> KnownSuccession | None:
         path = self._beside(".served")
         try:
             return read_succession(path.read_bytes())
@@ -102,7 +102,7 @@ class TrustStore:
                 " writes it anew"
             ) from error
 
-    def _is_written(self, found: Succession) -> bool:
+    def _is_written(self, found: KnownSuccession) -> bool:
         with contextlib.suppress(TrustStoreError):
             return self._written_succession() == found
         return False

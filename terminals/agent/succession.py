@@ -27,7 +27,7 @@ _COORDINATE = 32  # octets of r and of s with P-256 (RFC 7518 section 3.4)
 
 
 @dataclass(frozen=True, slots=True)
-class Succession:
+class KnownSuccession:
     """`number`: of the change that this was said after. `served` and `next`: roots by their SHA-256 in lower-case hex."""
 
     number: int
@@ -46,11 +46,11 @@ class Succession:
 class ToldSuccession:
     """What the server says over this connection, and the signatures of what it has said before and says now."""
 
-    now: Succession
+    now: KnownSuccession
     signatures: tuple[object, ...]
 
 
-def read_succession(octets: bytes) -> Succession:
+def read_succession(octets: bytes) -> KnownSuccession:
     """Raises ValueError."""
     return _succession(_object(octets))
 
@@ -67,10 +67,10 @@ def read_told(body: bytes) -> ToldSuccession:
         raise BundleRefused(f"the succession cannot be understood: {error}") from None
 
 
-def by_dates(served: x509.Certificate, handed_out: Iterable[x509.Certificate], number: int) -> Succession:
+def by_dates(served: x509.Certificate, handed_out: Iterable[x509.Certificate], number: int) -> KnownSuccession:
     """For a server that does not tell it: next are the roots that begin later than the served one."""
     later = [one for one in handed_out if one.not_valid_before_utc > served.not_valid_before_utc]
-    return Succession(number, fingerprint(served), frozenset(map(fingerprint, later)))
+    return KnownSuccession(number, fingerprint(served), frozenset(map(fingerprint, later)))
 
 
 def is_proved(anchor: x509.Certificate, *, by: x509.Certificate, after: int, signatures: Iterable[object]) -> bool:
@@ -81,7 +81,7 @@ def is_proved(anchor: x509.Certificate, *, by: x509.Certificate, after: int, sig
     return any(one and one.number > after and fingerprint(anchor) in one.current for one in signed)
 
 
-def _signed_succession(signature: object, root: x509.Certificate) -> Succession | None:
+def _signed_succession(signature: object, root: x509.Certificate) -> KnownSuccession | None:
     """What a JWS in compact form (RFC 7515) says, if the host certificate that this root has signed made it."""
     try:
         if not isinstance(signature, str):
@@ -112,7 +112,7 @@ def _verify(host: x509.Certificate, algorithm: object, signed: bytes, octets: by
         raise ValueError("the algorithm")
 
 
-def _succession(value: dict[str, Any]) -> Succession:
+def _succession(value: dict[str, Any]) -> KnownSuccession:
     number, served, following = value.get("number"), value.get("served"), value.get("next")
     # In Python true is a number.
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= LARGEST_NUMBER:
@@ -121,7 +121,7 @@ def _succession(value: dict[str, Any]) -> Succession:
         raise ValueError("next is no list of roots")
     if not all(isinstance(one, str) and FINGERPRINT.fullmatch(one) for one in (served, *following)):
         raise ValueError("a root is not named by its SHA-256")
-    return Succession(number, str(served), frozenset(following))
+    return KnownSuccession(number, str(served), frozenset(following))
 
 
 def _object(octets: bytes) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _LEGACY_SERVER_CONNECT = 0x4  # as in `certificates.communication_server.present
 
 
 @dataclass(frozen=True)
-class ServedPair:
+class ExpectedPair:
     """What every address is to present: the host certificate of the active pair, from `not_before` to before `end`. `older` are the
     generations of other pairs by their certificates.
     """
@@ -68,7 +68,7 @@ def known_name(host: str, otherwise: str) -> str:
 
 
 def connect(
-    address: str, context: ssl.SSLContext, pair: ServedPair, clock: Clock, *, server: str, until: float
+    address: str, context: ssl.SSLContext, pair: ExpectedPair, clock: Clock, *, server: str, until: float
 ) -> Handshake:
     """Look at every address of a name. `server`: what a telephone calls it by, where the address says nothing. Raises StepFailed
     where one presents what a telephone refuses, or all are silent.
@@ -114,7 +114,7 @@ def _plain(one: SocketAddress, until: float) -> socket.socket:
 
 
 def _secure(
-    plain: socket.socket, one: SocketAddress, context: ssl.SSLContext, pair: ServedPair, *, name: str
+    plain: socket.socket, one: SocketAddress, context: ssl.SSLContext, pair: ExpectedPair, *, name: str
 ) -> ssl.SSLSocket:
     try:
         return context.wrap_socket(plain, server_hostname=name)
@@ -129,7 +129,7 @@ def _secure(
         raise StepFailed(Finding.ENDS_HANDSHAKE if ends else Finding.NO_CERTIFICATE, said) from error
 
 
-def _refusal(error: ssl.SSLCertVerificationError, one: SocketAddress, pair: ServedPair) -> tuple[Finding, str]:
+def _refusal(error: ssl.SSLCertVerificationError, one: SocketAddress, pair: ExpectedPair) -> tuple[Finding, str]:
     """Why a telephone refuses it. Which certificate it is a second look says."""
     if error.verify_code in (_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH):
         return Finding.WRONG_NAME, error.verify_message
@@ -139,7 +139,7 @@ def _refusal(error: ssl.SSLCertVerificationError, one: SocketAddress, pair: Serv
     return Finding.UNTRUSTED, f"{one.address[0]}: {error.verify_message}"
 
 
-def _judged(connections: list[ssl.SSLSocket], pair: ServedPair, clock: Clock) -> str:
+def _judged(connections: list[ssl.SSLSocket], pair: ExpectedPair, clock: Clock) -> str:
     """The certificate that all present. Raises StepFailed. Dates are judged by both clocks (rule valid-now)."""
     for connection in connections:
         sha256 = hashlib.sha256(connection.getpeercert(binary_form=True) or b"").hexdigest()

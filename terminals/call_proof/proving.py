@@ -11,7 +11,7 @@ from django.conf import settings as django_settings
 
 from certificates.call_proof import orders
 from certificates.call_proof.models import CallProof, CallProofSettings
-from certificates.call_proof.steps import Finding, Result, Step, StepRecord, in_one_line
+from certificates.call_proof.steps import Finding, ProofStep, Result, StepRecord, in_one_line
 from certificates.communication_server.kamailio import Kamailio
 from certificates.models import Generation
 from certificates.pki import formats
@@ -21,7 +21,7 @@ from pbxcerts.system.clock import Clock
 from pbxcerts.system.sealing import SealingError, unseal
 from terminals.call_proof import registered
 from terminals.call_proof.errors import StepFailed
-from terminals.call_proof.handshake import Handshake, ServedPair, connect, telephone_context
+from terminals.call_proof.handshake import ExpectedPair, Handshake, connect, telephone_context
 from terminals.call_proof.line import Line
 from terminals.call_proof.telephone import Account, Telephone
 from terminals.evidence import registrations
@@ -61,7 +61,7 @@ def _telephones(situation: Situation, active: Generation, now: datetime, *, pres
 
 
 def _is_presented(records: Sequence[StepRecord]) -> bool:
-    seen = {record.result for record in records if record.step is Step.TLS}
+    seen = {record.result for record in records if record.step is ProofStep.TLS}
     return Result.OK in seen and Result.FAILED not in seen
 
 
@@ -72,7 +72,7 @@ class Proving:
     """
 
     situation: Situation
-    pair: ServedPair
+    pair: ExpectedPair
     bundle: bytes
     server: str
     domain: str
@@ -87,7 +87,7 @@ class Proving:
         general = situation.general
         server = general.fqdn or next(iter(general.ip_addresses), "")
         others = Generation.objects.made().exclude(host_sha256=active.host_sha256)
-        pair = ServedPair(
+        pair = ExpectedPair(
             active.host_sha256,
             active.plan.not_before,
             active.plan.end,
@@ -98,11 +98,11 @@ class Proving:
         if not settings.user:
             return proving
         if settings.refused and not by_person:
-            return replace(proving, hindrance=StepRecord(Step.REGISTER, Result.FAILED, Finding.REFUSED_BEFORE))
+            return replace(proving, hindrance=StepRecord(ProofStep.REGISTER, Result.FAILED, Finding.REFUSED_BEFORE))
         try:
             password = unseal(settings.password).decode() if settings.password is not None else ""
         except SealingError as error:
-            lost = StepRecord(Step.REGISTER, Result.FAILED, Finding.NO_PASSWORD, said=in_one_line(error))
+            lost = StepRecord(ProofStep.REGISTER, Result.FAILED, Finding.NO_PASSWORD, said=in_one_line(error))
             return replace(proving, hindrance=lost)
         return replace(proving, account=Account(settings.user, password, settings.number))
 
@@ -113,7 +113,7 @@ class Proving:
         called = False
         for address in self.situation.general.tls_addresses:
             if time.monotonic() >= until:
-                yield StepRecord(Step.TLS, Result.SKIPPED, Finding.TIME_IS_UP, address)
+                yield StepRecord(ProofStep.TLS, Result.SKIPPED, Finding.TIME_IS_UP, address)
                 continue
             seen, handshake = self._look(address, until)
             yield seen
@@ -133,7 +133,7 @@ class Proving:
             finally:
                 line.close()
         if not called and self.account is not None:
-            yield StepRecord(Step.REGISTER, Result.SKIPPED, Finding.AFTER_FAILURE)
+            yield StepRecord(ProofStep.REGISTER, Result.SKIPPED, Finding.AFTER_FAILURE)
 
     def _look(self, address: str, until: float) -> tuple[StepRecord, Handshake | None]:
         began = time.monotonic()
@@ -145,10 +145,10 @@ class Proving:
             demands = failed.finding is Finding.ENDS_HANDSHAKE
             result, said = Result.OK if demands else Result.FAILED, in_one_line(failed.said)
             sha256 = self.pair.host_sha256 if demands or failed.finding is Finding.NOT_VALID else ""
-            record = StepRecord(Step.TLS, result, failed.finding, address, said, sha256=sha256)
+            record = StepRecord(ProofStep.TLS, result, failed.finding, address, said, sha256=sha256)
             return _timed(record, began), None
         said = ", ".join(handshake.unreached)
-        record = StepRecord(Step.TLS, Result.OK, where=address, said=said, sha256=handshake.sha256)
+        record = StepRecord(ProofStep.TLS, Result.OK, where=address, said=said, sha256=handshake.sha256)
         return _timed(record, began), handshake
 
 

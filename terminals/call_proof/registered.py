@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 
-from certificates.call_proof.steps import Finding, Result, Step, StepRecord, in_one_line
+from certificates.call_proof.steps import Finding, ProofStep, Result, StepRecord, in_one_line
 from certificates.communication_server.errors import KamailioError
 from certificates.communication_server.kamailio import Kamailio, Registered
 from certificates.models import Generation, Switch
@@ -35,9 +35,9 @@ def ask(
     try:
         known = [_since(one, switched_at + WHOLE_SECONDS) for one in kamailio.registered(now, zone=zone)]
     except KamailioError as error:
-        return [], StepRecord(Step.REGISTERED, Result.SKIPPED, Finding.NOT_ASKED, said=in_one_line(error))
+        return [], StepRecord(ProofStep.REGISTERED, Result.SKIPPED, Finding.NOT_ASKED, said=in_one_line(error))
     older = [one.number for one in known if one.since is None]
-    record = StepRecord(Step.REGISTERED, Result.OK, sent=len(known), received=len(known) - len(older))
+    record = StepRecord(ProofStep.REGISTERED, Result.OK, sent=len(known), received=len(known) - len(older))
     if older:
         said = in_one_line(", ".join([*sorted(older)[:NAMED_AT_MOST], *(["…"] if len(older) > NAMED_AT_MOST else [])]))
         record = replace(record, result=Result.SKIPPED, finding=Finding.OLD_CONNECTIONS, said=said)

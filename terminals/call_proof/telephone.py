@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from socket import socket
 from urllib.parse import quote
 
-from certificates.call_proof.steps import Finding, Result, Step, StepRecord, in_one_line
+from certificates.call_proof.steps import Finding, ProofStep, Result, StepRecord, in_one_line
 from pbxcerts.system.endpoint import Endpoint, bracketed
 from terminals.call_proof import media
 from terminals.call_proof.errors import StepFailed
@@ -56,19 +56,19 @@ class Telephone:
             answer = talk.ask("OPTIONS", server, within=ANSWER_WITHIN, lines=[f"Contact: {self._contact}"])
             if 500 <= answer.status < 600 and answer.status != 501:
                 raise StepFailed(Finding.REFUSED, answer.said)
-            return StepRecord(Step.OPTIONS, Result.OK, said=answer.said)
+            return StepRecord(ProofStep.OPTIONS, Result.OK, said=answer.said)
 
-        return self._recorded(Step.OPTIONS, ask)
+        return self._recorded(ProofStep.OPTIONS, ask)
 
     def registration_and_call(self) -> Iterator[StepRecord]:
         """REGISTER, the call if there is a number, and away again."""
         if self._account is None:
-            yield StepRecord(Step.REGISTER, Result.SKIPPED, Finding.NO_ACCOUNT)
+            yield StepRecord(ProofStep.REGISTER, Result.SKIPPED, Finding.NO_ACCOUNT)
             return
         account = self._account
         registrar = f"sip:{self._domain}"
         talk = Talk(self._line, self._me, self._me, account.user, account.password)
-        registered = self._recorded(Step.REGISTER, lambda: self._register(talk, registrar))
+        registered = self._recorded(ProofStep.REGISTER, lambda: self._register(talk, registrar))
         yield registered
         if registered.result is Result.OK:
             try:
@@ -78,39 +78,39 @@ class Telephone:
                     leave = [f"Contact: {self._contact}", "Expires: 0"]
                     talk.ask("REGISTER", registrar, within=LEAVE_WITHIN, lines=leave)
         elif account.number:
-            yield StepRecord(Step.CALL, Result.SKIPPED, Finding.AFTER_FAILURE, self._where)
+            yield StepRecord(ProofStep.CALL, Result.SKIPPED, Finding.AFTER_FAILURE, self._where)
 
     def _register(self, talk: Talk, registrar: str) -> StepRecord:
         lines = [f"Contact: {self._contact}", f"Expires: {REGISTERED_FOR}"]
         answer = talk.ask("REGISTER", registrar, within=ANSWER_WITHIN, lines=lines)
         _refused(answer)
-        return StepRecord(Step.REGISTER, Result.OK, said=answer.said)
+        return StepRecord(ProofStep.REGISTER, Result.OK, said=answer.said)
 
     def _call(self, account: Account) -> Iterator[StepRecord]:
         if not account.number:
-            yield StepRecord(Step.CALL, Result.SKIPPED, Finding.NO_NUMBER)
+            yield StepRecord(ProofStep.CALL, Result.SKIPPED, Finding.NO_NUMBER)
             return
         other = f"sip:{quote(account.number, safe=_USER)}@{self._domain}"
         talk = Talk(self._line, self._me, other, account.user, account.password)
         try:
             ear = media.open_ear(self._line.own_host)
         except StepFailed as failed:
-            yield self._failed(Step.CALL, failed)
+            yield self._failed(ProofStep.CALL, failed)
             return
         with ear:
             call = _Call(self._line, talk, other, self._contact)
             said = media.offer(self._line.own_host, ear.getsockname()[1])
-            placed = self._recorded(Step.CALL, lambda: call.place(said))
+            placed = self._recorded(ProofStep.CALL, lambda: call.place(said))
             yield placed
             if placed.result is not Result.OK:
                 return
             try:
-                yield self._recorded(Step.MEDIA, lambda: call.speak(ear))
+                yield self._recorded(ProofStep.MEDIA, lambda: call.speak(ear))
             finally:
-                hung_up = self._recorded(Step.HANG_UP, call.hang_up)
+                hung_up = self._recorded(ProofStep.HANG_UP, call.hang_up)
             yield hung_up
 
-    def _recorded(self, step: Step, do: Callable[[], StepRecord]) -> StepRecord:
+    def _recorded(self, step: ProofStep, do: Callable[[], StepRecord]) -> StepRecord:
         began = time.monotonic()
         try:
             record = do()
@@ -119,7 +119,7 @@ class Telephone:
         said = in_one_line(record.said, without=self._account.password if self._account else "")
         return replace(record, where=self._where, said=said, seconds=round(time.monotonic() - began, 3))
 
-    def _failed(self, step: Step, failed: StepFailed) -> StepRecord:
+    def _failed(self, step: ProofStep, failed: StepFailed) -> StepRecord:
         over = time.monotonic() >= self._line.until
         finding = Finding.TIME_IS_UP if over else failed.finding
         return StepRecord(step, Result.FAILED, finding, self._where, in_one_line(failed.said))
@@ -144,7 +144,7 @@ class _Call:
             raise
         _refused(answer)
         self._up(answer)
-        return StepRecord(Step.CALL, Result.OK, said=answer.said)
+        return StepRecord(ProofStep.CALL, Result.OK, said=answer.said)
 
     def speak(self, ear: socket) -> StepRecord:
         assert self._answer is not None  # noqa: S101 - the call is up
@@ -156,17 +156,17 @@ class _Call:
             finding = Finding.HUNG_UP if self._line.hung_up else finding
             result = Result.FAILED
         said = str(Endpoint(target.host, target.port))
-        return StepRecord(Step.MEDIA, result, finding, said=said, sent=spoken.sent, received=spoken.received)
+        return StepRecord(ProofStep.MEDIA, result, finding, said=said, sent=spoken.sent, received=spoken.received)
 
     def hang_up(self) -> StepRecord:
         if self._line.hung_up:
-            return StepRecord(Step.HANG_UP, Result.OK)
+            return StepRecord(ProofStep.HANG_UP, Result.OK)
         talk = self._talk
         answer = talk.ask("BYE", self._target, within=LEAVE_WITHIN, lines=self._route, to=self._to)
         # 481: the other side has ended it at the same moment.
         if answer.status >= 300 and answer.status != 481:
             raise StepFailed(Finding.REFUSED, answer.said)
-        return StepRecord(Step.HANG_UP, Result.OK, said=answer.said)
+        return StepRecord(ProofStep.HANG_UP, Result.OK, said=answer.said)
 
     @property
     def _to(self) -> str:

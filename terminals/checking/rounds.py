@@ -163,7 +163,7 @@ def _restarts(one: TerminalType) -> bool:
 
 
 @dataclass(frozen=True)
-class Standing:
+class TypeProgress:
     """How far a type is. `under_way`: told, or read and not back yet; `shown`: came back, counted up to `FIRST_ONES`."""
 
     stopped: bool
@@ -172,7 +172,7 @@ class Standing:
     waits_for_word: bool
 
     @classmethod
-    def of(cls, one: TerminalType, now: datetime) -> "Standing":
+    def of(cls, one: TerminalType, now: datetime) -> "TypeProgress":
         rows = Checking.objects.of_type(one.pk).filter(terminal__enabled=True)
         shown = len(rows.in_state(State.SHOWN).values_list("pk", flat=True)[:FIRST_ONES])
         told = rows.in_state(State.TOLD).filter(until__gt=now).count()
@@ -222,7 +222,7 @@ def _tell(
     delivery: DeliverySettings,
     in_call: Callable[[], frozenset[str]],
 ) -> list[Ask]:
-    may = Standing.of(one, now).may_follow(delivery.at_once)
+    may = TypeProgress.of(one, now).may_follow(delivery.at_once)
     if may and switch.restarts:
         may = min(may, _free_places(active, now, delivery))
     if not may:

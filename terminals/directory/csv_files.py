@@ -45,7 +45,7 @@ def separator_for(language: str) -> Separator:
 
 
 @dataclass(frozen=True)
-class Limits:
+class CsvLimits:
     """What one file may hold. A blank line costs as much memory as a full one, so lines are counted before anything is made of
     them.
     """
@@ -58,9 +58,9 @@ class Limits:
         return self.bytes // 1_000_000
 
 
-OF_A_PAGE = Limits(2_000_000, 20_000)
+OF_A_PAGE = CsvLimits(2_000_000, 20_000)
 """Below what one request may hold (DATA_UPLOAD_MAX_MEMORY_SIZE): the panel itself then says what is too large."""
-OF_A_COMMAND = Limits(20_000_000, 200_000)
+OF_A_COMMAND = CsvLimits(20_000_000, 200_000)
 """A command has a process of its own: what it needs for a hundred thousand terminals (300 MB) is gone when it ends."""
 
 
@@ -72,7 +72,7 @@ class CsvRow:
     cells: Mapping[str, str]
 
 
-def read(content: bytes, limits: Limits = OF_A_PAGE) -> list[CsvRow]:
+def read(content: bytes, limits: CsvLimits = OF_A_PAGE) -> list[CsvRow]:
     """The rows of a file with commas, semicolons or tabs. Only the columns that it has; cells as they were before the export.
 
     Raises ImportFileError.

@@ -16,7 +16,7 @@ from terminals.places_of_anchors import place_of
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldInTurn:
     """`numbers`: the generations whose trust anchors it has taken since it began anew, in this order; `most`: how many it can hold."""
 
     numbers: Sequence[int]
@@ -28,11 +28,11 @@ class Held:
         return max(self.most - len(self.numbers), 0)
 
 
-def held_by(terminal: Terminal) -> Held | None:
+def held_by(terminal: Terminal) -> HeldInTurn | None:
     """None where nothing was taken in turn, or no limit is known."""
     most = terminal.type.driver.capabilities.holds
     numbers = held_in_turn(Requester.objects.filter(terminal=terminal, change__gt=0)).get(terminal.pk)
-    return Held(numbers, most) if numbers is not None and most is not None else None
+    return HeldInTurn(numbers, most) if numbers is not None and most is not None else None
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class ConfigurationFile(NamedTuple):
     mac: str = ""
 
 
-class Telephone(NamedTuple):
+class UserAgent(NamedTuple):
     """What a telephone says of itself. It names one, but proves nothing (rule user-agent)."""
 
     model: str
@@ -188,7 +188,7 @@ class ConfigurationFiles(Hashable, Protocol):
         """What a name says that fits `pattern`."""
         ...
 
-    def telephone(self, user_agent: str) -> Telephone | None:
+    def telephone(self, user_agent: str) -> UserAgent | None:
         """What a User-Agent says; None where it is none of this method's telephones."""
         ...
 

@@ -27,7 +27,7 @@ from terminals.drivers.base import (
     gettext_noop,
     mac_of,
 )
-from terminals.drivers.configuration import ConfigurationFile, FileOf, PhoneTls, Telephone, WayIn
+from terminals.drivers.configuration import ConfigurationFile, FileOf, PhoneTls, UserAgent, WayIn
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 PLACES = 6
@@ -73,10 +73,10 @@ class GrandstreamFiles:
             return ConfigurationFile(FileOf.TERMINAL, mac=mac)
         return ConfigurationFile(FileOf.MODEL, model=stem) if stem else ConfigurationFile(FileOf.ALL)
 
-    def telephone(self, user_agent: str) -> Telephone | None:
+    def telephone(self, user_agent: str) -> UserAgent | None:
         """`Grandstream Model HW GXP2135 SW 1.0.7.97 DevId 000b828aa872`"""
         match = _USER_AGENT.fullmatch(user_agent)
-        return Telephone(match["model"], match["mac"].upper(), match["firmware"]) if match else None
+        return UserAgent(match["model"], match["mac"].upper(), match["firmware"]) if match else None
 
     def content(self, file: ConfigurationFile, tls: PhoneTls | None, *, own_lines: Sequence[str] = ()) -> bytes:
         """Each file hands the certificates over: beside a site's own server only the common one is ours."""

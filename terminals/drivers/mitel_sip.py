@@ -20,7 +20,7 @@ from terminals.drivers.configuration import (
     MarkedBlockError,
     NamedLines,
     PhoneTls,
-    Telephone,
+    UserAgent,
     WayIn,
 )
 
@@ -106,12 +106,12 @@ class MitelFiles:
             return ConfigurationFile(FileOf.TERMINAL, mac=mac)
         return ConfigurationFile(FileOf.MODEL, model=stem)
 
-    def telephone(self, user_agent: str) -> Telephone | None:
+    def telephone(self, user_agent: str) -> UserAgent | None:
         """`Mitel6930 MAC:14-00-E9-1E-DB-52 V:6.4.0.140-SIP`"""
         match = _USER_AGENT.match(user_agent)
         if match is None:
             return None
-        return Telephone(match["model"], match["mac"].replace("-", "").upper(), match["firmware"])
+        return UserAgent(match["model"], match["mac"].replace("-", "").upper(), match["firmware"])
 
     def content(self, file: ConfigurationFile, tls: PhoneTls | None, *, own_lines: Sequence[str] = ()) -> bytes:
         """The administrator's own lines first, so that ours count. Each file has them: the phone may ask for any of them alone."""

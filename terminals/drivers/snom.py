@@ -28,7 +28,7 @@ from terminals.drivers.base import (
     gettext_noop,
     mac_of,
 )
-from terminals.drivers.configuration import ConfigurationFile, FileOf, PhoneTls, Telephone, WayIn
+from terminals.drivers.configuration import ConfigurationFile, FileOf, PhoneTls, UserAgent, WayIn
 
 POLLS_EVERY = timedelta(days=1)
 DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
@@ -64,10 +64,10 @@ class SnomFiles:
             return ConfigurationFile(FileOf.MODEL, model=stem.removeprefix("snom"))
         return ConfigurationFile(FileOf.TERMINAL, model=model.removeprefix("snom"), mac=mac_of(mac) or "")
 
-    def telephone(self, user_agent: str) -> Telephone | None:
+    def telephone(self, user_agent: str) -> UserAgent | None:
         """`Mozilla/4.0 (compatible; snomD785-SIP 10.1.33.33 2010.12-… 000413922D24 SXM:0 UXM:0)`"""
         match = _USER_AGENT.fullmatch(user_agent)
-        return Telephone(match["model"], match["mac"].upper(), match["firmware"]) if match else None
+        return UserAgent(match["model"], match["mac"].upper(), match["firmware"]) if match else None
 
     def content(self, file: ConfigurationFile, tls: PhoneTls | None, *, own_lines: Sequence[str] = ()) -> bytes:
         """Only the terminal's own file hands the certificates over."""

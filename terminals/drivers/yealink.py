@@ -37,7 +37,7 @@ from terminals.drivers.configuration import (
     FileOf,
     NamedLines,
     PhoneTls,
-    Telephone,
+    UserAgent,
     WayIn,
 )
 
@@ -109,12 +109,12 @@ class YealinkFiles:
             return ConfigurationFile(FileOf.TERMINAL, mac=mac)
         return ConfigurationFile(FileOf.ALL)
 
-    def telephone(self, user_agent: str) -> Telephone | None:
+    def telephone(self, user_agent: str) -> UserAgent | None:
         """`Yealink SIP-T46G 28.72.0.1 00:15:65:4a:a9:37`, of a T5x `Yealink SIP-T56A 58.80.0.25 001565f429a4`"""
         match = _USER_AGENT.fullmatch(user_agent)
         if match is None:
             return None
-        return Telephone(match["model"].removeprefix("SIP-"), match["mac"].replace(":", "").upper(), match["firmware"])
+        return UserAgent(match["model"].removeprefix("SIP-"), match["mac"].replace(":", "").upper(), match["firmware"])
 
     def content(self, file: ConfigurationFile, tls: PhoneTls | None, *, own_lines: Sequence[str] = ()) -> bytes:
         """Only the terminal's own file hands the certificate over: it would be fetched twice, and perhaps kept twice."""

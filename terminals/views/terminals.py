@@ -23,7 +23,7 @@ from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.sealing import SealingError
 from terminals.directory import changes
-from terminals.directory.held import Held, held_at_once, held_by
+from terminals.directory.held import HeldInTurn, held_at_once, held_by
 from terminals.directory.ladder import ladder
 from terminals.directory.listing import TerminalListing, story
 from terminals.directory.realms import RealmOffer
@@ -136,7 +136,7 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "terminals/terminal.html", context)
 
 
-def _full(found: Terminal, held: Held | None, active: Generation | None) -> str:
+def _full(found: Terminal, held: HeldInTurn | None, active: Generation | None) -> str:
     """That there is no room for another trust anchor, and what to do; "" where there is."""
     if held is None or held.left:
         return ""

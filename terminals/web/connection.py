@@ -44,7 +44,7 @@ EMPTY = {204, 304}
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
-class Place(Protocol):
+class ConnectionPlace(Protocol):
     """The place of a connection at its listener, which wants to know whether the connection has a whole request."""
 
     def asks(self) -> None: ...
@@ -61,7 +61,7 @@ class TerminalConnection(asyncio.Protocol):
     given back when the connection is over and it is known whether what it was sent has arrived.
     """
 
-    place: Place
+    place: ConnectionPlace
 
     def __init__(
         self,

@@ -30,8 +30,8 @@ from terminals.drivers.configuration import (
     FileOf,
     OwnLinesError,
     PhoneTls,
-    Telephone,
     TrustAnchor,
+    UserAgent,
 )
 from terminals.drivers.registry import drivers
 from terminals.evidence.facts import CameBack, Fact, FetchedConfiguration, FetchedTrust, LoggedEvent, UnknownPhone
@@ -67,7 +67,7 @@ class AskedFor(NamedTuple):
 
     files: ConfigurationFiles
     file: ConfigurationFile
-    telephone: Telephone | None
+    telephone: UserAgent | None
 
 
 class ProvisioningHandlers:
@@ -163,7 +163,7 @@ class ProvisioningHandlers:
     # -- what is answered --------------------------------------------------------------------------------------------
 
     def _unknown(
-        self, request: TerminalRequest, file: ConfigurationFile, telephone: Telephone | None
+        self, request: TerminalRequest, file: ConfigurationFile, telephone: UserAgent | None
     ) -> TerminalResponse:
         """Answer a phone that is not in the list: 404, as for any unknown path. Its MAC is remembered as discovered."""
         if telephone is not None and file.mac not in {"", telephone.mac}:

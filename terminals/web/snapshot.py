@@ -137,13 +137,13 @@ class SnapshotSuccession:
     signatures: tuple[str, ...] = ()
 
 
-class ServedPair(NamedTuple):
+class ServedGeneration(NamedTuple):
     number: int
     withdrawn: bool
 
 
 @dataclass(frozen=True)
-class Places:
+class AnchorPlaces:
     """Where telephones that hold so many trust anchors in numbered places keep each (rule places-of-anchors)."""
 
     of: Mapping[int, int]
@@ -193,12 +193,12 @@ class Snapshot:
     windows: tuple[SnapshotWindow, ...] = ()
     rests: bool = False
     list_changes: int | None = None
-    served: tuple[ServedPair, ...] = ()
+    served: tuple[ServedGeneration, ...] = ()
     taken_in_turn: TakenInTurn = field(default_factory=TakenInTurn)
     checking: SnapshotChecking = field(default_factory=SnapshotChecking)
     networks: tuple[Network, ...] = ()
     _trust: dict[str, bytes | None] = field(default_factory=dict, repr=False, compare=False)
-    _places: dict[int, Places] = field(default_factory=dict, repr=False, compare=False)
+    _places: dict[int, AnchorPlaces] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def by_mac(self) -> dict[str, SnapshotTerminal]:
@@ -250,7 +250,7 @@ class Snapshot:
         """Whether an address shows by itself that the terminal asks from there; one that a person accepted is not meant."""
         return proof_by_address(address, listed=host_of(terminal.address), networks=self.networks) is not None
 
-    def places(self, count: int) -> Places:
+    def places(self, count: int) -> AnchorPlaces:
         """Of the pairs of the bundle, where there are so many places."""
         if count not in self._places:
             numbers = [pair.number for pair in self.served]
@@ -258,7 +258,7 @@ class Snapshot:
             # What is in a place is the last pair that came there.
             lies = {rank % count: pair.withdrawn for rank, pair in enumerate(self.served)}
             emptied = sorted(place for place, withdrawn in lies.items() if withdrawn and place not in of.values())
-            self._places[count] = Places(of, tuple(emptied))
+            self._places[count] = AnchorPlaces(of, tuple(emptied))
         return self._places[count]
 
     def trust_content(self, terminal_type: SnapshotType, version: str) -> bytes | None:
@@ -398,9 +398,9 @@ def _checking(before: SnapshotChecking | None, types: Iterable[SnapshotType]) ->
     )
 
 
-def _served() -> tuple[ServedPair, ...]:
+def _served() -> tuple[ServedGeneration, ...]:
     rows = Generation.objects.filter(activated_at__isnull=False).order_by("number")
-    return tuple(ServedPair(number, at is not None) for number, at in rows.values_list("number", "withdrawn_at"))
+    return tuple(ServedGeneration(number, at is not None) for number, at in rows.values_list("number", "withdrawn_at"))
 
 
 def _taken_in_turn(before: TakenInTurn) -> TakenInTurn:

@@ -11,7 +11,7 @@ import pytest
 
 from certificates.communication_server.presented import look_at_tls_addresses
 from certificates.pki import formats
-from pbxcerts.demo.communication_server import CommunicationServer, Conduct, conduct_of, set_conduct
+from pbxcerts.demo.communication_server import Conduct, SimulatedServer, conduct_of, set_conduct
 from pbxcerts.demo.stage import LOOPBACK, Stage
 from terminals.call_proof.line import Line
 from terminals.call_proof.telephone import Telephone
@@ -32,7 +32,7 @@ def stage(tmp_path):
 
 @pytest.fixture
 def server(stage):
-    server = CommunicationServer(stage)
+    server = SimulatedServer(stage)
     yield server
     server.close()
 

@@ -5,7 +5,7 @@ import pytest
 from certificates.models import Switch
 from pbxcerts.demo.communication_server import Conduct
 from pbxcerts.demo.stage import Stage
-from pbxcerts.demo.tour import Scene, Seen, Step, scene_of, step_of
+from pbxcerts.demo.tour import Scene, Seen, TourStep, scene_of, step_of
 from terminals.models import Installation
 from tests.terminals.pages.conftest import english, fleet, mixed, world, yealink
 
@@ -19,21 +19,21 @@ KEEPS = {"conduct": Conduct.KEEPS}
 @pytest.mark.parametrize(
     ("seen", "step", "scene"),
     [
-        ({}, Step.GENERATE, Scene.GENERATE),
-        ({"pending": True, "automatic_left": 2, "by_hand_left": 1}, Step.ROLLOUT, Scene.ROLLOUT),
-        ({"pending": True, "by_hand_left": 1}, Step.HAND_WORK, Scene.HAND_WORK),
-        ({"pending": True}, Step.SWITCH, Scene.SWITCH),
-        ({"switching": True}, Step.SWITCH, Scene.SWITCH),
-        ({"pending": True, "held": True, "came_back": True, **KEEPS}, Step.SWITCH, Scene.MEND_AND_SWITCH),
-        (RENEWED, Step.FAILURE, Scene.BREAK),
-        ({**RENEWED, **KEEPS}, Step.FAILURE, Scene.GENERATE_AGAIN),
-        ({**RENEWED, "conduct": Conduct.FAILS, "pending": True}, Step.FAILURE, Scene.HURRY),
-        ({**RENEWED, **KEEPS, "switching": True}, Step.FAILURE, Scene.LOOK),
-        ({**FAILED, **KEEPS, "pending": True, "held": True}, Step.ROLL_BACK, Scene.MEND),
-        ({**FAILED, "pending": True, "held": True}, Step.ROLL_BACK, Scene.ROLL_BACK),
-        ({**FAILED, "switching": True}, Step.ROLL_BACK, Scene.BACK),
+        ({}, TourStep.GENERATE, Scene.GENERATE),
+        ({"pending": True, "automatic_left": 2, "by_hand_left": 1}, TourStep.ROLLOUT, Scene.ROLLOUT),
+        ({"pending": True, "by_hand_left": 1}, TourStep.HAND_WORK, Scene.HAND_WORK),
+        ({"pending": True}, TourStep.SWITCH, Scene.SWITCH),
+        ({"switching": True}, TourStep.SWITCH, Scene.SWITCH),
+        ({"pending": True, "held": True, "came_back": True, **KEEPS}, TourStep.SWITCH, Scene.MEND_AND_SWITCH),
+        (RENEWED, TourStep.FAILURE, Scene.BREAK),
+        ({**RENEWED, **KEEPS}, TourStep.FAILURE, Scene.GENERATE_AGAIN),
+        ({**RENEWED, "conduct": Conduct.FAILS, "pending": True}, TourStep.FAILURE, Scene.HURRY),
+        ({**RENEWED, **KEEPS, "switching": True}, TourStep.FAILURE, Scene.LOOK),
+        ({**FAILED, **KEEPS, "pending": True, "held": True}, TourStep.ROLL_BACK, Scene.MEND),
+        ({**FAILED, "pending": True, "held": True}, TourStep.ROLL_BACK, Scene.ROLL_BACK),
+        ({**FAILED, "switching": True}, TourStep.ROLL_BACK, Scene.BACK),
         # It is tried again meanwhile.
-        ({**FAILED, **KEEPS, "switching": True}, Step.ROLL_BACK, Scene.MEND),
+        ({**FAILED, **KEEPS, "switching": True}, TourStep.ROLL_BACK, Scene.MEND),
         ({**FAILED, "rolled_back": True}, None, Scene.OVER),
     ],
 )
@@ -56,7 +56,7 @@ def test_before_the_first_heartbeat_all_are_missing_and_nobody_is_sent_to_the_wo
 
     seen = Seen.now(Stage.made_in(tmp_path))
 
-    assert step_of(seen) is Step.ROLLOUT
+    assert step_of(seen) is TourStep.ROLLOUT
     assert seen.automatic_left == 21
 
 

@@ -9,7 +9,7 @@ from django.db import OperationalError
 from certificates.communication_server.mark import StoreMark
 from pbxcerts.health import readiness
 from pbxcerts.health.own_state import OwnState
-from pbxcerts.health.readiness import Readiness
+from pbxcerts.health.readiness import ReadinessProbe
 from pbxcerts.system import timekeeping
 from pbxcerts.system.models import ClockCheck, General, Heartbeat
 from pbxcerts.system.run_files import FAILING_PROCESSES, FailingProcess
@@ -41,7 +41,7 @@ def beat(machine, **values):
 
 def seen(own=None, look=None):
     """The reasons by the name of the check."""
-    look = look or Readiness(own or OwnState())
+    look = look or ReadinessProbe(own or OwnState())
     return {one.name: one.reason for one in look.look_into_database()}
 
 
@@ -89,7 +89,7 @@ def test_a_clock_that_is_set_is_no_silence(machine):
 def test_a_long_round_shows_life_before_it_is_over(machine):
     beat(machine)
     seconds = [0.0]
-    look = Readiness(OwnState(), monotonic=lambda: seconds[0])
+    look = ReadinessProbe(OwnState(), monotonic=lambda: seconds[0])
     seen(look=look)
     machine.run(10 * MINUTE)
     assert seen(look=look)["worker"] == "no heartbeat for 600 s"
@@ -165,10 +165,10 @@ def test_it_costs_five_queries_at_most(machine, django_assert_max_num_queries):
 def test_it_refuses_only_where_this_process_cannot_answer(monkeypatch, serves_terminals, has_files, database, ready):
     """Telephones get their files from memory, once they have been read; a panel alone needs its database."""
     in_doubt = [readiness.check("database", database), readiness.check("clock", "more than 12 h off")]
-    monkeypatch.setattr(Readiness, "look_into_database", lambda _self: in_doubt)
+    monkeypatch.setattr(ReadinessProbe, "look_into_database", lambda _self: in_doubt)
     own = OwnState({"terminals_https", "panel_https"}, {"panel_https"}, serves_terminals, lambda: has_files)
 
-    found, value = asyncio.run(Readiness(own).as_json())
+    found, value = asyncio.run(ReadinessProbe(own).as_json())
 
     assert (found, value["ready"]) == (ready, ready)
     assert value["checks"][-1] == {"name": "listeners", "ok": False, "reason": "not open: terminals_https"}

@@ -24,7 +24,7 @@ from django_q.models import OrmQ, Schedule
 from certificates.models import Generation
 from certificates.renewal.handover import known_terminals
 from certificates.renewal.situation import configured_store, load_situation
-from certificates.renewal.standing import Standing
+from certificates.renewal.standing import StoreStanding
 from certificates.renewal.switching import CommunicationServer
 from pbxcerts import env
 from pbxcerts.processes import startup
@@ -224,7 +224,7 @@ def test_publishing_finds_nothing_to_do_but_to_say_whose_the_store_is(site):
 
 
 def test_the_store_of_a_version_without_marks_is_taken_for_ours_and_nobody_is_told(site):
-    assert load_situation().standing is Standing.SAME
+    assert load_situation().standing is StoreStanding.SAME
     site.beat()
     assert load_situation().is_marked
     kinds = set(EventMessage.objects.filter(raised_at__gte=site.world.now).values_list("kind", flat=True))

@@ -17,7 +17,7 @@ from certificates.renewal import deciding, orders
 from certificates.renewal.adoption import NotAdoptable
 from certificates.renewal.orders import StateRefused
 from certificates.renewal.situation import Situation
-from certificates.renewal.standing import Standing
+from certificates.renewal.standing import StoreStanding
 from pbxcerts.system.models import EventMessage, General
 from tests.support.copies import DatabaseCopy
 from tests.support.generations import DAY, HOUR, MINUTE, State
@@ -74,13 +74,13 @@ def test_a_copy_of_before_a_renewal_adopts_what_is_served(running):
     renewed(running)
     certificate, key = certificate_served(running), key_served(running)
     before.put_back()
-    assert standing(running) is Standing.OLDER
+    assert standing(running) is StoreStanding.OLDER
     running.beat()
 
     assert running.states == {1: "superseded", 2: "active"}
     assert (certificate_served(running), key_served(running)) == (certificate, key)
     assert served(running.store) == 2
-    assert standing(running) is Standing.SAME
+    assert standing(running) is StoreStanding.SAME
     message = told("store_adopted").get()
     assert (message.severity, message.params["number"]) == ("critical", 2)
 
@@ -125,7 +125,7 @@ def test_a_copy_from_the_middle_of_a_handover_knows_the_highest_number_and_still
     running.after(HOUR).activate()
     certificate = certificate_served(running)
     middle.put_back()
-    assert standing(running) is Standing.OLDER
+    assert standing(running) is StoreStanding.OLDER
     running.beat()
 
     assert certificate_served(running) == certificate
@@ -285,7 +285,7 @@ def planted(world, *, forge=lambda content: content):
 def test_a_pair_that_nothing_proves_to_be_ours_is_a_persons_matter(running, forge):
     """Else telephones would be given the root of whoever can write into the store."""
     planted(running, forge=forge)
-    assert standing(running) is Standing.OLDER
+    assert standing(running) is StoreStanding.OLDER
     found = files(running)
     running.beat()
     assert running.states == {1: "active"}
@@ -307,9 +307,9 @@ def test_adopting_may_be_interrupted_before_the_store_is_marked(running, monkeyp
         patch.setattr(type(running.store), "publish", full)
         assert running.beat().publish_failure == "disk full"
     assert running.states == {1: "superseded", 2: "active"}
-    assert standing(running) is Standing.OLDER
+    assert standing(running) is StoreStanding.OLDER
     running.beat()
-    assert standing(running) is Standing.SAME
+    assert standing(running) is StoreStanding.SAME
     assert told("store_adopted").count() == 1
     assert Transition.objects.filter(why="adopted").count() == 2
 
@@ -335,7 +335,7 @@ def test_what_is_served_stays_until_a_person_decides(undecided):
         assert (outcome.did, outcome.publish_failure) == (False, "")
     assert files(undecided) == before
     assert undecided.states == {1: "active"}
-    assert standing(undecided) is Standing.OLDER
+    assert standing(undecided) is StoreStanding.OLDER
 
 
 def test_meanwhile_nobody_can_order_anything(undecided):
@@ -360,7 +360,7 @@ def test_a_person_publishes_from_the_database(undecided):
 
     assert served(undecided.store) == 1
     assert not (undecided.store.path / "generations" / "0002" / "host.key").exists()
-    assert standing(undecided) is Standing.SAME
+    assert standing(undecided) is StoreStanding.SAME
     assert told("store_taken_over").get().params["person"] == "anna"
     assert not StoreDecision.objects.exists()
     assert undecided.after(HOUR).generate().number == 3
@@ -388,9 +388,9 @@ def test_it_is_decided_at_the_last_chance_before_the_end_of_what_is_served(undec
     assert end - 16 * DAY < until < end - 14 * DAY
     Generation.objects.filter(number=1).update(end=end + DAY)
     undecided.at(until - MINUTE).beat()
-    assert standing(undecided) is Standing.OLDER
+    assert standing(undecided) is StoreStanding.OLDER
     undecided.at(until + MINUTE).beat()
-    assert standing(undecided) is Standing.SAME
+    assert standing(undecided) is StoreStanding.SAME
     assert told("store_taken_over_at_the_end").exists()
 
 
@@ -400,9 +400,9 @@ def test_an_active_pair_that_has_ended_does_not_replace_one_that_is_still_valid(
     end = x509.load_pem_x509_certificate(certificate_served(undecided)).not_valid_after_utc
     assert undecided.active.end < end
     undecided.at(end - HOUR).beat()
-    assert standing(undecided) is Standing.OLDER
+    assert standing(undecided) is StoreStanding.OLDER
     undecided.at(end + MINUTE).beat()
-    assert standing(undecided) is Standing.SAME
+    assert standing(undecided) is StoreStanding.SAME
     assert undecided.active.number == 3
     assert served(undecided.store) == 3
 
@@ -411,7 +411,7 @@ def test_a_decision_counts_only_for_what_the_person_saw(undecided):
     deciding.order_decision(undecided.clock(), Decision.FROM_DATABASE, by="anna")
     StoreDecision.objects.update(change=999)
     undecided.beat()
-    assert standing(undecided) is Standing.OLDER
+    assert standing(undecided) is StoreStanding.OLDER
 
 
 @pytest.mark.parametrize("damage", ["host.key", "host.pem", "root.pem"])
@@ -444,7 +444,7 @@ def test_a_new_data_directory_beside_a_full_store_changes_nothing(running):
     DatabaseCopy.empty()
     running.after(MINUTE).beat()
 
-    assert standing(running) is Standing.FOREIGN
+    assert standing(running) is StoreStanding.FOREIGN
     assert (files(running), running.store.mark()) == (found, mark)
     with pytest.raises(StateRefused, match="First decide"):
         running.generate()
@@ -473,7 +473,7 @@ def test_or_begins_anew_and_what_is_served_stays_until_the_first_pair_is_made(ru
     deciding.order_decision(running.clock(), Decision.FROM_DATABASE, by="anna")
     running.beat()
     assert files(running) == found
-    assert standing(running) is Standing.SAME
+    assert standing(running) is StoreStanding.SAME
     assert running.after(HOUR).generate().number == 2
     assert served(running.store) == 2
 
@@ -483,7 +483,7 @@ def test_a_store_that_another_installation_writes_is_left_to_it(running):
     (running.store.path / "mark.json").write_bytes(theirs)
     found = files(running)
     running.at(running.situation.due.at + MINUTE).beat()
-    assert standing(running) is Standing.FOREIGN
+    assert standing(running) is StoreStanding.FOREIGN
     assert (files(running), running.states) == (found, {1: "active"})
 
 
@@ -493,9 +493,9 @@ def test_of_another_installation_only_the_end_of_what_it_serves_decides(running)
     end = running.active.end
     Generation.objects.update(end=end + DAY)
     running.at(end - 31 * MINUTE).beat()
-    assert standing(running) is Standing.FOREIGN
+    assert standing(running) is StoreStanding.FOREIGN
     running.at(end - 29 * MINUTE).beat()
-    assert standing(running) is Standing.SAME
+    assert standing(running) is StoreStanding.SAME
 
 
 # -- no mark, or none that can be read ---------------------------------------------------------------------------------------
@@ -513,7 +513,7 @@ def test_a_store_of_a_version_without_marks_gets_one_and_nobody_is_told(running)
 def test_one_without_a_mark_whose_pair_nobody_knows_is_foreign(running):
     (running.store.path / "mark.json").unlink()
     DatabaseCopy.empty()
-    assert standing(running) is Standing.FOREIGN
+    assert standing(running) is StoreStanding.FOREIGN
 
 
 def test_one_without_a_mark_that_serves_what_is_only_prepared_here_is_newer(running):
@@ -523,7 +523,7 @@ def test_one_without_a_mark_that_serves_what_is_only_prepared_here_is_newer(runn
     (running.store.path / "mark.json").unlink()
     certificate = certificate_served(running)
     middle.put_back()
-    assert standing(running) is Standing.OLDER
+    assert standing(running) is StoreStanding.OLDER
     running.beat()
     assert certificate_served(running) == certificate
     assert running.states == {1: "superseded", 2: "active"}
@@ -533,9 +533,9 @@ def test_keys_without_a_link_are_no_empty_store(running):
     """A copy that leaves out links: nothing is served by it, and the keys may exist nowhere else."""
     (running.store.path / "mark.json").unlink()
     (running.store.path / "current").unlink()
-    assert standing(running) is Standing.SAME
+    assert standing(running) is StoreStanding.SAME
     DatabaseCopy.empty()
-    assert standing(running) is Standing.FOREIGN
+    assert standing(running) is StoreStanding.FOREIGN
     running.beat()
     assert (running.store.path / "generations" / "0001" / "host.key").exists()
 
@@ -556,7 +556,7 @@ def test_and_is_a_persons_matter_where_it_is_not(running):
     before.put_back()
     found = files(running)
     running.beat()
-    assert standing(running) is Standing.UNREADABLE
+    assert standing(running) is StoreStanding.UNREADABLE
     assert files(running) == found
     deciding.order_decision(running.clock(), Decision.ADOPT, by="anna")
     running.beat()
@@ -571,7 +571,7 @@ def test_an_older_copy_of_the_store_is_published_again_and_never_a_problem(runni
     renewed(running)
     shutil.rmtree(running.store.path)
     shutil.copytree(tmp_path / "copy", running.store.path, symlinks=True)
-    assert standing(running) is Standing.SAME
+    assert standing(running) is StoreStanding.SAME
     running.beat()
     assert served(running.store) == 2
     assert not told("store_older").exists()
@@ -581,7 +581,7 @@ def test_links_that_lead_nowhere_are_an_empty_store(running):
     for name in ("generations", "trust"):
         shutil.rmtree(running.store.path / name)
     (running.store.path / "mark.json").unlink()
-    assert standing(running) is Standing.EMPTY
+    assert standing(running) is StoreStanding.EMPTY
     running.beat()
     assert served(running.store) == 1
 
@@ -594,7 +594,7 @@ def test_a_restore_that_followed_links_and_lost_the_rest_is_none(running):
     (current / "host.pem").unlink()
     (running.store.path / "mark.json").unlink()
     key = key_served(running)
-    assert standing(running) is Standing.FOREIGN
+    assert standing(running) is StoreStanding.FOREIGN
     running.beat()
     assert key_served(running) == key
 
@@ -616,12 +616,12 @@ def test_an_older_database_adopts_from_a_store_whose_links_were_followed_too(run
     assert (certificate_served(running), key_served(running)) == (certificate, key)
     assert running.states == {1: "superseded", 2: "active"}
     assert running.roots_in_bundle() == {1, 2}
-    assert standing(running) is Standing.SAME
+    assert standing(running) is StoreStanding.SAME
 
 
 def test_an_empty_store_is_filled_at_once(running):
     shutil.rmtree(running.store.path)
-    assert standing(running) is Standing.EMPTY
+    assert standing(running) is StoreStanding.EMPTY
     running.beat()
     assert served(running.store) == 1
     assert running.store.mark().highest == 1
@@ -690,7 +690,7 @@ def test_another_history_with_as_many_changes_is_not_taken_for_the_same(running)
             generation=generation, from_state="active", to_state="active", at=running.now + MINUTE
         )
     assert Transition.objects.newest_pk() > running.store.mark().change
-    assert standing(running) is Standing.OLDER
+    assert standing(running) is StoreStanding.OLDER
     running.beat()
     assert certificate_served(running) == certificate
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from certificates.renewal.standing import Standing
+from certificates.renewal.standing import StoreStanding
 from terminals.checking import orders, rounds
 from terminals.checking.models import Checking
 from terminals.directory import changes
@@ -502,7 +502,7 @@ def test_while_nothing_is_handed_out_nobody_is_taken_back(yealinks):
     yealinks.night()
     due = Checking.objects.get().due_at
 
-    resting = replace(yealinks.world.situation, standing=Standing.UNREADABLE)
+    resting = replace(yealinks.world.situation, standing=StoreStanding.UNREADABLE)
     assert resting.standing.rests
     later = replace(resting, clock=yealinks.world.after(10 * DAY).clock())
     assert rounds.reconcile(later, last=resting.clock.machine) == []

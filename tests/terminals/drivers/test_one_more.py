@@ -16,7 +16,7 @@ DRIVER = """
 from dataclasses import replace
 from terminals.drivers import mitel_sip
 from terminals.drivers.base import gettext_noop
-from terminals.drivers.configuration import ConfigurationFile, FileOf, Telephone
+from terminals.drivers.configuration import ConfigurationFile, FileOf, UserAgent
 
 
 class AcmeFiles(mitel_sip.MitelFiles):
@@ -28,7 +28,7 @@ class AcmeFiles(mitel_sip.MitelFiles):
 
     def telephone(self, user_agent):
         word, _space, mac = user_agent.partition(" ")
-        return Telephone("Acme 1", mac, "9.9") if word == "Acme" else None
+        return UserAgent("Acme 1", mac, "9.9") if word == "Acme" else None
 
 
 class Acme(mitel_sip.MitelSip):
