@@ -41,6 +41,7 @@ from pbxcerts.system.publisher import claim, show_life
 from pbxcerts.system.timekeeping import AskServers
 from terminals.call_proof import process as call_proof
 from terminals.checking import rounds as checking
+from terminals.checking.models import begin_anew
 from terminals.checking.warnings import checking_warnings
 from terminals.models import DeliverySettings, Rollout, TerminalType
 from terminals.rollout import warnings as terminal_warnings
@@ -76,7 +77,7 @@ def beat(*, server: CommunicationServer | None = None, ask: AskServers = ntp.ask
     answers = AskedOnce(known_terminals())
     outcome = reconcile(clock, terminals=answers, server=server, ask_clock=ask_clock, settings=settings)
     if restored.is_to_be_told():
-        checking.begin_anew()
+        begin_anew()
     restored.tell_once(outcome.situation)
     keep_house(outcome.situation, last=heartbeat.last_run)
     rollout = reconcile_rollouts(outcome.situation)

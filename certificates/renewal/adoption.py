@@ -19,6 +19,7 @@ from certificates.pki import formats, handover_times
 from certificates.pki.identity import Identity
 from certificates.pki.keys import key_type_of
 from certificates.renewal import states
+from certificates.renewal.handover import Terminals
 from certificates.renewal.orders import StateRefused
 from certificates.renewal.situation import Situation
 from certificates.renewal.standing import StoreStanding, proved_pairs
@@ -114,7 +115,7 @@ def _known(found: FoundPair) -> Generation | None:
     return Generation.objects.filter(host_sha256=found.host_sha256).first()
 
 
-def adopt(situation: Situation, *, by: str = "", reason: str = "") -> Generation:
+def adopt(situation: Situation, terminals: Terminals, *, by: str = "", reason: str = "") -> Generation:
     """Make the database say what the store shows, and tell it. The caller holds the lock of the store, has read the
     situation since, and publishes afterwards, which marks the store. It may be repeated. Raises NotAdoptable or
     SealingError.
@@ -123,6 +124,7 @@ def adopt(situation: Situation, *, by: str = "", reason: str = "") -> Generation
     now = situation.clock.best
     with transaction.atomic():
         active = _Taking(situation, adoption, by=by, reason=reason).run()
+        terminals.begin_anew()
     events.tell(_told(situation, active, by), now=now)
     return active
 

@@ -16,6 +16,7 @@ from certificates.models import Generation, StoreDecision
 from certificates.pki import lifetime
 from certificates.renewal import adoption
 from certificates.renewal.adoption import Adoption, NotAdoptable
+from certificates.renewal.handover import Terminals
 from certificates.renewal.orders import StateRefused
 from certificates.renewal.situation import Situation
 from certificates.renewal.standing import StoreStanding
@@ -121,7 +122,7 @@ def _named(mark: StoreMark | None) -> dict[str, str | int]:
     return {"installation": mark.installation if mark else "", "change": mark.change if mark else 0}
 
 
-def decide(situation: Situation, server: CommunicationServer) -> bool:
+def decide(situation: Situation, server: CommunicationServer, terminals: Terminals) -> bool:
     """Decide about a store that this database does not know, if it is time. Returns whether the store is this database's
     from now on; otherwise nothing has been changed. The caller holds its lock and has read the situation since. Raises
     StoreError or SealingError.
@@ -132,7 +133,8 @@ def decide(situation: Situation, server: CommunicationServer) -> bool:
         return True
     if order is not None or situation.standing is StoreStanding.OLDER:
         try:
-            adoption.adopt(situation, by=order.by if order else "", reason=order.reason if order else "")
+            said = {"by": order.by, "reason": order.reason} if order else {}
+            adoption.adopt(situation, terminals, **said)
         except NotAdoptable as error:
             logger.warning("what is served is not adopted: %s", error)
             if order is not None:

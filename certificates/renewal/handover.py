@@ -147,6 +147,12 @@ class Terminals(Protocol):
         """What the page of the certificates says of them, besides that the handover waits for them (rule warnings)."""
         ...
 
+    def begin_anew(self) -> None:
+        """The database is an older copy (rule adopting): what telephones were told since then nobody knows. Called in the
+        transaction that takes in what is served.
+        """
+        ...
+
 
 class AskedOnce:
     """The terminals for one round: how far they are is asked once, however often the round wants to know."""
@@ -157,6 +163,7 @@ class AskedOnce:
         self.forecast = asked.forecast
         self.doubts = asked.doubts
         self.warnings = asked.warnings
+        self.begin_anew = asked.begin_anew
 
 
 def known_terminals() -> Terminals:

@@ -65,7 +65,7 @@ def reconcile(
             # Read only when locked: an earlier reading would undo what another process has published meanwhile.
             situation = Situation.load(clock, settings=settings, store=server.store)
             if situation.standing.rests:
-                if not decide(situation, server):
+                if not decide(situation, server, terminals):
                     return RoundOutcome(situation)
                 did = True
                 situation = Situation.load(clock, settings=situation.settings, store=server.store)

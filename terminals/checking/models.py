@@ -12,6 +12,8 @@ from django.db.models import Max, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
+from terminals.batches import one_writer
+
 ANOTHER_TIME = timedelta(minutes=2)
 """Who comes so much later asks anew, over another connection (rule patience); before that it may be the end of the same time."""
 
@@ -191,6 +193,14 @@ def _said(
 def emptied_lists() -> dict[int, str]:
     """What the names of their trust files are made of beside their secret."""
     return {terminal: at.isoformat() for terminal, at in EmptiedList.objects.values_list("terminal", "at")}
+
+
+def begin_anew() -> None:
+    """After a copy from some time ago was restored or put back: what became of it since then nobody knows. What telephones do stays as it is, and
+    each is told in its turn; from whom it was taken back then, from them it stays so.
+    """
+    with one_writer():
+        Checking.objects.exclude(state=Checking.State.TAKEN_BACK).delete()
 
 
 def next_change(now: datetime) -> int:

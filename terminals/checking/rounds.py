@@ -71,14 +71,6 @@ def reconcile(situation: Situation, *, last: datetime | None) -> list[TerminalTy
     return types
 
 
-def begin_anew() -> None:
-    """After a copy from some time ago was restored: what became of it since then nobody knows. What telephones do stays as it is, and
-    each is told in its turn; from whom it was taken back then, from them it stays so.
-    """
-    with one_writer():
-        Checking.objects.exclude(state=State.TAKEN_BACK).delete()
-
-
 def tell(
     situation: Situation, types: Iterable[TerminalType], *, in_call: Callable[[], frozenset[str]] = frozenset
 ) -> list[Ask]:

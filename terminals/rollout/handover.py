@@ -13,6 +13,7 @@ from certificates.renewal.situation import Situation
 from pbxcerts.system.clock import STILL_NOW
 from pbxcerts.system.events import Notice
 from pbxcerts.system.prepared import prepared, prepared_values
+from terminals.checking.models import begin_anew
 from terminals.checking.warnings import checking_warnings
 from terminals.drivers.registry import AUTOMATIC_METHODS
 from terminals.evidence.requesters import SPAN
@@ -88,6 +89,9 @@ class KnownTerminals:
             return []
         of_rollout = rollout_warnings(situation, situation.once(rollout_in_force), situation.once(groups_in_force))
         return [*of_rollout, *preflight.warnings(situation), *checking_warnings(_turning_on())]
+
+    def begin_anew(self) -> None:
+        begin_anew()
 
 
 @dataclass(frozen=True)

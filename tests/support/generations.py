@@ -69,15 +69,19 @@ def a_clock(
 
 @dataclass
 class Telephones:
-    """Terminals whose readiness a test sets."""
+    """Terminals whose readiness a test sets. `began_anew`: how often."""
 
     ready: Readiness = field(default_factory=Readiness)
+    began_anew: int = 0
 
     def readiness(self, *, root_sha256: str, counts: str, now: datetime, counted: bool = False) -> Readiness:
         return self.ready
 
     def refusing(self, *, trusted_roots: object) -> int:
         return 0
+
+    def begin_anew(self) -> None:
+        self.began_anew += 1
 
 
 def missing(*names: str) -> dict[str, Any]:

@@ -27,6 +27,9 @@ class NoTerminals:
     def warnings(self, situation: object) -> list[Notice]:
         return []
 
+    def begin_anew(self) -> None:
+        pass
+
 
 class TerminalsOfTheDatabase:
     """Those that are known when they are asked for: the product looks anew in each round, too."""
@@ -53,6 +56,9 @@ class TenTelephones:
 
     def warnings(self, situation: object) -> list[Notice]:
         return []
+
+    def begin_anew(self) -> None:
+        pass
 
 
 class DoubtedTelephones(TenTelephones):

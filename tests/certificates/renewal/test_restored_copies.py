@@ -85,6 +85,19 @@ def test_a_copy_of_before_a_renewal_adopts_what_is_served(running):
     assert (message.severity, message.params["number"]) == ("critical", 2)
 
 
+def test_what_telephones_were_told_after_the_copy_is_taken_for_unknown(running):
+    before = DatabaseCopy()
+    renewed(running)
+    assert running.telephones.began_anew == 0
+    before.put_back()
+    running.beat()
+
+    assert running.states == {1: "superseded", 2: "active"}
+    assert running.telephones.began_anew == 1
+    running.after(MINUTE).beat()
+    assert running.telephones.began_anew == 1
+
+
 def test_what_is_adopted_is_whole_and_goes_on_by_the_schedule(running):
     before = DatabaseCopy()
     renewed(running)

@@ -3,7 +3,7 @@
 import pytest
 
 from terminals.checking import orders, rounds
-from terminals.checking.models import Checking, EmptiedList
+from terminals.checking.models import Checking, EmptiedList, begin_anew
 from terminals.checking.warnings import checking_warnings
 from terminals.directory import changes
 from terminals.evidence import recording
@@ -417,7 +417,7 @@ def test_after_a_restore_it_begins_with_the_first_step(site):
     site.night()
     assert site.state(phone) == "off"
 
-    rounds.begin_anew()
+    begin_anew()
     assert DELETES not in file_of(site, phone)
     site.night()
 
