@@ -132,9 +132,9 @@ class Checking(models.Model):
         return f"{self.terminal_id} {self.state}"
 
 
-class EmptiedList(models.Model):
-    """Since when a telephone's trust files have other names, because its list was emptied: it may not fetch again what has a name that
-    it knows (rule emptied-list).
+class RenamedFiles(models.Model):
+    """Since when a telephone's trust files have other names, because it may not fetch again what has a name that it knows: its list was
+    emptied (rule emptied-list), or it has left what it is told (rule renamed-files).
     """
 
     terminal = models.OneToOneField("terminals.Terminal", models.CASCADE, primary_key=True, related_name="+")
@@ -190,9 +190,15 @@ def _said(
     return None
 
 
-def emptied_lists() -> dict[int, str]:
+def renamed_files() -> dict[int, str]:
     """What the names of their trust files are made of beside their secret."""
-    return {terminal: at.isoformat() for terminal, at in EmptiedList.objects.values_list("terminal", "at")}
+    return {terminal: at.isoformat() for terminal, at in RenamedFiles.objects.values_list("terminal", "at")}
+
+
+def newest_name() -> tuple[int, datetime | None]:
+    """It is another one after each change."""
+    found = RenamedFiles.objects.aggregate(rows=models.Count("pk"), newest=Max("at"))
+    return found["rows"], found["newest"]
 
 
 def begin_anew() -> None:

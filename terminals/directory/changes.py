@@ -7,7 +7,7 @@ from pbxcerts.system import sealing, timekeeping
 from pbxcerts.system.sealing import SealedText
 from terminals.answer_target import AnswerTarget, NotifyServer
 from terminals.batches import execute, in_batches, one_writer, updates
-from terminals.checking.models import Checking, EmptiedList
+from terminals.checking.models import Checking, RenamedFiles
 from terminals.drivers.registry import PROVISIONED_METHODS
 from terminals.models import Discovered, Installation, Link, Requester, Terminal, TerminalType, new_path_secret
 from terminals.past.models import PastInstallations
@@ -80,7 +80,7 @@ def forget(terminals: Collection[int]) -> None:
         PastInstallations.objects.filter(terminal__in=some).delete()
         Requester.objects.filter(terminal__in=some).delete()
         Checking.objects.filter(terminal__in=some).delete()
-        EmptiedList.objects.filter(terminal__in=some).delete()
+        RenamedFiles.objects.filter(terminal__in=some).delete()
         Link.objects.filter(terminal__in=some, revoked_at=None).update(revoked_at=now)
         Terminal.objects.filter(pk__in=some).update(
             token_sha256="", firmware="", last_contact=None, last_address="", replaced_at=now

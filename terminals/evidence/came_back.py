@@ -8,11 +8,11 @@ from typing import Any
 
 from pbxcerts.system.clock import STILL_NOW
 from terminals.batches import Statement, execute, in_batches, one_writer, updates
-from terminals.checking.models import ANOTHER_TIME, Checking, EmptiedList, next_change
+from terminals.checking.models import ANOTHER_TIME, Checking, RenamedFiles, next_change
 from terminals.evidence.facts import CameBack
 from terminals.evidence.fetches import Judge, telephone_networks
 from terminals.evidence.ledger import of_listed
-from terminals.evidence.requesters import begin_anew, known_requesters
+from terminals.evidence.requesters import begin_anew, known_requesters, rename_files
 from terminals.models import Terminal, TerminalType
 
 State = Checking.State
@@ -93,12 +93,12 @@ def _emptied(one: CameBack, of: TerminalType) -> None:
     """Whatever it was told meanwhile, it holds nothing any more: it is told all again, under other names."""
     values = {"state": State.EMPTIED, "why": "", "until": None, "read_at": one.at, "shown_at": None}
     values["due_at"] = one.at + of.comes_back_within
-    if EmptiedList.objects.filter(pk=one.terminal, at=one.at).exists():
+    if RenamedFiles.objects.filter(pk=one.terminal, at=one.at).exists():
         return
     if not Checking.objects.filter(pk=one.terminal).changed_to(**values):
         change = next_change(one.at)
         Checking.objects.create(pk=one.terminal, method=of.method, asked_at=one.at, change=change, **values)
-    EmptiedList.objects.update_or_create(terminal_id=one.terminal, defaults={"at": one.at})
+    rename_files({one.terminal: one.at})
     begin_anew(one.terminal)
 
 

@@ -30,7 +30,7 @@ from terminals.evidence.ledger import (
     newest_of,
     of_listed,
 )
-from terminals.evidence.requesters import NO_LONGER_NOW, SPAN, Known, known_requesters, remembered
+from terminals.evidence.requesters import NO_LONGER_NOW, SPAN, Known, known_requesters, remembered, rename_files
 from terminals.models import DeliverySettings, Installation, InstallationQuerySet, Requester, Terminal
 from terminals.states import DeliveryState
 
@@ -74,6 +74,7 @@ def fetched(seen: Sequence[Fetched]) -> None:
     ]
     with one_writer():
         execute(statements)
+        rename_files(asked.renamed)
         for batch in in_batches(asked.gone):
             Requester.objects.filter(pk__in=batch).delete()
     judge(doubtful, seen_at=doubtful)

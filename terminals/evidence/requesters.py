@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 from pbxcerts.system.one_address import source_of
 from terminals.batches import SIZE, Statement, execute, in_batches, inserts, one_writer, updates
+from terminals.checking.models import RenamedFiles
 from terminals.drivers.base import Confirmation
 from terminals.drivers.registry import drivers
 from terminals.evidence.addresses import family_of
 from terminals.evidence.facts import Fetched, FetchedConfiguration, FetchedTrust
-from terminals.models import Requester
+from terminals.models import Requester, Terminal
 
 MOST_OF_A_FAMILY = 8
 """Addresses of IPv4, and as many of IPv6, that are remembered of a terminal: a stranger may have thousands."""
@@ -49,12 +50,13 @@ def known_requesters(terminals: Iterable[int]) -> Known:
 
 class Remembered(NamedTuple):
     """`statements` are three at most for some hundred facts; `gone`: the keys of rows that are to go; `refused`: what was fetched by
-    one whose list is full, which does not take it (rule full-list).
+    one whose list is full, which does not take it (rule full-list); `renamed`: whose trust files get other names, and since when.
     """
 
     statements: list[Statement]
     gone: list[int]
     refused: set[FetchedTrust]
+    renamed: dict[int, datetime]
 
 
 def remembered(
@@ -70,6 +72,7 @@ def remembered(
     changed: dict[tuple[int, str], Requester] = {}
     held: set[tuple[int, str]] = set()
     refused: set[FetchedTrust] = set()
+    renamed: dict[int, datetime] = {}
     for one in seen:
         source = source_of(one.address)
         row = known[one.terminal].get(source)
@@ -79,11 +82,15 @@ def remembered(
         row.address = one.address[:64]
         own = is_own(one)
         newest = _newest(row, known[one.terminal].values()) if own else row
+        had_left = is_left(row)
         if isinstance(one, FetchedConfiguration) and own:
             _named(row, one)
         row.last_at = _later(row.last_at, one.at)
-        if one.terminal in in_turn and isinstance(one, FetchedConfiguration) and _has_it_already(row, newest):
-            held.add((one.terminal, source))
+        if one.terminal in in_turn and isinstance(one, FetchedConfiguration):
+            if _has_it_already(row, newest):
+                held.add((one.terminal, source))
+            elif is_left(row) and not had_left:
+                renamed[one.terminal] = one.at
         if isinstance(one, FetchedTrust):
             row.named, row.named_since, row.named_times = [], None, 0
             if one.terminal not in in_turn:
@@ -104,7 +111,7 @@ def remembered(
     ]
     again = [{"id": row.pk, **_said(row)} for row in left if not row._state.adding]
     statements = inserts(Requester, new) + updates(Requester, again, match=["id"]) + _numbered(sorted(held))
-    return Remembered(statements, sorted(row.pk for row in gone if not row._state.adding), refused)
+    return Remembered(statements, sorted(row.pk for row in gone if not row._state.adding), refused, renamed)
 
 
 def _and_also(took: Sequence[int], one: FetchedTrust) -> list[int]:
@@ -207,6 +214,19 @@ def has_room(terminals: Sequence[int], *, kept: Collection[int]) -> None:
                 row.holds = [number for number in row.holds if number in kept]
             Requester.objects.bulk_update(rows, ["holds"], batch_size=SIZE)
             execute(_numbered([(row.terminal_id, row.source) for row in rows]))
+
+
+def rename_files(since: Mapping[int, datetime]) -> None:
+    """The trust files of these terminals have other names since then. The caller is alone (rule one-writer)."""
+    if not since:
+        return
+    still_there = Terminal.objects.filter(pk__in=since).values_list("pk", flat=True)
+    RenamedFiles.objects.bulk_create(
+        [RenamedFiles(terminal_id=terminal, at=since[terminal]) for terminal in still_there],
+        update_conflicts=True,
+        unique_fields=["terminal"],
+        update_fields=["at"],
+    )
 
 
 def _numbered(held: Sequence[tuple[int, str]]) -> list[Statement]:

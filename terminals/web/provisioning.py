@@ -132,7 +132,7 @@ class ProvisioningHandlers:
         if terminal is None:
             return text_response(404, "Not found.", refused="unknown_path")
         # Over plain HTTP it would be readable on the network, and prove nothing from then on.
-        part, since = parameters["part"], snapshot.checking.emptied.get(terminal.key, "")
+        part, since = parameters["part"], snapshot.names.of.get(terminal.key, "")
         proves = request.scheme == "https" and hmac.compare_digest(terminal.proving_part(since), part)
         if not proves and not hmac.compare_digest(terminal.trust_part(since), part):
             return text_response(404, "Not found.", refused="unknown_path")
@@ -273,7 +273,7 @@ class ProvisioningHandlers:
             return None
 
         def url(file: TrustFile) -> str:
-            since = snapshot.checking.emptied.get(terminal.key, "")
+            since = snapshot.names.of.get(terminal.key, "")
             return f"{request.scheme}://{where}{trust_path(terminal, file, proves=path_is_secret, since=since)}"
 
         host, proxy_port = snapshot.proxy
@@ -325,7 +325,7 @@ def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = Fa
     """The path of a terminal's trust file on the listeners. The terminal has a MAC.
 
     `proves`: the one that only the terminal itself may learn. What anybody can read who knows a MAC names the other one. `since`: when
-    its list was emptied, as `SnapshotTerminal.trust_part` has it.
+    it has this name, as `SnapshotTerminal.trust_part` has it.
     """
     part = terminal.proving_part(since) if proves else terminal.trust_part(since)
     return f"/{terminal.mac}/{file.version}.{part}.{file.format.value}"

@@ -26,7 +26,7 @@ from pbxcerts.system import other_machines, timekeeping
 from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.models import General
 from pbxcerts.system.sealing import SealedText, SealingError
-from terminals.checking.models import Saying, emptied_lists, newest_change, sayings
+from terminals.checking.models import Saying, newest_change, newest_name, renamed_files, sayings
 from terminals.drivers.base import AnchorsCome, DeliveryDriver
 from terminals.drivers.registry import IN_TURN_METHODS, driver_of
 from terminals.evidence.addresses import Network, read_networks
@@ -62,8 +62,8 @@ class SnapshotTerminal(NamedTuple):
     own_lines: str
 
     def trust_part(self, since: str = "") -> str:
-        """The random part of the name of its trust file. It tells nothing about the path to its configuration. `since`: when its list
-        was emptied (rule emptied-list), "" where it never was.
+        """The random part of the name of its trust file. It tells nothing about the path to its configuration. `since`: when it was
+        renamed (rules emptied-list, renamed-files), "" where it never was.
         """
         return _part(f"trust file{since}", self.path_secret)
 
@@ -162,13 +162,20 @@ class TakenInTurn:
 
 @dataclass(frozen=True)
 class SnapshotChecking:
-    """What the files of telephones say of the check, by their keys, None: nothing (rule checking); `emptied`: what stands in the names
-    of their trust files since their list was emptied. `change`: the newest that is known.
-    """
+    """What the files of telephones say of the check, by their keys, None: nothing (rule checking). `change`: the newest that is known."""
 
     of: Mapping[int, Saying | None] = field(default_factory=dict)
-    emptied: Mapping[int, str] = field(default_factory=dict)
     change: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True)
+class SnapshotNames:
+    """What stands in the names of the trust files of telephones, by their keys, since they were renamed (rule renamed-files). `newest`:
+    the last that is known.
+    """
+
+    of: Mapping[int, str] = field(default_factory=dict)
+    newest: tuple[int, datetime | None] = (0, None)
 
 
 @dataclass(frozen=True)
@@ -196,6 +203,7 @@ class Snapshot:
     served: tuple[ServedGeneration, ...] = ()
     taken_in_turn: TakenInTurn = field(default_factory=TakenInTurn)
     checking: SnapshotChecking = field(default_factory=SnapshotChecking)
+    names: SnapshotNames = field(default_factory=SnapshotNames)
     networks: tuple[Network, ...] = ()
     _trust: dict[str, bytes | None] = field(default_factory=dict, repr=False, compare=False)
     _places: dict[int, AnchorPlaces] = field(default_factory=dict, repr=False, compare=False)
@@ -338,6 +346,7 @@ def read_snapshot(before: Snapshot | None = None) -> Snapshot:
         served=_served(),
         taken_in_turn=_taken_in_turn(same.taken_in_turn if same is not None else TakenInTurn()),
         checking=_checking(before.checking if before is not None else None, types.values()),
+        names=_names(before.names if before is not None else SnapshotNames(), types.values()),
         networks=read_networks(delivery.telephone_networks),
         terminals=terminals,
         windows=_windows(),
@@ -391,11 +400,15 @@ def _checking(before: SnapshotChecking | None, types: Iterable[SnapshotType]) ->
     if before is not None and before.change == (0, 0) and not any(one.turns_checking_on for one in types):
         return before
     change = newest_change()
-    return (
-        before
-        if before is not None and before.change == change
-        else SnapshotChecking(sayings(), emptied_lists(), change)
-    )
+    return before if before is not None and before.change == change else SnapshotChecking(sayings(), change)
+
+
+def _names(before: SnapshotNames, types: Iterable[SnapshotType]) -> SnapshotNames:
+    """No query where no telephone is told one trust anchor after the other."""
+    if not any(one.driver.capabilities.come is AnchorsCome.IN_TURN for one in types):
+        return before
+    newest = newest_name()
+    return before if before.newest == newest else SnapshotNames(renamed_files(), newest)
 
 
 def _served() -> tuple[ServedGeneration, ...]:

@@ -3,7 +3,7 @@
 import pytest
 
 from terminals.checking import orders, rounds
-from terminals.checking.models import Checking, EmptiedList, begin_anew
+from terminals.checking.models import Checking, RenamedFiles, begin_anew
 from terminals.checking.warnings import checking_warnings
 from terminals.directory import changes
 from terminals.evidence import recording
@@ -371,11 +371,11 @@ def test_what_is_written_down_twice_changes_nothing_more(site):
     phone = checking(site)
     site.night()
     a_day_with(site, phone)
-    at = EmptiedList.objects.get().at
+    at = RenamedFiles.objects.get().at
     a_day_with(site, phone)
     site.beat()
 
-    assert EmptiedList.objects.get().at == at
+    assert RenamedFiles.objects.get().at == at
     assert site.state(phone) is None
 
     recording.write_facts([CameBack(phone.row.pk, False, True, phone.address, at, empties=True)])
@@ -388,7 +388,7 @@ def test_one_whose_deletion_was_seen_and_not_written_down_deletes_once_more(site
     site.night()
     before = Checking.objects.get()
     a_day_with(site, phone)
-    EmptiedList.objects.all().delete()
+    RenamedFiles.objects.all().delete()
     before.save()
 
     for _time in range(2):
@@ -452,11 +452,11 @@ def test_another_telephone_begins_with_the_names_that_it_knows_not(site):
     phone = checking(site)
     site.night()
     a_day_with(site, phone)
-    assert EmptiedList.objects.exists()
+    assert RenamedFiles.objects.exists()
 
     changes.forget([phone.row.pk])
 
-    assert not EmptiedList.objects.exists()
+    assert not RenamedFiles.objects.exists()
     assert site.state(phone) is None
 
 
@@ -477,4 +477,4 @@ def test_through_thirteen_generations_no_call_is_lost_and_nobody_lends_a_hand(si
 
     assert phone.refused == []
     assert most == 9
-    assert EmptiedList.objects.exists()
+    assert RenamedFiles.objects.exists()
