@@ -29,7 +29,7 @@ from certificates.status.warning_kinds import NO_GENERATION
 from certificates.status.warnings import HEARTBEAT_LATE, certificate_warnings, worst_first
 from pbxcerts.system import clock_words, other_machines, time_words, timekeeping
 from pbxcerts.system.clock import Clock, ClockState
-from pbxcerts.system.events import Notice
+from pbxcerts.system.events import Notice, said_once
 from pbxcerts.system.models import General, Heartbeat, Severity
 from pbxcerts.system.timekeeping import current_clock
 
@@ -172,7 +172,7 @@ class CertificateStatus:
         )
         told = worst_first([*of_certificates, *self._terminals.warnings(self.situation)])
         # The first pair is ordered: nobody is to order it once more.
-        return [warning for warning in told if not (self.busy and warning.id == NO_GENERATION.id)]
+        return said_once(warning for warning in told if not (self.busy and warning.id == NO_GENERATION.id))
 
     @property
     def zone(self) -> str:

@@ -294,6 +294,11 @@ KEY_LOST = EventKind(
     ),
     cleared=_("The host key of generation %(number)s can be decrypted, or is no longer needed."),
     hint=_("Restore the key list, or generate now."),
+    several=_(
+        "The host keys of several generations can't be decrypted: a key is missing in the key list. Generations: %(each)s. What is"
+        " published stays as it is."
+    ),
+    each="%(number)s",
 )
 FILES_DIFFER = EventKind(
     "files_differ",
@@ -359,6 +364,10 @@ PRESENTS_OTHER = EventKind(
     Severity.CRITICAL,
     _("%(address)s presents another certificate than the active one. Check the reload command of the server."),
     cleared=_("%(address)s presents the active certificate again, presents none, or is not looked at."),
+    several=_(
+        "At several addresses another certificate than the active one is presented: %(each)s. Check the reload command of the server."
+    ),
+    each="%(address)s",
 )
 HEARTBEAT_MISSING = EventKind(
     "heartbeat_missing",

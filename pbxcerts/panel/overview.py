@@ -21,7 +21,7 @@ from pbxcerts.panel.timeline import WIDTH, Timeline
 from pbxcerts.panel.tonight import Tonight
 from pbxcerts.panel.what_comes import coming
 from pbxcerts.panel.where_to_act import PlaceToAct, place_of
-from pbxcerts.system.events import Notice
+from pbxcerts.system.events import Notice, said_once
 from pbxcerts.system.frame import general_of
 from pbxcerts.system.notifications.ahead import Ahead
 from pbxcerts.system.notifications.models import Watchdog, destinations_in_use
@@ -111,7 +111,7 @@ class Overview:
 
     @cached_property
     def needs(self) -> list[Need]:
-        return [Need(notice, place_of(notice.id)) for notice in worst_first(self._notices())]
+        return [Need(notice, place_of(notice.id)) for notice in said_once(worst_first(self._notices()))]
 
     def _notices(self) -> Iterator[Notice]:
         yield from self.status.warnings

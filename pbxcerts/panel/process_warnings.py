@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from pbxcerts import env
 from pbxcerts.system import machine_warnings
-from pbxcerts.system.events import EventKind, Notice
+from pbxcerts.system.events import EventKind, Notice, said_once
 from pbxcerts.system.models import Severity
 from pbxcerts.system.run_files import FAILING_LISTENERS, FAILING_PROCESSES, broker_is_away
 
@@ -41,6 +41,10 @@ LISTENER = EventKind(
     _("The terminals' listener at %(address)s cannot be opened: %(reason)s. Terminals do not get their files there."),
     cleared=_("The terminals' listener at %(address)s is open, or no longer wanted."),
     hint=_("It is tried again every second. Free the port, or name another address in the environment."),
+    several=_(
+        "Several of the terminals' listeners cannot be opened: %(each)s. Terminals do not get their files there."
+    ),
+    each="%(address)s (%(reason)s)",
 )
 
 BROKER_AWAY = EventKind(
@@ -83,4 +87,4 @@ def warnings() -> list[Notice]:
 def of_every_page(request: HttpRequest) -> dict[str, Any]:
     """Context processor: every page shows these warnings, because without a worker no heartbeat sends them."""
     signed_in = getattr(request, "user", None) is not None and request.user.is_authenticated
-    return {"process_warnings": [*warnings(), *machine_warnings.of_every_page()] if signed_in else []}
+    return {"process_warnings": said_once([*warnings(), *machine_warnings.of_every_page()]) if signed_in else []}

@@ -8,7 +8,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -38,6 +38,8 @@ class EventKind:
     `headline`: where calls are lost though the pair that is served could carry them, the answer to whether they are secured begins
     with it.
 
+    `several`: what a page says once where the same is true of several subjects; its `%(each)s` is what `each` makes of each of them.
+
     Without `cleared` the message has no match: it stays open until a person confirms it. `instants`, `offsets`, `jumps` and
     `days` name the parameters that are shown in the reader's zone and language: instants are kept as ISO 8601 ("" for none),
     offsets and jumps of a clock as seconds, days as their number.
@@ -49,6 +51,8 @@ class EventKind:
     cleared: Promise | str = ""
     hint: Promise | str = ""
     headline: Promise | str = ""
+    several: Promise | str = ""
+    each: Promise | str = ""
     instants: tuple[str, ...] = ()
     offsets: tuple[str, ...] = ()
     jumps: tuple[str, ...] = ()
@@ -85,13 +89,15 @@ class EventKind:
 class Notice:
     """Something that is true now and that the page says. `subject` says of what.
 
-    Each `step` of it is a message of its own; the earlier ones stay open until the matter itself is over.
+    Each `step` of it is a message of its own; the earlier ones stay open until the matter itself is over. `among`: all of its kind,
+    where a page says them once.
     """
 
     kind: EventKind
     subject: str = ""
     params: dict[str, Any] = field(default_factory=dict)
     step: str = ""
+    among: tuple[Notice, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -108,6 +114,9 @@ class Notice:
 
     @property
     def text(self) -> str:
+        if self.among:
+            each = [str(self.kind.each) % one.kind.shown(one.params) for one in self.among]
+            return str(self.kind.several) % {"each": "; ".join(each)}
         return str(self.kind.text) % self.kind.shown(self.params)
 
     @property
@@ -118,6 +127,16 @@ class Notice:
     def headline(self) -> str:
         # A plural becomes a string only with its number.
         return str(self.kind.headline % self.kind.shown(self.params)) if self.kind.headline else ""
+
+
+def said_once(notices: Iterable[Notice]) -> list[Notice]:
+    """For a page: what is true of several subjects in the same words is said once, where the first of them stands. Their event
+    messages stay apart, as each is over by itself.
+    """
+    of_kind: dict[str, list[Notice]] = {}
+    for position, notice in enumerate(notices):
+        of_kind.setdefault(notice.id if notice.kind.several else f"{notice.id} {position}", []).append(notice)
+    return [replace(alike[0], among=tuple(alike)) if len(alike) > 1 else alike[0] for alike in of_kind.values()]
 
 
 def text_of(message: EventMessage) -> str:

@@ -12,6 +12,8 @@ from terminals.checking.models import Checking, CheckingQuerySet
 from terminals.models import TerminalType
 
 NAMED_AT_MOST = 5
+COUNTED = "%(type)s: %(count)s (%(names)s)"
+NAMED = "%(type)s: %(names)s"
 
 CHECKING_NOT_BACK = EventKind(
     "checking_not_back",
@@ -30,6 +32,11 @@ CHECKING_NOT_BACK = EventKind(
         " open a bootstrap window for it, so that it comes over plain HTTP, or turn the check off at the telephone. Then go on at the"
         " page of the type, or take the switch back there."
     ),
+    several=_(
+        "Telephones of several types did not come back after pbxcerts had turned their check of certificates on. It is taken back from"
+        " them, and no other telephone of these types is told to check until a person goes on. %(each)s."
+    ),
+    each=COUNTED,
 )
 CHECKING_WAITS = EventKind(
     "checking_waits",
@@ -45,6 +52,11 @@ CHECKING_WAITS = EventKind(
     hint=_(
         "Call with it, over TLS. Then go on at the page of the type, or take the check back at the page of the telephone."
     ),
+    several=_(
+        "Of several types the first telephone checks certificates since pbxcerts told it to, and came back for its files. Whether it"
+        " can call only a person can say. No other one of these types is told until then. %(each)s."
+    ),
+    each=NAMED,
 )
 EMPTYING_NOT_BACK = EventKind(
     "emptying_not_back",
@@ -61,6 +73,11 @@ EMPTYING_NOT_BACK = EventKind(
         " holds the certificate that is served. One that still checks refuses the server: turn the check off at it, or open a bootstrap"
         " window. It goes on by itself where it was."
     ),
+    several=_(
+        "Telephones of several types did not come back while their list of certificates was emptied. No other list of these types is"
+        " emptied, and no other telephone of them is told to check, until a person goes on. %(each)s."
+    ),
+    each=COUNTED,
 )
 EMPTYING_WAITS = EventKind(
     "emptying_waits",
@@ -76,6 +93,11 @@ EMPTYING_WAITS = EventKind(
         "Look at the telephone under Security > Trusted Certificates: it is to hold the served certificate and none of the older ones."
         " Then say so at the page of the type. Until then it is told no further certificate."
     ),
+    several=_(
+        "Of several types the list of certificates of the first telephone was emptied, and it took the served one again. Whether the"
+        " old ones are gone only a person can see. No other list of these types is emptied until then. %(each)s."
+    ),
+    each=NAMED,
 )
 
 

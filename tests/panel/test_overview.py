@@ -9,13 +9,17 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from certificates.status.page import CertificateStatus
+from certificates.status.warning_kinds import CLOCK_OFF
 from pbxcerts.event_kinds import every_kind
 from pbxcerts.panel.overview import Overview
 from pbxcerts.panel.timeline import LEAST, WIDTH
 from pbxcerts.panel.where_to_act import PLACES, place_of
+from pbxcerts.system.events import Notice, said_once
 from pbxcerts.system.models import General, Heartbeat
+from pbxcerts.system.notifications.models import Destination
 from pbxcerts.system.timekeeping import read_machine
-from terminals.models import Installation
+from terminals.checking.models import Checking
+from terminals.models import Installation, Terminal, TerminalType
 from tests.terminals.pages.conftest import english, fleet, mixed, put, text, world, yealink
 
 __all__ = ["english", "fleet", "mixed", "put", "text", "world", "yealink"]
@@ -95,6 +99,50 @@ def test_what_needs_attention_leads_to_where_it_is_done(world, alive, administra
     shown = administrator_client.get(HOME).content.decode()
 
     assert re.search(r'href="/system/general/">\s*Names and addresses', shown)
+
+
+def test_the_same_trouble_of_several_types_is_said_once_and_names_them(mixed, alive, administrator_client, text):
+    def add(maker):
+        one = TerminalType.objects.create(name=f"Of {maker}", method=maker, turns_checking_on=True)
+        lost = Terminal.objects.create(number=f"8{one.pk}", type=one)
+        at = {"asked_at": mixed.world.now, "taken_back_at": mixed.world.now}
+        Checking.objects.create(terminal=lost, method=maker, state="taken_back", why="not_back", **at)
+        return f"Of {maker}: 1 ({lost.number})"
+
+    add("snom")
+    assert "Telephones of the type Of snom did not come back" in text(administrator_client.get(HOME))
+
+    others = [add("yealink"), add("grandstream")]
+    page = text(administrator_client.get(HOME))
+    assert page.count("did not come back after pbxcerts had turned their check") == 1
+    assert "Telephones of several types did not come back" in page
+    assert "Of snom: 1 (8" in page
+    assert all(other in page for other in others)
+
+
+def test_destinations_that_all_fail_are_one_need(world, alive, administrator_client, text):
+    for name in ("By day", "By night"):
+        Destination.objects.create(name=name, kind="email", options={}, failures=9, fault="login_refused")
+
+    page = text(administrator_client.get(HOME))
+
+    assert page.count("Event messages do not reach") == 1
+    assert "“By day”; “By night”" in page
+
+
+@pytest.mark.parametrize("kind", [one for one in every_kind() if one.several], ids=lambda kind: kind.id)
+def test_what_is_true_of_several_subjects_is_said_in_one_sentence(kind):
+    def notice(subject):
+        named = re.findall(r"%\((\w+)\)s", str(kind.each))
+        return Notice(kind, subject=subject, params=dict.fromkeys(named, f"what is of {subject}"))
+
+    other = Notice(CLOCK_OFF)
+    first, once = said_once([notice("one"), other, notice("another")])
+
+    assert "what is of one" in first.text
+    assert "what is of another" in first.text
+    assert once == other
+    assert said_once([notice("one"), other]) == [notice("one"), other]
 
 
 def test_every_kind_that_has_a_place_is_one_and_the_place_is_there():

@@ -16,7 +16,9 @@ DESTINATION_FAILS = EventKind(
     Severity.SERIOUS,
     _("Event messages do not reach the destination “%(name)s”."),
     cleared=_("Event messages reach the destination “%(name)s” again, or it is no longer in use."),
-    hint=_("Its page says why, and what to do. A test there shows whether it works again."),
+    hint=_("The page of the destination says why, and what to do. A test there shows whether it works again."),
+    several=_("Event messages do not reach several destinations: %(each)s."),
+    each=_("“%(name)s”"),
 )
 DELIVERY_GIVEN_UP = EventKind(
     "delivery_given_up",
