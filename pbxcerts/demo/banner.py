@@ -34,7 +34,7 @@ WORDS: dict[Scene, Promise] = {
         " that restart wait for the night: press “It is night” and watch the waves (left: %(automatic_left)s)."
     ),
     Scene.HAND_WORK: _(
-        "The rest needs a person (left: %(by_hand_left)s). Confirm them on the work list, type by type, as if you had installed the"
+        "The rest needs a person (left: %(by_hand_left)s). Unfold “By type” on the work list and confirm each, as if you had installed the"
         " file; or press “The deadline is here”: then the server does not wait for them."
     ),
     Scene.SWITCH: _(

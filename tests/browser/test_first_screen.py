@@ -1,4 +1,4 @@
-"""What one came to do on "Self-signed certificates" is in the first screen at 1280 by 800, whatever state it is in."""
+"""What one came to do is in the first screen: on "Self-signed certificates" at 1280 by 800, whatever state it is in."""
 
 import pytest
 from django.urls import reverse
@@ -95,6 +95,29 @@ def test_event_messages_of_each_severity_fit_the_title_bar_of_a_mobile_phone(ope
     page.goto(reverse("certificates:overview"))
     assert page.locator(".state").count() == 3
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def top_of(page, name):
+    return page.locator(name).first.bounding_box()["y"]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_work_list_begins_in_the_first_screen_and_leads_to_the_file_of_a_type(open_page, everything, width):
+    page = open_page(width, "de")
+    page.goto(reverse("terminals:work_list:list"))
+    assert top_of(page, "input[name=terminal]") < 800
+    download = page.get_by_role("link", name="Herunterladen: ").first
+    assert not download.is_visible()
+
+    page.get_by_role("link", name="Gigaset").click()
+    download.wait_for()
+    assert page.locator("input[name=terminal]").count() == 1
+
+    page.goto(reverse("terminals:work_list:list"))
+    page.locator("#work-by-type > summary").click()
+    download.wait_for()
+    page.reload()
+    assert download.is_visible(), "what was unfolded stays so"
 
 
 def test_it_would_be_said(open_page, world):

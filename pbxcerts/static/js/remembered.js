@@ -8,9 +8,9 @@
       return null;
     }
   };
-  const write = (details) => {
+  const write = (details, open) => {
     try {
-      localStorage.setItem(key(details), details.open ? "open" : "folded");
+      localStorage.setItem(key(details), open ? "open" : "folded");
     } catch {
       // A browser that stores nothing forgets it.
     }
@@ -20,7 +20,8 @@
       if (read(details) === "open") {
         details.open = true;
       }
-      details.addEventListener("toggle", () => write(details));
+      // What the page opens by itself is no choice: so not on "toggle". The click comes before it.
+      details.querySelector("summary").addEventListener("click", () => write(details, !details.open));
     }
   };
   // What an address or a list of errors leads to is shown.
