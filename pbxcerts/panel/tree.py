@@ -59,6 +59,7 @@ TREE = (
                     View("tt", _("Terminal types"), "terminals:types:types", "types"),
                     View("ro", _("Rollout"), "terminals:rollout:overview", "rollout"),
                     View("wl", _("Work list"), "terminals:work_list:list", "work_list"),
+                    View("rt", _("Registered telephones"), "terminals:registered"),
                     View("de", _("Delivery"), "terminals:delivery:settings", "delivery"),
                     View("bw", _("Bootstrap"), "terminals:bootstrap:windows", "bootstrap"),
                 ),

@@ -319,9 +319,9 @@ def new_path(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def registered(request: HttpRequest) -> HttpResponse:
     """Who is registered at the communication server, and since when, beside each terminal."""
-    active = Generation.objects.active().without_files().first()
+    active, is_asked = Generation.objects.active().without_files().first(), bool(settings.KAMCMD)
     if active is None:
-        return render(request, "terminals/registered.html", {"found": None})
+        return render(request, "terminals/registered.html", {"found": None, "is_asked": is_asked})
     found = RegisteredTerminals.of(active)
     wanted = request.GET.get("group")
     group = Group(wanted) if wanted in set(Group) else Group.OLDER
@@ -335,7 +335,7 @@ def registered(request: HttpRequest) -> HttpResponse:
         "page": page,
         "lines": found.lines(page),
         "query": urlencode({"group": group.value}),
-        "is_asked": bool(settings.KAMCMD),
+        "is_asked": is_asked,
     }
     return render(request, "terminals/registered.html", context)
 

@@ -34,6 +34,13 @@ def test_a_code_leads_to_its_view_which_the_tree_marks(world, administrator_clie
     assert f"={view.code}</span>" in marked[2].partition("</a>")[0]
 
 
+def test_the_list_of_all_registrations_is_found_by_its_word_and_stands_among_the_terminals(world, viewer_client):
+    assert search(viewer_client, "registered tele").headers["Location"] == "/terminals/registered/"
+
+    tree = viewer_client.get("/").content.decode().partition('href="/terminals/"')[2]
+    assert 'href="/terminals/registered/"' in tree.partition("</ul>")[0]
+
+
 def test_a_page_below_a_view_marks_that_view(world, administrator_client):
     page = administrator_client.get("/certificates/generate/").content.decode()
 

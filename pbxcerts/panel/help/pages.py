@@ -97,6 +97,7 @@ WORDS = {
     "tt": ("delivery-method", "event-string", "notification", "bundle"),
     "ro": ("rollout", "wave", "confirmed", "unproved", "restart-window"),
     "wl": ("work-list", "personal-link", "confirmed", "notification"),
+    "rt": ("proof-by-call", "switch", "communication-server", "terminal"),
     "de": ("notification", "restart-window", "wave", "communication-server"),
     "bw": ("bootstrap-window", "restart-window"),
     "ge": ("communication-server", "machine"),
