@@ -45,6 +45,11 @@ class CheckingOfType:
         """Whether a person has to go on, or may."""
         return bool(self.lost or self.waits or self.deaf)
 
+    @property
+    def asks_a_person(self) -> bool:
+        """Whether nothing goes on before a person says so."""
+        return bool(self.lost or self.waits or self.to_see)
+
     @classmethod
     def of(cls, one: TerminalType, now: datetime) -> "CheckingOfType | None":
         """None where its telephones can't be told, or nobody says that they are to be and none was. Seven queries at most."""

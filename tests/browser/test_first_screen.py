@@ -7,10 +7,10 @@ from certificates.models import Generation
 from certificates.renewal import orders
 from pbxcerts.system.models import EventMessage, General, Severity, User
 from terminals.models import Terminal
-from tests.browser.test_accessibility import open_page
+from tests.browser.test_accessibility import addresses, open_page, variants
 from tests.terminals.pages.conftest import fleet, mixed, world, yealink
 
-__all__ = ["fleet", "mixed", "open_page", "world", "yealink"]
+__all__ = ["addresses", "fleet", "mixed", "open_page", "variants", "world", "yealink"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -118,6 +118,15 @@ def test_the_work_list_begins_in_the_first_screen_and_leads_to_the_file_of_a_typ
     download.wait_for()
     page.reload()
     assert download.is_visible(), "what was unfolded stays so"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_on_the_page_of_a_type_it_is_edited_and_its_check_goes_on(open_page, everything, variants, width):
+    page = open_page(width, "de")
+    page.goto(variants["type yealink by its own"])
+
+    assert top_of(page, "main a:text-is('Bearbeiten')") < 400
+    assert top_of(page, "button:text('Weitermachen')") < 800
 
 
 def test_it_would_be_said(open_page, world):
