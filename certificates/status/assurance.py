@@ -41,11 +41,16 @@ class Assurance:
         if nothing := _why_nothing_is_secured(situation, active):
             follows = _what_takes_its_place(situation, works=works)
             if not follows:
-                return cls(Severity.CRITICAL, nothing, _("Generate now."))
+                return cls(Severity.CRITICAL, nothing, _("Generate now.") if works else _start_again())
             return cls(Severity.CRITICAL, f"{nothing} {follows}")
         severity, follows = _what_follows(situation, active, awaited, following, works=works)
         secured = _("Calls are secured until %(end)s.") % {"end": time_words.moment(active.plan.not_after)}
-        return cls(severity, f"{secured} {follows}")
+        return cls(severity, f"{secured} {follows}", "" if works or situation.switch is not None else _start_again())
+
+
+def _start_again() -> str:
+    """Where nobody works, no order of a page is carried out."""
+    return _("Start pbxcerts again; its journal says why it has ended.")
 
 
 def _before_the_first(situation: Situation) -> Assurance:

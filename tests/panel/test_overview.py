@@ -42,11 +42,14 @@ def test_it_is_the_first_page_and_answers_whether_calls_are_secured(world, alive
     assert "They are renewed by themselves on" in page
 
 
-def test_without_a_heartbeat_it_promises_no_renewal(world, administrator_client, text):
+def test_without_a_heartbeat_it_promises_nothing_and_says_what_helps(mixed, administrator_client, viewer_client, text):
     page = text(administrator_client.get(HOME))
 
     assert "Nothing is renewed by itself any more" in page
+    assert "Start pbxcerts again; its journal says why it has ended." in page
     assert "They are renewed by themselves" not in page
+    assert "About 12 telephones restart" not in page
+    assert "Start pbxcerts again" not in text(viewer_client.get(HOME))
 
 
 def test_it_says_who_restarts_and_who_needs_a_person(mixed, alive, administrator_client, text):
@@ -214,13 +217,18 @@ def test_who_may_only_view_is_told_to_generate_nothing(world, viewer_client, ope
     assert "Generate manually." not in shown
 
 
-def test_one_who_may_go_back_does_it_from_the_first_page(world, viewer_client, operator_client):
+def test_one_who_may_go_back_does_it_from_the_first_page_where_somebody_works(
+    world, alive, viewer_client, operator_client
+):
     assert "/rollback/" not in operator_client.get(HOME).content.decode()
     world.generate(at_once=True)
 
     back = reverse("certificates:roll_back", args=[1])
     assert back in operator_client.get(HOME).content.decode()
     assert back not in viewer_client.get(HOME).content.decode()
+
+    Heartbeat.objects.update(last_run=None)
+    assert back not in operator_client.get(HOME).content.decode()
 
 
 def test_a_new_installation_is_led_through_what_it_needs(db, key_file, settings, tmp_path, administrator_client, text):

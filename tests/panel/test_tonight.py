@@ -10,9 +10,10 @@ from certificates.status.page import CertificateStatus
 from pbxcerts.panel.overview import Overview
 from terminals.models import DeliverySettings, Installation, Rollout
 from terminals.states import Wave
+from tests.panel.test_overview import alive
 from tests.terminals.pages.conftest import english, fleet, mixed, put, text, world, yealink
 
-__all__ = ["english", "fleet", "mixed", "put", "text", "world", "yealink"]
+__all__ = ["alive", "english", "fleet", "mixed", "put", "text", "world", "yealink"]
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def test_what_was_asked_already_is_not_in_the_order_any_more(mixed, put, tonight
     assert sum(turn.count for turn in tonight().turns) == before - 3
 
 
-def test_the_page_shows_it(mixed, administrator_client, text):
+def test_the_page_shows_it(mixed, alive, administrator_client, text):
     page = text(administrator_client.get("/"))
 
     assert "telephones restart, in this order:" in page
