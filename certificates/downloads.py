@@ -74,8 +74,11 @@ def title(kind: DownloadKind, form: DownloadFormat, generations: Sequence[int]) 
                 "Trust bundle of generations %(numbers)s, %(format)s",
                 count,
             )
-    written = "PKCS#7" if form is DownloadFormat.P7B else form.upper()
-    return words % {"numbers": ", ".join(str(number) for number in generations), "format": written}
+    return words % {"numbers": ", ".join(str(number) for number in generations), "format": written(form)}
+
+
+def written(form: DownloadFormat) -> str:
+    return "PKCS#7" if form is DownloadFormat.P7B else form.upper()
 
 
 class NothingToDownload(Exception):

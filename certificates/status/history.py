@@ -6,10 +6,11 @@ from functools import cached_property
 
 from django.db.models import Prefetch, Q, QuerySet
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from certificates.call_proof.models import CallProof, judged
 from certificates.call_proof.words import ProofReport
-from certificates.downloads import OFFERED, DownloadKind, title
+from certificates.downloads import OFFERED, DownloadKind, title, written
 from certificates.models import Generation, Switch, Transition
 from certificates.pki.describe import BasicFields, basic_fields, describe_extensions
 from certificates.status import words
@@ -151,13 +152,29 @@ class GenerationDetails(GenerationAttempt):
         return _certificate(self.generation, "root")
 
     @property
-    def downloads(self) -> list[tuple[str, str]]:
-        """The address and the title of each certificate of this pair alone."""
-        number = self.generation.number
+    def downloads(self) -> list[tuple[str, list[tuple[str, str, str]]]]:
+        """What there is of this pair alone, and of each of these the address, the title and the format of its files."""
+        number, kinds = (
+            self.generation.number,
+            {
+                DownloadKind.HOST: _("Host certificate"),
+                DownloadKind.ROOT: _("Root certificate"),
+                DownloadKind.CHAIN: _("Chain of host and root"),
+            },
+        )
         return [
-            (reverse("certificates:download_generation", args=(number, kind, form)), title(kind, form, [number]))
-            for kind in (DownloadKind.HOST, DownloadKind.ROOT, DownloadKind.CHAIN)
-            for form in OFFERED[kind]
+            (
+                what,
+                [
+                    (
+                        reverse("certificates:download_generation", args=(number, kind, form)),
+                        title(kind, form, [number]),
+                        written(form),
+                    )
+                    for form in OFFERED[kind]
+                ],
+            )
+            for kind, what in kinds.items()
         ]
 
     @cached_property

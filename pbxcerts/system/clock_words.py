@@ -57,6 +57,11 @@ def off(offset: timedelta, *, decimals: int = 3) -> str:
     return (_("%(length)s behind") if offset > timedelta(0) else _("%(length)s ahead")) % {"length": length}
 
 
+def off_beside_the_word(offset: timedelta) -> str:
+    """As `off`, where "offset" is said already: nothing is "0.000 s"."""
+    return off(offset) if round(abs(offset.total_seconds()), 3) else _length(offset, 3)
+
+
 def moved(jump: timedelta) -> str:
     """By how much a clock was set, as people say it: "2 hours back"."""
     length = {"length": _length(jump, 0)}

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import translation
 
-from pbxcerts.system.clock_words import moved, off
+from pbxcerts.system.clock_words import moved, off, off_beside_the_word
 
 
 def in_both(say, seconds):
@@ -31,6 +31,13 @@ def in_both(say, seconds):
 )
 def test_how_a_clock_goes(seconds, english, german):
     assert in_both(off, seconds) == (english, german)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "german"), [(0.0004, "0.000 s", "0,000 s"), (-0.25, "0.250 s ahead", "0,250 s vor")]
+)
+def test_beside_the_word_offset_it_is_not_said_again(seconds, english, german):
+    assert in_both(off_beside_the_word, seconds) == (english, german)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ register = template.Library()
 
 @register.filter
 def off(offset: timedelta) -> str:
-    """How a clock goes: "2 hours behind"."""
-    return clock_words.off(offset)
+    """How a clock goes, beside the word "offset": "2 hours behind"."""
+    return clock_words.off_beside_the_word(offset)
 
 
 @register.filter

@@ -138,6 +138,15 @@ def test_the_details_hold_both_certificates_with_every_extension(eventful, viewe
     assert page.count("Identifier of the key that signed it") == 2
 
 
+def test_each_button_says_its_format_and_to_who_hears_it_what_is_in_its_file(eventful, viewer_client):
+    page = viewer_client.get("/certificates/history/2/").content.decode()
+
+    files = re.findall(r'<a class="btn[^>]*aria-label="([^"]*)">([^<]*)</a>', page)
+    assert ("Host certificate of generation 2, PEM", "PEM") in files
+    assert ("Chain of host and root of generation 2, PKCS#7", "PKCS#7") in files
+    assert len(files) == 6
+
+
 def test_the_details_tell_the_life_of_the_pair(eventful, viewer_client, text):
     page = text(viewer_client.get(f"{HISTORY}2/"))
 
