@@ -8,6 +8,7 @@ from django.db.models.functions import Lower
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from certificates.renewal.situation import load_situation
@@ -17,11 +18,12 @@ from pbxcerts.system.models import Role
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.by_hand.work_list import guide
 from terminals.checking import orders
+from terminals.checking.models import Checking
 from terminals.checking.of_type import CheckingOfType
 from terminals.directory.ways_in import first_to_come, ways_in
 from terminals.drivers.registry import BY_HAND_METHODS
 from terminals.forms.types import TypeForm
-from terminals.models import TerminalType
+from terminals.models import Terminal, TerminalType
 from terminals.trust_file import NoTrustFile, trust_file
 from terminals.views.terminals import shows_then_acts
 
@@ -65,7 +67,9 @@ def first(request: HttpRequest, pk: int) -> HttpResponse:
 def go_on_checking(request: HttpRequest, pk: int) -> HttpResponse:
     """After a telephone that did not come back, or the first one of which only a person can say that it can call."""
     went_on = orders.go_on(get_object_or_404(TerminalType, pk=pk), by=logged_in_user(request).get_username())
-    return _ordered(request, pk, _("The next telephones of this type are told to check."), done=went_on)
+    untold = Terminal.objects.enabled().filter(type=pk, checking=None).count()
+    said = _("The next telephones of this type are told to check. Not told yet: %(count)s.") % {"count": untold}
+    return _ordered(request, pk, said, done=went_on)
 
 
 @needs(Role.ADMINISTER)
@@ -82,7 +86,9 @@ def list_is_seen(request: HttpRequest, pk: int) -> HttpResponse:
 def turn_checking_off(request: HttpRequest, pk: int) -> HttpResponse:
     """All telephones of the type are told to stop; those that restart for it at night."""
     turned_off = TerminalType.objects.filter(pk=pk, turns_checking_on=True).update(turns_checking_on=False)
-    return _ordered(request, pk, _("The telephones of this type are told to check no longer."), done=bool(turned_off))
+    told = Checking.objects.of_type(pk).exclude(state=Checking.State.TAKEN_BACK).count()
+    said = _("The telephones of this type that were told to check are told to stop: %(count)s.") % {"count": told}
+    return _ordered(request, pk, said, done=bool(turned_off))
 
 
 def _ordered(request: HttpRequest, pk: int, said: str, *, done: bool) -> HttpResponse:
@@ -111,9 +117,17 @@ def _edited(request: HttpRequest, found: TerminalType, heading: str) -> HttpResp
     form = TypeForm(typed(request), instance=found)
     if request.method == "POST" and form.is_valid():
         saved: TerminalType = form.save()
-        messages.success(request, _("The terminal type “%(name)s” has been saved.") % {"name": saved})
+        count = saved.terminals.count()
+        said = ngettext(
+            "The terminal type “%(name)s” has been saved; that concerns %(count)s terminal.",
+            "The terminal type “%(name)s” has been saved; that concerns %(count)s terminals.",
+            count,
+        )
+        messages.success(request, said % {"name": saved, "count": count})
         return redirect("terminals:types:type", saved.pk)
-    return render(request, "terminals/type_form.html", {"form": form, "heading": heading, "type": found})
+    concerned = found.terminals.count() if found.pk else 0
+    context = {"form": form, "heading": heading, "type": found, "concerned": concerned}
+    return render(request, "terminals/type_form.html", context)
 
 
 @needs(Role.ADMINISTER)

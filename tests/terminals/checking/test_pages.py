@@ -1,6 +1,7 @@
 """What the pages say of the check of certificates, and who may order what (rule checking)."""
 
 import pytest
+from django.contrib.messages import get_messages
 
 from terminals.checking.models import Checking
 from terminals.models import Installation, TerminalType
@@ -18,6 +19,11 @@ def lost(yealinks):
     row = Checking.objects.get()
     assert row.why == "not_back"
     return yealinks.phones[row.pk], next(one for one in phones if one.row.pk != row.pk)
+
+
+def told_by(response):
+    """What the next page says of an order."""
+    return [str(one) for one in get_messages(response.wsgi_request)]
 
 
 def the_form(of):
@@ -103,7 +109,8 @@ def test_after_one_that_is_not_back_the_page_says_what_to_do_and_an_administrato
     yealinks.night()
     assert yealinks.state(other) is None
 
-    by("administrator").post(f"{path}go-on-checking/")
+    went_on = told_by(by("administrator").post(f"{path}go-on-checking/"))
+    assert went_on == ["The next telephones of this type are told to check. Not told yet: 1."]
     assert "Nobody else is told" not in page(path)
     yealinks.night()
     assert yealinks.state(other) == "read"
@@ -116,8 +123,9 @@ def test_an_administrator_takes_it_back_from_all(page, by, yealinks):
     path = f"{TYPES}{yealinks.type.pk}/"
 
     assert by("operator").post(f"{path}turn-checking-off/").status_code == 403
-    by("administrator").post(f"{path}turn-checking-off/")
+    turned_off = told_by(by("administrator").post(f"{path}turn-checking-off/"))
 
+    assert turned_off == ["The telephones of this type that were told to check are told to stop: 1."]
     assert "It is no longer turned on: the telephones that were told to check are told to stop." in page(path)
     yealinks.night()
     assert not phone.sip.chain

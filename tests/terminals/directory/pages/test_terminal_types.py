@@ -86,6 +86,24 @@ def test_every_known_type_can_be_saved_as_it_is(administrator_client, types):
         assert unchanged.guide_de.split() == one.guide_de.split()
 
 
+def test_before_and_after_a_change_it_says_how_many_terminals_that_concerns(administrator_client, types, text):
+    used, unused = types["Snom"], types["Yealink"]
+    for number in ("101", "102"):
+        Terminal.objects.create(number=number, type=used)
+
+    def changed(one):
+        page = administrator_client.get(f"{TYPES}{one.pk}/edit/")
+        typed = {name: value for name, value in page.context["form"].initial.items() if value not in {None, False}}
+        return text(page), text(administrator_client.post(f"{TYPES}{one.pk}/edit/", typed, follow=True))
+
+    before, after = changed(used)
+    assert "What is changed here concerns 2 terminals." in before
+    assert "has been saved; that concerns 2 terminals." in after
+    before, after = changed(unused)
+    assert "What is changed here" not in before
+    assert "has been saved; that concerns 0 terminals." in after
+
+
 def test_one_that_is_used_is_not_deleted(administrator_client, types, text):
     Terminal.objects.create(number="101", type=types["Snom"])
     url = f"{TYPES}{types['Snom'].pk}/delete/"
