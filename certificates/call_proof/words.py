@@ -179,7 +179,7 @@ def outcome(proof: CallProof) -> str:
 
 
 def why_not(*, has_pair: bool) -> str:
-    """Why there is nothing to prove."""
+    """Why no proof can be made now."""
     if not has_pair:
-        return _("There is no active pair yet, so there is nothing to prove.")
-    return _("No TLS address is set, so there is nothing to prove. Enter them under System / General.")
+        return _("There is no active pair yet, so no proof can be made.")
+    return _("No TLS address is set, so no proof can be made now. Enter them under System / General.")

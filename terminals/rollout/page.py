@@ -52,13 +52,6 @@ class TroubledTerminal:
 
 
 @dataclass(frozen=True)
-class FullTerminal(TroubledTerminal):
-    """A terminal whose list of certificates is full; `remedy`: what to do."""
-
-    remedy: str = ""
-
-
-@dataclass(frozen=True)
 class UnprovedTerminal(TroubledTerminal):
     """A terminal whose trust file was fetched by nobody knows whom; `who`: those who took it."""
 
@@ -291,11 +284,16 @@ class RolloutStatus:
         ]
 
     @cached_property
-    def full(self) -> list[FullTerminal]:
-        return [
-            FullTerminal(one.installation, one.type, words.make_room(one.type, for_served=self.pending is None))
-            for one in self._troubled(DeliveryState.FULL)
-        ]
+    def full(self) -> list[TroubledTerminal]:
+        return self._troubled(DeliveryState.FULL)
+
+    @property
+    def full_remedies(self) -> list[tuple[str, str]]:
+        """What to do where lists are full, each once, after the names of the types that it is for; "" where it is for all of them."""
+        types: dict[str, list[str]] = {}
+        for one in {one.type.pk: one.type for one in self.full}.values():
+            types.setdefault(words.make_room(one, for_served=self.pending is None), []).append(str(one))
+        return [(", ".join(names) if len(types) > 1 else "", remedy) for remedy, names in types.items()]
 
     @property
     def full_count(self) -> int:

@@ -78,8 +78,18 @@ def test_who_may_only_view_orders_nothing(with_address, viewer_client):
 
 def test_without_an_address_it_says_what_to_do(running, operator_client, text):
     assert "Enter them under System / General" in text(operator_client.get(PAGE))
+    assert "System / General" not in text(operator_client.get(f"{PAGE}newest/"))
     operator_client.post(f"{PAGE}prove/")
     assert not CallProof.objects.exists()
+
+
+def test_that_none_can_be_made_now_is_said_before_an_older_one(a_proof, administrator_client, text):
+    a_proof()
+    General.objects.update(tls_addresses=[])
+    page = text(administrator_client.get(PAGE))
+
+    assert page.index("no proof can be made now") < page.index("failed: speech")
+    assert "no proof can be made" not in text(administrator_client.get(f"{PAGE}newest/"))
 
 
 def test_without_a_pair_there_is_nothing_to_prove(world, operator_client, text):

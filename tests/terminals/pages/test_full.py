@@ -83,10 +83,31 @@ def test_the_rollout_names_them_with_the_remedy_and_leads_to_the_work_list(full,
     page = text(response)
 
     assert "List is full: 2" in page
-    assert f"100 desk 100 A T46S {BY_HAND}" in page
+    assert page.count(BY_HAND) == 1
+    assert page.index(BY_HAND) < page.index("100 desk 100 A T46S") < page.index("101 desk 101 A T46S")
     assert "2 list is full" in page
     assert "/terminals/work-list/" in response.content.decode()
     assert "Failed:" not in page
+
+
+def test_where_types_need_different_remedies_each_is_said_once_with_its_types(full, fleet, kind, viewer_client, text):
+    [other] = fleet.add(1, fleet.type("A T54W", "yealink", wants="root", turns_checking_on=True, empties_list=True))
+    first = Requester.objects.filter(terminal=full[0].terminal).get()
+    Requester.objects.create(
+        terminal=other.terminal,
+        source=first.source,
+        address=first.address,
+        last_at=first.last_at,
+        holds=first.holds,
+        change=1,
+    )
+    rounds.reconcile_rollouts(fleet.world.situation)
+
+    page = text(viewer_client.get("/terminals/rollout/"))
+
+    assert page.count(OR_BY_ITSELF) == 1
+    assert f"A T46S: {BY_HAND} {OR_BY_ITSELF}" in page
+    assert "A T54W: pbxcerts empties the list only while no handover is under way" in page
 
 
 def test_a_message_names_them_and_is_over_when_there_is_room(full, fleet):
