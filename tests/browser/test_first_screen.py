@@ -101,6 +101,13 @@ def top_of(page, name):
     return page.locator(name).first.bounding_box()["y"]
 
 
+def test_on_a_mobile_phone_the_first_parameter_is_in_the_first_screen_of_the_worst_state(open_page, everything):
+    page = open_page(390, "de")
+    page.goto(reverse("certificates:overview"))
+    assert page.locator(".message-long").count() == 1, "there is a warning, and what to do about it"
+    assert top_of(page, "[name=interval_days]") < 640
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_work_list_begins_in_the_first_screen_and_leads_to_the_file_of_a_type(open_page, everything, width):
     page = open_page(width, "de")
