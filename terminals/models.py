@@ -393,6 +393,11 @@ class InstallationQuerySet(models.QuerySet["Installation"]):
         """Those whose trust file was fetched by nobody knows whom, in whatever state they are meanwhile (rule unproved)."""
         return self.filter(evidence=Installation.Evidence.UNPROVED, confirmed_at=None)
 
+    def taken_before_a_restart(self) -> Self:
+        """Those whose terminal has provably taken what counts only from its next restart on (rule shown-restart)."""
+        taken = self.filter(evidence=Installation.Evidence.FETCHED, confirmed_at=None)
+        return taken.exclude(proof="")
+
     def due(self, now: datetime, *, at_most: timedelta) -> Self:
         """Those whose `next_at` is not set, or has come, or is further ahead than `at_most`, as nothing sets it: that one is
         from before a clock was set back.

@@ -93,7 +93,9 @@ class Capabilities:
     `anchors`: how many trust anchors a terminal takes from one file, `largest_file` how many bytes, and `holds` how many trust
     anchors that are not its maker's it can hold at all; None where no limit is known. `asks_every`: how often it asks by itself,
     None where it does not or nobody knows (rule reach). `empties`: a configuration file can make it delete all trust anchors that are
-    not its maker's (rule emptied-list). `counts_from_restart`: what it has taken counts when it has restarted, and not before.
+    not its maker's (rule emptied-list). `counts_from_restart`: what it has taken counts when it has restarted, and not before; then
+    `polls_apart` is how long it leaves at least between two times that it asks by itself, whoever sets that, and `restarts_by` what the
+    event string of a NOTIFY has to say that makes it restart (rule shown-restart).
     """
 
     confirmation: Confirmation
@@ -109,6 +111,8 @@ class Capabilities:
     asks_every: timedelta | None = None
     empties: bool = False
     counts_from_restart: bool = False
+    polls_apart: timedelta | None = None
+    restarts_by: str = ""
 
     def __post_init__(self) -> None:
         """A handover hands out the old and the new trust anchor. Where the second would drive out the first, it cost calls."""
@@ -123,6 +127,8 @@ class Capabilities:
             raise ValueError("trust anchors that come in turn must be added to those that came before")
         if self.empties and (self.come is not AnchorsCome.IN_TURN or self.holds is None):
             raise ValueError("only a list that fills up, of trust anchors that come in turn, has to be emptied")
+        if self.counts_from_restart and self.polls_apart is None:
+            raise ValueError("a restart is told from a poll by how soon it comes after the one before")
         if self.holds is not None and self.holds < 2:
             raise ValueError("a terminal that changes from one trust anchor to the next without a gap must hold both")
 

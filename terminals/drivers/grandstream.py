@@ -153,6 +153,8 @@ class Grandstream:
         largest_file=4096,
         holds=PLACES,
         counts_from_restart=True,
+        polls_apart=timedelta(hours=1),
+        restarts_by="reboot=true",
     )
     files = GrandstreamFiles()
     ouis = frozenset({"000B82", "C074AD", "EC74D7"})  # Grandstream Networks

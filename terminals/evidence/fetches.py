@@ -16,7 +16,7 @@ from django.db.models import F, Q
 
 from pbxcerts.system.one_address import source_of
 from terminals.batches import Statement, execute, in_batches, is_one_of, one_writer, updates
-from terminals.checking.models import Checking
+from terminals.checking.models import ANOTHER_TIME, Checking
 from terminals.drivers.base import Reaction
 from terminals.drivers.registry import COUNTING_FROM_RESTART, IN_TURN_METHODS, driver_of
 from terminals.evidence.addresses import NETWORKS_AT_MOST, Network, family_of, is_in, read_networks, same_address
@@ -39,6 +39,10 @@ Proof = Installation.Proof
 
 DOUBTFUL_AGAIN_AFTER = timedelta(hours=20)
 """A telephone that heard a NOTIFY, and whose fetch was not proved all the same, restarts at most once a night for it."""
+ONCE_MORE_AFTER = timedelta(minutes=5)
+"""A telephone has restarted and registered by then; what it takes after that is another time."""
+UNEVEN_BY = timedelta(minutes=5)
+"""So much sooner than its time a telephone may ask by itself."""
 
 
 class TooManyNetworks(Exception):
@@ -51,30 +55,34 @@ def fetched(seen: Sequence[Fetched]) -> None:
     known = known_requesters(one.terminal for one in ours)
     judged_by = Judge(listed, known, telephone_networks() if ours else ())
     asked = remembered(ours, known, in_turn=_in_turn(ours), is_own=judged_by.is_own)
+    restarts = RestartsToCome.of(one.terminal for one in ours)
     proved: list[tuple[FetchedTrust, Proof]] = []
     unproved: list[FetchedTrust] = []
+    back: list[Fetched] = []
     doubtful: dict[int, list[datetime]] = {}
     for one in ours:
         proof = judged_by.proof_of(one)
         if proof is None:
             doubtful.setdefault(one.terminal, []).append(one.at)
+        if proof is not None or not restarts.concern(one.terminal):
+            back.append(one)
         if isinstance(one, FetchedTrust) and one not in asked.refused:
             if proof is None:
                 unproved.append(one)
             else:
                 proved.append((one, proof))
-    restarted = RestartsToCome.of(one.terminal for one, _proof in proved)
     statements = [
         *asked.statements,
         *contact(newest_of(ours)),
-        *_back(ours),
-        *_confirmed(proved, listed, restarted),
-        *_taken_before_a_restart(proved, listed, restarted),
-        *_unproved(unproved, listed),
+        *_back(back),
+        *_confirmed(proved, listed, restarts),
+        *_taken_before_a_restart(proved, listed, restarts),
+        *_unproved(unproved, listed, restarts),
     ]
     with one_writer():
         execute(statements)
         rename_files(asked.renamed)
+        restarts.ask_once_more()
         for batch in in_batches(asked.gone):
             Requester.objects.filter(pk__in=batch).delete()
     judge(doubtful, seen_at=doubtful)
@@ -162,35 +170,78 @@ def _back(seen: Sequence[Fetched]) -> list[Statement]:
 
 @dataclass(frozen=True)
 class RestartsToCome:
-    """Terminals that check, and for which counts from the next restart on what they take (rule inline-anchors). `asked`: of each the
-    generations for which a NOTIFY has asked them to, and when; one that is deaf to it has not restarted.
+    """Terminals that check, and for which counts from the next restart on what they take (rule shown-restart).
+
+    `asked`: of each the generations for which a NOTIFY has asked it to restart that it did not leave unheard, and when. `took`: when a
+    terminal has provably taken a generation that does not count yet, the last time. `apart`: how long it leaves at least between two
+    times that it asks by itself.
     """
 
     asked: Mapping[int, Sequence[tuple[int, datetime]]]
+    took: Mapping[tuple[int, int], datetime]
+    apart: Mapping[int, timedelta]
 
     @classmethod
     def of(cls, terminals: Iterable[int]) -> "RestartsToCome":
-        """One query, and one more where there are any."""
+        """One query, and two more where there are any."""
         asked: dict[int, list[tuple[int, datetime]]] = {}
+        took: dict[tuple[int, int], datetime] = {}
+        apart: dict[int, timedelta] = {}
         for batch in in_batches(sorted(set(terminals)) if COUNTING_FROM_RESTART else []):
             they_check = Checking.objects.that_check().filter(terminal__in=batch, method__in=COUNTING_FROM_RESTART)
-            asked.update((terminal, []) for terminal in they_check.values_list("terminal", flat=True))
-        heard = Q(reaction=Reaction.HEARD) | Q(state=DeliveryState.ASKED)
-        for batch in in_batches(sorted(asked)):
-            rows = Installation.objects.filter(heard, terminal__in=batch).order_by()
-            for terminal, number, at in rows.values_list("terminal", "generation", "notified_at"):
+            for terminal, method, event in they_check.values_list("terminal", "method", "terminal__type__event"):
+                driver = driver_of(method)
+                apart[terminal] = (driver.capabilities.polls_apart or timedelta(0)) - UNEVEN_BY
+                if driver.capabilities.restarts_by in driver.event(event):
+                    asked[terminal] = []
+        for batch in in_batches(sorted(apart)):
+            rows = Installation.objects.filter(terminal__in=batch).order_by()
+            for terminal, number, at in rows.taken_before_a_restart().values_list(
+                "terminal", "generation", "fetched_at"
+            ):
                 if at is not None:
+                    took[terminal, number] = at
+            heard = rows.filter(Q(reaction=Reaction.HEARD) | Q(state=DeliveryState.ASKED))
+            for terminal, number, at in heard.values_list("terminal", "generation", "notified_at"):
+                if at is not None and terminal in asked:
                     asked[terminal].append((number, at))
-        return cls(asked)
+        return cls(asked, took, apart)
+
+    def concern(self, terminal: int) -> bool:
+        return terminal in self.apart
 
     def counts(self, terminal: int, generation: int, at: datetime) -> bool:
-        """Whether what it took then counts by now."""
-        asked = self.asked.get(terminal)
-        return asked is None or any(number >= generation and when <= at for number, when in asked)
+        """Whether what it takes then counts: it took the same a little before, and has heard in between that it is to restart."""
+        if not self.concern(terminal):
+            return True
+        before = self.took.get((terminal, generation))
+        if before is None or not before + ANOTHER_TIME <= at < before + self.apart[terminal]:
+            return False
+        return any(number >= generation and before <= when <= at for number, when in self.asked.get(terminal, ()))
+
+    def took_lately(self, terminal: int, generation: int, at: datetime) -> bool:
+        """Whether it may soon be shown that it has restarted since; no stranger who fetches meanwhile changes that."""
+        before = self.took.get((terminal, generation))
+        return before is not None and at < before + self.apart[terminal]
+
+    def ask_once_more(self) -> None:
+        """Those that have heard it, and have taken it since, which may have been the time at which they ask by themselves."""
+        for batch in in_batches(sorted(self.asked)):
+            rows = Installation.objects.filter(terminal__in=batch).taken_before_a_restart()
+            since = rows.filter(reaction=Reaction.HEARD, fetched_at__gte=F("notified_at"))
+            since.in_state(DeliveryState.HEARD, DeliveryState.FETCHED, DeliveryState.FAILED).update(
+                state=DeliveryState.WAITING, next_at=F("fetched_at") + ONCE_MORE_AFTER, failure="", failed_at=None
+            )
+
+
+def restarted_or_not(terminals: Collection[int]) -> None:
+    """These have answered, and what they took before the answer was written down says as little as what they take after it."""
+    if terminals:
+        RestartsToCome.of(terminals).ask_once_more()
 
 
 def _taken_before_a_restart(
-    proved: Sequence[tuple[FetchedTrust, Proof]], listed: Mapping[int, ListedTerminal], restarted: RestartsToCome
+    proved: Sequence[tuple[FetchedTrust, Proof]], listed: Mapping[int, ListedTerminal], restarts: RestartsToCome
 ) -> list[Statement]:
     """It is known who took it, and that it does not count yet: it is asked in its turn."""
     rows = {
@@ -202,7 +253,7 @@ def _taken_before_a_restart(
         }
         for one, proof in proved
         for number in sorted(one.generations)
-        if not restarted.counts(one.terminal, number, one.at)
+        if not restarts.counts(one.terminal, number, one.at)
     }
     missing, _states = missing_rows(rows)
     match, is_new = ["generation", "terminal"], "t.confirmed_at IS NULL"
@@ -216,7 +267,7 @@ def _taken_before_a_restart(
 
 
 def _confirmed(
-    proved: Sequence[tuple[FetchedTrust, Proof]], listed: Mapping[int, ListedTerminal], restarted: RestartsToCome
+    proved: Sequence[tuple[FetchedTrust, Proof]], listed: Mapping[int, ListedTerminal], restarts: RestartsToCome
 ) -> list[Statement]:
     rows = [
         {
@@ -229,14 +280,21 @@ def _confirmed(
         }
         for one, proof in proved
         for number in sorted(one.generations)
-        if restarted.counts(one.terminal, number, one.at)
+        if restarts.counts(one.terminal, number, one.at)
     ]
     return confirmations(rows)
 
 
-def _unproved(unproved: Sequence[FetchedTrust], listed: Mapping[int, ListedTerminal]) -> list[Statement]:
+def _unproved(
+    unproved: Sequence[FetchedTrust], listed: Mapping[int, ListedTerminal], restarts: RestartsToCome
+) -> list[Statement]:
     """A fetch that nothing proves changes whose turn it is for nobody (rule unproved)."""
-    newest = {(one.terminal, number): one for one in unproved for number in sorted(one.generations)}
+    newest = {
+        (one.terminal, number): one
+        for one in unproved
+        for number in sorted(one.generations)
+        if not restarts.took_lately(one.terminal, number, one.at)
+    }
     missing, _states = missing_rows(newest)
     rows = [
         {
@@ -329,6 +387,7 @@ def _judge_by_answer(notified: Mapping[int, _Notified], known: Known) -> None:
         # Where it has an address of either family, a stranger may be one of the two: both must have taken the file.
         for number in set.intersection(*(set(row.took) for row in rows))
     }
+    restarts = RestartsToCome.of(terminal for terminal, _number in proved)
     confirmed = [
         {
             "terminal": terminal,
@@ -340,6 +399,8 @@ def _judge_by_answer(notified: Mapping[int, _Notified], known: Known) -> None:
             "address": rows[0].address,
         }
         for (terminal, number), rows in proved.items()
+        # A stranger who comes alone while a call puts the restart off would be taken for it.
+        if not restarts.concern(terminal)
     ]
     by_answer = Installation.objects.filter(terminal__in=notified, proof=Proof.ANSWER).trusted()
     taken_back = [
@@ -418,7 +479,7 @@ def prove_again(unproved: InstallationQuerySet) -> int:
         known = known_requesters(batch)
         rows = Terminal.objects.filter(pk__in=batch).order_by().values_list("pk", "address", "replaced_at")
         listed = {key: ListedTerminal(address, replaced_at) for key, address, replaced_at in rows}
-        judged_by, restarted = Judge(listed, known, networks), RestartsToCome.of(listed)
+        judged_by, restarts = Judge(listed, known, networks), RestartsToCome.of(listed)
         proved = [
             {
                 "terminal": terminal,
@@ -434,7 +495,7 @@ def prove_again(unproved: InstallationQuerySet) -> int:
             for row in known.get(terminal, {}).values()
             if (proof := judged_by.proof_by(terminal, row.address)) is not None
             for number in waiting[terminal].intersection(row.took)
-            if restarted.counts(terminal, number, row.last_at)
+            if restarts.counts(terminal, number, row.last_at)
         ]
         execute(confirmations(proved))
         confirmed += len({(row["terminal"], row["generation"]) for row in proved})

@@ -14,7 +14,7 @@ from django.db.models import F, Q, QuerySet
 from pbxcerts.system.prepared import prepared_values
 from terminals.batches import execute, in_batches, is_one_of, one_writer, updates
 from terminals.drivers.base import Reaction
-from terminals.drivers.registry import driver_of
+from terminals.drivers.registry import COUNTING_FROM_RESTART, driver_of
 from terminals.evidence import fetches
 from terminals.evidence.fetches import DOUBTFUL_AGAIN_AFTER
 from terminals.models import Installation, InstallationQuerySet, Rollout, Terminal
@@ -200,7 +200,9 @@ def record(answers: Sequence[AskResult], *, now: datetime, seen_at: datetime) ->
     )
     for batch in in_batches([answer.ask.key for answer in answers]):
         fetches.never_failed(Installation.objects.filter(pk__in=batch), now=now)
-    fetches.judge([answer.ask.terminal.pk for answer in there if answer.reaction is Reaction.HEARD])
+    heard = [answer.ask.terminal for answer in there if answer.reaction is Reaction.HEARD]
+    fetches.judge([terminal.pk for terminal in heard])
+    fetches.restarted_or_not([terminal.pk for terminal in heard if terminal.type.method in COUNTING_FROM_RESTART])
 
 
 def _consequence(answer: AskResult, now: datetime) -> dict[str, Any]:

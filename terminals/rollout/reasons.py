@@ -147,7 +147,10 @@ class MissingReasons:
             said.append(_absent(installation))
         if installation.evidence == Installation.Evidence.FETCHED and installation.confirmed_at is None:
             said.append(
-                _("It has taken it by itself and checks certificates: what it took counts from its next restart on.")
+                _(
+                    "It has taken it and checks certificates: what it took counts from its next restart on, and that it has restarted is"
+                    " not shown yet."
+                )
             )
         # One that fetches what is handed out before a rollout has taken it in has no wave yet.
         taken_in = self.rollout is not None and installation.wave != Wave.BY_HAND

@@ -179,6 +179,7 @@ class Grandstream(SimulatedTelephone):
         return self.setting(OPEN_NOTIFY) != "1"
 
     def on_event(self, event, parameters):
+        """[C] `resync` and `check-sync` let it ask for its files alone, `check-sync;reboot=true` restarts it (FusionPBX, event_notify)."""
         if event not in ("resync", "check-sync"):
             return None
         return self.restart if "reboot=true" in parameters else self.poll
