@@ -9,6 +9,10 @@ Other families have other numbers (HT8xx, DP7xx: P2386 for each profile; GXV3240
 makes a telephone check is left alone, until the evidence is there and the type says so (rule checking): then P2367 (2467 ... 2867) of
 each account says whether the certificate of a SIP server has to come from one that it trusts. The name (P2311), and the server of its
 configuration (P8463), are never touched.
+
+A NOTIFY `check-sync;reboot=true` restarts a telephone, `resync` lets it ask for its files alone: so FusionPBX has it for its two orders
+(event_notify; pull request 3014, after Grandstream's support, on a GXP2130 and a GXP2160). FreePBX sends `check-sync`. The maker's
+documents name none of them, but that it asks by itself once in 60 minutes at most (P193; HT8xx user guide, templates of FusionPBX).
 """
 
 import re
@@ -117,14 +121,16 @@ class Grandstream:
         "In its factory setting a Grandstream checks no certificate: that it has taken one does not say that it checks, and what it has"
         " taken may count only from its next restart on. Meant are GXP17xx, GXP21xx, GRP, GHP, WP8x6 and GDS, which keep six"
         " certificates of their own; HT8xx, DP7xx and GXV3240 have other parameters. Where a later file of the site writes into the same"
-        " places, pbxcerts can't see it: the certificates come with the configuration itself."
+        " places, pbxcerts can't see it: the certificates come with the configuration itself. The notification is check-sync;reboot=true,"
+        " by which FusionPBX restarts them; with resync they ask for their files and do not restart, and what check-sync alone does is"
+        " not known. The manufacturer's documents name none of them."
     )
     silence = gettext_noop(
         "It may be switched off, or drop the notification without a word, because it carries no password (unless P4428 is set). It asks"
         " by itself every day all the same."
     )
     sureness = gettext_noop("By public templates and the manufacturer's guide; not tried on a device.")
-    source = "Grandstream provisioning guide and GXV34x0 administration guide; templates of FusionPBX"
+    source = "Grandstream provisioning guide and GXV34x0 administration guide; templates and event_notify of FusionPBX"
     checks = Checks(
         gettext_noop(
             "In its factory setting it checks neither the certificate nor the name of a SIP server (P2367, P2311), and of the server"

@@ -204,3 +204,11 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
             )
         if error:
             self.add_error("turns_checking_on", ValidationError(error, code="check"))
+        restarts_by, event = driver.capabilities.restarts_by, driver.event(self.cleaned_data.get("event") or "")
+        if restarts_by not in event:
+            said = _(
+                "%(event)s does not restart it, and what it takes counts only from a restart on: with the check on, leave this empty or"
+                " name one with %(restarts_by)s."
+            )
+            params = {"event": event, "restarts_by": restarts_by}
+            self.add_error("event", ValidationError(said, code="restart", params=params))

@@ -711,6 +711,10 @@ def test_an_event_string_that_restarts_nobody_makes_nothing_count_and_is_not_sen
     assert (phone.restarts, of_the_next().confirmed_at) == (0, None)
     site.world.after(10 * MINUTE)
     assert site.asked_for(2) == []
+    site.type.refresh_from_db()
+    Installation.objects.of(2).update(state="waiting")
+    [said] = TerminalListing(site.world.situation, (site.type,)).lines([phone.row])
+    assert "resync, startet es nicht neu" in said.why_missing
 
 
 def test_a_restart_shows_by_what_it_took_before_and_what_it_was_asked_in_between(world):

@@ -72,6 +72,18 @@ def test_it_can_be_turned_on_only_where_a_telephone_holds_the_next_root_beside_t
     assert not TerminalType.objects.get(pk=yealinks.type.pk).turns_checking_on
 
 
+@pytest.mark.parametrize(("event", "taken"), [("resync", False), ("check-sync;reboot=true", True), ("", True)])
+def test_where_what_it_takes_counts_from_a_restart_on_its_event_string_has_to_restart_it(by, site, event, taken):
+    site = site("grandstream")
+    TerminalType.objects.update(turns_checking_on=False)
+    sent = the_form(site.type) | {"turns_checking_on": "on", "event": event}
+
+    answer = by("administrator").post(f"{TYPES}{site.type.pk}/edit/", sent)
+
+    assert TerminalType.objects.get(pk=site.type.pk).turns_checking_on is taken
+    assert (b"does not restart it" in answer.content) is not taken
+
+
 def test_the_page_of_the_type_counts_and_says_what_it_means(page, yealinks):
     first, _second = yealinks.add(), yealinks.add()
     path = f"{TYPES}{yealinks.type.pk}/"

@@ -112,4 +112,6 @@ def test_what_is_none_of_its_user_agents_names_nobody(text):
 
 def test_it_restarts_in_the_night_because_what_it_has_taken_may_count_only_then():
     assert driver.event("") == "check-sync;reboot=true"
+    assert driver.capabilities.restarts_by in driver.event("")
+    assert driver.capabilities.restarts_by not in driver.event("resync")
     assert driver.capabilities.restarts
