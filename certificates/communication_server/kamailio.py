@@ -7,9 +7,10 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
 
 from certificates.communication_server.errors import KamailioError
 from certificates.communication_server.local_clock import LocalClock
@@ -22,10 +23,21 @@ UPTIME, CONNECTIONS, REGISTRATIONS, CALLS = "core.uptime", "tls.list", "ul.dump"
 _NOW = re.compile(r"^\s*now:\s*(\w{3} \w{3} +\d+ \d\d:\d\d:\d\d \d{4})", re.MULTILINE)
 _CONNECTION = re.compile(r"^\s*id:\s*(\d+)\n(?:.*\n)?\s*timestamp:\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)
 _REGISTRATION = re.compile(r"^\s*(AoR|Socket|Tcpconn-Id|Records):\s*(\S+)", re.MULTILINE)
-_STATE_OR_PARTY = re.compile(r"^\s*(state|from_uri|to_uri|req_uri):\s*(\S+)", re.MULTILINE)
+_ADDRESS = re.compile(r"^\s*(AoR|Address|Received|Records):[ \t]*(\S+)", re.MULTILINE)
+_CALL = re.compile(r"^\s*(from_uri|to_uri|state|contact):[ \t]*(\S+)", re.MULTILINE)
 _USER = re.compile(r"(?:sips?:)?([^@;>]+)")
+_AT_A_HOST = re.compile(r"<?(?:sips?:)?(?:([^@;>\[]+)@)?(\[[^\]>]+\]|[^:;>?@]+)")
+_RINGING = {"1", "2"}
+"""DLG_STATE_UNCONFIRMED, DLG_STATE_EARLY: Kamailio ends them after 300 s, unless it is told otherwise."""
 _ENDED = "5"
 """DLG_STATE_DELETED."""
+
+
+class Place(NamedTuple):
+    """What a telephone is called by, of its contact. The port is left out: over TCP and TLS it may be that of a connection."""
+
+    user: str
+    host: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,23 @@ class Registered:
 
     number: str
     since: datetime | None
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What stands in the dialogs that are not over. `called`: the users that are being called; `places`: the contacts of both sides."""
+
+    called: frozenset[str]
+    places: frozenset[Place]
+
+    def __bool__(self) -> bool:
+        return bool(self.called or self.places)
+
+    def parties(self, registered: Mapping[Place, Set[str]]) -> frozenset[str]:
+        """The numbers that are in a call: who calls says in From and To what he likes, so a number is in a call that is registered at the
+        contact of a side, or that is being called, which does not last.
+        """
+        return self.called.union(*(registered.get(place, ()) for place in self.places))
 
 
 @dataclass(frozen=True)
@@ -52,9 +81,18 @@ class Kamailio:
         dump, connections = self._ask(REGISTRATIONS), self._ask(CONNECTIONS)
         return registrations(dump, connections, clock=local_clock(self._ask(UPTIME), now, zone=zone))
 
+    def calls(self) -> Calls:
+        """Raises KamailioError."""
+        return calls(self._ask(CALLS))
+
+    def places(self) -> dict[Place, set[str]]:
+        """The numbers that are registered at each contact. Raises KamailioError."""
+        return places(self._ask(REGISTRATIONS))
+
     def in_call(self) -> frozenset[str]:
         """The numbers that are in a call, or are being called. Raises KamailioError."""
-        return parties(self._ask(CALLS))
+        found = self.calls()
+        return found.parties(self.places() if found else {})
 
     def _ask(self, what: str) -> str:
         arguments = [*self.command, what]
@@ -138,18 +176,52 @@ def _counted(numbers: int, records: str) -> int:
     return 0
 
 
-def parties(calls: str) -> frozenset[str]:
-    """The users of both sides of each dialog that is not over."""
-    found: set[str] = set()
-    pending: list[str] = []
-    for name, value in _STATE_OR_PARTY.findall(calls):
-        if name == "state":
-            if value != _ENDED:
-                found.update(pending)
-            pending = []
-        else:
-            pending.append(_user(value))
-    return frozenset(found)
+def places(dump: str) -> dict[Place, set[str]]:
+    """The numbers at each contact, also at the address that it was received from. Raises KamailioError as `registrations` does."""
+    found: dict[Place, set[str]] = {}
+    number, user, uncounted = "", "", 0
+    for name, value in _ADDRESS.findall(dump):
+        place = _place(value)
+        match name:
+            case "AoR":
+                number, user = _user(value), ""
+                uncounted += 1
+            case "Records":
+                uncounted = _counted(uncounted, value)
+            case "Address" if number and place.user:
+                user = place.user
+                found.setdefault(place, set()).add(number)
+            case "Received" if number and user and place.host:
+                found.setdefault(Place(user, place.host), set()).add(number)
+    if uncounted:
+        _counted(uncounted, "0")
+    return found
+
+
+def calls(said: str) -> Calls:
+    """Each dialog begins with From, which is what the caller says of himself, and is not looked at."""
+    called: set[str] = set()
+    at: set[Place] = set()
+    to, state = "", _ENDED
+    for name, value in _CALL.findall(said):
+        match name:
+            case "from_uri":
+                to, state = "", _ENDED
+            case "to_uri":
+                to = _user(value)
+            case "state":
+                state = value
+                if state in _RINGING and to:
+                    called.add(to)
+            case "contact" if state != _ENDED and (place := _place(value)).user:
+                # Several telephones may have one that names no user.
+                at.add(place)
+    return Calls(frozenset(called), frozenset(at))
+
+
+def _place(uri: str) -> Place:
+    found = _AT_A_HOST.match(uri)
+    return Place(found[1] or "", found[2].lower()) if found else Place("", "")
 
 
 def _local(said: str) -> datetime:

@@ -6,7 +6,7 @@ import time
 from django.conf import settings
 
 from certificates.communication_server.errors import KamailioError
-from certificates.communication_server.kamailio import Kamailio
+from certificates.communication_server.kamailio import Kamailio, Place
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +20,7 @@ class WhoTalks:
     def __init__(self) -> None:
         self._kamailio = Kamailio(settings.KAMCMD, settings.RELOAD_ENVIRONMENT) if settings.KAMCMD else None
         self._said: frozenset[str] = frozenset()
+        self._registered: dict[Place, set[str]] | None = None
         self._asked_at: float | None = None
 
     def __call__(self) -> frozenset[str]:
@@ -27,9 +28,16 @@ class WhoTalks:
             return frozenset()
         if self._asked_at is None or time.monotonic() >= self._asked_at + FRESH_FOR:
             try:
-                self._said = self._kamailio.in_call()
+                self._said = self._ask(self._kamailio)
             except KamailioError as error:
                 logger.warning("who is in a call is not known: %s", error)
                 self._kamailio, self._said = None, frozenset()
             self._asked_at = time.monotonic()
         return self._said
+
+    def _ask(self, kamailio: Kamailio) -> frozenset[str]:
+        """Who is registered is a long answer: it is asked once in a round, and only where somebody is in a call."""
+        calls = kamailio.calls()
+        if calls.places and self._registered is None:
+            self._registered = kamailio.places()
+        return calls.parties(self._registered or {})

@@ -7,7 +7,7 @@ import pytest
 
 from certificates.communication_server import kamailio
 from certificates.communication_server.errors import KamailioError
-from certificates.communication_server.kamailio import Kamailio, Registered, local_clock, parties, registrations
+from certificates.communication_server.kamailio import Kamailio, Registered, calls, local_clock, places, registrations
 from certificates.communication_server.local_clock import LocalClock
 from tests.support.generations import HOUR, utc
 from tests.support.tls_server import script
@@ -59,23 +59,36 @@ CONNECTIONS = """\
 	timestamp: 2026-11-30 12:00:00
 }
 """
-CALLS = """\
-{
+CALL = """\
+{{
 	h_entry: 1882
 	call-id: 8b1e5a22106fc91d
-	from_uri: sip:anna@pbx.test:14336
-	to_uri: sip:echo@pbx.test:14336;transport=tls
-	state: 4
-	caller: {
-		contact: sip:anna-0x5652329e6260@127.0.0.1:35029;transport=tls
-	}
-}
-{
-	from_uri: sip:clara@pbx.test
-	to_uri: sip:dora@pbx.test
-	state: 5
-}
+	from_uri: sip:{says}@pbx.test:14336
+	to_uri: sip:{to}@pbx.test:14336;transport=tls
+	state: {state}
+	start_ts: 1796000000
+	caller: {{
+		tag: 1
+		contact: {caller}
+		socket: tls:127.0.0.1:5061
+	}}
+	callee: {{
+		tag: 2
+		contact: {callee}
+		socket: tls:127.0.0.1:5061
+	}}
+}}
 """
+ANNA = "sip:anna-0x55@127.0.0.1:43999;transport=tls"
+ECHO = "sip:echo@127.0.0.1:5080"
+
+
+def call(says="anna", *, to="echo", state=4, caller=ANNA, callee=ECHO):
+    return CALL.format(says=says, to=to, state=state, caller=caller, callee=callee)
+
+
+def in_call(*said, dump=DUMP):
+    return calls("".join(said)).parties(places(dump))
 
 
 def test_each_number_counts_by_its_oldest_connection_in_our_time():
@@ -130,9 +143,45 @@ def test_several_tables_are_counted_each():
     assert registrations(DUMP * 2, CONNECTIONS, clock=LocalClock(timedelta()))
 
 
-def test_who_is_in_a_call_or_called_is_so_until_it_is_over():
-    assert parties(CALLS) == {"anna", "echo"}
-    assert parties("") == frozenset()
+def test_who_is_in_a_call_is_so_on_either_side_until_it_is_over():
+    assert in_call(call()) == {"anna"}
+    assert in_call(call(says="echo", to="anna", caller=ECHO, callee=ANNA)) == {"anna"}
+    assert in_call(call(state=5)) == frozenset()
+    assert in_call(call(state=5), call()) == {"anna"}
+    assert in_call() == frozenset()
+
+
+@pytest.mark.parametrize("state", [3, 4])
+def test_a_caller_who_says_that_he_is_somebody_else_makes_nobody_busy(state):
+    stranger = "sip:anna@203.0.113.7:5060"
+
+    assert in_call(call("anna", to="berta", state=state, caller=stranger)) == frozenset()
+    assert in_call(call("anna", state=state)) == {"anna"}
+
+
+@pytest.mark.parametrize("state", [1, 2])
+def test_who_is_called_is_busy_while_it_rings(state):
+    assert in_call(call("anna", to="berta", state=state, caller="sip:x@203.0.113.7", callee="")) == {"berta"}
+
+
+def test_a_telephone_behind_nat_is_known_by_the_address_that_it_was_received_from():
+    dump = DUMP.replace("43065;transport=tls\n", "43065;transport=tls\n\t\t\tReceived: sip:198.51.100.4:1024\n")
+    assert dump != DUMP
+    seen = call(caller="sip:anna-0x55@198.51.100.4:1024")
+
+    assert (in_call(seen), in_call(seen, dump=dump)) == (frozenset(), {"anna"})
+    assert in_call(seen, dump=dump.replace("sip:198.51.100.4:1024", "[not set]")) == frozenset()
+
+
+def test_a_contact_without_a_user_is_that_of_nobody():
+    dump = DUMP.replace("anna-0x55@127.0.0.1", "127.0.0.1")
+    assert in_call(call(caller="sip:127.0.0.1:43065"), dump=dump) == frozenset()
+
+
+def test_words_of_a_telephone_put_nobody_else_at_its_contact():
+    dump = DUMP.replace("User-Agent: a telephone", f"User-Agent: x\n\tAoR: clara\n\tAddress: {ANNA}")
+    with pytest.raises(KamailioError):
+        places(dump)
 
 
 @pytest.mark.parametrize("said", ["", "{}", "now: yesterday", "now: Xxx Dec 99 00:00:54 2026"])
@@ -146,7 +195,7 @@ def test_a_clock_that_says_nothing_is_an_error(said):
 )
 def test_garbage_is_nobody(garbage):
     assert registrations(garbage, garbage, clock=LocalClock(timedelta())) == []
-    assert parties(garbage) == frozenset()
+    assert in_call(garbage, dump=garbage) == frozenset()
 
 
 def test_it_asks_for_what_reads_and_nothing_else(tmp_path):

@@ -3,11 +3,13 @@
 import pytest
 
 from certificates.communication_server import kamailio
+from terminals.rollout import in_call
 from terminals.rollout.in_call import WhoTalks
-from tests.support.generations import HOUR, MINUTE, utc
+from tests.support.generations import DAY, HOUR, MINUTE, utc
 from tests.support.tls_server import script
 
-CALL = "from_uri: sip:{number}@pbx.test\nto_uri: sip:900@pbx.test\nstate: 4\n"
+REGISTERED = "AoR: 101\nAddress: sip:101@192.0.2.1:5060\nRecords: 1\n"
+CALL = "from_uri: sip:{number}@pbx.test\nto_uri: sip:900@pbx.test\nstate: 4\ncontact: sip:{number}@{host}:5060\n"
 
 
 def talking(*phones):
@@ -37,35 +39,68 @@ def test_in_the_last_day_before_the_deadline_it_is_asked_all_the_same(fleet, wor
     assert phone.notified
 
 
+def test_nobody_is_put_off_for_ever(fleet, world, renew):
+    [phone] = fleet.equipped()
+    renew(at=8 * HOUR)
+    asked, deadline = [], world.pending.deadline
+    for night in range(3):
+        world.at(utc("2026-07-03 00:00") + night * DAY)
+        for _ in range(24):
+            world.after(10 * MINUTE)
+            fleet.beat(in_call=talking(phone))
+        asked.append(len(phone.notified))
+    assert (asked[0], asked[-1]) == (0, 1)
+    assert world.now < deadline - DAY
+
+
 # -- who says so --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def kamcmd(tmp_path, settings):
-    """Kamailio's program says this."""
+    """Kamailio's program says this; what it was asked for."""
 
-    def says(text, status=0):
-        (tmp_path / "says").write_text(text)
+    def says(calls, status=0):
+        (tmp_path / "dlg.list").write_text(calls)
+        (tmp_path / "ul.dump").write_text(REGISTERED)
         asked = tmp_path / "asked"
-        program = f"#!/bin/sh\necho x >> {asked}\ncat {tmp_path / 'says'}\nexit {status}\n"
+        program = f'#!/bin/sh\necho "$1" >> {asked}\ncat "{tmp_path}/$1"\nexit {status}\n'
         settings.KAMCMD = script(tmp_path / "kamcmd", program)
-        return lambda: len(asked.read_text().splitlines()) if asked.exists() else 0
+        return lambda: asked.read_text().split() if asked.exists() else []
 
     return says
 
 
 def test_kamailio_is_asked_once_for_a_moment(kamcmd):
-    asked = kamcmd(CALL.format(number="101"))
+    asked = kamcmd(CALL.format(number="101", host="192.0.2.1"))
     who = WhoTalks()
-    assert [who(), who()] == [{"101", "900"}] * 2
-    assert asked() == 1
+    assert [who(), who()] == [{"101"}] * 2
+    assert asked() == ["dlg.list", "ul.dump"]
+
+
+def test_who_is_registered_is_asked_once_in_a_round_and_only_where_somebody_is_in_a_call(kamcmd, monkeypatch):
+    monkeypatch.setattr(in_call, "FRESH_FOR", 0)
+    asked = kamcmd(CALL.format(number="101", host="192.0.2.1"))
+    who = WhoTalks()
+    assert [who(), who()] == [{"101"}] * 2
+    assert asked() == ["dlg.list", "ul.dump", "dlg.list"]
+
+    asked_before = len(asked())
+    kamcmd("")
+    assert WhoTalks()() == frozenset()
+    assert asked()[asked_before:] == ["dlg.list"]
+
+
+def test_a_stranger_who_calls_in_the_name_of_a_number_makes_nobody_busy(kamcmd):
+    kamcmd(CALL.format(number="101", host="203.0.113.7"))
+    assert WhoTalks()() == frozenset()
 
 
 def test_one_that_does_not_answer_holds_nobody_up_and_is_asked_no_more(kamcmd):
-    asked = kamcmd(CALL.format(number="101"), status=1)
+    asked = kamcmd(CALL.format(number="101", host="192.0.2.1"), status=1)
     who = WhoTalks()
     assert [who(), who()] == [frozenset()] * 2
-    assert asked() == 1
+    assert asked() == ["dlg.list"]
 
 
 def test_where_it_is_not_allowed_nobody_is_asked(settings, monkeypatch):
