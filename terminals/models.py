@@ -123,6 +123,7 @@ class TerminalType(models.Model):
     source = models.CharField(_("source"), max_length=200, blank=True)
     own_lines = models.TextField(_("own lines of the configuration file"), blank=True)
     asks_every_hours = models.PositiveIntegerField(_("asks by itself every (hours)"), null=True, blank=True)
+    checks_by_itself = models.BooleanField(_("checks certificates by your own configuration"), default=False)
     turns_checking_on = models.BooleanField(_("turn the check of certificates on"), default=False)
     empties_list = models.BooleanField(_("empty the list when it is full"), default=False)
     emptying_seen = models.BooleanField(default=False, editable=False)

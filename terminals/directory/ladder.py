@@ -26,14 +26,23 @@ class Rung:
 
 
 def ladder(
-    driver: DeliveryDriver, installation: Installation | None, now: datetime, checking: Checking | None = None
+    driver: DeliveryDriver,
+    installation: Installation | None,
+    now: datetime,
+    checking: Checking | None = None,
+    *,
+    by_itself: bool = False,
 ) -> list[Rung]:
     """`installation`: of the pair that is handed out, None where nothing of it is known. `checking`: what became of telling it to check,
-    None where it was not told.
+    None where it was not told. `by_itself`: its type says that the site's own configuration lets it check.
     """
     if checking is not None and checking.method != driver.name:
         checking = None
-    return [_fetched(installation, now), _trusts(driver, installation, checking), _checks(driver, checking)]
+    return [
+        _fetched(installation, now),
+        _trusts(driver, installation, checking),
+        _checks(driver, checking, by_itself=by_itself),
+    ]
 
 
 def _fetched(row: Installation | None, now: datetime) -> Rung:
@@ -124,12 +133,15 @@ def _by_person(title: str, row: Installation) -> Rung:
     return Rung("user", title, _("a person's word"), said % {"name": name, "at": _at(row.confirmed_at)})
 
 
-def _checks(driver: DeliveryDriver, checking: Checking | None) -> Rung:
+def _checks(driver: DeliveryDriver, checking: Checking | None, *, by_itself: bool) -> Rung:
     title, checks = _("Checks certificates at all"), driver.checks
     if checks.always:
         return Rung("ok", title, _("yes"), _(checks.told))
     if checking is not None and checking.state != Checking.State.TOLD:
         return _turned_on(title, driver, checking)
+    if by_itself:
+        said = _("Its type says that your own configuration lets it check. pbxcerts can't see that.")
+        return Rung("user", title, _("a person's word"), said)
     taken = _("A telephone that checks nothing takes any certificate, also a stranger's.")
     if not checks.told:
         return Rung("info", title, _("not known"), _("See the telephone's own settings.") + " " + taken)

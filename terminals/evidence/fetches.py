@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from pbxcerts.system.one_address import source_of
 from terminals.batches import Statement, execute, in_batches, is_one_of, one_writer, updates
@@ -188,8 +188,10 @@ class RestartsToCome:
         took: dict[tuple[int, int], datetime] = {}
         apart: dict[int, timedelta] = {}
         for batch in in_batches(sorted(set(terminals)) if COUNTING_FROM_RESTART else []):
-            they_check = Checking.objects.that_check().filter(terminal__in=batch, method__in=COUNTING_FROM_RESTART)
-            for terminal, method, event in they_check.values_list("terminal", "method", "terminal__type__event"):
+            they = Terminal.objects.filter(pk__in=batch).of_methods(COUNTING_FROM_RESTART).order_by()
+            told_to = Checking.objects.that_check().filter(terminal=OuterRef("pk"), method=OuterRef("type__method"))
+            they_check = they.filter(Q(type__checks_by_itself=True) | Exists(told_to))
+            for terminal, method, event in they_check.values_list("pk", "type__method", "type__event"):
                 driver = driver_of(method)
                 apart[terminal] = (driver.capabilities.polls_apart or timedelta(0)) - UNEVEN_BY
                 if driver.capabilities.restarts_by in driver.event(event):

@@ -12,13 +12,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from certificates.models import Generation
 from pbxcerts.system.form_layout import FoldedParameters, ParameterForm, Parameters
 from terminals.directory import kept_passwords
 from terminals.directory.fields import OwnLinesField, judge_own_lines
 from terminals.drivers.base import DeliveryDriver
 from terminals.drivers.registry import driver_of, drivers
 from terminals.forms.password_warning import PasswordWarning
-from terminals.models import Terminal, TerminalType, TrustContents, TrustFormats
+from terminals.models import Installation, Terminal, TerminalType, TrustContents, TrustFormats
 
 # RFC 6665 8.4: an event type is a token, with parameters after it.
 EVENT = r"^[A-Za-z0-9.!%*_+`'~-]+(;[A-Za-z0-9.!%*_+`'~-]+(=[A-Za-z0-9.!%*_+`'~-]+)?)*$"
@@ -75,7 +76,8 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
         fields = [
             *("name", "manufacturer", "model", "method", "event", "way", "asks_every_hours", "answers_without_qop"),
             *("wants", "trust_format", "size_limit", "holds_only_one"),
-            *("guide_de", "guide_en", "source", "verified", "own_lines", "turns_checking_on", "empties_list"),
+            *("guide_de", "guide_en", "source", "verified", "own_lines"),
+            *("checks_by_itself", "turns_checking_on", "empties_list"),
         ]
         help_texts = {
             "name": _("As the lists, CSV files and the work list call it."),
@@ -102,6 +104,12 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
             "guide_en": _("Menu path or parameter, format, restart."),
             "source": _("Where the guide comes from."),
             "verified": _("On: somebody has followed the guide on such a device."),
+            "checks_by_itself": _(
+                "On: your own configuration, or a hand at the telephone, lets the telephones of this type check where certificates come from;"
+                " pbxcerts can't see that. Where what they take counts only from their next restart on (Grandstream), they then restart for"
+                " each pair before it counts as taken, also for one that is prepared now. Off: pbxcerts takes them for telephones that check"
+                " only what it has told them itself."
+            ),
             "turns_checking_on": _(
                 "On: pbxcerts tells the telephones of this type to check where certificates come from, one first, then some at a"
                 " time: each only when it is shown that it has the one that is served, none while a handover is under way. It is"
@@ -121,11 +129,13 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
         # A new type has no method yet.
         if self.instance.pk is None or self.instance.driver.checks.switch is None:
             del self.fields["turns_checking_on"]
+        if self.instance.pk is not None and self.instance.driver.checks.always:
+            del self.fields["checks_by_itself"]
         if self.instance.pk is None or not self.instance.driver.capabilities.empties:
             del self.fields["empties_list"]
 
     def layout(self) -> list[Parameters | str]:
-        switches = [name for name in ("turns_checking_on", "empties_list") if name in self.fields]
+        switches = [name for name in ("checks_by_itself", "turns_checking_on", "empties_list") if name in self.fields]
         expert = [FoldedParameters("check", _("Check of certificates (expert)"), *switches)]
         return [
             self.PASSWORD_GOES,
@@ -166,6 +176,9 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
     @transaction.atomic
     def save(self, *args: Any, **options: Any) -> Any:
         kept_passwords.forget(self._lost(self.cleaned_data["way"]))
+        says_so = self.cleaned_data.get("checks_by_itself") and "checks_by_itself" in self.changed_data
+        if says_so and self.instance.pk is not None and self.instance.driver.capabilities.counts_from_restart:
+            _count_from_a_restart(self.instance)
         return super().save(*args, **options)
 
     def _judge_by_method(self, driver: DeliveryDriver) -> None:
@@ -181,6 +194,8 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
                 ),
             )
         judge_own_lines(self, driver)
+        if self.cleaned_data.get("turns_checking_on") or self.cleaned_data.get("checks_by_itself"):
+            self._judge_event(driver)
         if self.cleaned_data.get("turns_checking_on"):
             self._judge_check(driver)
         elif self.cleaned_data.get("empties_list"):
@@ -192,7 +207,11 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
     def _judge_check(self, driver: DeliveryDriver) -> None:
         """A telephone that checks has to hold the next root beside the served one."""
         error = ""
-        if driver.checks.switch is None:
+        if self.cleaned_data.get("checks_by_itself"):
+            error = gettext(
+                "Either your own configuration lets them check or pbxcerts: two would contradict each other."
+            )
+        elif driver.checks.switch is None:
             error = gettext("With this delivery pbxcerts can't tell telephones to check.")
         elif self.cleaned_data.get("holds_only_one"):
             error = gettext(
@@ -204,6 +223,9 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
             )
         if error:
             self.add_error("turns_checking_on", ValidationError(error, code="check"))
+
+    def _judge_event(self, driver: DeliveryDriver) -> None:
+        """What one that checks takes may count only from a restart on (rule shown-restart)."""
         restarts_by, event = driver.capabilities.restarts_by, driver.event(self.cleaned_data.get("event") or "")
         if restarts_by not in event:
             said = _(
@@ -212,3 +234,9 @@ class TypeForm(PasswordWarning, ParameterForm, forms.ModelForm):  # type: ignore
             )
             params = {"event": event, "restarts_by": restarts_by}
             self.add_error("event", ValidationError(said, code="restart", params=params))
+
+
+def _count_from_a_restart(of: TerminalType) -> None:
+    """What these have taken of a pair that is not served yet counted at once, as of telephones that check nothing."""
+    rows = Installation.objects.filter(terminal__type=of, generation__state__in=Generation.PENDING)
+    rows.filter(evidence=Installation.Evidence.FETCHED).trusted().take_back()

@@ -117,7 +117,11 @@ def terminal(request: HttpRequest, pk: int) -> HttpResponse:
         "past_more": len(past) - PAST_AT_MOST if request.GET.get("past") != "all" else 0,
         "target": target,
         "why_missing": reasons.why(found, found.type, newest),
-        "ladder": ladder(found.type.driver, newest, situation.clock.best, checking) if target else (),
+        "ladder": ladder(
+            found.type.driver, newest, situation.clock.best, checking, by_itself=found.type.checks_by_itself
+        )
+        if target
+        else (),
         "checking": checking,
         "on_work_list": newest is not None and newest.state not in SETTLED and found.type.method in BY_HAND_METHODS,
         "link_works": Link.objects.filter(terminal=found, revoked_at=None).exists(),

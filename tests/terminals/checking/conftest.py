@@ -156,6 +156,12 @@ class Site:
             phone.poll()
 
 
+def the_form(of):
+    """What a browser sends of the form of a type as it stands."""
+    names = ("name", "manufacturer", "model", "method", "event", "way", "wants", "trust_format", "source", "own_lines")
+    return {name: getattr(of, name) for name in names}
+
+
 def checks(phone):
     return phone.sip.chain
 

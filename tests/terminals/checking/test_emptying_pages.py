@@ -4,8 +4,8 @@ import pytest
 
 from terminals.models import TerminalType
 from tests.support.generations import HOUR
-from tests.terminals.checking.conftest import a_day_with, checking, filled
-from tests.terminals.checking.test_pages import TYPES, the_form
+from tests.terminals.checking.conftest import a_day_with, checking, filled, the_form
+from tests.terminals.checking.test_pages import TYPES
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from terminals.models import BootstrapWindow, Installation, Requester, Terminal,
 from terminals.rollout import claims
 from terminals.rollout.claims import AskResult
 from tests.support.generations import DAY, HOUR, MINUTE
-from tests.terminals.checking.conftest import checks
+from tests.terminals.checking.conftest import checks, the_form
 
 
 def test_it_is_told_at_night_reads_it_checks_and_comes_back(of_each):
@@ -715,6 +715,61 @@ def test_an_event_string_that_restarts_nobody_makes_nothing_count_and_is_not_sen
     Installation.objects.of(2).update(state="waiting")
     [said] = TerminalListing(site.world.situation, (site.type,)).lines([phone.row])
     assert "resync, startet es nicht neu" in said.why_missing
+
+
+@pytest.fixture
+def checking_by_themselves(site):
+    """A Grandstream that checks because the site's own template says so; the served pair counts, the next one it has taken by itself."""
+    site = site("grandstream")
+    phone = site.add()
+    TerminalType.objects.update(turns_checking_on=False)
+    phone.settings["P2367"] = "1"
+    site.world.after(HOUR).generate()
+    site.beat()
+    site.phone, phone.restarts = phone, 0
+    return site
+
+
+def test_who_checks_by_the_sites_own_configuration_loses_its_calls_where_nobody_says_so(checking_by_themselves):
+    site, phone = checking_by_themselves, checking_by_themselves.phone
+
+    site.poll_later(phone)
+
+    assert of_the_next().state == "confirmed"
+    site.world.activate()
+    assert not phone.takes_calls()
+
+
+def test_where_its_type_says_so_it_restarts_before_it_counts(checking_by_themselves):
+    site, phone = checking_by_themselves, checking_by_themselves.phone
+    TerminalType.objects.update(checks_by_itself=True)
+
+    site.poll_later(phone)
+
+    assert of_the_next().state == "waiting"
+    assert site.asked_for(2) == [phone]
+    assert (phone.restarts, of_the_next().state) == (1, "confirmed")
+    site.world.activate()
+    assert phone.takes_calls()
+
+
+def test_who_says_so_while_a_handover_is_under_way_has_it_asked_too(checking_by_themselves, by):
+    site, phone = checking_by_themselves, checking_by_themselves.phone
+    site.poll_later(phone)
+    assert of_the_next().state == "confirmed"
+    site.type.refresh_from_db()
+    sent = the_form(site.type) | {"checks_by_itself": "on"}
+
+    assert by("administrator").post(f"/terminals/types/{site.type.pk}/edit/", sent).status_code == 302
+
+    assert of_the_next().state == "waiting"
+    assert Installation.objects.of(1).get().confirmed_at
+    assert by("administrator").post(f"/terminals/types/{site.type.pk}/edit/", sent).status_code == 302
+    site.poll_later(phone)
+    assert site.asked_for(2) == [phone]
+    assert of_the_next().state == "confirmed"
+    assert by("administrator").post(f"/terminals/types/{site.type.pk}/edit/", sent).status_code == 302
+    assert of_the_next().state == "confirmed"
 
 
 def test_a_restart_shows_by_what_it_took_before_and_what_it_was_asked_in_between(world):

@@ -6,6 +6,7 @@ from django.contrib.messages import get_messages
 from terminals.checking.models import Checking
 from terminals.models import Installation, TerminalType
 from tests.support.generations import DAY, MINUTE
+from tests.terminals.checking.conftest import the_form
 
 TYPES = "/terminals/types/"
 
@@ -24,12 +25,6 @@ def lost(yealinks):
 def told_by(response):
     """What the next page says of an order."""
     return [str(one) for one in get_messages(response.wsgi_request)]
-
-
-def the_form(of):
-    """What a browser sends of the form of a type as it stands."""
-    names = ("name", "manufacturer", "model", "method", "event", "way", "wants", "trust_format", "source", "own_lines")
-    return {name: getattr(of, name) for name in names}
 
 
 def test_the_switch_stands_in_the_form_only_where_its_driver_can(by, yealinks, fleet):
@@ -58,6 +53,7 @@ def test_an_administrator_turns_it_on_and_an_operator_may_not(by, yealinks):
         ({"holds_only_one": "on"}, "loses its calls at each switch"),
         ({"wants": "host"}, "this type gets none"),
         ({"method": "mitel_sip"}, "With this delivery"),
+        ({"checks_by_itself": "on"}, "two would contradict each other"),
     ],
 )
 def test_it_can_be_turned_on_only_where_a_telephone_holds_the_next_root_beside_the_served_one(
@@ -104,6 +100,9 @@ def test_a_type_that_says_nothing_of_it_has_nothing_of_it_on_its_page(page, yeal
     yealinks.add()
 
     assert "Not told yet" not in page(f"{TYPES}{yealinks.type.pk}/")
+    assert "by your own configuration" not in page(f"{TYPES}{yealinks.type.pk}/")
+    TerminalType.objects.update(checks_by_itself=True)
+    assert "Check of certificates by your own configuration" in page(f"{TYPES}{yealinks.type.pk}/")
 
 
 def test_after_one_that_is_not_back_the_page_says_what_to_do_and_an_administrator_goes_on(page, by, lost, yealinks):

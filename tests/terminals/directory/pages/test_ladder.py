@@ -10,7 +10,7 @@ from terminals.directory.ladder import ladder
 from terminals.drivers.registry import drivers
 from terminals.evidence import recording
 from terminals.evidence.facts import FetchedTrust, Proved, Reported
-from terminals.models import DeliverySettings, Installation
+from terminals.models import DeliverySettings, Installation, TerminalType
 from tests.support.generations import MINUTE
 
 NOTHING_SHOWS = "not yet. Nothing shows it yet: a call or a registration over TLS after the switch would."
@@ -181,6 +181,17 @@ def test_where_it_may_check_nothing_it_is_said_what_follows(driver, fleet):
 
     assert ("A telephone that checks nothing takes any certificate" in checks.said) != driver.checks.always
     assert (checks.symbol == "ok") == driver.checks.always
+
+
+def test_that_it_checks_by_the_sites_own_configuration_is_a_persons_word(fleet, rungs):
+    [phone] = fleet.equipped()
+    assert "as it is set" in rungs(phone)[2][1]
+
+    TerminalType.objects.update(checks_by_itself=True)
+
+    sign, said = rungs(phone)[2]
+    assert sign == "user"
+    assert "your own configuration lets it check. pbxcerts can&#x27;t see that." in said
 
 
 def test_while_nothing_is_handed_out_there_is_nothing_to_show(fleet, rungs):
