@@ -5,8 +5,10 @@ machine that publishes is silent, and shows that it lives. It touches no store, 
 import logging
 from collections.abc import Callable
 
+from certificates.renewal.handover import known_terminals
 from certificates.renewal.rounds import RoundOutcome
 from certificates.renewal.situation import Situation
+from pbxcerts.panel.what_comes import what_comes
 from pbxcerts.system import events, timekeeping
 from pbxcerts.system.machine_warnings import of_a_silent_publisher
 from pbxcerts.system.machines import Machines
@@ -38,7 +40,13 @@ def beat(machines: Machines, situation: Situation, ask_terminals: Callable[[Situ
     if silent := of_a_silent_publisher(machines):
         events.send(silent, now=situation.clock.machine)
         destinations = destinations_in_use()
-        queue.note(destinations, situation.general, situation.clock.best, machines.reading)
+        queue.note(
+            destinations,
+            situation.general,
+            situation.clock.best,
+            machines.reading,
+            what_comes(situation, known_terminals()),
+        )
     show(machines, situation)
     if rollout is not None and rollout.state == Rollout.State.RUNNING:
         ask_terminals(situation, rollout)

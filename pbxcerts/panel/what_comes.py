@@ -1,42 +1,55 @@
 """What comes next, as messages to the destinations tell it in advance (rule in-advance)."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from certificates.renewal.handover import Terminals
 from certificates.renewal.orders import first_deadline
 from certificates.renewal.situation import Situation
-from pbxcerts.system.notifications.ahead import STEPS, Ahead
+from pbxcerts.system.notifications.ahead import Ahead, Coming
+from terminals.by_hand.who import who_is_left, who_will_be_left
 from terminals.rollout.nights import nights_of_restarts
 from terminals.rollout.progress import RolloutProgress, rollout_progress
 
-TOLD_BEFORE = timedelta(days=max(STEPS))
 
-
-def what_comes(situation: Situation, terminals: Terminals) -> Ahead | None:
-    """The next generation, or the deadline of the handover that is under way, where it comes within a week; else None, which
-    costs no query.
+def what_comes(situation: Situation, terminals: Terminals) -> Coming | None:
+    """The next generation, or the deadline of the handover that is under way, however far ahead it is. No query before it is
+    worked out.
     """
-    return coming(situation, terminals, within=TOLD_BEFORE)
+    when = _when(situation)
+    if when is None:
+        return None
+    at, number = when
+    return Coming(at, number, lambda: _with_names(_work_out(situation, terminals, at, number, rollout_progress)))
 
 
 def coming(
+    situation: Situation, terminals: Terminals, *, progress_of: Callable[[Situation], RolloutProgress | None]
+) -> Ahead | None:
+    """The same for a page, which names nobody. `progress_of`: it reads the progress of the rollout anyway."""
+    when = _when(situation)
+    return _work_out(situation, terminals, *when, progress_of) if when is not None else None
+
+
+def _when(situation: Situation) -> tuple[datetime, int | None] | None:
+    """When it comes, and to which generation the handover leads that ends then."""
+    pending, due = situation.pending, situation.due
+    # Not when it is tried next: after a failure that moves every ten minutes.
+    at = pending.deadline if pending is not None else due.at if due is not None else None
+    if at is None or at - situation.clock.best <= timedelta():
+        return None
+    return at, pending.number if pending is not None else None
+
+
+def _work_out(
     situation: Situation,
     terminals: Terminals,
-    *,
-    within: timedelta = timedelta.max,
-    progress_of: Callable[[Situation], RolloutProgress | None] = rollout_progress,
-) -> Ahead | None:
-    """As `what_comes`, however far ahead it is. `progress_of`: where somebody reads the progress of the rollout anyway."""
-    pending, now = situation.pending, situation.clock.best
-    if pending is not None:
-        at, number = pending.deadline, pending.number
-    else:
-        # Not when it is tried next: after a failure that moves every ten minutes.
-        at, number = (situation.due.at if situation.due is not None else None), None
-    if at is None or not timedelta() < at - now <= within:
-        return None
-    if pending is None:
+    at: datetime,
+    number: int | None,
+    progress_of: Callable[[Situation], RolloutProgress | None],
+) -> Ahead:
+    if number is None:
         forecast = terminals.forecast(situation)
         return Ahead(
             comes_at=at,
@@ -52,7 +65,13 @@ def coming(
         comes_at=at,
         number=number,
         in_service=progress.left_in_service,
-        nights=nights_of_restarts(situation, progress.left_to_restart, begin=now),
+        nights=nights_of_restarts(situation, progress.left_to_restart, begin=situation.clock.best),
         by_hand=progress.needs_person,
         until=at,
     )
+
+
+def _with_names(ahead: Ahead) -> Ahead:
+    if not ahead.by_hand:
+        return ahead
+    return replace(ahead, names=who_will_be_left() if ahead.number is None else who_is_left(ahead.number))

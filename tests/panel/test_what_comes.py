@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from certificates.renewal.handover import AskedOnce, known_terminals
 from pbxcerts.panel.what_comes import what_comes
@@ -12,21 +14,29 @@ __all__ = ["running", "world"]
 DAY = timedelta(days=1)
 
 
-def ahead(world):
+def comes(world):
     return what_comes(world.situation, AskedOnce(known_terminals()))
 
 
-def test_a_week_before_a_generation_it_is_told_when_it_comes_and_not_earlier(running):
+def test_it_is_known_at_any_time_when_a_generation_comes_and_a_week_before_it_is_a_step(running):
     due = running.situation.due.at
-    running.at(due - 8 * DAY)
-    assert ahead(running) is None
-    running.at(due - 7 * DAY)
-    told = ahead(running)
-    assert (told.comes_at, told.number, told.step(due - 7 * DAY)) == (due, None, 7)
-    assert (told.nights, told.in_service, told.by_hand) == ((), 0, 0)
-    assert told.until is not None
-    assert told.step(due - DAY) == 1
-    assert told.step(due) is None
+    running.at(due - 20 * DAY)
+    told = comes(running)
+    assert (told.at, told.number) == (due, None)
+    assert [told.step(due - days * DAY) for days in (8, 7, 1, 0)] == [None, 7, 1, None]
+    ahead = told.work_out()
+    assert (ahead.comes_at, ahead.number) == (due, None)
+    assert (ahead.nights, ahead.in_service, ahead.by_hand, ahead.names) == ((), 0, 0, ())
+    assert ahead.until is not None
+
+
+def test_until_it_is_worked_out_it_costs_no_query(running, django_assert_num_queries):
+    situation, terminals = running.situation, AskedOnce(known_terminals())
+    with django_assert_num_queries(0):
+        coming = what_comes(situation, terminals)
+    with CaptureQueriesContext(connection) as queries:
+        coming.work_out()
+    assert len(queries) > 0
 
 
 def test_it_is_told_of_the_planned_time_and_not_of_a_repetition(running):
@@ -35,7 +45,7 @@ def test_it_is_told_of_the_planned_time_and_not_of_a_repetition(running):
     running.at(due + timedelta(hours=3))
     assert running.situation.next_at > running.situation.clock.best
 
-    assert ahead(running) is None
+    assert comes(running) is None
 
 
 def test_during_a_handover_its_deadline_is_told(running):
@@ -43,11 +53,12 @@ def test_during_a_handover_its_deadline_is_told(running):
     pending = running.situation.pending
     assert pending.number == made.number
     running.at(pending.deadline - DAY)
-    told = ahead(running)
+    told = comes(running)
 
-    assert (told.comes_at, told.number) == (pending.deadline, made.number)
+    assert (told.at, told.number) == (pending.deadline, made.number)
+    assert told.work_out().comes_at == pending.deadline
 
 
 @pytest.mark.django_db
 def test_before_the_first_pair_nothing_comes(world):
-    assert ahead(world) is None
+    assert comes(world) is None

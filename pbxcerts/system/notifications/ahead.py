@@ -5,7 +5,7 @@ Stored with a delivery as JSON, so that each language says it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,11 +20,33 @@ STEPS = (7, 1)
 
 
 @dataclass(frozen=True)
+class Coming:
+    """When the next generation is made, or while a handover is under way its deadline (`number`: to which generation).
+
+    `work_out`: what that means for the terminals, which costs a look at them and is for what is told alone.
+    """
+
+    at: datetime
+    number: int | None
+    work_out: Callable[[], Ahead]
+
+    @property
+    def matter(self) -> str:
+        return f"{self.number or 'next'} {self.at.isoformat(timespec='minutes')}"
+
+    def step(self, now: datetime) -> int | None:
+        """The last of the steps that has come; None before the first, and when what comes is there."""
+        left = self.at - now
+        reached = [days for days in STEPS if timedelta() < left <= timedelta(days=days)]
+        return min(reached, default=None)
+
+
+@dataclass(frozen=True)
 class Ahead:
-    """`comes_at`: the next generation, or while a handover is under way its deadline (`number`: to which generation).
+    """`comes_at` and `number`: as `Coming` has them.
 
     `nights`: the beginning of each, and about how many telephones restart in it; `by_hand`: how many terminals
-    need a person, `until` when at the latest (None: nobody knows).
+    need a person, `until` when at the latest (None: nobody knows), and `names` the first of them.
     """
 
     comes_at: datetime
@@ -33,22 +55,14 @@ class Ahead:
     nights: tuple[tuple[datetime, int], ...] = ()
     by_hand: int = 0
     until: datetime | None = None
-
-    @property
-    def matter(self) -> str:
-        return f"{self.number or 'next'} {self.comes_at.isoformat(timespec='minutes')}"
-
-    def step(self, now: datetime) -> int | None:
-        """The last of the steps that has come; None before the first, and when what comes is there."""
-        left = self.comes_at - now
-        reached = [days for days in STEPS if timedelta() < left <= timedelta(days=days)]
-        return min(reached, default=None)
+    names: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {
             "comes_at": self.comes_at.isoformat(),
             "nights": [[night.isoformat(), count] for night, count in self.nights],
             "until": self.until.isoformat() if self.until else None,
+            "names": list(self.names),
         }
 
     @classmethod
@@ -61,6 +75,7 @@ class Ahead:
             nights=tuple((datetime.fromisoformat(night), count) for night, count in stored.get("nights", [])),
             by_hand=stored.get("by_hand", 0),
             until=datetime.fromisoformat(until) if until else None,
+            names=tuple(stored.get("names", [])),
         )
 
     def headline(self) -> str:
@@ -109,3 +124,15 @@ class Ahead:
             yield _("No terminal is concerned.")
         else:
             yield _("Nobody needs to do anything.")
+        if self.names:
+            yield self._who()
+
+    def _who(self) -> str:
+        names, unnamed = ", ".join(self.names), self.by_hand - len(self.names)
+        if unnamed <= 0:
+            return _("By hand: %(names)s.") % {"names": names}
+        return ngettext(
+            "By hand: %(names)s, and %(count)s more.",
+            "By hand: %(names)s, and %(count)s more.",
+            unnamed,
+        ) % {"names": names, "count": unnamed}

@@ -18,7 +18,7 @@ from django.utils import timezone
 from pbxcerts.system.clock import MachineReading
 from pbxcerts.system.events import EventKind
 from pbxcerts.system.models import EventMessage, General, Severity
-from pbxcerts.system.notifications.ahead import Ahead
+from pbxcerts.system.notifications.ahead import Coming
 from pbxcerts.system.notifications.letters import OVER, RAISED
 from pbxcerts.system.notifications.models import Delivery, Destination, Timing, due_in
 from pbxcerts.system.notifications.warnings import DELIVERY_GIVEN_UP, DESTINATION_FAILS
@@ -43,7 +43,7 @@ def note(
     general: General,
     best: datetime,
     now: MachineReading,
-    ahead: Ahead | None = None,
+    coming: Coming | None = None,
 ) -> None:
     """Put what has happened since the last time, what comes, and the digests of the day into the queue. `best`: the
     best clock (rule which-clock). With nothing to note one query, without a destination none.
@@ -53,9 +53,9 @@ def note(
     try:
         with transaction.atomic():
             _note_events(destinations, now)
-            if ahead is not None:
-                _note_ahead(destinations, ahead, best, now)
-            _close_digests(destinations, general, ahead, best, now)
+            if coming is not None:
+                _note_ahead(destinations, coming, best, now)
+            _close_digests(destinations, general, coming, best, now)
     except IntegrityError:
         # Another heartbeat has noted it at this moment.
         return
@@ -190,28 +190,32 @@ def _pause_before(destination: Destination, now: MachineReading) -> float:
     return min(max(waits), 3600.0)
 
 
-def _note_ahead(destinations: Sequence[Destination], ahead: Ahead, best: datetime, now: MachineReading) -> None:
-    step = ahead.step(best)
+def _note_ahead(destinations: Sequence[Destination], coming: Coming, best: datetime, now: MachineReading) -> None:
+    step = coming.step(best)
     wanting = [one for one in destinations if one.in_advance]
     if step is None or not wanting:
         return
-    matter = f"{ahead.matter} {step}"
+    matter = f"{coming.matter} {step}"
     told = set(Delivery.objects.filter(matter=matter).values_list("destination_id", flat=True))
-    for destination in wanting:
-        if destination.pk not in told:
-            Delivery.objects.create(
-                destination=destination,
-                kind=Delivery.Kind.AHEAD,
-                matter=matter,
-                ahead=ahead.as_json(),
-                **_made(now),
-                **due_in(0, now),
-            )
+    untold = [one for one in wanting if one.pk not in told]
+    if not untold:
+        return
+    ahead = coming.work_out().as_json()
+    for destination in untold:
+        Delivery.objects.create(
+            destination=destination,
+            kind=Delivery.Kind.AHEAD,
+            matter=matter,
+            ahead=ahead,
+            **_made(now),
+            **due_in(0, now),
+        )
 
 
 def _close_digests(
-    destinations: Sequence[Destination], general: General, ahead: Ahead | None, best: datetime, now: MachineReading
+    destinations: Sequence[Destination], general: General, coming: Coming | None, best: datetime, now: MachineReading
 ) -> None:
+    comes_soon = coming is not None and coming.step(best) is not None
     local = timezone.localtime(best, general.zone)
     for destination in destinations:
         if destination.timing != Timing.DIGEST or local.time() < destination.digest_at:
@@ -220,19 +224,21 @@ def _close_digests(
             continue
         of_before = Destination.objects.filter(pk=destination.pk, digested_on=destination.digested_on)
         if of_before.update(digested_on=local.date()):
-            _close_digest(destination, ahead, now)
+            _close_digest(destination, coming, now, comes_soon=comes_soon)
 
 
-def _close_digest(destination: Destination, ahead: Ahead | None, now: MachineReading) -> None:
-    """What was collected, what is open, and what comes go out now; where there is none of it, nothing does."""
+def _close_digest(destination: Destination, coming: Coming | None, now: MachineReading, *, comes_soon: bool) -> None:
+    """What was collected, what is open, and what comes go out now. Where nothing was collected and nothing is open, nothing does
+    before what comes is near: nobody reads every day for months what has not changed.
+    """
     delivery = Delivery.objects.select_for_update().collecting(destination).first()
     if delivery is None:
         is_open = EventMessage.objects.filter(cleared_at=None, severity__in=destination.wants).exists()
-        if not is_open and ahead is None:
+        if not is_open and not comes_soon:
             return
         delivery = Delivery(destination=destination, kind=Delivery.Kind.DIGEST, **_made(now))
     delivery.kind = Delivery.Kind.DIGEST
-    delivery.ahead = ahead.as_json() if ahead is not None else {}
+    delivery.ahead = coming.work_out().as_json() if coming is not None else {}
     for name, value in due_in(0, now).items():
         setattr(delivery, name, value)
     delivery.save()

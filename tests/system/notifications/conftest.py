@@ -10,6 +10,7 @@ import pbxcerts.heartbeat  # noqa: F401
 from pbxcerts.system import timekeeping
 from pbxcerts.system.models import EventMessage, General, Severity
 from pbxcerts.system.notifications import queue
+from pbxcerts.system.notifications.ahead import Coming
 from pbxcerts.system.notifications.models import Delivery, Destination
 
 
@@ -50,7 +51,8 @@ class Desk:
     def notes(self, ahead=None):
         self.general.refresh_from_db()
         destinations = list(Destination.objects.filter(enabled=True))
-        queue.note(destinations, self.general, self.now.wall, self.now, ahead)
+        coming = Coming(ahead.comes_at, ahead.number, lambda: ahead) if ahead is not None else None
+        queue.note(destinations, self.general, self.now.wall, self.now, coming)
 
     def due(self):
         return list(Delivery.objects.all().due(self.now))

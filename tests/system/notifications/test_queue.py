@@ -6,7 +6,7 @@ import pytest
 
 from pbxcerts.system.models import EventMessage, Severity
 from pbxcerts.system.notifications import claims, queue
-from pbxcerts.system.notifications.ahead import Ahead
+from pbxcerts.system.notifications.ahead import Ahead, Coming
 from pbxcerts.system.notifications.faults import Fault, NotificationError
 from pbxcerts.system.notifications.letters import letter_of
 from pbxcerts.system.notifications.models import Delivery, Destination, Timing, Watchdog
@@ -433,13 +433,62 @@ def test_what_comes_is_told_seven_days_and_one_day_before_and_once_each(desk):
     assert days == [7, 1]
 
 
+def in_digest(desk, daily, ahead):
+    """What the digest says that is due after an hour; None where none is."""
+    desk.passes(hours=1)
+    desk.notes(ahead)
+    due = desk.due()
+    return letter_of(due[0], daily, desk.general).text if due else None
+
+
 def test_a_digest_says_what_comes(desk, daily):
     ahead = Ahead(comes_at=desk.now.wall + timedelta(days=3), by_hand=2, until=desk.now.wall + timedelta(days=9))
     Destination.objects.update(in_advance=False)
-    desk.passes(hours=1)
-    desk.notes(ahead)
+    text = in_digest(desk, daily, ahead)
+    assert "the next generation is made" in text
+    assert "2 terminals need a person, until" in text
 
-    (delivery,) = desk.due()
-    letter = letter_of(delivery, daily, desk.general)
-    assert "the next generation is made" in letter.text
-    assert "2 terminals need a person, until" in letter.text
+
+def test_a_digest_says_it_however_far_ahead_it_is(desk, daily):
+    desk.happens()
+    assert "the next generation is made" in in_digest(desk, daily, Ahead(comes_at=desk.now.wall + timedelta(days=200)))
+
+
+def test_there_is_no_digest_only_because_something_comes_in_months(desk, daily):
+    assert in_digest(desk, daily, Ahead(comes_at=desk.now.wall + timedelta(days=200))) is None
+
+
+def test_in_the_week_before_there_is_one_although_nothing_is_open(desk, daily):
+    Destination.objects.update(in_advance=False)
+    assert in_digest(desk, daily, Ahead(comes_at=desk.now.wall + timedelta(days=7))) is not None
+
+
+def test_it_is_not_worked_out_where_nobody_is_told(desk, daily):
+    """It costs a look at the terminals, in each heartbeat of a week."""
+    worked_out = []
+    coming = Coming(
+        desk.now.wall + timedelta(days=5), None, lambda: worked_out.append(1) or Ahead(comes_at=desk.now.wall)
+    )
+    desk.destination()
+    destinations = list(Destination.objects.all())
+    for _minute in range(3):
+        queue.note(destinations, desk.general, desk.now.wall, desk.now, coming)
+        desk.passes(minutes=1)
+
+    assert len(worked_out) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "count", "said"),
+    [
+        (("12 Lobby", "13"), 2, "By hand: 12 Lobby, 13."),
+        (("12 Lobby", "13"), 6, "By hand: 12 Lobby, 13, and 4 more."),
+    ],
+)
+def test_it_names_who_needs_a_person(desk, daily, names, count, said):
+    ahead = Ahead(comes_at=desk.now.wall + timedelta(days=3), by_hand=count, names=names)
+    assert f"- {said}\n" in in_digest(desk, daily, ahead)
+
+
+def test_where_nobody_needs_a_person_nobody_is_named(desk, daily):
+    assert "By hand:" not in in_digest(desk, daily, Ahead(comes_at=desk.now.wall + timedelta(days=3)))
