@@ -3,17 +3,18 @@ machine that publishes is silent, and shows that it lives. It touches no store, 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from certificates.renewal.handover import known_terminals
 from certificates.renewal.rounds import RoundOutcome
-from certificates.renewal.situation import Situation
+from certificates.renewal.situation import Situation, load_situation
 from pbxcerts.panel.what_comes import what_comes
 from pbxcerts.system import events, timekeeping
+from pbxcerts.system.events import Notice
 from pbxcerts.system.machine_warnings import of_a_silent_publisher
 from pbxcerts.system.machines import Machines
 from pbxcerts.system.models import Heartbeat
-from pbxcerts.system.notifications import queue
+from pbxcerts.system.notifications import queue, sending
 from pbxcerts.system.notifications.models import destinations_in_use
 from terminals.models import Rollout
 from terminals.rollout.rounds import reconcile_rollouts
@@ -38,19 +39,17 @@ def beat(machines: Machines, situation: Situation, ask_terminals: Callable[[Situ
     else:
         rollout = reconcile_rollouts(situation)
     if silent := of_a_silent_publisher(machines):
-        events.send(silent, now=situation.clock.machine)
-        destinations = destinations_in_use()
-        queue.note(
-            destinations,
-            situation.general,
-            situation.clock.best,
-            machines.reading,
-            what_comes(situation, known_terminals()),
-        )
+        _tell(silent, machines, situation)
     show(machines, situation)
     if rollout is not None and rollout.state == Rollout.State.RUNNING:
         ask_terminals(situation, rollout)
     return outcome
+
+
+def _tell(silent: Sequence[Notice], machines: Machines, situation: Situation) -> None:
+    events.send(silent, now=situation.clock.machine)
+    comes = what_comes(situation, known_terminals())
+    queue.note(destinations_in_use(), situation.general, situation.clock.best, machines.reading, comes)
 
 
 def show(machines: Machines, situation: Situation) -> None:
@@ -59,11 +58,11 @@ def show(machines: Machines, situation: Situation) -> None:
 
 
 def show_web_process() -> bool:
-    """What the web process does once a minute. Where no worker runs here, this is the life that the machine shows; where one does,
-    it only tells what fails, for a worker that ends again and again tells nothing. Returns whether this machine may work.
+    """What the web process does once a minute. Where no worker runs here, this is the life that the machine shows, and it tells where the
+    one that publishes is silent; where one does, it only tells what fails, for a worker that ends again and again tells nothing.
+    Returns whether this machine may work.
     """
-    reading = timekeeping.read_machine()
-    machines = Machines.load(reading)
+    machines = Machines.load(timekeeping.read_machine())
     own = machines.own
     if own.works:
         failing = machines.told()["failing"]
@@ -75,4 +74,15 @@ def show_web_process() -> bool:
         machines.compare_clock(clock)
         Heartbeat.own().update(**machines.told(), serves=True, last_run=clock.machine)
     machines.tell_own_processes()
-    return machines.refusal is None
+    may_work = machines.refusal is None
+    if may_work and not own.works:
+        _stand_in_for_a_worker(machines)
+    return may_work
+
+
+def _stand_in_for_a_worker(machines: Machines) -> None:
+    """Tell and send that the machine that publishes is silent: its worker may have been the only one."""
+    # Where nobody has ever published, the first worker is still to be started.
+    if machines.publisher is not None and (silent := of_a_silent_publisher(machines)):
+        _tell(silent, machines, load_situation())
+        sending.start_if_due(machines.reading)

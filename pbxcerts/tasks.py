@@ -2,7 +2,6 @@
 
 from pbxcerts.backup import schedule
 from pbxcerts.heartbeat import beat
-from pbxcerts.system import other_machines
 from pbxcerts.system.notifications import sending, watchdog
 from pbxcerts.system.timekeeping import read_machine
 
@@ -21,8 +20,7 @@ def heartbeat() -> None:
         raise
     finally:
         reading = read_machine()
-        if not (other_machines.refuses_us() or other_machines.clock_ahead_of_the_publishers()):
-            sending.start_if_due(reading)
+        sending.start_if_due(reading)
         if publishes:
             schedule.start_if_due(reading.wall)
     if publishes:

@@ -13,8 +13,11 @@ from certificates.renewal.standing import StoreStanding
 from certificates.status.page import CertificateStatus
 from pbxcerts import heartbeat
 from pbxcerts.heartbeat import beat
+from pbxcerts.machine_elsewhere import show_web_process
 from pbxcerts.system import timekeeping
 from pbxcerts.system.models import EventMessage, Heartbeat
+from pbxcerts.system.notifications import queue, sending
+from pbxcerts.system.notifications.models import Delivery, Destination
 from tests.support.generations import a_world
 from tests.support.machine import Machine
 from tests.support.machines import OTHER, add, publishes_here, read
@@ -86,6 +89,73 @@ def test_it_tells_that_the_publisher_is_silent_and_its_return_clears_that(elsewh
     Heartbeat.own().update(publishes=True)
     beat(server=elsewhere.server)
     assert "publisher_silent" not in kinds()
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The readings at which a sender was started."""
+    started = []
+    monkeypatch.setattr(sending, "start", lambda: started.append(1))
+    return started
+
+
+@pytest.fixture
+def panel_alone(elsewhere):
+    """On this machine runs no worker."""
+    Heartbeat.own().update(works=False, serves=True)
+    destination = Destination(name="hook", kind="webhook", url="http://127.0.0.1:9/", options={"shown": "-"})
+    queue.begin_with(destination)
+    return elsewhere
+
+
+def a_minute_of_silence(machine, minutes=1):
+    for _minute in range(minutes):
+        show_web_process()
+        machine.run(MINUTE)
+
+
+def test_a_machine_with_the_panel_alone_tells_and_sends_that_the_publisher_is_silent_once(
+    panel_alone, machine, started
+):
+    a_minute_of_silence(machine, 5)
+    assert (kinds(), started) == (set(), [])
+    a_minute_of_silence(machine, 4)
+
+    message = EventMessage.objects.get(kind="publisher_silent")
+    assert message.params == {"machine": "west"}
+    assert [[entry[0] for entry in one.entries] for one in Delivery.objects.all()] == [[message.pk]]
+    assert started
+
+
+def test_that_it_is_back_is_told_by_the_publisher_itself(panel_alone, machine, started):
+    a_minute_of_silence(machine, 7)
+    Heartbeat.objects.filter(key=OTHER).update(beats=8)
+    started.clear()
+    a_minute_of_silence(machine)
+
+    assert kinds() == {"publisher_silent"}
+    assert not started
+
+
+def test_beside_a_worker_of_its_own_the_panel_tells_nothing(panel_alone, machine, started):
+    Heartbeat.own().update(works=True)
+    a_minute_of_silence(machine, 9)
+
+    assert (kinds(), started) == (set(), [])
+
+
+def test_a_panel_that_was_started_before_the_first_worker_tells_nothing(panel_alone, machine, started):
+    Heartbeat.objects.filter(key=OTHER).update(publishes=False)
+    a_minute_of_silence(machine, 9)
+
+    assert (kinds(), started) == (set(), [])
+
+
+def test_a_panel_with_other_secrets_tells_nothing(panel_alone, machine, started):
+    Heartbeat.objects.filter(key=OTHER).update(secrets={"secret_key": "another"})
+    a_minute_of_silence(machine, 9)
+
+    assert (kinds(), started) == (set(), [])
 
 
 def test_pages_say_of_the_store_what_the_publisher_tells(elsewhere):

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 
 from django.db import DatabaseError
 
-from pbxcerts.system import timekeeping
+from pbxcerts.system import other_machines, timekeeping
 from pbxcerts.system.clock import MachineReading
 from pbxcerts.system.models import General
 from pbxcerts.system.notifications import claims as claiming
@@ -44,7 +44,11 @@ def start() -> None:
 
 
 def start_if_due(now: MachineReading) -> None:
-    """Never raises: a heartbeat that failed must not fail in another way."""
+    """Not on a machine that may not work, or whose clock is not that of the one that publishes (rules same-secrets, one-time). Never
+    raises: a heartbeat that failed must not fail in another way.
+    """
+    if other_machines.refuses_us() or other_machines.clock_ahead_of_the_publishers():
+        return
     try:
         is_due = Delivery.objects.all().due(now).exists()
     except DatabaseError:
