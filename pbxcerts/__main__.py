@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import ManagementUtility, get_commands
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError, InterfaceError
 from django.utils.translation import gettext as _
 
 from pbxcerts import __version__, env
@@ -46,6 +47,13 @@ def main() -> None:
         # Whoever read it has gone (`| head`). Python would complain once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except (DatabaseError, InterfaceError) as error:
+        # Of a command that is Django's own, as `migrate`.
+        from pbxcerts.system.database_faults import why_no_database
+
+        if not (why := why_no_database(error)):
+            raise
+        _end(why, code="database", status=1)
     except ImproperlyConfigured as error:
         _end(str(error), code="configuration", status=1)
     except KeyboardInterrupt:

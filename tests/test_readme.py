@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
+from django.db.backends.postgresql.features import DatabaseFeatures
 
 from pbxcerts import __version__, env
 from terminals.evidence.journal import Journal
@@ -74,6 +75,11 @@ def test_the_table_of_variables_holds_what_the_code_reads():
 
     assert read
     assert documented == read
+
+
+def test_it_names_the_oldest_postgresql_that_is_taken():
+    (least,) = DatabaseFeatures.minimum_database_version
+    assert f"PostgreSQL {least} or later" in section("Environment")
 
 
 def test_the_changelog_begins_with_the_version_that_this_is():

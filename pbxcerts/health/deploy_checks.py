@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from pbxcerts import env
 from pbxcerts.health import free_room
 from pbxcerts.system import database_version
+from pbxcerts.system.database_faults import why_unusable
 from terminals.directory import search_index
 
 LEAST_TOKEN = 20
@@ -176,12 +177,9 @@ def _database() -> Iterator[CheckMessage]:
         executor = MigrationExecutor(connection)
         pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except NotSupportedError as error:
-        yield _error(5, _("The version of the database is not supported: %(reason)s") % {"reason": error}, "")
+        yield _error(5, why_unusable(error), "")
     except DatabaseError as error:
-        said = str(error).partition("\n")[0]
-        yield _error(
-            6, _("The database cannot be read: %(reason)s") % {"reason": said}, _("Look at PBXCERTS_DATABASE.")
-        )
+        yield _error(6, why_unusable(error), "")
     else:
         if newer:
             yield _error(7, newer, "")

@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connection, connections
-from django.db.migrations.executor import MigrationExecutor
+from django.db import DatabaseError, InterfaceError, connection, connections
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from pbxcerts import __version__
 from pbxcerts.system import data_owner, database_version
+from pbxcerts.system.database_faults import why_unusable
 from pbxcerts.system.models import General
 
 
@@ -85,8 +85,8 @@ class ReportingCommand(BaseCommand, ABC):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             report = self.report(options)
-        except DatabaseError as error:
-            raise CommandFailed(_why_unusable(error), code="database") from error
+        except (DatabaseError, InterfaceError) as error:
+            raise CommandFailed(why_unusable(error), code="database") from error
         except OSError as error:
             raise CommandFailed(_why_no_file(error), code="file") from error
         if report is not None:
@@ -135,8 +135,8 @@ class OperatorCommand(ReportingCommand):
                 reader.enter_context(translation.override(general.spelt(general.language)))
                 reader.enter_context(timezone.override(general.zone))
                 return self.act(general, options)
-            except DatabaseError as error:
-                raise CommandFailed(_why_unusable(error), code="database") from error
+            except (DatabaseError, InterfaceError) as error:
+                raise CommandFailed(why_unusable(error), code="database") from error
             except OSError as error:
                 raise CommandFailed(_why_no_file(error), code="file") from error
 
@@ -163,21 +163,6 @@ def _find_database() -> None:
             % {"directory": settings.DATA},
             code="not_installed",
         )
-
-
-def _why_unusable(error: DatabaseError) -> str:
-    try:
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            return _(
-                "The database is not up to date: start this version with “pbxcerts up”, or run “pbxcerts migrate”."
-            )
-    except DatabaseError:
-        # It can't be asked for its state either; what it said first is what counts.
-        return _("The database can't be used: %(reason)s.") % {"reason": error}
-    if "locked" in str(error):
-        return _("The database is locked by another process. Try again in a moment.")
-    return _("The database can't be used: %(reason)s.") % {"reason": error}
 
 
 def _why_no_file(error: OSError) -> str:

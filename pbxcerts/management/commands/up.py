@@ -14,13 +14,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, InterfaceError, connections
 from django.utils.translation import gettext as _
 
 from pbxcerts import __version__
 from pbxcerts.processes import lifeline, startup, supervision
 from pbxcerts.processes.service_manager import ServiceManager
 from pbxcerts.system import log_lines, setup_token, timekeeping
+from pbxcerts.system.database_faults import in_its_words, why_no_database
 from pbxcerts.system.endpoint import Endpoint
 from pbxcerts.system.models import User
 from pbxcerts.system.sealing import SealingError
@@ -142,10 +143,13 @@ class Command(BaseCommand):
         except startup.StartupError as error:
             self.stderr.write(_line(str(error), logging.ERROR))
             code = error.exit_code
-        except (OSError, DatabaseError, SealingError) as error:
-            self.stderr.write(_line(_("pbxcerts cannot be installed: %(reason)s") % {"reason": error}, logging.ERROR))
+        except (DatabaseError, InterfaceError) as error:
+            why = why_no_database(error) or _cannot_start(in_its_words(error))
+            self.stderr.write(_line(why, logging.ERROR))
+        except (OSError, SealingError) as error:
+            self.stderr.write(_line(_cannot_start(str(error)), logging.ERROR))
         except Exception:
-            logger.exception("pbxcerts cannot be installed.")
+            logger.exception("pbxcerts cannot start.")
         finally:
             os._exit(code)
 
@@ -161,6 +165,10 @@ class Command(BaseCommand):
                 _line(_("There is no administrator yet. Set a password here; the link is good until the next start:"))
             )
             self.stdout.write(_line(f"{panel}setup/#{setup_token.issue()}"))
+
+
+def _cannot_start(reason: str) -> str:
+    return _("pbxcerts cannot start: %(reason)s") % {"reason": reason}
 
 
 def _line(sentence: str, level: int = logging.INFO) -> str:
