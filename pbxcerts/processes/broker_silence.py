@@ -8,10 +8,12 @@ from collections.abc import Callable
 from django.conf import settings
 
 from pbxcerts.processes import stopping
+from pbxcerts.system.outage import Outage
 
 SILENT_FOR = 10.0
 
 logger = logging.getLogger(__name__)
+outage = Outage(logger, "the broker answers again")
 
 
 class ToldOrSilent:
@@ -59,6 +61,7 @@ def answers(ask: Callable[[], object]) -> bool:
     try:
         ask()
     except redis.RedisError as error:
-        logger.warning("the broker does not answer: %s", error)
+        outage.goes_on(error, "the broker does not answer: %s")
         return False
+    outage.is_over()
     return True

@@ -12,6 +12,7 @@ from certificates.communication_server.errors import CommunicationServerError
 from certificates.renewal.served_copy import keep_served_copy
 from pbxcerts.machine_elsewhere import show_web_process
 from pbxcerts.processes.serving import Serving
+from pbxcerts.system.outage import Outage
 from pbxcerts.system.sealing import SealingError
 
 EVERY = 60
@@ -19,6 +20,7 @@ SOONER = 5
 """Seconds; where the database could not be asked, or this machine may not work until somebody puts its secrets right."""
 
 logger = logging.getLogger("pbxcerts.web")
+outage = Outage(logger, "Other machines hear of this one again, and its pairs are those of now.")
 
 
 class Presence:
@@ -44,6 +46,7 @@ def _show() -> bool:
         may_work = show_web_process()
         keep_served_copy()
     except (DatabaseError, InterfaceError, CommunicationServerError, SealingError) as error:
-        logger.warning("Other machines do not hear of this one, or its pairs are those of before: %s", error)
+        outage.goes_on(error, "Other machines do not hear of this one, or its pairs are those of before: %s")
         return False
+    outage.is_over()
     return may_work

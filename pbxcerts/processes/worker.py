@@ -27,6 +27,7 @@ from pbxcerts.processes import allowed_tasks, broker_silence, lifeline, startup,
 from pbxcerts.system import run_files
 from pbxcerts.system.database_lock import is_away, let_go_of
 from pbxcerts.system.machine_key import queue_of
+from pbxcerts.system.outage import Outage
 from pbxcerts.system.wake_worker import HEARTBEAT_TASK
 
 logger = logging.getLogger(__name__)
@@ -98,16 +99,18 @@ def _when_the_database_is_there(told: stopping.StopOrder, do: Callable[[], None]
     """Do it as soon as the database lets us: a process that ended for want of it would be started again and again. False where this
     process was told to stop before.
     """
+    outage = Outage(logger, "the database is there again")
     while True:
         try:
             do()
         except (InterfaceError, OperationalError) as error:
             if not is_away(error):
                 raise
-            logger.warning("the database is away: %s", error)
+            outage.goes_on(error, "the database is away: %s")
             let_go_of(error)
             connections.close_all()
         else:
+            outage.is_over()
             return True
         if told.wait(AGAIN_AFTER):
             return False

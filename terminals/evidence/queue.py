@@ -15,6 +15,7 @@ from django.db import DataError, IntegrityError, InterfaceError, OperationalErro
 
 from pbxcerts.system.database_lock import let_go_of
 from pbxcerts.system.one_address import source_of
+from pbxcerts.system.outage import Outage
 from terminals.evidence.discovery import AT_MOST, OF_ONE_ADDRESS
 from terminals.evidence.facts import (
     Fact,
@@ -71,6 +72,7 @@ class EvidenceQueue:
         self._arrived = asyncio.Event()
         self._ending = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "evidence")
+        self._outage = Outage(logger, "The database takes evidence again.")
         self._journal = journal
         self._to_journal: list[OfTerminal] = []
         self._came = self._written = self._being_written = 0
@@ -213,7 +215,7 @@ class EvidenceQueue:
         try:
             self._write(facts)
         except (OperationalError, InterfaceError) as error:
-            logger.warning("%d pieces of evidence wait for the database: %s", len(facts), error)
+            self._outage.goes_on(error, "%d pieces of evidence wait for the database: %s", len(facts))
             let_go_of(error)
             return facts
         except (IntegrityError, DataError, ValueError):
@@ -223,4 +225,5 @@ class EvidenceQueue:
             # One of them is not to be written; the others are.
             middle = len(facts) // 2
             return self._take_together(facts[:middle]) + self._take_together(facts[middle:])
+        self._outage.is_over()
         return []

@@ -25,6 +25,7 @@ from certificates.renewal.situation import Situation
 from pbxcerts.system import other_machines, timekeeping
 from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.models import General
+from pbxcerts.system.outage import Outage
 from pbxcerts.system.sealing import SealedText, SealingError
 from terminals.checking.models import Saying, newest_change, newest_name, renamed_files, sayings
 from terminals.drivers.base import AnchorsCome, DeliveryDriver
@@ -473,6 +474,7 @@ class Snapshots:
         self._seen = ""
         self._read_at = 0.0
         self._thread = ThreadPoolExecutor(1, "snapshot")
+        self._outage = Outage(logger, "The terminals' files are read from the database again.")
 
     async def run(self, ending: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
@@ -500,6 +502,7 @@ class Snapshots:
         try:
             seen = commits()
             if seen == self._seen and not anew:
+                self._outage.is_over()
                 return None
             snapshot = read_snapshot(self.current)
             # Built here, not at the first request in the event loop.
@@ -510,6 +513,7 @@ class Snapshots:
                 self._pairs = pairs
             self._seen = seen
         except (DatabaseError, InterfaceError, CommunicationServerError, SealingError) as error:
-            logger.warning("The terminals' files are answered from what was read before: %s", error)
+            self._outage.goes_on(error, "The terminals' files are answered from what was read before: %s")
             return None
+        self._outage.is_over()
         return snapshot
