@@ -1,7 +1,8 @@
 """The index of all sequences of three characters in which the list is searched (rule search).
 
 On SQLite it is a table with triggers that keep it, and holds no text of its own: FTS5 reads that from the terminals. On PostgreSQL it
-is an index of the terminals, by the extension pg_trgm. Made in a migration, and by a start of `up` where it could not be made before.
+is an index of the terminals, by the extension pg_trgm. Made in a migration, and by a start of `up` where it could not be made before;
+what changes here reaches older databases by a new migration, as terminals/0022 is one (tests/upgrade asks for it).
 """
 # ruff: noqa: S608 - everything in these statements is a constant
 
@@ -19,7 +20,8 @@ SHORTEST_INDEXED = 3
 
 _FIELDS = ", ".join(COLUMNS)
 _NEW, _OLD = (", ".join(f"{row}.{name}" for name in COLUMNS) for row in ("NEW", "OLD"))
-_STATEMENTS = (
+STATEMENTS_OF_SQLITE = (
+    f"CREATE VIRTUAL TABLE {INDEX} USING fts5({_FIELDS}, content='terminals_terminal', content_rowid='id', tokenize='trigram')",
     f"CREATE TRIGGER search_insert AFTER INSERT ON terminals_terminal BEGIN "
     f"INSERT INTO {INDEX} (rowid, {_FIELDS}) VALUES (NEW.id, {_NEW}); END",
     f"CREATE TRIGGER search_delete AFTER DELETE ON terminals_terminal BEGIN "
@@ -63,22 +65,23 @@ def install(database: BaseDatabaseWrapper) -> None:
     with database.cursor() as cursor:
         if not _knows_trigrams(cursor):
             return
-        cursor.execute(
-            f"CREATE VIRTUAL TABLE {INDEX} USING fts5({_FIELDS}, content='terminals_terminal', content_rowid='id', "
-            "tokenize='trigram')"
-        )
-        for statement in _STATEMENTS:
+        for statement in STATEMENTS_OF_SQLITE:
             cursor.execute(statement)
 
 
 def _install_postgresql(cursor: Any) -> None:
-    """Of what the conditions of `searching` compare, as Django writes them. Raises DatabaseError."""
+    """Raises DatabaseError."""
     cursor.execute(f"CREATE EXTENSION IF NOT EXISTS {EXTENSION}")
     cursor.execute(_SCHEMA_OF_THE_EXTENSION, [EXTENSION])
     (schema,) = cursor.fetchone()
+    cursor.execute(statement_of_postgresql(schema))
+
+
+def statement_of_postgresql(schema: str) -> str:
+    """An index of what the conditions of `searching` compare, as Django writes them. `schema`: that of the extension."""
     compared = [f"UPPER({name}::text)" for name in COLUMNS if name != "mac"] + ["mac"]
     indexed = ", ".join(f"{one} {schema}.gin_trgm_ops" for one in compared)
-    cursor.execute(f"CREATE INDEX {INDEX} ON terminals_terminal USING gin ({indexed})")
+    return f"CREATE INDEX {INDEX} ON terminals_terminal USING gin ({indexed})"
 
 
 def _knows_trigrams(cursor: Any) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 from django.db import ConnectionHandler, connections
+from django.db.migrations.executor import MigrationExecutor
 from django.forms import model_to_dict
 from django.test import Client
 from django.urls import resolve
@@ -30,23 +31,30 @@ from pbxcerts import env
 from pbxcerts.processes import startup
 from pbxcerts.system.models import EventMessage, General, Session
 from pbxcerts.system.sealing import unseal
+from terminals.directory import search_index
 from terminals.directory.device_tokens import token_hash
 from terminals.evidence import recording
 from terminals.evidence.facts import FetchedTrust, Proved, Reported
 from terminals.evidence.journal import Journal
 from terminals.models import DeliverySettings, Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import orders
+from terminals.tally import triggers
+from terminals.tally.models import TerminalTally
 from terminals.web import snapshot
 from tests.support import known_types
 from tests.support.fleet import Phone
 from tests.support.generations import HOUR, MINUTE, World, utc
-from tests.support.postgresql import cluster, new_database, program, unprivileged_directory
+from tests.support.postgresql import cluster, installed_database, new_database, program, unprivileged_directory
+from tests.support.product import copy_new_database
 from tests.upgrade.contents import contents
+from tests.upgrade.made_by_sql import made_by_sql
 from tests.upgrade.make_fixture import STATES
 from tests.upgrade.site import LINK, PASSWORD, SIP_PASSWORD, TOKEN, Site, machine_at
 
 KEPT = sorted(state.name for state in STATES.iterdir())
 MOST_OF_ONE_VIEW = 3
+BEFORE_THE_TRIGGERS = ("terminals", "0021_list_is_full")
+"""The migration before the newest one that installs triggers and search anew."""
 OVER = ["sqlite", pytest.param("postgresql", marks=pytest.mark.peer)]
 
 
@@ -159,6 +167,20 @@ def new_types(db):
 
 
 @pytest.fixture
+def new_installation(request, site, tmp_path):
+    """A connection to the database of a new installation of this version, such as `site` has its own."""
+    upgraded = connections["default"]
+    if upgraded.vendor == "postgresql":
+        name = installed_database(request.getfixturevalue("postgresql")).rpartition("/")[2]
+    else:
+        name = tmp_path / "new.sqlite3"
+        copy_new_database(name)
+    new = ConnectionHandler({"default": {**upgraded.settings_dict, "NAME": name}})["default"]
+    yield new
+    new.close()
+
+
+@pytest.fixture
 def administrator(site):
     """The browser of one who has logged in before the upgrade."""
     browser = Client()
@@ -197,6 +219,25 @@ def test_an_old_installation_knows_the_types_of_a_new_one(new_types, site):
 
     assert set(old) - set(new) == {"Lobby telephone"}
     assert [name for name in new if old.get(name) != new[name]] == ["Linphone", "Mitel 6930"]
+
+
+def test_what_sql_has_made_in_an_old_database_is_what_it_makes_in_a_new_one(site, new_installation):
+    assert made_by_sql(connections["default"]) == made_by_sql(new_installation) != []
+
+
+def test_a_database_with_triggers_of_before_gets_those_of_this_version_and_is_counted_anew(site, new_installation):
+    database = connections["default"]
+    MigrationExecutor(database).migrate([BEFORE_THE_TRIGGERS])
+    triggers.remove(database)
+    search_index.remove(database)
+    right = list(TerminalTally.objects.order_by("type", "enabled").values_list("type", "enabled", "count"))
+    TerminalTally.objects.update(count=7)
+    assert made_by_sql(database) != made_by_sql(new_installation)
+
+    call_command("migrate", verbosity=0)
+
+    assert made_by_sql(database) == made_by_sql(new_installation)
+    assert list(TerminalTally.objects.order_by("type", "enabled").values_list("type", "enabled", "count")) == right
 
 
 def test_the_secrets_and_the_texts_of_the_administrator_are_what_they_were(site):
