@@ -307,6 +307,22 @@ def test_no_file_is_a_drawer():
     assert [file for file in sources() if Path(file).stem in drawers] == []
 
 
+def test_what_a_test_lacks_of_its_machine_is_missing_where_peers_are_required():
+    """Whoever skips by himself is green where nothing was tested. The others skip what cannot be so for another reason."""
+    skipping = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and (
+            ast.unparse(node.func) in {"pytest.skip", "pytest.importorskip"}
+            or (ast.unparse(node.func) == "pytest.mark.skipif" and "geteuid" in ast.unparse(node))
+        )
+    }
+
+    assert skipping == {"tests/support/peers.py", "tests/test_lock.py", "tests/terminals/rollout/test_one_round.py"}
+
+
 def test_what_a_template_says_it_is_given_exists():
     """The head of a template names the class of what it shows."""
     named = {

@@ -14,7 +14,7 @@ from pbxcerts.backup.manifest import KEY_LIST, MANIFEST, SQLITE, Manifest
 from tests.backup.conftest import Site
 from tests.support import backups
 from tests.support.backups import KeyPair, flipped
-from tests.support.peers import require_program
+from tests.support.peers import missing, only_root, require_program
 from tests.support.product import ROOT
 
 pytestmark = pytest.mark.process
@@ -254,7 +254,7 @@ exit $code
 
 
 @pytest.mark.parametrize("place", ["backups", "data/run"])
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount anything")
+@only_root
 def test_on_a_full_disk_nothing_is_left_and_the_place_is_named(site, place):
     full, listing = site.directory / place, site.directory / "listing"
     full.mkdir(exist_ok=True)
@@ -264,7 +264,7 @@ def test_on_a_full_disk_nothing_is_left_and_the_place_is_named(site, place):
     mounted = ("unshare", "--mount", "sh", "-c", FULL, "sh", size, str(full))
     ran = site.manage("backup", target, "--recipient", site.public, before=mounted)
     if ran.returncode == 77:
-        pytest.skip("this user can't mount anything")
+        missing("this user can't mount anything")
 
     assert ran.returncode == 1
     assert "Traceback" not in ran.stderr
@@ -512,7 +512,7 @@ def test_where_there_is_no_room_nothing_is_begun(site, key, elsewhere):
     elsewhere.product.environment["LISTING"] = str(elsewhere.directory / "listing")
     ran = elsewhere.manage("restore", for_key(site, key), "--identity", key.file, before=mounted)
     if ran.returncode == 77:
-        pytest.skip("this user can't mount anything")
+        missing("this user can't mount anything")
 
     assert ran.returncode == 1
     assert str(elsewhere.data) in ran.stderr

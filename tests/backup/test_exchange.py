@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from pbxcerts.backup import exchange
 from pbxcerts.backup.exchange import DECIDED, Exchange, Move, staging_of
+from tests.support.peers import only_root
 
 STEPS = {"os.rename", "os.symlink", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "shutil.rmtree", "shutil.copytree"}
 MOST = 200
@@ -142,7 +143,7 @@ def test_while_it_goes_on_another_command_is_told_to_wait(data):
     assert_restored(data)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make something unchangeable")
+@only_root
 def test_what_is_in_the_way_is_named_and_it_goes_on_afterwards(data):
     exchange.decide(data, prepared(data))
     (data.parent / "store").write_text("a file")

@@ -15,6 +15,7 @@ from pbxcerts.system import data_owner
 from tests.support import forked
 from tests.support.made_once import made_once
 from tests.support.other_user import AS_NOBODY, NOBODY, python_for_everybody
+from tests.support.peers import missing, only_root
 from tests.support.product import ROOT, copy_new_database
 from tests.support.running import MANAGE, Tree, wait_for
 
@@ -25,7 +26,7 @@ GO_ON = (
 
 pytestmark = [
     pytest.mark.process,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else"),
+    only_root,
 ]
 
 
@@ -37,7 +38,7 @@ def _python():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "executable", python_for_everybody(directory))
         if subprocess.run([*AS_NOBODY, sys.executable, "-c", "import pbxcerts"], cwd="/", check=False).returncode != 0:
-            pytest.skip("the user nobody cannot read the product")
+            missing("the user nobody cannot read the product")
         yield
     shutil.rmtree(directory)
 
@@ -171,7 +172,7 @@ def test_it_has_the_users_groups_and_none_of_roots(tree, place):
         [*mount, *program], cwd=ROOT, env=tree.environment, capture_output=True, text=True, check=False
     )
     if "mount" in ran.stderr or "unshare" in ran.stderr:
-        pytest.skip("this user can't mount anything")
+        missing("this user can't mount anything")
 
     users, own = ((number,) * 3 for number in (NOBODY.pw_uid, NOBODY.pw_gid))
     assert ran.stdout.strip() == f"{users} {own} {[64711, NOBODY.pw_gid]} {NOBODY.pw_dir}", ran.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.peers import missing
+from tests.support.peers import missing, only_root
 from tests.support.published import leftovers, served
 from tests.support.racing import Processes
 
@@ -32,14 +32,14 @@ def works(*command):
 
 pytestmark = [
     pytest.mark.process,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else"),
+    only_root,
 ]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _nobody_can_run_it():
     if not works(*AS_NOBODY, sys.executable, "-c", "import django"):
-        pytest.skip("setpriv is missing, or the user nobody cannot run this Python")
+        missing("setpriv is missing, or the user nobody cannot run this Python")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ in the wheel.
 
 import csv
 import io
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ import pytest
 from pbxcerts import __version__
 from tests.support.made_once import made_once
 from tests.support.panel import Browser, hidden_fields
+from tests.support.peers import only_root
 from tests.support.ports import free_port
 from tests.support.product import ROOT
 from tests.support.running import Tree, wait_for
@@ -185,7 +185,7 @@ def test_both_programs_tell_their_version(product):
         assert product.program(name, "--version").stdout == f"{__version__}\n"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+@only_root
 def test_roots_data_is_where_the_system_keeps_state(product):
     told = "from pbxcerts import settings; print(settings.DATA)"
 

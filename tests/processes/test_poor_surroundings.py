@@ -9,6 +9,7 @@ import time
 import pytest
 
 from pbxcerts.processes import memory
+from tests.support.peers import missing
 from tests.support.product import ROOT
 from tests.support.running import MANAGE, TreeFromItsBeginning, wait_for
 
@@ -120,7 +121,7 @@ SHARED_MEMORY = {
 def test_without_shared_memory_it_works_in_one_process_and_says_so(tree, shared_memory):
     mount = SHARED_MEMORY[shared_memory]
     if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode != 0:
-        pytest.skip("this user can't mount anything")
+        missing("this user can't mount anything")
     tree.install().start(program=MANAGE, before=("unshare", "-m", "sh", "-c", f'{mount}; exec "$@"', "sh"))
     wait_for(tree.beats, what="a heartbeat")
     worker = tree.child("worker")

@@ -14,12 +14,13 @@ import pytest
 from tests.support import forked
 from tests.support.live_phones import LiveSite
 from tests.support.other_user import AS_NOBODY, NOBODY, python_for_everybody
+from tests.support.peers import missing, only_root
 from tests.support.product import ROOT
 from tests.support.running import MANAGE, wait_for
 
 pytestmark = [
     pytest.mark.process,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else"),
+    only_root,
 ]
 
 NUMBER = 6
@@ -34,7 +35,7 @@ def place():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "executable", python_for_everybody(place / "python"))
         if subprocess.run([*AS_NOBODY, sys.executable, "-c", "import pbxcerts"], cwd="/", check=False).returncode != 0:
-            pytest.skip("the user nobody cannot read the product")
+            missing("the user nobody cannot read the product")
         yield place
     shutil.rmtree(place)
 

@@ -14,6 +14,7 @@ from contextlib import closing
 import pytest
 
 from pbxcerts.processes.startup import ListenAddressError, listen, listen_address
+from tests.support.peers import missing
 from tests.support.ports import free_port
 from tests.support.product import ROOT
 from tests.support.running import MANAGE, TreeFromItsBeginning, wait_for
@@ -117,7 +118,7 @@ def without_power():
     if os.geteuid() != 0:
         return ()
     if shutil.which("setpriv") is None:
-        pytest.skip("setpriv is missing")
+        missing("setpriv is missing")
     return ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.support.peers import missing
 
 NOBODY = pwd.getpwnam("nobody")
 AS_NOBODY = ("setpriv", "--reuid", str(NOBODY.pw_uid), "--regid", str(NOBODY.pw_gid), "--clear-groups")
@@ -19,7 +19,7 @@ def python_for_everybody(directory):
         return sys.executable
     systems = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
     if not _can_read(systems):
-        pytest.skip("the user nobody cannot read this Python, and the system has none of its version")
+        missing("the user nobody cannot read this Python, and the system has none of its version")
     subprocess.run([systems, "-m", "venv", "--without-pip", directory], check=True)
     (packages,) = (Path(directory) / "lib").glob("python3*/site-packages")
     # As it is the one of the tests, its own .pth files (an editable installation) count too.
@@ -33,4 +33,4 @@ def _can_read(file):
     try:
         return subprocess.run(command, check=False).returncode == 0
     except OSError:
-        pytest.skip("setpriv is missing")
+        missing("setpriv is missing")

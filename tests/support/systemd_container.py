@@ -7,9 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from tests.support.peers import require_program
+from tests.support.peers import missing, require_program
 from tests.support.product import ROOT
 
 SOURCE, PACKAGES = "/opt/source", "/opt/packages"
@@ -51,9 +49,9 @@ def run(story, directory):
     python = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
     packages = site.getsitepackages()[0]
     if os.geteuid() != 0 or not Path(python).exists():
-        pytest.skip("only root can start a container, and it needs the system's Python")
+        missing("only root can start a container, and it needs the system's Python")
     if not all(Path(place).stat().st_mode & 0o005 == 0o005 for place in (ROOT, packages)):
-        pytest.skip("other users cannot read this checkout")
+        missing("other users cannot read this checkout")
     place, result = directory / "container", directory / "result"
     units = directory / "container.units"
     for made in (place, result, units):
@@ -89,7 +87,7 @@ def run(story, directory):
     )
     told = result / "told"
     if not told.exists():
-        pytest.skip(f"no container can be started here: {(booted.stdout + booted.stderr)[-300:]}")
+        missing(f"no container can be started here: {(booted.stdout + booted.stderr)[-300:]}")
     (directory / "console").write_text(booted.stdout + booted.stderr)
     shutil.rmtree(units)
     return _sections(told.read_text())

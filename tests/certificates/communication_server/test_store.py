@@ -24,12 +24,11 @@ from certificates.communication_server.store import Store
 from certificates.pki import formats
 from certificates.pki.errors import PkiError
 from certificates.pki.keys import SecretPem, load_host_key
+from tests.support.peers import only_root
 from tests.support.x509 import a_pair
 
 FILES = {"root.pem", "host.pem", "host.key", "fullchain.pem", "agent.pem", "root.der", "host.der"}
 KEYS = {"host.key", "agent.pem"}
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a group that it is not in")
 
 
 @cache
@@ -150,7 +149,7 @@ def test_an_odd_umask_changes_no_mode(store):
     assert mode(store.path / "current" / "host.pem") == 0o644
 
 
-@as_root
+@only_root
 def test_a_group_may_read_what_only_the_owner_may_otherwise(tmp_path):
     store = Store(tmp_path / "store", group="daemon")
     with store.locked():
@@ -161,7 +160,7 @@ def test_a_group_may_read_what_only_the_owner_may_otherwise(tmp_path):
         assert path.group() == "daemon", path
 
 
-@as_root
+@only_root
 def test_the_key_has_its_group_before_it_has_its_name(tmp_path):
     """Watched from the side, at every moment: nobody ever finds a key that the group cannot read, nor one for everybody."""
     store, over, seen = Store(tmp_path / "store", group="daemon"), threading.Event(), set()
@@ -184,7 +183,7 @@ def test_the_key_has_its_group_before_it_has_its_name(tmp_path):
     assert seen == {(0o640, "daemon")}
 
 
-@as_root
+@only_root
 def test_a_group_that_is_set_later_is_given_to_what_is_there(tmp_path):
     plain, grouped = Store(tmp_path / "store"), Store(tmp_path / "store", group="daemon")
     with plain.locked():
