@@ -46,7 +46,7 @@ def has_no_room(one: TerminalType) -> Exists:
 # -- what is true by now -----------------------------------------------------------------------------------------------
 
 
-def forget_what_is_over(now: datetime) -> None:
+def forget_what_is_over() -> None:
     """Of types whose lists are emptied no longer. Who was told to stop for it and has not read so checks as before; who has stopped is
     told in its turn. Whose list is emptied goes on to the end.
     """

@@ -30,10 +30,6 @@ class CheckingQuerySet(models.QuerySet["Checking"]):
         not_off = Q(state=Checking.State.TAKEN_BACK, read_at__isnull=False, off_at=None)
         return self.filter(Q(state__in=[Checking.State.READ, Checking.State.SHOWN]) | not_off)
 
-    def being_told(self, now: datetime) -> Self:
-        """Those that may take a file now that says something else than before."""
-        return self.in_state(Checking.State.TOLD, Checking.State.TAKEN_BACK).filter(until__gt=now)
-
     def to_come_back(self) -> Self:
         return self.in_state(Checking.State.READ, Checking.State.OFF, Checking.State.EMPTIED)
 

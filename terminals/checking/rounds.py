@@ -59,7 +59,7 @@ def reconcile(situation: Situation, *, last: datetime | None) -> list[TerminalTy
     types = list(TerminalType.objects.filter(Q(turns_checking_on=True) | told).defer("guide_de", "guide_en"))
     if types:
         _forget_what_is_over(now)
-        emptying.forget_what_is_over(now)
+        emptying.forget_what_is_over()
         _wait_for_those_that_found_nobody(now, last)
         overdue = read.filter(due_at__lte=now)
         change(overdue, **_taken_back(Why.NOT_BACK, now), gone_on=False)
