@@ -7,12 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from certificates.models import Generation
 from terminals.drivers.base import DeliveryDriver
 from terminals.evidence.requesters import held_in_turn
 from terminals.models import Installation, Requester, Terminal
 from terminals.past.entries import Entry
-from terminals.places_of_anchors import place_of
+from terminals.places_of_anchors import made_pairs, ranks
 
 
 @dataclass(frozen=True)
@@ -65,14 +64,13 @@ def held_at_once(
         return None
     if can.holds is None:
         return HeldAtOnce(fetched)
-    rows = Generation.objects.filter(activated_at__isnull=False).values_list("number", "withdrawn_at")
-    served = dict(rows)
+    pairs = made_pairs()
+    withdrawn, rank = {pair.number for pair in pairs if pair.withdrawn}, ranks(pairs)
     # What is in a place is the last that came there; that of a withdrawn pair is emptied with the next one.
-    places = {place_of(number, served, can.holds): number for number in fetched}
-    held = {place: number for place, number in places.items() if not served.get(number) or number == fetched[-1]}
-    known = served.keys() | ({target} if target else set())
-    waits = target if target is not None and target not in fetched else max(known | {fetched[-1]}) + 1
-    place = place_of(waits, known, can.holds)
+    places = {rank[number] % can.holds: number for number in fetched}
+    held = {place: number for place, number in places.items() if number not in withdrawn or number == fetched[-1]}
+    lacks = target is not None and target not in fetched
+    place = (rank[target or fetched[-1]] + (not lacks)) % can.holds
     return HeldAtOnce(sorted(held.values()), can.holds, place + 1, held.get(place))
 
 

@@ -131,6 +131,10 @@ class Capabilities:
             raise ValueError("a restart is told from a poll by how soon it comes after the one before")
         if self.holds is not None and self.holds < 2:
             raise ValueError("a terminal that changes from one trust anchor to the next without a gap must hold both")
+        if self.come.names_each and self.holds is not None and self.holds < 3:
+            raise ValueError(
+                "a terminal that is told all at once must hold the one served before, the served one and the next"
+            )
 
     @property
     def automatic(self) -> bool:

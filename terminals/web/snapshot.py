@@ -35,7 +35,7 @@ from terminals.evidence.fetches import proof_by_address
 from terminals.evidence.ledger import host_of
 from terminals.evidence.requesters import is_full
 from terminals.models import BootstrapWindow, DeliverySettings, Requester, Terminal, TerminalType, Transports
-from terminals.places_of_anchors import place_of
+from terminals.places_of_anchors import MadePair, made_pairs, places_of
 from terminals.tally.models import ListChanges
 from terminals.trust_file import NoTrustFile, TrustFile, generations_of, trust_files
 
@@ -138,11 +138,6 @@ class SnapshotSuccession:
     signatures: tuple[str, ...] = ()
 
 
-class ServedGeneration(NamedTuple):
-    number: int
-    withdrawn: bool
-
-
 @dataclass(frozen=True)
 class AnchorPlaces:
     """Where telephones that hold so many trust anchors in numbered places keep each (rule places-of-anchors)."""
@@ -187,7 +182,7 @@ class Snapshot:
     address under which terminals reach pbxcerts, "" where none is known. `proxy`: where phones talk SIP over TLS, ("", 0)
     where pbxcerts is not told. `rests`: nothing is handed out, because the server may present what the database does not know
     (rule what-is-served-stays), or this machine may not work (rule same-secrets). `list_changes`: how often the list had changed when
-    its terminals were read. `served`: all pairs that ever were, by number. `networks`: the telephones' own.
+    its terminals were read. `pairs`: all that ever were made. `networks`: the telephones' own.
     """
 
     bundle: tuple[SnapshotPair, ...] = ()
@@ -201,7 +196,7 @@ class Snapshot:
     windows: tuple[SnapshotWindow, ...] = ()
     rests: bool = False
     list_changes: int | None = None
-    served: tuple[ServedGeneration, ...] = ()
+    pairs: tuple[MadePair, ...] = ()
     taken_in_turn: TakenInTurn = field(default_factory=TakenInTurn)
     checking: SnapshotChecking = field(default_factory=SnapshotChecking)
     names: SnapshotNames = field(default_factory=SnapshotNames)
@@ -238,7 +233,7 @@ class Snapshot:
         said = self.saying(terminal)
         if said is not None and said.names_from is not None:
             # The next one comes when it is sure that there is room (rule emptied-list).
-            were_served = {pair.number for pair in self.served}
+            were_served = {pair.number for pair in self.pairs if pair.was_served}
             files = tuple(file for file in files if file.generations[0] in were_served) or files
         return next_in_turn(files, taken, known_type.driver.capabilities.holds)
 
@@ -262,10 +257,10 @@ class Snapshot:
     def places(self, count: int) -> AnchorPlaces:
         """Of the pairs of the bundle, where there are so many places."""
         if count not in self._places:
-            numbers = [pair.number for pair in self.served]
-            of = {pair.number: place_of(pair.number, numbers, count) for pair in self.bundle}
+            every = places_of(self.pairs, count)
+            of = {pair.number: every[pair.number] for pair in self.bundle}
             # What is in a place is the last pair that came there.
-            lies = {rank % count: pair.withdrawn for rank, pair in enumerate(self.served)}
+            lies = {every[pair.number]: pair.withdrawn for pair in sorted(self.pairs)}
             emptied = sorted(place for place, withdrawn in lies.items() if withdrawn and place not in of.values())
             self._places[count] = AnchorPlaces(of, tuple(emptied))
         return self._places[count]
@@ -344,7 +339,7 @@ def read_snapshot(before: Snapshot | None = None) -> Snapshot:
         own_host=own_host(general),
         proxy=_proxy(delivery, general),
         types=types,
-        served=_served(),
+        pairs=made_pairs(),
         taken_in_turn=_taken_in_turn(same.taken_in_turn if same is not None else TakenInTurn()),
         checking=_checking(before.checking if before is not None else None, types.values()),
         names=_names(before.names if before is not None else SnapshotNames(), types.values()),
@@ -410,11 +405,6 @@ def _names(before: SnapshotNames, types: Iterable[SnapshotType]) -> SnapshotName
         return before
     newest = newest_name()
     return before if before.newest == newest else SnapshotNames(renamed_files(), newest)
-
-
-def _served() -> tuple[ServedGeneration, ...]:
-    rows = Generation.objects.filter(activated_at__isnull=False).order_by("number")
-    return tuple(ServedGeneration(number, at is not None) for number, at in rows.values_list("number", "withdrawn_at"))
 
 
 def _taken_in_turn(before: TakenInTurn) -> TakenInTurn:

@@ -184,7 +184,12 @@ def test_what_is_to_be_pasted_names_pbxcerts_in_one_line(driver):
 
 
 @pytest.mark.parametrize(
-    "can", [{"come": AnchorsCome.IN_TURN, "replaces": True}, {"come": AnchorsCome.INLINE, "holds": 1}]
+    "can",
+    [
+        {"come": AnchorsCome.IN_TURN, "replaces": True},
+        {"come": AnchorsCome.IN_TURN, "replaces": False, "holds": 1},
+        {"come": AnchorsCome.INLINE, "holds": 2},
+    ],
 )
 def test_no_driver_can_leave_a_gap_between_two_trust_anchors(can):
     with pytest.raises(ValueError, match="must"):

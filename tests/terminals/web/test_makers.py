@@ -164,6 +164,33 @@ def test_failed_attempts_cost_no_place(world, phone, holds):
     assert len([slot for slot in phone.slots if slot]) == 2
 
 
+@pytest.mark.parametrize("maker", ["grandstream"])
+def test_nor_do_switches_that_failed(world, phone, holds):
+    """Each was tried, and gone back from: the served one and the next one have a place of their own all the same."""
+    phone.polls()
+    for _attempt in range(5):
+        follows(world)
+        world.refuse_to_reload()
+        assert world.activate().outcome == "went_back"
+        world.reload_again()
+    number = follows(world)
+    phone.polls()
+
+    assert holds() == {1, number}
+
+
+@pytest.mark.parametrize("maker", ["grandstream"])
+def test_one_that_is_withdrawn_before_it_is_served_is_held_no_longer(world, phone, holds):
+    number = follows(world)
+    phone.polls()
+    assert holds() == {1, number}
+    world.discard()
+    world.withdraw(number)
+    phone.polls()
+
+    assert holds() == {1}
+
+
 def test_a_stranger_with_its_user_agent_confirms_nothing(world, phone, terminal):
     listeners = Listeners(world)
     own = next(asked.url for asked in phone.polls().asked if asked.status == 200)
