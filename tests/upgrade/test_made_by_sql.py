@@ -30,7 +30,7 @@ def newest_installed():
 
 def test_the_newest_migration_that_installs_them_has_installed_these():
     assert newest_installed() == digest(), (
-        "triggers or search have changed: write a migration like terminals/0022 that installs them, with this digest of them"
+        "triggers or search have changed: write a migration like terminals/0024 that installs them, with this digest of them"
     )
 
 

@@ -15,6 +15,6 @@ def install(apps, schema_editor):
 class Migration(migrations.Migration):
     """What keeps tallies and search is in every database as in a new one, whichever version made it. All is counted anew."""
 
-    dependencies = [("terminals", "0021_list_is_full")]
+    dependencies = [("terminals", "0023_checks_by_itself")]
 
     operations = [migrations.RunPython(install, migrations.RunPython.noop)]
