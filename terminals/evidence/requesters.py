@@ -241,12 +241,21 @@ def _later(before: datetime, now: datetime) -> datetime:
 
 
 def _surplus(rows: dict[str, Requester]) -> list[Requester]:
-    """Take out of `rows` those of each family that were seen the longest ago, and return them; an accepted one stays."""
+    """Take out of `rows` those of each family that were seen the longest ago, and return them; an accepted one stays. Those at which the
+    telephone itself may have taken something are counted by themselves: a stranger with many addresses drives out none of them.
+    """
+
+    def kind(row: Requester) -> tuple[int, bool]:
+        return family_of(row.source), _may_be_its_own(row)
+
     newest = sorted(rows.values(), key=attrgetter("last_at"), reverse=True)
-    alike = sorted((row for row in newest if not row.accepted_by), key=lambda row: family_of(row.source))
-    gone = [
-        row for _family, some in groupby(alike, lambda row: family_of(row.source)) for row in [*some][MOST_OF_A_FAMILY:]
-    ]
+    alike = sorted((row for row in newest if not row.accepted_by), key=kind)
+    gone = [row for _kind, some in groupby(alike, kind) for row in [*some][MOST_OF_A_FAMILY:]]
     for row in gone:
         del rows[row.source]
     return gone
+
+
+def _may_be_its_own(row: Requester) -> bool:
+    """Whether it says what the telephone holds (`held_in_turn`). Of rows of older versions nobody knows whether a stranger took it."""
+    return row.held_proved if row.held_proved is not None else bool(row.holds)

@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from terminals.directory import changes
+from terminals.directory.held import held_by
 from terminals.drivers.base import Reaction
 from terminals.evidence import fetches, recording
 from terminals.evidence.facts import FetchedConfiguration, FetchedTrust
@@ -595,6 +596,34 @@ def test_only_some_addresses_are_remembered_and_never_so_few_that_one_seems_to_b
     assert Requester.objects.count() == 8 + 8 + 1
     assert Requester.objects.filter(source=OTHER).exists()
     assert state(fleet, phone) == ("unproved", "")
+
+
+def taken_in_turn(phone, world, *addresses, of):
+    """One trust anchor, by one that is told them in turn."""
+    for address in addresses:
+        world.after(HOUR)
+        recording.write_facts([trust(phone, world, address, of=of)])
+
+
+def test_a_stranger_with_many_addresses_makes_nobody_forget_what_a_telephone_holds(fleet, prepared):
+    [phone] = fleet.add(of=fleet.type("A Yealink", "yealink", wants="root"), address=PHONE)
+    taken_in_turn(phone, prepared, PHONE, of=[1])
+    taken_in_turn(phone, prepared, *(f"203.0.113.{number}" for number in range(40)), of=[2])
+
+    assert held_by(phone.terminal).numbers == [1]
+    assert Requester.objects.count() == 1 + 8
+
+
+def test_nor_do_the_addresses_at_which_it_was_itself_become_ever_more(fleet, prepared, delivery):
+    delivery(telephone_networks=["198.51.100.0/24"])
+    [phone] = fleet.add(of=fleet.type("A Yealink", "yealink", wants="root"))
+    taken_in_turn(phone, prepared, *(f"203.0.113.{number}" for number in range(20)), of=[2])
+    taken_in_turn(phone, prepared, *(f"198.51.100.{number}" for number in range(20)), of=[1])
+
+    assert held_by(phone.terminal).numbers == [1]
+    assert Requester.objects.filter(held_proved=True).count() == 8
+    assert Requester.objects.filter(source="198.51.100.19").exists()
+    assert Requester.objects.count() == 8 + 8
 
 
 def test_another_telephone_has_fetched_nothing(fleet, prepared):
