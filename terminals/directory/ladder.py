@@ -82,7 +82,11 @@ def _trusts(driver: DeliveryDriver, row: Installation | None, checking: Checking
     title = _("Has shown that it trusts it")
     if row is not None and _came_back_to(driver, row, checking) and checking is not None:
         said = _("It was told to check, and came back over TLS on %(at)s, when pbxcerts presented this certificate.")
-        return Rung("ok", title, _("yes"), said % {"at": _at(checking.shown_at)})
+        said %= {"at": _at(checking.shown_at)}
+        if _may_ignore_it(driver):
+            not_sure = _("Newer firmware may ignore what it was told, and nothing would show that.")
+            return Rung("ok", title, _("yes, if it checks"), f"{said} {not_sure}")
+        return Rung("ok", title, _("yes"), said)
     if row is not None and row.confirmed_at is not None and row.evidence == Evidence.PROVED:
         said = _("On %(at)s it connected over TLS to the proof listener, where pbxcerts presents this certificate.")
         return Rung("ok", title, _("yes"), said % {"at": _at(row.confirmed_at)})
@@ -113,10 +117,14 @@ def _came_back_to(driver: DeliveryDriver, row: Installation, checking: Checking 
     return served_since is not None and checking.shown_at is not None and served_since <= checking.shown_at
 
 
+def _may_ignore_it(driver: DeliveryDriver) -> bool:
+    return driver.checks.switch is not None and driver.checks.switch.may_be_ignored
+
+
 def _registered(driver: DeliveryDriver, title: str, row: Installation, checking: Checking | None) -> Rung:
-    """Whoever checks a certificate has checked this one; who was told to and had read it before checks."""
-    checks = driver.checks.always
-    if checking is not None and checking.state in {Checking.State.READ, Checking.State.SHOWN}:
+    """Whoever checks a certificate has checked this one; who was told to and had read it before checks, if its firmware heeds that."""
+    checks, told = driver.checks.always, {Checking.State.READ, Checking.State.SHOWN}
+    if checking is not None and checking.state in told and not _may_ignore_it(driver):
         since = row.registered_since
         checks = checks or (since is not None and checking.read_at is not None and checking.read_at <= since)
     said = _(

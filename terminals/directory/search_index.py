@@ -2,7 +2,7 @@
 
 On SQLite it is a table with triggers that keep it, and holds no text of its own: FTS5 reads that from the terminals. On PostgreSQL it
 is an index of the terminals, by the extension pg_trgm. Made in a migration, and by a start of `up` where it could not be made before;
-what changes here reaches older databases by a new migration, as terminals/0022 is one (tests/upgrade asks for it).
+what changes here reaches older databases by a new migration, as terminals/0024 is one (tests/upgrade asks for it).
 """
 # ruff: noqa: S608 - everything in these statements is a constant
 

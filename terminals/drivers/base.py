@@ -148,12 +148,13 @@ class CheckSwitch:
 
     `restarts`: that is told in the window of the night, because a change restarts the terminal, or a restart makes what it holds
     count. `covers_files`: the check is of the server of its configuration too, so that a terminal that comes back over TLS has
-    shown that it trusts, and one that refuses ours can't fetch what takes the check back. `means`: what is turned on, a text of
-    the catalogue.
+    shown that it trusts, and one that refuses ours can't fetch what takes the check back. `may_be_ignored`: newer firmware may not know
+    it, and nothing would show that (rule ladder). `means`: what is turned on, a text of the catalogue.
     """
 
     restarts: bool
     covers_files: bool
+    may_be_ignored: bool
     means: str
 
 

@@ -140,6 +140,7 @@ class Grandstream:
         switch=CheckSwitch(
             restarts=True,
             covers_files=False,
+            may_be_ignored=False,
             means=gettext_noop(
                 "The telephone then takes only SIP servers whose certificate comes from one that it trusts; names are not compared"
                 " (P2367 to P2867, one for each of six accounts). It restarts for it, because only then does what it holds count. Its"

@@ -126,6 +126,7 @@ class Snom:
         switch=CheckSwitch(
             restarts=False,
             covers_files=True,
+            may_be_ignored=True,
             means=gettext_noop(
                 "The telephone then takes only servers whose certificate it trusts (tls_server_authentication): for calls, its files and"
                 " directories. That parameter is documented for older firmware; newer firmware may not know it any more, and then"

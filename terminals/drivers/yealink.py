@@ -175,6 +175,7 @@ class Yealink:
         switch=CheckSwitch(
             restarts=True,
             covers_files=True,
+            may_be_ignored=True,
             means=gettext_noop(
                 "The telephone then takes only servers whose certificate comes from one that it trusts, ours or its maker's; names are"
                 " not compared (static.security.trust_certificates). That holds for everything it does over TLS: calls, its files,"

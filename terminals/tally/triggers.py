@@ -5,7 +5,7 @@ person at the database's own prompt. SQLite has triggers for each row. On Postgr
 is changed a thousand times in one transaction would be found more slowly each time.
 
 On SQLite a table that a later migration makes anew loses its triggers: that migration ends with `install`. What changes here
-reaches no database that has its triggers already but by a new migration, as terminals/0022 is one; tests/upgrade asks for it.
+reaches no database that has its triggers already but by a new migration, as terminals/0024 is one; tests/upgrade asks for it.
 """
 # ruff: noqa: S608 - everything in these statements is a constant
 

@@ -1,9 +1,14 @@
 """What the pages say of the check of certificates, and who may order what (rule checking)."""
 
+from dataclasses import replace
+
 import pytest
 from django.contrib.messages import get_messages
+from django.utils import translation
 
 from terminals.checking.models import Checking
+from terminals.directory.ladder import ladder
+from terminals.drivers.registry import drivers
 from terminals.models import Installation, TerminalType
 from tests.support.generations import DAY, MINUTE
 from tests.terminals.checking.conftest import the_form
@@ -173,7 +178,30 @@ def test_its_ladder_says_how_far_it_is(page, yealinks):
     yealinks.poll_later(phone)
     assert "Checks certificates at all: turned on. Turned on by pbxcerts: it read so on" in page(path)
     assert "That it does check since then is by its maker's documents alone" in page(path)
-    assert "Has shown that it trusts it: yes. It was told to check, and came back over TLS on" in page(path)
+    assert "Has shown that it trusts it: yes, if it checks. It was told to check, and came back over TLS on" in page(
+        path
+    )
+    assert "Newer firmware may ignore what it was told, and nothing would show that." in page(path)
+
+
+@pytest.mark.parametrize(("maker", "word"), [("yealink", "yes, if it checks"), ("grandstream", "yes")])
+def test_what_newer_firmware_may_ignore_shows_nothing_without_an_if(site, monkeypatch, maker, word):
+    """The same telephones, told to check, come back, and connected since."""
+    site = site(maker)
+    phone = site.add()
+    site.brought_back(phone)
+    checking = Checking.objects.get()
+    row = Installation.objects.select_related("generation").get(terminal=phone.row.pk)
+    row.registered_at = row.registered_since = checking.read_at + MINUTE
+
+    driver = drivers()[maker]
+
+    with translation.override("en"):
+        assert ladder(driver, row, row.registered_at, checking)[1].word == word
+    sure = replace(driver.checks, switch=replace(driver.checks.switch, covers_files=True, may_be_ignored=False))
+    monkeypatch.setattr(driver, "checks", sure)
+    with translation.override("en"):
+        assert ladder(driver, row, row.registered_at, checking)[1].word == "yes"
 
 
 def test_what_is_not_served_yet_it_has_not_shown_to_trust(page, yealinks):
