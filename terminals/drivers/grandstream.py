@@ -98,7 +98,9 @@ class GrandstreamFiles:
                 line=f"location = /cfg.xml {{ return 302 {url}/cfg.xml; }}",
                 does=gettext_noop(
                     "The telephone reads one more file, which holds the certificates, lets them count, and lets it ask every day"
-                    " by itself. All else stays yours, also the places that hold none of ours."
+                    " by itself. All else stays yours, also the places that hold none of ours. Remove P8433 to P8438 and P8502 from your"
+                    " own cfg<mac>.xml and its templates, also where they are empty: what stands there overrides ours, and with P8502 = 0"
+                    " none of these certificates counts. Templates of FusionPBX set P8502."
                 ),
             ),
             WayIn(

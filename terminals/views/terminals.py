@@ -201,9 +201,9 @@ def adopt(request: HttpRequest, pk: int) -> HttpResponse:
     changes.save(found, {"number": found.mac, "way": NotifyWays.DIRECT})
     said = _(
         "The telephone %(mac)s is in the list. Enter its number and its way there: until then it is asked straight at its"
-        " address."
+        " address %(address)s. Who fetches from there confirms for it: correct the address if it is not that of the telephone."
     )
-    messages.success(request, said % {"mac": found.mac_text})
+    messages.success(request, said % {"mac": found.mac_text, "address": found.address})
     return redirect("terminals:discovered")
 
 

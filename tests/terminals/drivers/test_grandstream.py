@@ -35,6 +35,13 @@ def test_own_certificates_count_and_it_asks_by_itself():
     assert (found["P8502"], found["P194"], found["P193"]) == ("2", "1", "1440")
 
 
+def test_beside_a_server_of_the_site_it_is_said_which_lines_of_its_own_have_to_go():
+    beside, alone = files.ways_in("https://pbx.example.org:8443")
+
+    assert "Remove P8433 to P8438 and P8502 from your own cfg<mac>.xml" in beside.does
+    assert "Remove" not in alone.does
+
+
 def test_whether_it_checks_is_left_alone():
     assert not {"P2311", "P2367", "P8463", "P22030", "P4428"}.intersection(values("cfg000b82aabbcc.xml"))
 

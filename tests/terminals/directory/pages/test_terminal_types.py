@@ -1,6 +1,7 @@
 """Terminal types: rows that an administrator changes."""
 
 import html
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -282,6 +283,20 @@ def test_the_page_asks_for_itself_until_the_first_telephone_has_come(viewer_clie
     assert "100 Reception came as the first" in came(viewer_client, yealink, text)
     assert "192.0.2.7" in came(viewer_client, yealink, text)
     assert "hx-get=" not in viewer_client.get(page).content.decode().partition("</p>")[0]
+
+
+def test_until_one_has_come_the_page_says_to_paste_first(viewer_client, yealink, text):
+    """Whoever is the only one to ask after a notification is taken for the telephone."""
+    page, warns = f"{TYPES}{yealink.pk}/", re.compile(r"message-serious.{0,900}Paste first", re.DOTALL)
+    assert "Paste first, then give telephones this delivery." in text(viewer_client.get(page))
+    assert not warns.search(viewer_client.get(page).content.decode())
+
+    one = Terminal.objects.create(number="100", name="Reception", type=yealink, mac="001565AABBCC", address="192.0.2.7")
+    assert warns.search(viewer_client.get(page).content.decode())
+
+    at = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    Requester.objects.create(terminal=one, source="192.0.2.7", address="192.0.2.7", last_at=at, first_at=at)
+    assert "Paste first" not in text(viewer_client.get(page))
 
 
 def test_a_stranger_who_knows_a_mac_is_not_the_first_telephone(viewer_client, yealink, text):

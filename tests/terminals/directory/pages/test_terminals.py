@@ -613,7 +613,17 @@ def test_one_click_makes_a_discovered_phone_a_terminal(operator_client, phone, t
     # No server knows a telephone by its MAC.
     assert (found.way, found.address) == ("direct", "192.0.2.9")
     assert "14:00:E9:1E:DB:52 is in the list" in page
+    assert "address 192.0.2.9. Who fetches from there confirms for it" in page
     assert not Discovered.objects.exists()
+
+
+def test_before_it_is_added_it_is_said_that_its_address_will_prove(operator_client, phone, text):
+    """Anybody could have asked first with its MAC."""
+    warning = "make sure that the address is that of the telephone"
+    assert warning in text(operator_client.get("/terminals/discovered/"))
+
+    Discovered.objects.all().delete()
+    assert warning not in text(operator_client.get("/terminals/discovered/"))
 
 
 def test_a_discovered_phone_of_an_unknown_model_is_added_all_the_same(operator_client, phone, types):
