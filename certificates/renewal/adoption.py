@@ -41,6 +41,11 @@ STORE_ADOPTED = EventKind(
         " settings, terminals, confirmations."
     ),
     hint=gettext_lazy("Check System / General and the terminals. They are asked again for this generation."),
+    cause=gettext_lazy("An older copy of the data directory was started beside a store that a newer one had written."),
+    consequence=gettext_lazy(
+        "Calls go on: what is served stays. Wrong settings stay wrong, and terminals that were added since the copy get no new"
+        " certificates."
+    ),
 )
 
 FOREIGN_STORE_ADOPTED = EventKind(
@@ -51,6 +56,11 @@ FOREIGN_STORE_ADOPTED = EventKind(
         " service; from now on this installation renews it."
     ),
     hint=gettext_lazy("Another installation that still runs over the same store must be stopped."),
+    cause=gettext_lazy("An administrator has decided to keep what another installation had published."),
+    consequence=gettext_lazy(
+        "Calls go on. Where the other installation still runs, both write into one store, and telephones may be given"
+        " certificates that are not served."
+    ),
 )
 
 

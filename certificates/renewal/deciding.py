@@ -35,6 +35,11 @@ ANOTHER_WOULD_HAVE_RENEWED = timedelta(minutes=30)
 have done so.
 """
 
+BRING_ALONG = gettext_lazy(
+    "Follow the rollout, and work through the work list at once; terminals that trust only what was served before refuse"
+    " the communication server until they have the new root."
+)
+NEW_ROOT = gettext_lazy("Telephones that lack the new root can't call over TLS until they have it.")
 STORE_TAKEN_OVER = EventKind(
     "store_taken_over",
     Severity.CRITICAL,
@@ -45,6 +50,9 @@ STORE_TAKEN_OVER = EventKind(
     hint=gettext_lazy(
         "Terminals that trust only what was served before refuse the server until they have the new root."
     ),
+    cause=gettext_lazy("An administrator has decided that what the database says replaces what was served."),
+    consequence=NEW_ROOT,
+    remedy=BRING_ALONG,
 )
 TAKEN_OVER_BY_ITSELF = EventKind(
     "store_taken_over_at_the_end",
@@ -56,6 +64,11 @@ TAKEN_OVER_BY_ITSELF = EventKind(
     hint=gettext_lazy(
         "Terminals that trust only what was served before refuse the server until they have the new root."
     ),
+    cause=gettext_lazy(
+        "Nobody decided about a store that this database did not know, and what was served was about to end."
+    ),
+    consequence=NEW_ROOT,
+    remedy=BRING_ALONG,
 )
 STORE_OURS_NOW = EventKind(
     "store_ours_now",
@@ -64,11 +77,23 @@ STORE_OURS_NOW = EventKind(
         "%(person)s has decided that this installation writes the store from now on. No pair has been published yet: what is"
         " served stays until the first one is generated."
     ),
+    cause=gettext_lazy("An administrator has decided so, and this database has no pair yet."),
+    consequence=gettext_lazy(
+        "Calls go on until what is served ends. The first pair is served at once, and telephones that lack it can't call then."
+    ),
+    remedy=gettext_lazy("Generate the first pair at an hour at which telephones can be seen to."),
 )
 NOT_ADOPTED = EventKind(
     "store_not_adopted",
     Severity.CRITICAL,
     gettext_lazy("What is served could not be taken into the history, as %(person)s had decided. The page says why."),
+    hint=gettext_lazy("Read there why, mend the files, or have them replaced from the database."),
+    cause=gettext_lazy(
+        "What is served is no whole pair, not valid now, or one that this database has discarded or withdrawn."
+    ),
+    consequence=gettext_lazy(
+        "Calls go on until what is served ends. Nothing is renewed, switched or handed out until somebody decides again."
+    ),
 )
 UNKNOWN_PRESENTED = EventKind(
     "unknown_certificate_presented",
@@ -79,6 +104,13 @@ UNKNOWN_PRESENTED = EventKind(
         " the server will present another certificate."
     ),
     hint=gettext_lazy("Restore a newer copy of the data directory before the server is restarted."),
+    cause=gettext_lazy(
+        "The store was empty, and the communication server still holds a certificate that a newer database has made."
+    ),
+    consequence=gettext_lazy(
+        "Calls go on until the communication server is restarted. From then on telephones that trust only the newer pair refuse"
+        " it."
+    ),
 )
 
 

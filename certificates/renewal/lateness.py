@@ -10,6 +10,9 @@ from pbxcerts.system import events
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import EventMessage, Severity
 
+NOT_MADE_THEN = _(
+    "The machine was off, the clock was in doubt or the disk full in the two hours after the time of generation."
+)
 GENERATION_MISSED = EventKind(
     "generation_missed",
     Severity.SERIOUS,
@@ -17,12 +20,21 @@ GENERATION_MISSED = EventKind(
     cleared=_(
         "A pair has been made since, another one is active or waits, or none is to be made by itself at present."
     ),
+    hint=_("Let the machine run at that time, and mend what other messages name."),
+    cause=NOT_MADE_THEN,
+    consequence=_(
+        "Calls go on; terminals have less time for the new pair. If every attempt fails until the active pair ends, calls end"
+        " with it."
+    ),
     instants=("missed", "next"),
 )
 GENERATION_LATE = EventKind(
     "generation_late",
     Severity.SERIOUS,
     _("No certificates could be generated on %(missed)s; generation %(number)s was made in its place on %(made)s."),
+    hint=_("Let the machine run at the time of generation, or choose another time."),
+    cause=NOT_MADE_THEN,
+    consequence=_("None for calls: the pair is made. Terminals may have less time for it than the overlap says."),
     instants=("missed", "made"),
 )
 

@@ -35,6 +35,12 @@ RELOAD_FAILED = EventKind(
     "reload_failed",
     Severity.CRITICAL,
     _("The reload command failed at the switch to generation %(number)s. Its words: “%(failure)s”"),
+    hint=_("Run the command by hand as the user of pbxcerts, and mend what it says."),
+    cause=_("The command in PBXCERTS_RELOAD_COMMAND ended with an error, ran too long, or could not be started."),
+    consequence=_(
+        "Where the new certificate is shown all the same, nothing. Else the pair before is served again and the switch is tried"
+        " again; if it fails until that pair ends, calls end with it."
+    ),
 )
 RELOAD_INTERRUPTED = EventKind(
     "reload_interrupted",
@@ -43,17 +49,33 @@ RELOAD_INTERRUPTED = EventKind(
         "The reload command at the switch to generation %(number)s was interrupted three times, as if it ended pbxcerts itself:"
         " it is not run again for this switch."
     ),
+    hint=_("Let the reload command reload the communication server alone, and not pbxcerts."),
+    cause=_("The reload command stops or restarts pbxcerts itself, or the machine went off each time while it ran."),
+    consequence=_(
+        "The switch counts as failed where nobody shows the new certificate. Every later switch fails in the same way; if none"
+        " succeeds until the active pair ends, calls end with it."
+    ),
 )
 SERVER_UNSEEN = EventKind(
     "server_unseen",
     Severity.SERIOUS,
     _("The server was switched to generation %(number)s, but it could not be reached before and after: not verified."),
+    hint=_("Check the TLS addresses under System / General, and whether the communication server runs."),
+    cause=_("The communication server is off, or the TLS address under System / General is not where it listens."),
+    consequence=_("Perhaps none. If it still holds the pair before, calls end with that; nobody would notice it here."),
 )
 ROLL_BACK_FAILED = EventKind(
     "roll_back_failed",
     Severity.CRITICAL,
     _(
         "The roll back to generation %(number)s failed: the server is back with the pair that it was served with before."
+    ),
+    hint=_("Check the reload command and the TLS addresses, then roll back again."),
+    cause=_(
+        "After the roll back the communication server did not show the certificate of before, or the reload command failed."
+    ),
+    consequence=_(
+        "Nothing has changed: calls are as they were before the roll back. What it was to mend is not mended."
     ),
 )
 

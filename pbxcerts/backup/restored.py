@@ -26,6 +26,10 @@ RESTORED = EventKind(
         "Check System / General, the users and the terminals. Whether the communication server still serves what this database"
         " knows, the page “Self-signed certificates” says."
     ),
+    cause=_("A person has restored a backup."),
+    consequence=_(
+        "Calls go on. What was changed since the backup is missing, and terminals that were added get no new certificates."
+    ),
     instants=("restored_at", "made_at"),
 )
 

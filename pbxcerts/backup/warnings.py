@@ -11,12 +11,15 @@ from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import General, Severity
 
 HINT = _("System / General says why the last attempt failed, and makes a backup at once.")
+NOT_MADE = _("The directory of the backups is missing, full or not writable, or pbxcerts did not run at that time.")
 LATE = EventKind(
     "backup_late",
     Severity.SERIOUS,
     _("The last good backup is of %(good_at)s: that is older by half than it should be."),
     cleared=_("There is a new backup, or none is to be made by itself any more."),
     hint=HINT,
+    cause=NOT_MADE,
+    consequence=_("None for calls. If the machine is lost, so is all that was changed since the last good backup."),
     instants=("good_at",),
 )
 NONE_YET = EventKind(
@@ -25,6 +28,10 @@ NONE_YET = EventKind(
     _("There is no good backup yet, although one should have been made long ago."),
     cleared=_("There is a backup, or none is to be made by itself any more."),
     hint=HINT,
+    cause=NOT_MADE,
+    consequence=_(
+        "None for calls. If the machine is lost, all is: every terminal needs new certificates by hand then."
+    ),
 )
 WITH_DATA = EventKind(
     "backup_beside_data",
@@ -34,6 +41,8 @@ WITH_DATA = EventKind(
         "The backups lie on another file system than the data directory, or none are made by themselves any more."
     ),
     hint=_("Name a directory on another machine's disk in PBXCERTS_BACKUPS, or copy the backups elsewhere."),
+    cause=_("PBXCERTS_BACKUPS names a directory on the same file system, or none."),
+    consequence=_("None for calls. When the disk fails, data and backups are lost together."),
 )
 
 

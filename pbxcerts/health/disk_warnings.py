@@ -12,12 +12,17 @@ from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import General, Severity
 
 HINT = _("Without room nothing can be renewed. Delete what nobody needs, or enlarge the disk.")
+FILLED = _("Logs, backups or other programs have filled the disk.")
 SCARCE = EventKind(
     "disk_scarce",
     Severity.SERIOUS,
     _("The disk of %(place)s is almost full: %(left)s MB are left."),
     cleared=_("The disk of %(place)s has room again, or is no longer used."),
     hint=HINT,
+    cause=FILLED,
+    consequence=_(
+        "Nothing yet. When the disk is full, nothing is renewed any more, and calls end with the active pair."
+    ),
 )
 FULL = EventKind(
     "disk_full",
@@ -25,6 +30,8 @@ FULL = EventKind(
     _("The disk of %(place)s is full: %(left)s MB are left, or no other file has room."),
     cleared=_("The disk of %(place)s takes files again, or is no longer used."),
     hint=HINT,
+    cause=FILLED,
+    consequence=_("No pair can be made or published and no evidence kept. Calls go on until the active pair ends."),
 )
 
 

@@ -26,7 +26,7 @@ class KindHelp:
 
     @property
     def remedy(self) -> str:
-        return PLACEHOLDER.sub("…", str(self.kind.hint))
+        return PLACEHOLDER.sub("…", str(self.kind.remedy or self.kind.hint))
 
     @property
     def cleared(self) -> str:

@@ -22,6 +22,10 @@ KINDS = {
         _("The web process ends again and again (%(failures)s times in a row, last: %(last_end)s)."),
         cleared=_("The web process runs again."),
         hint=HINT,
+        cause=machine_warnings.WHY_IT_ENDS,
+        consequence=_(
+            "The panel can't be used, and terminals get no files. Calls go on; in a handover terminals miss the new pair."
+        ),
     ),
     "worker": EventKind(
         "worker_process_fails",
@@ -32,6 +36,8 @@ KINDS = {
         ),
         cleared=_("The worker runs again."),
         hint=HINT,
+        cause=machine_warnings.WHY_IT_ENDS,
+        consequence=_("Calls go on until the active pair ends; after that there are no calls over TLS."),
     ),
 }
 
@@ -45,6 +51,8 @@ LISTENER = EventKind(
         "Several of the terminals' listeners cannot be opened: %(each)s. Terminals do not get their files there."
     ),
     each="%(address)s (%(reason)s)",
+    cause=machine_warnings.PORT_REFUSED,
+    consequence=machine_warnings.WITHOUT_FILES,
 )
 
 BROKER_AWAY = EventKind(
@@ -53,6 +61,8 @@ BROKER_AWAY = EventKind(
     _("The broker (Redis) does not answer: what is ordered on a page is carried out once a minute, not at once."),
     cleared=_("The broker answers again."),
     hint=_("Start it again, or make the way to it free. Nothing is lost: what is ordered stands in the database."),
+    cause=_("Redis does not run, or the machine can't reach it."),
+    consequence=_("No calls are lost; what is ordered is carried out up to a minute later."),
 )
 
 WEAK_KEY = EventKind(
@@ -64,6 +74,8 @@ WEAK_KEY = EventKind(
         "Give PBXCERTS_SECRET_KEY at least 50 random characters, or remove it and its file: then a good one is made. Everybody logs "
         "in again afterwards."
     ),
+    cause=_("PBXCERTS_SECRET_KEY is short or has few different characters."),
+    consequence=_("No calls are lost, but a stranger can log in as an administrator and replace the certificates."),
 )
 
 

@@ -24,6 +24,9 @@ CLOCK_ACCEPTED = EventKind(
     gettext_lazy(
         "%(by)s accepted the clock of this machine: %(machine)s. Until then the time that counted was %(counted)s."
     ),
+    cause=gettext_lazy("No NTP server could be asked, and an administrator has accepted the clock."),
+    consequence=gettext_lazy("If the clock is wrong, so are the dates of the next pair, and telephones may refuse it."),
+    remedy=gettext_lazy("Nothing, if it was meant. Make an NTP server reachable as soon as possible."),
     instants=("machine", "counted"),
 )
 

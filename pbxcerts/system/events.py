@@ -40,6 +40,9 @@ class EventKind:
 
     `several`: what a page says once where the same is true of several subjects; its `%(each)s` is what `each` makes of each of them.
 
+    `cause`, `consequence` (does it cost calls, and when, if nobody does anything?) and `remedy` stand on the page that lists every
+    kind. Without `remedy` that is the `hint`, which also stands beside the message.
+
     Without `cleared` the message has no match: it stays open until a person confirms it. `instants`, `offsets`, `jumps` and
     `days` name the parameters that are shown in the reader's zone and language: instants are kept as ISO 8601 ("" for none),
     offsets and jumps of a clock as seconds, days as their number.
@@ -53,6 +56,9 @@ class EventKind:
     headline: Promise | str = ""
     several: Promise | str = ""
     each: Promise | str = ""
+    cause: Promise | str = ""
+    consequence: Promise | str = ""
+    remedy: Promise | str = ""
     instants: tuple[str, ...] = ()
     offsets: tuple[str, ...] = ()
     jumps: tuple[str, ...] = ()

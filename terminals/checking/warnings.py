@@ -37,6 +37,10 @@ CHECKING_NOT_BACK = EventKind(
         " them, and no other telephone of these types is told to check until a person goes on. %(each)s."
     ),
     each=COUNTED,
+    cause=_(
+        "These telephones were told to check certificates and have not fetched files since: they may refuse pbxcerts or be off."
+    ),
+    consequence=_("They may be unable to call now. No other telephone of the type is told to check."),
 )
 CHECKING_WAITS = EventKind(
     "checking_waits",
@@ -57,6 +61,8 @@ CHECKING_WAITS = EventKind(
         " can call only a person can say. No other one of these types is told until then. %(each)s."
     ),
     each=NAMED,
+    cause=_("The check of certificates is being turned on for a type, and the first telephone has come back."),
+    consequence=_("Calls go on. The other telephones of the type check nothing until a person has answered."),
 )
 EMPTYING_NOT_BACK = EventKind(
     "emptying_not_back",
@@ -78,6 +84,10 @@ EMPTYING_NOT_BACK = EventKind(
         " emptied, and no other telephone of them is told to check, until a person goes on. %(each)s."
     ),
     each=COUNTED,
+    cause=_(
+        "These telephones were told to empty their list and have not fetched files since: they are off, or do not reach pbxcerts."
+    ),
+    consequence=_("One that still checks, and has an empty list, can't call. No other list is emptied."),
 )
 EMPTYING_WAITS = EventKind(
     "emptying_waits",
@@ -98,6 +108,8 @@ EMPTYING_WAITS = EventKind(
         " old ones are gone only a person can see. No other list of these types is emptied until then. %(each)s."
     ),
     each=NAMED,
+    cause=_("The full lists of a type are being emptied, and the first telephone has done it."),
+    consequence=_("Calls go on. The other lists stay full, and the next pair has no room in them."),
 )
 
 

@@ -36,6 +36,12 @@ PAIR_IN_DOUBT = EventKind(
         "Nothing serious is known any more against a pair that would be generated within seven days, or none is."
     ),
     hint=gettext_lazy("The page “Generate certificates” says why and what to do."),
+    cause=gettext_lazy(
+        "The settings of the next pair (key type, addresses, handover) do not suit telephones that are in the list."
+    ),
+    consequence=gettext_lazy(
+        "Calls go on until that pair is served; from then on these telephones may refuse the communication server."
+    ),
     instants=("at",),
 )
 

@@ -35,6 +35,11 @@ ROLLOUT_STOPPED = EventKind(
     ),
     cleared=_("The rollout of generation %(number)s is no longer stopped, or no longer in force."),
     hint=_("See why they failed on the page of the rollout, mend it, then retry the failed ones and continue."),
+    cause=_("More terminals of a wave did not take the new pair than the settings allow."),
+    consequence=_(
+        "Calls go on. At the latest 24 hours before the active pair ends the communication server is switched all the same, and"
+        " terminals that lack the new pair can't call then."
+    ),
 )
 ROLLOUT_PAUSED = EventKind(
     "rollout_paused",
@@ -43,6 +48,12 @@ ROLLOUT_PAUSED = EventKind(
         "%(by)s has paused the rollout of generation %(number)s. Nobody else is asked, and the deadline of the handover is held."
     ),
     cleared=_("The rollout of generation %(number)s is no longer paused, or no longer in force."),
+    cause=_("A person has pressed “Pause”."),
+    consequence=_(
+        "Calls go on. At the latest 24 hours before the active pair ends the communication server is switched all the same, and"
+        " terminals that lack the new pair can't call then."
+    ),
+    remedy=_("Continue the rollout when nothing stands against it any more."),
 )
 TERMINALS_CUT_OFF = EventKind(
     "terminals_cut_off",
@@ -56,6 +67,11 @@ TERMINALS_CUT_OFF = EventKind(
         " it and could call before."
     ),
     hint=_("Roll back to the generation before, or give these terminals the new one."),
+    cause=_(
+        "The communication server was switched before these terminals had the new pair: the deadline came, or a person"
+        " activated it."
+    ),
+    consequence=_("They can't call over TLS from their next connection on, often at once."),
     headline=ngettext_lazy(
         "%(count)s terminal does not trust generation %(number)s and refuses the server at its next connection.",
         "%(count)s terminals do not trust generation %(number)s and refuse the server at their next connection.",
@@ -67,6 +83,9 @@ TERMINALS_FAILED = EventKind(
     Severity.SERIOUS,
     _("Terminals that did not take generation %(number)s: %(count)s (%(names)s)."),
     cleared=_("No terminal is left that did not take generation %(number)s, or its rollout is no longer in force."),
+    cause=_("They refused the notification, or have not shown within 45 minutes of it that they took the file."),
+    consequence=_("Until the switch none. After it they can't call over TLS."),
+    remedy=_("The page of the rollout says why; mend it and retry them, or install the file by hand."),
 )
 TERMINALS_ABSENT = EventKind(
     "terminals_absent",
@@ -77,12 +96,20 @@ TERMINALS_ABSENT = EventKind(
     cleared=_(
         "No terminal is left that was not there for generation %(number)s, or its rollout is no longer in force."
     ),
+    cause=_("They are off, have another address, or the way to them is closed."),
+    consequence=_(
+        "Until the switch none. Who comes back only after it can't call over TLS before it has the new pair."
+    ),
+    remedy=_("Nothing where it is known why. Else check address and network, and remove terminals that are gone."),
 )
 MANUAL_LEFT = EventKind(
     "manual_left",
     Severity.NORMAL,
     _("Terminals to be given generation %(number)s by hand: %(count)s (%(names)s)."),
     cleared=_("No terminal is left to be given generation %(number)s by hand, or its rollout is no longer in force."),
+    cause=_("A new pair is handed out, and these terminals can't fetch it by themselves."),
+    consequence=_("Until the switch none. After it those without the new pair can't call over TLS."),
+    remedy=_("Install the file by the work list, and confirm it."),
 )
 MANUAL_DUE = EventKind(
     "manual_due",
@@ -92,6 +119,9 @@ MANUAL_DUE = EventKind(
         "No terminal is left to be given generation %(number)s by hand, its deadline has come or is further"
         " away, or its rollout is no longer in force."
     ),
+    cause=_("The deadline of the handover is near, and the file is not installed on these terminals."),
+    consequence=_("After the switch they can't call over TLS."),
+    remedy=_("Install the file by the work list and confirm it, or move the deadline."),
     instants=("due",),
 )
 LISTS_FULL = EventKind(
@@ -105,6 +135,8 @@ LISTS_FULL = EventKind(
         "No terminal is left that is not told generation %(number)s because its list is full, or its rollout is no longer in force."
     ),
     hint=_("The work list says what to do. When there is room again they are notified by themselves."),
+    cause=_("The telephones have kept the roots of earlier generations and have no room for another."),
+    consequence=_("Until the switch none. After it they can't call over TLS."),
 )
 FETCHES_UNPROVED = EventKind(
     "fetches_unproved",
@@ -121,6 +153,10 @@ FETCHES_UNPROVED = EventKind(
         "On the page of the rollout the addresses stand from which it was fetched. Accept them there, enter the addresses of the"
         " terminals, or name the telephones' networks under Delivery."
     ),
+    cause=_("Whoever fetched came from an address that is neither listed nor named as the telephones' own."),
+    consequence=_(
+        "Calls go on; the switch waits for these terminals until the deadline. Who has not taken the pair can't call after it."
+    ),
 )
 SEVERAL_ADDRESSES = EventKind(
     "several_addresses",
@@ -134,6 +170,11 @@ SEVERAL_ADDRESSES = EventKind(
         " generation %(number)s is no longer in force."
     ),
     hint=_("The page of each terminal names the addresses. A secret address for each telephone keeps strangers out."),
+    cause=_("A telephone has changed its address or has two, or a stranger fetches files in its name."),
+    consequence=_(
+        "The fetch does not count as a confirmation. If nobody settles it, the deadline comes, and a telephone that lacks the"
+        " new pair can't call then."
+    ),
 )
 ADDRESS_DIFFERS = EventKind(
     "address_differs",
@@ -144,12 +185,17 @@ ADDRESS_DIFFERS = EventKind(
         " longer in force."
     ),
     hint=_("See whether the list is out of date."),
+    cause=_("The telephone has got another address, or the list was entered wrong."),
+    consequence=_("None for calls: what was fetched counts. A notification to the old address may not reach it."),
 )
 SAME_ADDRESS = EventKind(
     "same_address",
     Severity.NORMAL,
     _("Several terminals have the same address in the list: %(names)s."),
     cleared=_("No address stands with several enabled terminals in the list any more."),
+    cause=_("Two terminals were entered with one address, or several stand behind one router or gateway."),
+    consequence=_("None for calls by itself; but one of them can fetch files in another's name, and count as it."),
+    remedy=_("Correct the list, or leave it where they really share the address."),
 )
 
 

@@ -19,12 +19,20 @@ OPENED = EventKind(
     "bootstrap_window_opened",
     Severity.NORMAL,
     _("%(by)s has let terminals fetch their files over plain HTTP until %(until)s: %(who)s."),
+    cause=_("A person has opened the bootstrap window, for telephones that have no root yet."),
+    consequence=_(
+        "None for calls. While it is open, whoever is in the network can read or change what these terminals fetch."
+    ),
+    remedy=_("Nothing: it closes by itself. Close it as soon as the terminals are set up."),
     instants=("until",),
 )
 CLOSED = EventKind(
     "bootstrap_window_closed",
     Severity.NORMAL,
     _("%(by)s has closed the bootstrap window before its time."),
+    cause=_("A person has closed it."),
+    consequence=_("None for calls. Telephones that have no root yet can no longer fetch their files."),
+    remedy=_("Nothing. Open another window if a terminal is still missing."),
 )
 
 

@@ -23,6 +23,9 @@ LARGEST = 1_000_000
 """Bytes of a file that is read: a phone's own configuration has some kilobytes."""
 _PATTERNS = [(files, re.compile(files.pattern, re.IGNORECASE)) for files in ALL_FILES if files.block is not None]
 
+WITHOUT_FILE = _(
+    "Until the switch none. Telephones that read only these files do not get the new pair and can't call after it."
+)
 BLOCK_EDITED = EventKind(
     "configuration_block_edited",
     Severity.SERIOUS,
@@ -31,6 +34,8 @@ BLOCK_EDITED = EventKind(
     ),
     cleared=_("No block of pbxcerts that somebody has changed is found in the configuration files any more."),
     hint=_("Delete the block with both its marks; it is written anew within a minute."),
+    cause=_("A person or a provisioning system has changed the lines of pbxcerts in the configuration files."),
+    consequence=WITHOUT_FILE,
 )
 FILES_REFUSED = EventKind(
     "configuration_files_refused",
@@ -40,6 +45,12 @@ FILES_REFUSED = EventKind(
     hint=_(
         "Where the reason is “Read-only file system”, the unit of systemd does not open the folder: make it anew with “pbxcerts unit”."
     ),
+    cause=_("The user of pbxcerts may not write there, the disk is full, or the folder is read-only."),
+    consequence=WITHOUT_FILE,
+    remedy=_(
+        "Give the user of pbxcerts the right to write there. Where the reason is “Read-only file system”, the unit of systemd"
+        " does not open the folder: make it anew with “pbxcerts unit”."
+    ),
 )
 NO_FILES = EventKind(
     "configuration_files_not_regular",
@@ -47,6 +58,8 @@ NO_FILES = EventKind(
     _("Not a regular file, or a file with several names (hard links); nothing is written to it: %(files)s."),
     cleared=_("No such file is found among the configuration files any more."),
     hint=_("Put a file of its own in its place, or remove it."),
+    cause=_("A directory, a pipe or a hard link lies in the folder under the name of a configuration file."),
+    consequence=WITHOUT_FILE,
 )
 FILES_TOO_LARGE = EventKind(
     "configuration_files_too_large",
@@ -54,6 +67,8 @@ FILES_TOO_LARGE = EventKind(
     _("Larger than 1 MB, so no configuration file of a telephone; nothing is written to it: %(files)s."),
     cleared=_("No such file is found among the configuration files any more."),
     hint=_("Put the telephone's configuration in its place, or remove it."),
+    cause=_("Another file lies in the folder under the name of a configuration file."),
+    consequence=WITHOUT_FILE,
 )
 NO_OWN_NAME = EventKind(
     "configuration_folder_without_name",
@@ -61,6 +76,8 @@ NO_OWN_NAME = EventKind(
     _("The configuration files cannot name the trust file: nobody has said under which name terminals reach pbxcerts."),
     cleared=_("It is known under which name terminals reach pbxcerts, or no configuration file is to name it."),
     hint=_("Enter a name or an address under System / General."),
+    cause=_("Under System / General no name and no address is entered."),
+    consequence=WITHOUT_FILE,
 )
 
 

@@ -52,6 +52,9 @@ FETCHED_IN_CLEAR = EventKind(
     "fetched_over_http",
     Severity.NORMAL,
     _("Terminal %(number)s fetched its files over plain HTTP from %(address)s, within the bootstrap window."),
+    cause=_("The terminal came while the bootstrap window was open."),
+    consequence=_("None for calls. What it fetched could have been changed on the way."),
+    remedy=_("Nothing in a network that you trust. Else compare the fingerprint of the root at the telephone."),
 )
 
 _NAMES = {files: re.compile(files.pattern).fullmatch for files in ALL_FILES}

@@ -1,10 +1,14 @@
 """What each event message means: one page, made from the code that sends them."""
 
+import re
+from html import unescape
+
 import pytest
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from pbxcerts.event_kinds import every_kind
+from pbxcerts.panel.message_help import KindHelp
 from pbxcerts.system.models import EventMessage, Severity
 
 PAGE = "/system/events/meaning/"
@@ -18,6 +22,34 @@ def test_every_kind_stands_there_with_its_text_and_no_placeholder(viewer_client,
     assert len(every_kind()) > 70
     assert all(f'id="{kind.id}"' in page for kind in every_kind())
     assert "%(" not in page
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_every_kind_says_what_causes_it_what_follows_and_what_to_do(viewer_client, language):
+    viewer_client.cookies["django_language"] = language
+    page = viewer_client.get(PAGE).content.decode()
+
+    with translation.override(language):
+        for kind in every_kind():
+            entry = re.search(rf'<li id="{kind.id}">.*?</li>', page, re.DOTALL)[0]
+            said = [unescape(" ".join(text.split())) for text in re.findall(r"<dd>(.*?)</dd>", entry, re.DOTALL)]
+            cause, consequence, remedy = said[:3]
+            assert cause == str(kind.cause) != "", kind.id
+            assert consequence == str(kind.consequence) != "", kind.id
+            assert remedy.startswith(KindHelp(kind).remedy), kind.id
+            assert KindHelp(kind).remedy, kind.id
+
+
+def test_what_follows_says_whether_it_costs_calls():
+    """An administrator asks that first. A message that was given up says who does not know what."""
+    tells_something_else = {"delivery_given_up"}
+    about_calls = re.compile(
+        r"\bcall|telephones? .*refuse|Until the switch none|communication server has no certificate", re.IGNORECASE
+    )
+    with translation.override("en"):
+        silent = {kind.id for kind in every_kind() if not about_calls.search(str(kind.consequence))}
+
+    assert silent <= tells_something_else, silent
 
 
 def test_the_worst_stand_first():

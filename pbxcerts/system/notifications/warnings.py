@@ -19,6 +19,8 @@ DESTINATION_FAILS = EventKind(
     hint=_("The page of the destination says why, and what to do. A test there shows whether it works again."),
     several=_("Event messages do not reach several destinations: %(each)s."),
     each=_("“%(name)s”"),
+    cause=_("The mail server, the address or the log-in of the destination is wrong, or it is away."),
+    consequence=_("None for calls by itself, but nobody is told there when something costs calls."),
 )
 DELIVERY_GIVEN_UP = EventKind(
     "delivery_given_up",
@@ -28,6 +30,9 @@ DELIVERY_GIVEN_UP = EventKind(
         " %(count)s."
     ),
     hint=_("They all stand on the page of the event messages."),
+    cause=_("The destination has refused or not answered for a day."),
+    consequence=_("Those who read there do not know these event messages."),
+    remedy=_("Read them on the page of the event messages, and mend the destination."),
 )
 WATCHDOG_UNANSWERED = EventKind(
     "watchdog_unanswered",
@@ -35,6 +40,8 @@ WATCHDOG_UNANSWERED = EventKind(
     _("The watchdog outside does not answer: nobody there would notice that pbxcerts is silent."),
     cleared=_("The watchdog outside answers again, or none is set."),
     hint=_("The page of the destinations says why, and what to do."),
+    cause=_("The address of the watchdog is wrong, or the way there is closed."),
+    consequence=_("If pbxcerts ends, nobody notices before the active pair ends and calls fail."),
 )
 
 
