@@ -7,9 +7,13 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone, translation
 
+from certificates.status.page import CertificateStatus
 from pbxcerts.event_kinds import every_kind
 from pbxcerts.panel.message_help import KindHelp
-from pbxcerts.system.models import EventMessage, Severity
+from pbxcerts.system.models import EventMessage, General, Severity
+from tests.terminals.pages.conftest import world
+
+__all__ = ["world"]
 
 PAGE = "/system/events/meaning/"
 
@@ -62,3 +66,20 @@ def test_a_message_leads_to_its_place_there(viewer_client, db):
     EventMessage.objects.create(kind="clock_off", severity="critical", raised_at=timezone.now())
 
     assert f'href="{PAGE}#clock_off"' in viewer_client.get(reverse("system:events")).content.decode()
+
+
+@pytest.mark.parametrize("view", ["home", "certificates:overview"])
+def test_the_worst_that_is_true_leads_there_too(view, world, viewer_client):
+    """Not only the event list and the warnings that are folded below the worst."""
+    General.objects.update(fqdn="", ip_addresses=[])
+    worst = CertificateStatus.load().warnings[0]
+    page = viewer_client.get(reverse(view)).content.decode()
+
+    assert page.count(f'href="{PAGE}#{worst.id}"') == 1
+    assert f'href="{PAGE}#pair_ended"' not in page
+
+
+def test_what_stands_above_every_page_leads_there(viewer_client, monkeypatch):
+    monkeypatch.setattr("pbxcerts.env.is_weak", lambda _key: True)
+
+    assert f'href="{PAGE}#secret_key_weak"' in viewer_client.get("/help/").content.decode()
