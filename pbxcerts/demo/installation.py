@@ -33,21 +33,25 @@ FIRST_NUMBER = 201
 
 @dataclass(frozen=True)
 class Kind:
-    """A type of terminal, and how many of each ten there are."""
+    """A type of terminal, and how many of each ten there are. `maker`: the first half of a MAC; "" where it needs none."""
 
     name: str
     of_ten: int
+    method: str
+    maker: str = ""
 
 
 KINDS = (
-    Kind("Mitel 6867i", 2),
-    Kind("Mitel 6930", 2),
-    Kind("Mitel 6940", 1),
-    Kind("Mitel 5370 IP", 2),
-    Kind("pbxcerts-agent", 1),
-    Kind("Yealink", 1),
-    Kind("Snom", 1),
+    Kind("Mitel 6867i", 2, "mitel_sip", "00085D"),
+    Kind("Mitel 6930", 2, "mitel_sip", "00085D"),
+    Kind("Mitel 5370 IP", 1, "ip_system"),
+    Kind("pbxcerts-agent", 1, "ip_system"),
+    Kind("Yealink", 1, "yealink", "001565"),
+    Kind("Snom", 1, "snom", "000413"),
+    Kind("Grandstream", 1, "grandstream", "000B82"),
+    Kind("Gigaset", 1, "sip_standard"),
 )
+"""Every delivery method; the last one is hand work."""
 
 
 def furnish(stage: Stage, *, number: int, language: str) -> None:
@@ -58,10 +62,16 @@ def furnish(stage: Stage, *, number: int, language: str) -> None:
     tokens = {one.number: one.token for one in device_tokens.issue_missing()}
     rows = list(Terminal.objects.select_related("type"))
     cast = {
-        "mitel": [
-            {"address": Endpoint.parse(row.address).host, "model": row.type.model, "mac": row.mac}
+        "desk": [
+            {
+                "method": row.type.method,
+                "address": Endpoint.parse(row.address).host,
+                "model": row.type.model,
+                "mac": row.mac,
+                "secret": row.path_secret,
+            }
             for row in rows
-            if row.type.method == "mitel_sip"
+            if row.mac
         ],
         "system": [
             {"number": row.number, "port": Endpoint.parse(row.address).port, "token": tokens[row.number]}
@@ -107,23 +117,26 @@ def _settings(stage: Stage, language: str) -> None:
 
 def _terminals(stage: Stage, number: int) -> None:
     # One of each first, so that a few terminals show all there is.
-    turns = [kind.name for each in range(10) for kind in KINDS if each < kind.of_ten]
-    types = {row.name: row for row in TerminalType.objects.filter(name__in=turns)}
+    turns = [kind for each in range(10) for kind in KINDS if each < kind.of_ten]
+    for kind in KINDS:
+        # Those of the other makers are by hand until an administrator chooses their own provisioning.
+        TerminalType.objects.filter(name=kind.name).update(method=kind.method)
+    types = {row.name: row for row in TerminalType.objects.filter(name__in=[kind.name for kind in KINDS])}
     ports = ports_of_system_phones(stage)
     rows = []
     for at in range(number):
-        type_ = types[turns[at % len(turns)]]
+        kind = turns[at % len(turns)]
         address = ""
-        if type_.method == "mitel_sip":
+        if kind.maker:
             address = str(Endpoint(_own_address(at), stage.sip))
-        elif type_.method == "ip_system":
+        elif kind.method == "ip_system":
             address = str(Endpoint(LOOPBACK, next(ports)))
         rows.append(
             Terminal(
                 number=str(FIRST_NUMBER + at),
                 name=f"{'ABCDEFGH'[at // len(NAMES) % 8]}. {NAMES[at % len(NAMES)]}",
-                type=type_,
-                mac=f"00085D0{at:05X}" if type_.method == "mitel_sip" else None,
+                type=types[kind.name],
+                mac=f"{kind.maker}{at:06X}" if kind.maker else None,
                 address=address,
                 way=NotifyWays.DIRECT if address else "",
             )
@@ -132,5 +145,5 @@ def _terminals(stage: Stage, number: int) -> None:
 
 
 def _own_address(at: int) -> str:
-    """All of 127.0.0.0/8 is this machine, so each Mitel phone has an address of its own, as in an office."""
+    """All of 127.0.0.0/8 is this machine, so each desk telephone has an address of its own, as in an office."""
     return f"127.0.{1 + at // 200}.{1 + at % 200}"

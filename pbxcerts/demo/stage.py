@@ -31,7 +31,7 @@ _held: list[socket.socket] = []
 
 @dataclass(frozen=True)
 class Stage:
-    """The ports of the panel, of the terminals' three listeners, of the communication server, of the Mitel phones' SIP, and of
+    """The ports of the panel, of the terminals' three listeners, of the communication server, of the desk telephones' SIP, and of
     the time server; and the password of the user `demo`.
     """
 

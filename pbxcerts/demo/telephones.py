@@ -8,10 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pbxcerts.demo.desk_phone import DeskPhone
+from pbxcerts.demo.grandstream_phone import GrandstreamPhone
 from pbxcerts.demo.mitel_phone import MitelPhone
+from pbxcerts.demo.snom_phone import SnomPhone
 from pbxcerts.demo.stage import LOOPBACK, Stage
 from pbxcerts.demo.system_phone import system_phone
 from pbxcerts.demo.time_server import TimeServer
+from pbxcerts.demo.yealink_phone import YealinkPhone
 from pbxcerts.processes import lifeline
 from pbxcerts.system import own_process
 from pbxcerts.system.endpoint import Endpoint
@@ -19,6 +23,13 @@ from pbxcerts.system.endpoint import Endpoint
 TIME_SERVERS = (LOOPBACK, "127.0.0.2")
 """Two, because the clock counts as right where two agree."""
 LOOKS_EVERY = 0.2
+DESK_PHONES: dict[str, type[DeskPhone]] = {
+    "mitel_sip": MitelPhone,
+    "yealink": YealinkPhone,
+    "snom": SnomPhone,
+    "grandstream": GrandstreamPhone,
+}
+"""By delivery method."""
 
 
 async def play(stage: Stage) -> None:
@@ -29,8 +40,8 @@ async def play(stage: Stage) -> None:
     stage.telephones_pid.write_text(str(os.getpid()))
     await _listeners_are_open(stage)
     telephones = json.loads(stage.cast.read_text())
-    for one in telephones["mitel"]:
-        await _mitel(stage, one)
+    for one in telephones["desk"]:
+        await _play_desk_phone(stage, one)
     stores = stage.directory / "telephones"
     stores.mkdir(exist_ok=True)
     agents = [
@@ -47,11 +58,12 @@ async def play(stage: Stage) -> None:
     await asyncio.gather(*(agent.run() for agent in agents), asyncio.Event().wait())
 
 
-async def _mitel(stage: Stage, one: dict[str, Any]) -> None:
-    phone = MitelPhone(
+async def _play_desk_phone(stage: Stage, one: dict[str, Any]) -> None:
+    phone = DESK_PHONES[one["method"]](
         address=one["address"],
         model=one["model"],
         mac=one["mac"],
+        path=f"/{one['secret']}",
         https=(LOOPBACK, stage.https),
         trusts=stage.first_root.read_text(),
     )

@@ -79,6 +79,21 @@ def test_a_renewal_goes_through_by_itself_and_the_callers_installation_is_not_to
         assert rows(
             demonstration, "SELECT state, count(*) FROM terminals_installation WHERE generation_id = 2 GROUP BY 1"
         ) == [("confirmed", 10)]
+        # Nobody has helped any but those that are hand work.
+        assert rows(
+            demonstration,
+            "SELECT type.method, shown.evidence, shown.proof FROM terminals_installation shown"
+            " JOIN terminals_terminal terminal ON terminal.id = shown.terminal_id"
+            " JOIN terminals_terminaltype type ON type.id = terminal.type_id"
+            " WHERE generation_id = 2 GROUP BY 1, 2, 3 ORDER BY 1",
+        ) == [
+            ("grandstream", "fetched", "path"),
+            ("ip_system", "proved", ""),
+            ("mitel_sip", "fetched", "record"),
+            ("sip_standard", "person", ""),
+            ("snom", "fetched", "path"),
+            ("yealink", "fetched", "path"),
+        ]
         proofs = "SELECT outcome FROM call_proof_callproof WHERE generation_id = 2"
         wait_for(
             lambda: rows(demonstration, proofs) == [("proved",)], what="the proof by call, in a process of its own"
@@ -100,7 +115,7 @@ def test_a_renewal_goes_through_by_itself_and_the_callers_installation_is_not_to
 
 
 def test_all_that_it_has_started_ends_with_it_whatever_ends_it(tmp_path):
-    with Demonstration(tmp_path, "--terminals", "7", "--keep", str(tmp_path / "kept")) as demonstration:
+    with Demonstration(tmp_path, "--terminals", "8", "--keep", str(tmp_path / "kept")) as demonstration:
         assert len(demonstration.processes()) >= 3
 
         demonstration.end(signal.SIGKILL)
