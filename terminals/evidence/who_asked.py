@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q
 
+from pbxcerts.system.endpoint import bracketed
 from terminals.evidence.addresses import is_in, network_around, read_networks, same_address
 from terminals.evidence.fetches import is_nobodys
 from terminals.evidence.ledger import host_of
@@ -88,7 +89,7 @@ def _owners(addresses: Collection[str]) -> _Named:
     named: dict[str, list[tuple[int, str]]] = defaultdict(list)
     wanted = Q()
     for address in addresses:
-        wanted |= Q(address=address) | Q(address__startswith=f"[{address}]:" if ":" in address else f"{address}:")
+        wanted |= Q(address=address) | Q(address__startswith=f"{bracketed(address)}:")
     if not wanted:
         return named
     for terminal in Terminal.objects.filter(wanted).only("number", "name", "address")[: NAMED_AT_MOST * len(addresses)]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system.endpoint import EndpointError
+from pbxcerts.system.endpoint import Endpoint, EndpointError
 from pbxcerts.system.forms.entries import clean_tls_address
 
 CHECK_TAKES_AT_MOST = 20
@@ -29,7 +29,7 @@ def clean_http_url(url: str) -> str:
     if re.search(r"[\s\x00-\x1f\x7f]", url):
         raise ValidationError(_("The URL contains a space or a character that nobody sees."), code="invalid")
     try:
-        clean_tls_address(f"[{parts.hostname}]:1" if ":" in parts.hostname else f"{parts.hostname}:1")
+        clean_tls_address(str(Endpoint(parts.hostname, 1)))
     except (ValidationError, EndpointError) as error:
         raise ValidationError(_("The name or address in the URL is none."), code="host") from error
     return url

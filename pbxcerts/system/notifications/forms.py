@@ -150,7 +150,7 @@ class EmailForm(DestinationForm):
 
     def clean_host(self) -> str:
         host: str = self.cleaned_data["host"].strip()
-        return Endpoint.parse(clean_tls_address(f"[{host}]:1" if ":" in host else f"{host}:1")).host
+        return Endpoint.parse(clean_tls_address(str(Endpoint(host, 1)))).host
 
     def clean_recipients(self) -> list[str]:
         recipients: list[str] = self.cleaned_data["recipients"]

@@ -10,6 +10,7 @@ from contextlib import suppress
 from urllib.parse import quote, unquote, urlsplit
 
 from pbxcerts import __version__
+from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.notifications.faults import Fault, NotificationError, in_one_line
 from pbxcerts.system.notifications.transports.network import faults_of
 
@@ -74,6 +75,4 @@ def _ascii(path: str) -> str:
 def shown_url(url: str) -> str:
     """Scheme and host: what follows may be a secret, and so is what stands before an @."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}/…"
+    return f"{parts.scheme}://{bracketed(parts.hostname or '')}{f':{parts.port}' if parts.port else ''}/…"
