@@ -126,7 +126,7 @@ def _over_what_is_stored(entries: QueryDict, row: General, shown: list[str]) -> 
     """Every parameter as it is stored, and over it what was typed in this step."""
     blank = GeneralPageForm(row=row)
     stored = {name: blank[name].value() for name in blank.fields}
-    return stored | {name: entries.get(name, "") for name in [*shown, "version", GeneralPageForm.PASSWORD_GOES]}
+    return stored | {name: entries.get(name, "") for name in [*shown, "version", *GeneralPageForm.SAID]}
 
 
 def _frame(request: HttpRequest, number: int) -> dict[str, Any]:

@@ -15,10 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from certificates.forms.orders import REASON_AT_MOST
 from certificates.models import Generation
-from certificates.renewal.handover import DoubtAbout, known_terminals
-from certificates.renewal.situation import load_situation
 from pbxcerts.panel import backups, saving
-from pbxcerts.panel.general_form import GeneralPageForm
+from pbxcerts.panel.general_form import IDENTITY_SETTINGS, GeneralPageForm
 from pbxcerts.system import clock_acceptance, clock_words, interfaces, machine_ntp, timekeeping
 from pbxcerts.system.access import RoleNeeded, logged_in_user, needs
 from pbxcerts.system.clock import Clock
@@ -30,7 +28,6 @@ from pbxcerts.system.versioned import SettingsOvertaken
 from pbxcerts.system.wake_worker import wake_worker
 
 CLOCK_SETTINGS = {"ntp_enabled", "ntp_servers"}
-IDENTITY_SETTINGS = {"fqdn", "dns_names", "ip_addresses", "own_names", "own_addresses"}
 
 
 @dataclass(frozen=True)
@@ -160,9 +157,6 @@ def _tell(request: HttpRequest, form: GeneralPageForm, changed: frozenset[str]) 
             _("Not in the active host certificate: %(names)s. Generate the certificates manually.")
             % {"names": ", ".join(missing)},
         )
-    for doubt in known_terminals().doubts(load_situation()):
-        if doubt.about is DoubtAbout.NAMES:
-            messages.warning(request, str(doubt))
 
 
 def _missing_from_active(general: General) -> tuple[str, ...]:

@@ -31,10 +31,17 @@ class PasswordWarning(_Form):
         self.fields[self.PASSWORD_GOES] = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
     def warn_of_password(self, field: str | None, sentence: str | LazyText) -> None:
-        if self.cleaned_data.get(self.PASSWORD_GOES):
-            return
-        self.data = {name: self.data.get(name) for name in self.data} | {self.PASSWORD_GOES: "true"}
-        self.add_error(field, ValidationError(sentence, code=self.PASSWORD_GOES))
+        if not self.was_said(self.PASSWORD_GOES):
+            self.warn_once(self.PASSWORD_GOES, field, sentence)
+
+    def was_said(self, said: str) -> bool:
+        """`said`: the hidden field that carries it."""
+        return bool(self.cleaned_data.get(said))
+
+    def warn_once(self, said: str, field: str | None, *sentences: str | LazyText) -> None:
+        """Refuse the form; the page then carries in the hidden field `said` that it was."""
+        self.data = {name: self.data.get(name) for name in self.data} | {said: "true"}
+        self.add_error(field, ValidationError([ValidationError(sentence, code=said) for sentence in sentences]))
 
     def warn_of_server(self, before: NotifyServer, after: NotifyServer) -> None:
         """Where the communication server would become another one."""

@@ -60,6 +60,18 @@ def test_what_the_machine_knows_is_filled_in_and_saved_only_when_it_is_sent(new,
     assert (row.fqdn, row.ip_addresses, row.time_zone) == ("pbx.example.org", ["192.0.2.7"], "Europe/Zurich")
 
 
+def test_names_that_telephones_may_refuse_are_asked_about_once(new, settings, administrator_client, text):
+    settings.TERMINALS = "tests.support.telephones.DoubtedTelephones"
+
+    asked = sent(administrator_client, NAMES, fqdn="pbx.example.net")
+    assert "Snom (2): They want an address." in text(asked)
+    assert 'value="pbx.example.net"' in asked.content.decode()
+    assert General.load().fqdn == ""
+
+    assert sent(administrator_client, NAMES, fqdn="pbx.example.net", names_in_doubt="true")["Location"] == CLOCK
+    assert General.load().fqdn == "pbx.example.net"
+
+
 def test_the_clock_has_the_machines_zone_and_servers(new, ntp, administrator_client, monkeypatch):
     monkeypatch.setattr(machine_ntp, "configured_servers", lambda: [ntp.server])
     page = administrator_client.get(CLOCK).content.decode()
