@@ -41,7 +41,7 @@ from pbxcerts.system.publisher import claim, show_life
 from pbxcerts.system.timekeeping import AskServers
 from terminals.call_proof import process as call_proof
 from terminals.checking import rounds as checking
-from terminals.checking.models import begin_anew
+from terminals.checking.older_copy import begin_anew
 from terminals.checking.warnings import checking_warnings
 from terminals.models import DeliverySettings, Rollout, TerminalType
 from terminals.rollout import warnings as terminal_warnings

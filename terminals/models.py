@@ -125,6 +125,7 @@ class TerminalType(models.Model):
     asks_every_hours = models.PositiveIntegerField(_("asks by itself every (hours)"), null=True, blank=True)
     checks_by_itself = models.BooleanField(_("checks certificates by your own configuration"), default=False)
     turns_checking_on = models.BooleanField(_("turn the check of certificates on"), default=False)
+    may_check = models.BooleanField(default=False, editable=False)
     empties_list = models.BooleanField(_("empty the list when it is full"), default=False)
     emptying_seen = models.BooleanField(default=False, editable=False)
 

@@ -83,6 +83,7 @@ LAYERS = {
         "terminals.answer_target",
         "terminals.batches",
         "terminals.checking.models",
+        "terminals.checking.older_copy",
         "terminals.checking.warnings",
         "terminals.drivers",
         "terminals.evidence",

@@ -33,7 +33,7 @@ _ENDED = "5"
 """DLG_STATE_DELETED."""
 
 
-class Place(NamedTuple):
+class ContactAddress(NamedTuple):
     """What a telephone is called by, of its contact. The port is left out: over TCP and TLS it may be that of a connection."""
 
     user: str
@@ -55,12 +55,12 @@ class Calls:
     """What stands in the dialogs that are not over. `called`: the users that are being called; `places`: the contacts of both sides."""
 
     called: frozenset[str]
-    places: frozenset[Place]
+    places: frozenset[ContactAddress]
 
     def __bool__(self) -> bool:
         return bool(self.called or self.places)
 
-    def parties(self, registered: Mapping[Place, Set[str]]) -> frozenset[str]:
+    def parties(self, registered: Mapping[ContactAddress, Set[str]]) -> frozenset[str]:
         """The numbers that are in a call: who calls says in From and To what he likes, so a number is in a call that is registered at the
         contact of a side, or that is being called, which does not last.
         """
@@ -85,7 +85,7 @@ class Kamailio:
         """Raises KamailioError."""
         return calls(self._ask(CALLS))
 
-    def places(self) -> dict[Place, set[str]]:
+    def places(self) -> dict[ContactAddress, set[str]]:
         """The numbers that are registered at each contact. Raises KamailioError."""
         return places(self._ask(REGISTRATIONS))
 
@@ -176,9 +176,9 @@ def _counted(numbers: int, records: str) -> int:
     return 0
 
 
-def places(dump: str) -> dict[Place, set[str]]:
+def places(dump: str) -> dict[ContactAddress, set[str]]:
     """The numbers at each contact, also at the address that it was received from. Raises KamailioError as `registrations` does."""
-    found: dict[Place, set[str]] = {}
+    found: dict[ContactAddress, set[str]] = {}
     number, user, uncounted = "", "", 0
     for name, value in _ADDRESS.findall(dump):
         place = _place(value)
@@ -192,7 +192,7 @@ def places(dump: str) -> dict[Place, set[str]]:
                 user = place.user
                 found.setdefault(place, set()).add(number)
             case "Received" if number and user and place.host:
-                found.setdefault(Place(user, place.host), set()).add(number)
+                found.setdefault(ContactAddress(user, place.host), set()).add(number)
     if uncounted:
         _counted(uncounted, "0")
     return found
@@ -201,7 +201,7 @@ def places(dump: str) -> dict[Place, set[str]]:
 def calls(said: str) -> Calls:
     """Each dialog begins with From, which is what the caller says of himself, and is not looked at."""
     called: set[str] = set()
-    at: set[Place] = set()
+    at: set[ContactAddress] = set()
     to, state = "", _ENDED
     for name, value in _CALL.findall(said):
         match name:
@@ -219,9 +219,9 @@ def calls(said: str) -> Calls:
     return Calls(frozenset(called), frozenset(at))
 
 
-def _place(uri: str) -> Place:
+def _place(uri: str) -> ContactAddress:
     found = _AT_A_HOST.match(uri)
-    return Place(found[1] or "", found[2].lower()) if found else Place("", "")
+    return ContactAddress(found[1] or "", found[2].lower()) if found else ContactAddress("", "")
 
 
 def _local(said: str) -> datetime:

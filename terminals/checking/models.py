@@ -12,8 +12,6 @@ from django.db.models import Max, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
-from terminals.batches import one_writer
-
 ANOTHER_TIME = timedelta(minutes=2)
 """Who comes so much later asks anew, over another connection (rule patience); before that it may be the end of the same time."""
 
@@ -195,14 +193,6 @@ def newest_name() -> tuple[int, datetime | None]:
     """It is another one after each change."""
     found = RenamedFiles.objects.aggregate(rows=models.Count("pk"), newest=Max("at"))
     return found["rows"], found["newest"]
-
-
-def begin_anew() -> None:
-    """After a copy from some time ago was restored or put back: what became of it since then nobody knows. What telephones do stays as it is, and
-    each is told in its turn; from whom it was taken back then, from them it stays so.
-    """
-    with one_writer():
-        Checking.objects.exclude(state=Checking.State.TAKEN_BACK).delete()
 
 
 def next_change(now: datetime) -> int:

@@ -190,7 +190,9 @@ class RestartsToCome:
         for batch in in_batches(sorted(set(terminals)) if COUNTING_FROM_RESTART else []):
             they = Terminal.objects.filter(pk__in=batch).of_methods(COUNTING_FROM_RESTART).order_by()
             told_to = Checking.objects.that_check().filter(terminal=OuterRef("pk"), method=OuterRef("type__method"))
-            they_check = they.filter(Q(type__checks_by_itself=True) | Exists(told_to))
+            # Whoever was told before an older copy was put back, and is forgotten.
+            may_check = Q(type__may_check=True, type__turns_checking_on=True, checking=None)
+            they_check = they.filter(Q(type__checks_by_itself=True) | may_check | Exists(told_to))
             for terminal, method, event in they_check.values_list("pk", "type__method", "type__event"):
                 driver = driver_of(method)
                 apart[terminal] = (driver.capabilities.polls_apart or timedelta(0)) - UNEVEN_BY

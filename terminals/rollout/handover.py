@@ -13,7 +13,7 @@ from certificates.renewal.situation import Situation
 from pbxcerts.system.clock import STILL_NOW
 from pbxcerts.system.events import Notice
 from pbxcerts.system.prepared import prepared, prepared_values
-from terminals.checking.models import begin_anew
+from terminals.checking.older_copy import begin_anew
 from terminals.checking.warnings import checking_warnings
 from terminals.drivers.registry import AUTOMATIC_METHODS
 from terminals.evidence.requesters import SPAN

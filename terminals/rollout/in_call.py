@@ -6,7 +6,7 @@ import time
 from django.conf import settings
 
 from certificates.communication_server.errors import KamailioError
-from certificates.communication_server.kamailio import Kamailio, Place
+from certificates.communication_server.kamailio import ContactAddress, Kamailio
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ class WhoTalks:
     def __init__(self) -> None:
         self._kamailio = Kamailio(settings.KAMCMD, settings.RELOAD_ENVIRONMENT) if settings.KAMCMD else None
         self._said: frozenset[str] = frozenset()
-        self._registered: dict[Place, set[str]] | None = None
+        self._registered: dict[ContactAddress, set[str]] | None = None
         self._asked_at: float | None = None
 
     def __call__(self) -> frozenset[str]:

@@ -3,7 +3,8 @@
 import pytest
 
 from terminals.checking import orders, rounds
-from terminals.checking.models import Checking, RenamedFiles, begin_anew
+from terminals.checking.models import Checking, RenamedFiles
+from terminals.checking.older_copy import begin_anew
 from terminals.checking.warnings import checking_warnings
 from terminals.directory import changes
 from terminals.evidence import recording

@@ -9,6 +9,7 @@ from django.db.models import Q
 from certificates.renewal.standing import StoreStanding
 from terminals.checking import orders, rounds
 from terminals.checking.models import Checking
+from terminals.checking.older_copy import begin_anew
 from terminals.directory import changes
 from terminals.directory.listing import TerminalListing
 from terminals.drivers.base import Reaction
@@ -352,6 +353,24 @@ def test_who_checks_nothing_need_not_restart_for_it(site):
     site.poll_later(phone)
 
     assert Installation.objects.of(2).get().state == "confirmed"
+
+
+def test_who_may_have_been_told_before_an_older_copy_came_back_restarts_for_it(site):
+    site = site("grandstream")
+    phone = site.add()
+    site.brought_back(phone)
+    begin_anew()
+    assert checks(phone)
+    site.world.after(HOUR).generate()
+    site.beat()
+
+    site.poll_later(phone)
+
+    assert Installation.objects.of(2).get().state == "waiting"
+    assert site.asked_for(2) == [phone]
+    assert Installation.objects.of(2).get().state == "confirmed"
+    site.world.activate()
+    assert phone.takes_calls()
 
 
 def test_one_that_was_reset_is_told_to_check_only_with_the_root_that_is_served(yealinks):
