@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from pbxcerts import __version__
 from pbxcerts.system.notifications import queue, sending
 from pbxcerts.system.notifications.transports import apprise_url
 from pbxcerts.system.notifications.transports.apprise_url import parts_of
@@ -35,6 +36,7 @@ def test_a_service_is_told_title_and_text(desk, sink):
     assert delivery.state == "delivered", delivery.fault_text
     assert path.rstrip("/") == "/there"
     assert headers["Authorization"]
+    assert headers["User-Agent"] == f"pbxcerts/{__version__}"
     assert "Test message" in json.loads(body)["title"]
 
 

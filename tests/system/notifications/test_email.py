@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from pbxcerts import __version__
 from pbxcerts.system.models import General
 from pbxcerts.system.notifications import queue, sending
 from pbxcerts.system.notifications.models import Delivery
@@ -93,6 +94,7 @@ def test_nobody_answers_it_and_it_is_known_again(desk, serve, trusted):
 
     (message,) = server.received
     assert message["Auto-Submitted"] == "auto-generated"
+    assert message["User-Agent"] == f"pbxcerts/{__version__}"
     assert message["Message-ID"] == f"<{delivery.uid.hex}.{desk.general.installation[:8]}@example.org>"
     assert message["Date"].datetime == desk.now.wall
     assert message.get_content_type() == "text/plain"

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from pbxcerts import __version__
 from pbxcerts.system.models import Severity
 from pbxcerts.system.notifications import queue, sending
 from pbxcerts.system.notifications.models import Delivery
@@ -36,6 +37,13 @@ def test_whoever_has_the_secret_can_check_who_wrote_it_and_when(desk, sink):
     assert (method, path) == ("POST", "/hook")
     assert headers["Pbxcerts-Signature"] == f"sha256={expected}"
     assert headers["Content-Type"].startswith("application/json")
+
+
+def test_it_says_what_sends_it_and_of_which_version(desk, sink):
+    tried(desk, sink.url)
+
+    ((_method, _path, headers, _body),) = sink.received
+    assert headers["User-Agent"] == f"pbxcerts/{__version__}"
 
 
 def test_an_event_message_comes_with_its_kind_its_values_and_its_words(desk, sink):

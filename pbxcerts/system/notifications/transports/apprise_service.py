@@ -6,6 +6,8 @@ Free of Django, so that a URL is checked in a moment.
 import apprise
 from apprise.plugins.base import NotifyBase
 
+from pbxcerts.system.notifications.transports.user_agent import USER_AGENT
+
 LOCAL_ONLY = {"dbus", "gio", "gnome", "kde", "glib", "qt", "macosx", "windows", "syslog"}
 """They show something on this machine's own screen or write its own log, or run what stands on it."""
 
@@ -24,7 +26,8 @@ def service_of(url: str) -> NotifyBase:
     if scheme in LOCAL_ONLY:
         raise LocalService(scheme)
     asset = apprise.AppriseAsset(
-        app_id="pbxcerts",
+        # It names itself by this in each request.
+        app_id=USER_AGENT,
         app_desc="pbxcerts",
         app_url="",
         http_redirects=False,

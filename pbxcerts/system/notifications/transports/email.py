@@ -16,6 +16,7 @@ from pbxcerts.system.notifications.faults import Fault, NotificationError, Partl
 from pbxcerts.system.notifications.letters import Letter
 from pbxcerts.system.notifications.transports.network import faults_of
 from pbxcerts.system.notifications.transports.target import Target
+from pbxcerts.system.notifications.transports.user_agent import USER_AGENT
 
 URGENT = {"critical": "urgent"}
 
@@ -103,6 +104,7 @@ def message_of(target: Target, letter: Letter) -> EmailMessage:
         "Message-ID": f"<{letter.id}.{letter.installation[:8]}@{domain}>",
         "Date": format_datetime(letter.made_at),
         "Auto-Submitted": "auto-generated",
+        "User-Agent": USER_AGENT,
         "Content-Language": letter.language,
     }
     if letter.severity in URGENT:

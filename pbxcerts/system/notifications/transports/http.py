@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import quote, unquote, urlsplit
 
-from pbxcerts import __version__
 from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.notifications.faults import Fault, NotificationError, in_one_line
 from pbxcerts.system.notifications.transports.network import faults_of
+from pbxcerts.system.notifications.transports.user_agent import USER_AGENT
 
 
 def request(
@@ -25,7 +25,7 @@ def request(
     host, is_https = parts.hostname or "", parts.scheme == "https"
     port = parts.port or (443 if is_https else 80)
     path = _ascii((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
-    sent = {"User-Agent": f"pbxcerts/{__version__}", "Connection": "close", **(headers or {})}
+    sent = {"User-Agent": USER_AGENT, "Connection": "close", **(headers or {})}
     if parts.username is not None:
         name_and_password = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
         sent["Authorization"] = f"Basic {base64.b64encode(name_and_password).decode()}"
