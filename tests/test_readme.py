@@ -82,6 +82,13 @@ def test_it_names_the_oldest_postgresql_that_is_taken():
     assert f"PostgreSQL {least} or later" in section("Environment")
 
 
+def test_it_names_every_check_of_readyz():
+    (row,) = (line for line in section("Health and metrics").splitlines() if line.startswith("| `/readyz` |"))
+    told = set(re.findall(r"`(\w+)`", row.partition("`reason`")[2]))
+    source = (ROOT / "pbxcerts" / "health" / "readiness.py").read_text()
+    assert told == set(re.findall(r'\bcheck\("(\w+)"', source))
+
+
 def test_the_changelog_begins_with_the_version_that_this_is():
     first = re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
 
