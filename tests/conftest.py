@@ -81,6 +81,17 @@ def pytest_configure(config):
     hypothesis.settings.load_profile("long" if config.getoption("long") else "short")
 
 
+def pytest_report_header():
+    """What is left out of the caller's environment: else somebody takes a run on SQLite for one on the database that he has named."""
+    # The processes of xdist have the variables as their parent has left them, and write no header.
+    if not settings.LEFT_OUT:
+        return None
+    return (
+        f"pbxcerts: left out {', '.join(settings.LEFT_OUT)}; the tests' database is {connection.vendor}, "
+        "PBXCERTS_TEST_DATABASE names another one"
+    )
+
+
 def pytest_collection_modifyitems(config, items):
     """Those that take long first, in the random order that they have: at the end all processes of the tests have something to do."""
     items.sort(key=lambda item: not item.get_closest_marker("takes_minutes"))

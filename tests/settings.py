@@ -13,7 +13,9 @@ from importlib import resources
 DATA_DIRECTORY = tempfile.mkdtemp(prefix="pbxcerts-tests-")
 atexit.register(shutil.rmtree, DATA_DIRECTORY, ignore_errors=True)
 OF_THE_TESTS = {"PBXCERTS_PEERS", "PBXCERTS_TEST_DATABASE"}
-for name in [name for name in os.environ if name.startswith("PBXCERTS_") and name not in OF_THE_TESTS]:
+LEFT_OUT = sorted(name for name in os.environ if name.startswith("PBXCERTS_") and name not in OF_THE_TESTS)
+"""Variables of an installation, which are not for the tests."""
+for name in LEFT_OUT:
     del os.environ[name]
 os.environ["PBXCERTS_DATA"] = DATA_DIRECTORY
 os.environ["PBXCERTS_DATABASE"] = os.environ.get("PBXCERTS_TEST_DATABASE", "")
