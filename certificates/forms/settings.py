@@ -63,7 +63,7 @@ class SettingsForm(VersionedForm):
         error_messages=dict.fromkeys(["required", "invalid", "min_value", "max_value"], _OVERLAP),
     )
     handover_counts = forms.ChoiceField(
-        label=_label("handover_counts"),
+        label=_("The switch waits for"),
         choices=WhoCounts.choices,
         help_text=_(
             "Whose confirmation the server waits for before it is switched, up to the deadline. Waiting costs nothing"

@@ -462,16 +462,13 @@ KEY_LOST = EventKind(
 FILES_DIFFER = EventKind(
     "files_differ",
     Severity.CRITICAL,
-    _("Published files differ from the database: %(files)s."),
+    _("Published files differ from the database: %(files)s. They are written anew within a minute."),
     cleared=_("The published files are right again, or can't be compared at present."),
     cause=_("A person or another program has changed or deleted files in the store."),
     consequence=_(
         "If the communication server loads them meanwhile, telephones refuse it, or it does not start: no calls over TLS."
     ),
-    remedy=_(
-        "The files are written anew within a minute. If the message comes again, find out who changes them; then reload the"
-        " communication server."
-    ),
+    remedy=_("If the message comes again, find out who changes the files. Then reload the communication server."),
 )
 STORE_HINT = _(
     "Decide on the page “Self-signed certificates”, or with the commands “adopt” and “publish --from-database”, whether what"

@@ -62,7 +62,7 @@ def generate(
         except PairOrderRefused as refusal:
             form.add_error(None, str(refusal))
         else:
-            text = _("Generation %(number)s has been ordered.") % {"number": generation.number}
+            text = _("Generation %(number)s is being generated.") % {"number": generation.number}
             return _ordered(request, text, then=done)
     context = {"status": status, "outlook": expected, "form": form}
     return render(request, template, context | (shown or {}))

@@ -154,7 +154,7 @@ def _tell(request: HttpRequest, form: GeneralPageForm, changed: frozenset[str]) 
     if missing := _missing_from_active(current):
         messages.warning(
             request,
-            _("Not in the active host certificate: %(names)s. Generate the certificates manually.")
+            _("Not in the active host certificate: %(names)s. Generate anew.")
             % {"names": ", ".join(missing)},
         )
 

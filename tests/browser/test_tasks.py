@@ -99,7 +99,7 @@ def test_new_certificates_for_another_address_in_three(visitor):
     visitor.page.get_by_role("heading", name="Zertifikate generieren").wait_for()
     visitor.click("button", "Generieren")
 
-    visitor.sees("Generation 3 ist angefordert.")
+    visitor.sees("Generation 3 wird jetzt generiert.")
     assert visitor.clicks == 3
 
 

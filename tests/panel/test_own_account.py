@@ -246,3 +246,18 @@ def test_it_says_so_in_the_language_that_was_chosen(viewer, log_in):
     post(here, PAGE, language="de", theme="")
 
     assert "in jedem Browser" in look(here).content.decode()
+
+
+def test_the_password_is_to_be_repeated_in_words_without_a_spelling_mistake(administrator, administrator_client):
+    """Django's own say "das selbe Passwort"."""
+    administrator_client.cookies["django_language"] = "de"
+    pages = [
+        reverse("password_change"),
+        reverse("system:users_add"),
+        reverse("system:users_password", args=[administrator.pk]),
+    ]
+
+    for page in pages:
+        said = administrator_client.get(page).content.decode()
+        assert "Geben Sie dasselbe Passwort noch einmal ein." in said, page
+        assert "das selbe" not in said, page

@@ -149,7 +149,7 @@ class GeneralForm(VersionedForm):
         ),
     )
     tls_addresses = ListField(
-        label=_("TLS addresses to look at"),
+        label=_("TLS addresses to check"),
         parse=clean_tls_address,
         most=MOST_TLS_ADDRESSES,
         help_text=_(

@@ -37,7 +37,18 @@ class LoginForm(ColumnForm, AuthenticationForm):
         return self.cleaned_data
 
 
-class OwnPasswordForm(ParameterForm, PasswordChangeForm):
+class TwicePassword:
+    """The password is entered twice; Django's own German words beside the second field have a spelling mistake."""
+
+    fields: dict[str, forms.Field]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in {"password2", "new_password2"} & {*self.fields}:
+            self.fields[name].help_text = _("Enter the same password once more.")
+
+
+class OwnPasswordForm(TwicePassword, ParameterForm, PasswordChangeForm):
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.request = request
@@ -49,11 +60,11 @@ class OwnPasswordForm(ParameterForm, PasswordChangeForm):
         return old
 
 
-class NewPasswordForm(ParameterForm, SetPasswordForm):  # type: ignore[type-arg]
+class NewPasswordForm(TwicePassword, ParameterForm, SetPasswordForm):  # type: ignore[type-arg]
     pass
 
 
-class SetupForm(ColumnForm, UserCreationForm):  # type: ignore[type-arg]
+class SetupForm(TwicePassword, ColumnForm, UserCreationForm):  # type: ignore[type-arg]
     """The name and password of the first administrator. A script of the page takes the token out of the fragment of the
     link, which no log sees.
     """
@@ -86,7 +97,7 @@ class SetupForm(ColumnForm, UserCreationForm):  # type: ignore[type-arg]
         return token
 
 
-class NewUserForm(ParameterForm, UserCreationForm):  # type: ignore[type-arg]
+class NewUserForm(TwicePassword, ParameterForm, UserCreationForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ["username", "role"]

@@ -101,7 +101,7 @@ def test_every_thing_can_be_done_with_the_keyboard(page, world, password):
     page.keyboard.type(password)
     tab_to(page, page.get_by_role("button", name="Generate"))
     page.keyboard.press("Enter")
-    page.get_by_text("Generation 2 has been ordered.").wait_for()
+    page.get_by_text("Generation 2 is being generated.").wait_for()
 
     assert world.generation(2).reason == "keys only"
     assert world.generation(2).at_once

@@ -35,7 +35,7 @@ def test_the_first_pair_is_generated_at_once_and_needs_no_password(world, operat
     assert "Your password" not in page
 
     response = operator_client.post(GENERATE, form(reason="start"), follow=True)
-    assert "Generation 1 has been ordered." in response.content.decode()
+    assert "Generation 1 is being generated." in response.content.decode()
     ordered = world.generation(1)
     assert (ordered.trigger, ordered.by, ordered.reason, ordered.clock_state) == ("page", "otto", "start", "right")
     assert [task.func() for task in OrmQ.objects.all()] == ["pbxcerts.tasks.heartbeat"]
