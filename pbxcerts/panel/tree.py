@@ -20,7 +20,9 @@ from pbxcerts.system.models import Role, User
 
 @dataclass(frozen=True)
 class View:
-    """`section`: what `pbxcerts.system.frame` calls the pages that belong to it; "" where it has none of its own."""
+    """`section`: what `pbxcerts.system.frame` calls the pages that belong to it; "" where it has none of its own. `below`: how the
+    names of its pages begin where their section is that of another view.
+    """
 
     code: str
     title: str | Promise
@@ -28,6 +30,7 @@ class View:
     section: str = ""
     views: tuple[View, ...] = ()
     role: Role = Role.VIEW
+    below: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -50,7 +53,7 @@ TREE = (
                 views=(
                     View("cs", _("Communication server"), "certificates:server"),
                     View("pc", _("Proof by call"), "certificates:call_proof"),
-                    View("hi", _("History"), "certificates:history"),
+                    View("hi", _("History"), "certificates:history", below=("certificates:generation",)),
                 ),
             ),
             View(
@@ -75,7 +78,10 @@ TREE = (
             View(
                 *("ev", _("Event messages"), "system:events", "events"),
                 views=(
-                    View("ds", pgettext_lazy("view", "Destinations"), "system:events_destinations"),
+                    View(
+                        *("ds", pgettext_lazy("view", "Destinations"), "system:events_destinations"),
+                        below=("system:events_destination", "system:events_watchdog"),
+                    ),
                     View("wm", pgettext_lazy("view", "Meaning"), "system:events_meaning"),
                 ),
             ),
@@ -102,13 +108,17 @@ def hidden_from(user: User | AnonymousUser | None) -> set[str]:
 
 
 def _open_view(request: HttpRequest) -> str:
-    """The code of the view that is open: the one at this very address, else the one whose section it belongs to."""
+    """The code of the view that is open: the one at this very address, else the one that it is below, else the one whose section
+    it belongs to.
+    """
     section = section_of(request)
     if not section:
         return ""
-    here = [view for view in every_view() if view.url_name == _name_of(request)]
+    name = _name_of(request)
+    here = [view for view in every_view() if view.url_name == name]
+    below = [view for view in every_view() if view.below and name.startswith(view.below)]
     belongs = [view for view in every_view() if view.section == section]
-    return next((view.code for view in (*here, *belongs)), "")
+    return next((view.code for view in (*here, *below, *belongs)), "")
 
 
 def _name_of(request: HttpRequest) -> str:

@@ -39,7 +39,7 @@ class TerminalFields(forms.Form):
         max_length=32,
         widget=forms.TextInput(attrs=NO_SUGGESTIONS),
         help_text=_(
-            "A Mitel SIP phone gets its files by it. Another MAC is another telephone: what the one before had confirmed no"
+            "A telephone that loads its configuration gets its files by it. Another MAC is another telephone: what the one before had confirmed no"
             " longer counts."
         ),
     )

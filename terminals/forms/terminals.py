@@ -65,6 +65,7 @@ class TerminalForm(PasswordWarning, ParameterForm, TerminalFields):
     type = forms.ModelChoiceField(
         label=_("type"),
         queryset=TerminalType.objects.all(),
+        empty_label=_("Please choose"),
         help_text=_("How it gets its certificates, and in which form."),
     )
     forget_password = forms.BooleanField(

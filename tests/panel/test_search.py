@@ -41,10 +41,20 @@ def test_the_list_of_all_registrations_is_found_by_its_word_and_stands_among_the
     assert 'href="/terminals/registered/"' in tree.partition("</ul>")[0]
 
 
-def test_a_page_below_a_view_marks_that_view(world, administrator_client):
-    page = administrator_client.get("/certificates/generate/").content.decode()
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/certificates/generate/", "sc"),
+        ("/certificates/history/1/", "hi"),
+        ("/system/events/destinations/add/email/", "ds"),
+        ("/system/events/watchdog/", "ds"),
+        ("/terminals/import/", "te"),
+    ],
+)
+def test_a_page_below_a_view_marks_that_view(world, administrator_client, path, code):
+    page = administrator_client.get(path).content.decode()
 
-    assert "=sc</span>" in page.partition('aria-current="page"')[2].partition("</a>")[0]
+    assert f"={code}</span>" in page.partition('aria-current="page"')[2].partition("</a>")[0]
 
 
 def test_what_a_person_may_not_see_is_not_in_the_tree_and_not_found(world, viewer_client, administrator_client):

@@ -245,6 +245,15 @@ def test_from_a_filtered_list_a_link_leads_to_all_of_it(mixed, by_hand, viewer_c
     assert link not in viewer_client.get(PAGE).content.decode()
 
 
+def test_only_a_list_that_is_longer_than_a_screen_has_a_filter_or_one_that_is_filtered(mixed, yealink, viewer_client):
+    assert 'id="id_text"' not in viewer_client.get(PAGE).content.decode()
+    assert 'id="id_text"' in viewer_client.get(PAGE, {"text": "1"}).content.decode()
+    mixed.add(8, yealink)
+    rounds.reconcile_rollouts(mixed.world.situation)
+
+    assert 'id="id_text"' in viewer_client.get(PAGE).content.decode()
+
+
 def test_fifty_are_shown_on_a_page(mixed, yealink, viewer_client, text):
     mixed.add(60, yealink)
     rounds.reconcile_rollouts(mixed.world.situation)
