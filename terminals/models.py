@@ -142,6 +142,11 @@ class TerminalType(models.Model):
         return pgettext("terminal type", "Other") if self.name == OTHER else self.name
 
     @property
+    def event_restarts(self) -> bool:
+        """Whether its NOTIFY makes a telephone restart for which what it has taken counts only then (rule shown-restart)."""
+        return self.driver.capabilities.restarts_by in self.driver.event(self.event)
+
+    @property
     def driver(self) -> DeliveryDriver:
         return driver_of(self.method)
 

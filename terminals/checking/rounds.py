@@ -86,7 +86,7 @@ def tell(
             continue
         if not one.turns_checking_on:
             asks += _tell_to_stop(one, now, delivery, in_call) if switch.restarts else []
-        elif may_be_told(situation) and situation.active is not None:
+        elif one.event_restarts and may_be_told(situation) and situation.active is not None:
             asks += _tell(one, switch, situation.active, now, delivery, in_call)
             asks += _tell_to_make_room(one, switch, situation, now, delivery, in_call)
     return asks

@@ -35,11 +35,14 @@ class ConfigurationFile(NamedTuple):
 
 
 class UserAgent(NamedTuple):
-    """What a telephone says of itself. It names one, but proves nothing (rule user-agent)."""
+    """What a telephone says of itself. It names one, but proves nothing (rule user-agent). `is_meant`: whether the files are for its
+    model; one that reads them and has other parameters would take nothing by them.
+    """
 
     model: str
     mac: str
     firmware: str
+    is_meant: bool = True
 
 
 class TrustAnchor(NamedTuple):

@@ -43,6 +43,7 @@ _USER_AGENT = re.compile(
     r"Grandstream Model HW (?P<model>[0-9A-Za-z-]{2,24})(?: V[0-9.A-Z]{1,8})? SW (?P<firmware>[0-9]{1,4}(?:\.[0-9]{1,4}){2,3})"
     r" DevId (?P<mac>[0-9A-Fa-f]{12})"
 )
+_MEANT = re.compile(r"GXP(?:17|21)|GRP|GHP|WP8[0-9]6|GDS")
 
 
 def parameters(tls: PhoneTls) -> dict[str, str]:
@@ -80,7 +81,10 @@ class GrandstreamFiles:
     def telephone(self, user_agent: str) -> UserAgent | None:
         """`Grandstream Model HW GXP2135 SW 1.0.7.97 DevId 000b828aa872`"""
         match = _USER_AGENT.fullmatch(user_agent)
-        return UserAgent(match["model"], match["mac"].upper(), match["firmware"]) if match else None
+        if match is None:
+            return None
+        is_meant = _MEANT.match(match["model"].upper()) is not None
+        return UserAgent(match["model"], match["mac"].upper(), match["firmware"], is_meant)
 
     def content(self, file: ConfigurationFile, tls: PhoneTls | None, *, own_lines: Sequence[str] = ()) -> bytes:
         """Each file hands the certificates over: beside a site's own server only the common one is ours."""

@@ -21,7 +21,6 @@ from terminals.drivers.registry import (
     IN_TURN_METHODS,
     RESTARTING_AT_FIRST,
     RESTARTING_METHODS,
-    driver_of,
 )
 from terminals.evidence.requesters import held_in_turn, is_full, known_requesters
 from terminals.evidence.unheeded import Unheeded, unheeded
@@ -153,14 +152,13 @@ class MissingReasons:
                     " not shown yet."
                 )
             )
-            driver = driver_of(type_.method)
-            if driver.capabilities.restarts_by not in driver.event(type_.event):
+            if not type_.event_restarts:
                 said.append(
                     _(
                         "The event string of its type, %(event)s, does not restart it: empty it there, or restart the telephone and confirm"
                         " it."
                     )
-                    % {"event": driver.event(type_.event)}
+                    % {"event": type_.event}
                 )
         # One that fetches what is handed out before a rollout has taken it in has no wave yet.
         taken_in = self.rollout is not None and installation.wave != Wave.BY_HAND

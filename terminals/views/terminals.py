@@ -52,7 +52,9 @@ shows_then_acts = require_http_methods(["GET", "HEAD", "POST"])
 def terminals(request: HttpRequest) -> HttpResponse:
     listing = TerminalListing(
         Situation.load(timekeeping.current_clock(general=general_of(request))),
-        tuple(TerminalType.objects.only("name", "method", "holds_only_one", "turns_checking_on", "empties_list")),
+        tuple(
+            TerminalType.objects.only("name", "method", "event", "holds_only_one", "turns_checking_on", "empties_list")
+        ),
     )
     chosen = TerminalFilter(request.GET, types=list(listing.types))
     wanted = chosen.chosen

@@ -211,12 +211,16 @@ class ProvisioningHandlers:
         tls = self._tls(request, snapshot, terminal, known_type, path_is_secret=path_is_secret)
         if tls is None:
             return text_response(404, "Not found.", refused="no_trust_file")
+        # One of another family would take the file, and nothing by it (rule inline-anchors).
+        is_meant = telephone is None or telephone.is_meant
+        if not is_meant:
+            tls = PhoneTls("")
         lines: list[str] = []
         if file.of is not FileOf.ALL:
             lines += _own_lines_of_type(files, known_type.own_lines, path_is_secret=path_is_secret)
         if file.of is FileOf.TERMINAL:
             lines += _own_lines(files, terminal.own_lines, path_is_secret=path_is_secret)
-        body = files.content(file, tls, own_lines=lines)
+        body = files.content(file, tls if is_meant else None, own_lines=lines)
         fetched = FetchedConfiguration(
             terminal=terminal.key,
             file=name,

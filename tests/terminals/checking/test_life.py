@@ -736,6 +736,22 @@ def test_an_event_string_that_restarts_nobody_makes_nothing_count_and_is_not_sen
     assert "resync, startet es nicht neu" in said.why_missing
 
 
+def test_where_its_event_string_restarts_nobody_it_is_not_told_to_check(site, page):
+    site = site("grandstream")
+    phone = site.add()
+    TerminalType.objects.update(event="resync")
+
+    site.night()
+    site.poll_later(phone)
+
+    assert (site.notified, checks(phone)) == ([], False)
+    assert "the event string of the type, resync, does not restart them" in page(f"/terminals/types/{site.type.pk}/")
+    TerminalType.objects.update(event="")
+    site.night()
+    assert checks(phone)
+    assert "does not restart them" not in page(f"/terminals/types/{site.type.pk}/")
+
+
 @pytest.fixture
 def checking_by_themselves(site):
     """A Grandstream that checks because the site's own template says so; the served pair counts, the next one it has taken by itself."""

@@ -102,6 +102,15 @@ def test_the_user_agent_names_model_mac_and_firmware(text, model, firmware):
     assert (named.model, named.mac, named.firmware) == (model, "000B828AA872", firmware)
 
 
+@pytest.mark.parametrize("model", ["GXP2135", "GXP1782", "GRP2614", "GHP611", "WP816", "GDS3710"])
+@pytest.mark.parametrize("other", ["HT812", "DP752", "GXV3240", "GXV3370", "WP820", "GXP1625"])
+def test_families_with_other_parameters_are_not_meant(model, other):
+    text = "Grandstream Model HW {} SW 1.0.7.97 DevId 000b828aa872"
+
+    assert files.telephone(text.format(model)).is_meant
+    assert not files.telephone(text.format(other)).is_meant
+
+
 @pytest.mark.parametrize(
     "text",
     [

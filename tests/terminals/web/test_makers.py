@@ -201,6 +201,19 @@ def test_a_stranger_with_its_user_agent_confirms_nothing(world, phone, terminal)
     assert confirmed(terminal) == set()
 
 
+@pytest.mark.parametrize("maker", ["grandstream"])
+@pytest.mark.parametrize(("model", "numbers"), [("HT812", set()), ("GXP2170", {1})])
+def test_one_of_a_family_with_other_parameters_takes_nothing_and_confirms_nothing(world, terminal, model, numbers):
+    other = at_the_handlers(Grandstream, Listeners(world), terminal.mac, model=model)
+
+    other.polls()
+
+    assert any(asked.status == 200 for asked in other.asked)
+    assert confirmed(terminal) == numbers
+    assert ("P8433" in other.settings) == ("P193" in other.settings) == bool(numbers)
+    assert Terminal.objects.get(pk=terminal.pk).firmware == other.firmware
+
+
 STRANGERS = (
     "Yealink SIP-T46S 66.86.0.15 00:15:65:00:00:01",
     "Mozilla/4.0 (compatible; snomD785-SIP 10.1.33.33 2010.12-1 000413000001 SXM:0 UXM:0)",
