@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from pbxcerts import __version__, env
 from pbxcerts.backup import exchange
 from pbxcerts.system import data_owner, own_process
+from pbxcerts.system.misconfigured import Misconfigured
 
 
 class Commands(ManagementUtility):
@@ -55,7 +56,8 @@ def main() -> None:
             raise
         _end(why, code="database", status=1)
     except ImproperlyConfigured as error:
-        _end(str(error), code="configuration", status=1)
+        text = error.in_words() if isinstance(error, Misconfigured) else str(error)
+        _end(text, code="configuration", status=1)
     except KeyboardInterrupt:
         sys.exit(130)
 

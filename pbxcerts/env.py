@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from django.core.exceptions import ImproperlyConfigured
-
 from pbxcerts.system import data_owner
 from pbxcerts.system.endpoint import Endpoint, EndpointError
+from pbxcerts.system.misconfigured import Misconfigured
+from pbxcerts.system.misconfigured import gettext_noop as _
 
 PREFIX = "PBXCERTS_"
 SECRETS = ("DATABASE", "BROKER", "SECRET_KEY", "METRICS_TOKEN")
@@ -59,10 +59,14 @@ def secret_text(name: str) -> str:
     if file is None:
         return value
     if value:
-        raise ImproperlyConfigured(f"Both {PREFIX}{name} and {PREFIX}{name}_FILE are set: only one of them may be.")
+        raise Misconfigured(
+            _("Both %(variable)s and %(variable)s_FILE are set: only one of them may be."), variable=PREFIX + name
+        )
     value = _content(file)
     if not value or "\n" in value:
-        raise ImproperlyConfigured(f"{file}, which {PREFIX}{name}_FILE names, must hold one line.")
+        raise Misconfigured(
+            _("%(file)s, which %(variable)s names, must hold one line."), file=file, variable=f"{PREFIX}{name}_FILE"
+        )
     return value
 
 
@@ -77,8 +81,10 @@ def refuse_other_files() -> None:
     known = {f"{PREFIX}{name}_FILE" for name in SECRETS} | {f"{PREFIX}KEY_FILE"}
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name.endswith("_FILE") and name not in known:
-            raise ImproperlyConfigured(
-                f"There is no variable {name}: a file may be named for {', '.join(sorted(known))} only, because they hold secrets."
+            raise Misconfigured(
+                _("There is no variable %(variable)s: a file may be named only by those that hold secrets, %(known)s."),
+                variable=name,
+                known=", ".join(sorted(known)),
             )
 
 
@@ -86,8 +92,13 @@ def refuse_demonstration_elsewhere(demo: Path | None, *places: Path) -> None:
     """Refuse a demonstration's variable beside the data or the store of an installation, or with a database on a server."""
     strange = [place for place in places if demo is not None and demo not in place.parents]
     if strange or (demo is not None and secret_text("DATABASE")):
-        raise ImproperlyConfigured(
-            f"{PREFIX}DEMO is set by “pbxcerts demo” alone: {strange[0] if strange else 'a database on a server'} is not of a demonstration."
+        if strange:
+            raise Misconfigured(
+                _("PBXCERTS_DEMO is set by “pbxcerts demo” alone: %(place)s is not of a demonstration."),
+                place=strange[0],
+            )
+        raise Misconfigured(
+            _("PBXCERTS_DEMO is set by “pbxcerts demo” alone: a database on a server is not of a demonstration.")
         )
 
 
@@ -96,11 +107,15 @@ def _content(file: Path) -> str:
         # An editor of Windows puts a byte order mark before it.
         return file.read_text(encoding="utf-8-sig").strip()
     except OSError as error:
-        raise ImproperlyConfigured(
-            f"The secret in {file} cannot be read: {error.strerror}. PBXCERTS_DATA or --data names another data directory."
+        raise Misconfigured(
+            _(
+                "The secret in %(file)s cannot be read: %(reason)s. PBXCERTS_DATA or --data names another data directory."
+            ),
+            file=file,
+            reason=error.strerror,
         ) from error
     except UnicodeDecodeError as error:
-        raise ImproperlyConfigured(f"The secret in {file} is no text in UTF-8.") from error
+        raise Misconfigured(_("The secret in %(file)s is no text in UTF-8."), file=file) from error
 
 
 def is_weak(secret_key: str) -> bool:
@@ -116,21 +131,34 @@ def words(name: str, default: str = "") -> list[str]:
 def flag(name: str, *, default: bool) -> bool:
     value = text(name, str(default)).lower()
     if value not in {"true", "false"}:
-        raise ImproperlyConfigured(f"{PREFIX}{name} must be True or False, not {value!r}.")
+        raise Misconfigured(
+            _("%(variable)s must be True or False, not “%(value)s”."), variable=PREFIX + name, value=value
+        )
     return value == "true"
 
 
 def choice(name: str, default: str, values: Sequence[str]) -> str:
     value = text(name, default).lower()
     if value not in values:
-        raise ImproperlyConfigured(f"{PREFIX}{name} must be {' or '.join(values)}, not {value!r}.")
+        raise Misconfigured(
+            _("%(variable)s must be one of %(known)s, not “%(value)s”."),
+            variable=PREFIX + name,
+            known=", ".join(values),
+            value=value,
+        )
     return value
 
 
 def number(name: str, default: int, *, least: int, most: int) -> int:
     value = text(name, str(default))
     if not value.isdecimal() or not least <= int(value) <= most:
-        raise ImproperlyConfigured(f"{PREFIX}{name} must be a whole number from {least} to {most}, not {value!r}.")
+        raise Misconfigured(
+            _("%(variable)s must be a whole number from %(least)s to %(most)s, not “%(value)s”."),
+            variable=PREFIX + name,
+            least=least,
+            most=most,
+            value=value,
+        )
     return int(value)
 
 
@@ -140,7 +168,12 @@ def endpoint(name: str, default: str) -> Endpoint | None:
     try:
         return Endpoint.parse(value) if value else None
     except EndpointError as error:
-        raise ImproperlyConfigured(f"{PREFIX}{name} must be host:port, as in {default}, not {value!r}.") from error
+        raise Misconfigured(
+            _("%(variable)s must be host:port, as in %(example)s, not “%(value)s”."),
+            variable=PREFIX + name,
+            example=default,
+            value=value,
+        ) from error
 
 
 def path(name: str, default: Path) -> Path:
@@ -170,8 +203,8 @@ def place_for_state(product: Path) -> Path:
         named = Path(os.environ.get("XDG_STATE_HOME", ""))
         return (named if named.is_absolute() else Path.home() / ".local" / "state") / "pbxcerts"
     except RuntimeError as error:
-        raise ImproperlyConfigured(
-            "This user has no home directory. PBXCERTS_DATA or --data must name the data directory."
+        raise Misconfigured(
+            _("This user has no home directory. PBXCERTS_DATA or --data must name the data directory.")
         ) from error
 
 
@@ -179,7 +212,9 @@ def url_path(name: str) -> str:
     """A path of a URL without its last slash, as in /pbxcerts; "" for the root of a host."""
     value = text(name)
     if value and not re.fullmatch(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/?", value):
-        raise ImproperlyConfigured(f"{PREFIX}{name} must be a path as in /pbxcerts, not {value!r}.")
+        raise Misconfigured(
+            _("%(variable)s must be a path as in /pbxcerts, not “%(value)s”."), variable=PREFIX + name, value=value
+        )
     return value.rstrip("/")
 
 
@@ -188,7 +223,9 @@ def command(name: str) -> list[str]:
     try:
         return shlex.split(text(name))
     except ValueError as error:
-        raise ImproperlyConfigured(f"{PREFIX}{name} is no argument list: {error}.") from error
+        raise Misconfigured(
+            _("%(variable)s is no argument list. (%(said)s)"), variable=PREFIX + name, said=error
+        ) from error
 
 
 def secret(file: Path) -> str:
@@ -197,7 +234,7 @@ def secret(file: Path) -> str:
         return secrets.token_urlsafe(48)
     value = _content(file)
     if not value:
-        raise ImproperlyConfigured(f"{file} is empty. Restore it, or remove it: then a new secret is made.")
+        raise Misconfigured(_("%(file)s is empty. Restore it, or remove it: then a new secret is made."), file=file)
     return value
 
 
@@ -234,7 +271,9 @@ def database(name: str, default_file: Path) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in {"postgresql", "postgres"} or not _port_is_known(url) or not parts.path.strip("/"):
         # Without the URL itself: it may hold a password.
-        raise ImproperlyConfigured(f"{PREFIX}{name} must be postgresql://user:password@host:port/name.")
+        raise Misconfigured(
+            _("%(variable)s must be postgresql://user:password@host:port/name."), variable=PREFIX + name
+        )
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
@@ -252,7 +291,7 @@ def broker(name: str) -> str:
     """`redis://:password@host:port/0`, or "" for the database."""
     url = secret_text(name)
     if url and (urlsplit(url).scheme not in {"redis", "rediss", "unix"} or not _port_is_known(url)):
-        raise ImproperlyConfigured(f"{PREFIX}{name} must be redis://:password@host:port/0.")
+        raise Misconfigured(_("%(variable)s must be redis://:password@host:port/0."), variable=PREFIX + name)
     return url
 
 

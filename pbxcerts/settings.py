@@ -181,7 +181,7 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 
-LANGUAGE_CODE = "de"
+LANGUAGE_CODE = languages.DEFAULT
 LANGUAGES = languages.languages()
 # The language that a person chose stays with this browser.
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600

@@ -303,15 +303,15 @@ def test_the_reload_command_gets_the_callers_environment_and_the_store_but_no_se
 @pytest.mark.parametrize(
     ("value", "read", "said"),
     [
-        ("61", lambda: env.number("ANY", 30, least=1, most=60), "a whole number from 1 to 60, not '61'"),
-        ("soon", lambda: env.number("ANY", 30, least=1, most=60), "a whole number from 1 to 60, not 'soon'"),
-        ("yes", lambda: env.flag("ANY", default=False), "True or False, not 'yes'"),
-        ("xml", lambda: env.choice("ANY", "text", ("text", "json")), "text or json, not 'xml'"),
-        ("pbx", lambda: env.url_path("ANY"), "a path as in /pbxcerts, not 'pbx'"),
-        ("/a b", lambda: env.url_path("ANY"), "a path as in /pbxcerts, not '/a b'"),
-        ("/a/../b", lambda: env.url_path("ANY"), "a path as in /pbxcerts, not '/a/../b'"),
-        ("//b.example", lambda: env.url_path("ANY"), "a path as in /pbxcerts, not '//b.example'"),
-        ("8443", lambda: env.endpoint("ANY", "127.0.0.1:8443"), "host:port, as in 127.0.0.1:8443, not '8443'"),
+        ("61", lambda: env.number("ANY", 30, least=1, most=60), "a whole number from 1 to 60, not “61”"),
+        ("soon", lambda: env.number("ANY", 30, least=1, most=60), "a whole number from 1 to 60, not “soon”"),
+        ("yes", lambda: env.flag("ANY", default=False), "True or False, not “yes”"),
+        ("xml", lambda: env.choice("ANY", "text", ("text", "json")), "one of text, json, not “xml”"),
+        ("pbx", lambda: env.url_path("ANY"), "a path as in /pbxcerts, not “pbx”"),
+        ("/a b", lambda: env.url_path("ANY"), "a path as in /pbxcerts, not “/a b”"),
+        ("/a/../b", lambda: env.url_path("ANY"), "a path as in /pbxcerts, not “/a/../b”"),
+        ("//b.example", lambda: env.url_path("ANY"), "a path as in /pbxcerts, not “//b.example”"),
+        ("8443", lambda: env.endpoint("ANY", "127.0.0.1:8443"), "host:port, as in 127.0.0.1:8443, not “8443”"),
     ],
     ids=["too-much", "no-number", "no-flag", "no-choice", "no-slash", "a-space", "upwards", "another-host", "no-port"],
 )
@@ -320,6 +320,23 @@ def test_a_value_that_is_wrong_is_told_with_its_variable(monkeypatch, value, rea
 
     with pytest.raises(ImproperlyConfigured, match=f"PBXCERTS_ANY must be {said}"):
         read()
+
+
+@pytest.mark.parametrize("command", [["status"], ["up"]], ids=lambda command: command[0])
+def test_it_is_told_in_the_language_of_all_that_is_said_before_the_database_is_read(command):
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PBXCERTS_")}
+    done = subprocess.run(
+        [sys.executable, "manage.py", *command, "--json"],
+        cwd=ROOT,
+        env=own | {"PBXCERTS_RELOAD_TIMEOUT": "soon", "DJANGO_SETTINGS_MODULE": "pbxcerts.settings"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    said = "PBXCERTS_RELOAD_TIMEOUT muss eine ganze Zahl von 1 bis 60 sein, nicht „soon“."
+    assert (done.returncode, done.stderr) == (1, said + "\n")
+    assert json.loads(done.stdout) == {"error": {"code": "configuration", "text": said}}
 
 
 @pytest.mark.parametrize(

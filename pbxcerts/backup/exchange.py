@@ -14,7 +14,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from django.core.exceptions import ImproperlyConfigured
+from pbxcerts.system.misconfigured import Misconfigured
+from pbxcerts.system.misconfigured import gettext_noop as _
 
 STAGING = ".restore"
 """Below the data directory: what is being restored, until it has taken its place."""
@@ -82,7 +83,7 @@ def carry_out(data: Path) -> None:
 
 def finish_interrupted(data: Path) -> None:
     """For whichever command comes first after a restore that was killed. What was not decided is removed. Raises
-    ImproperlyConfigured.
+    Misconfigured.
     """
     if not os.path.lexists(staging_of(data)):
         return
@@ -99,11 +100,18 @@ def finish_interrupted(data: Path) -> None:
     except BlockingIOError as error:
         # Until it is decided, all is as before for everybody else.
         if os.path.lexists(staging_of(data) / DECIDED):
-            raise ImproperlyConfigured(f"A backup is being restored into {data}. Try again in a moment.") from error
+            raise Misconfigured(
+                _("A backup is being restored into %(directory)s. Try again in a moment."), directory=data
+            ) from error
     except OSError as error:
-        raise ImproperlyConfigured(
-            f"A restore into {data} was interrupted and can't be finished: {error.filename2 or error.filename}: {error.strerror}. "
-            "Remove what is in the way and run any command again; the files of before are in the directory replaced-… there."
+        raise Misconfigured(
+            _(
+                "A restore into %(directory)s was interrupted and can't be finished: %(place)s: %(reason)s. Remove what is in the way "
+                "and run any command again; the files of before are in the directory replaced-… there."
+            ),
+            directory=data,
+            place=error.filename2 or error.filename,
+            reason=error.strerror,
         ) from error
 
 

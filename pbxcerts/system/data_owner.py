@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.core.exceptions import ImproperlyConfigured
-
 from pbxcerts.system import own_process
+from pbxcerts.system.misconfigured import Misconfigured
+from pbxcerts.system.misconfigured import gettext_noop as _
 
 MOST_LINKS = 40
 OF_A_USER = ("HOME", "USER", "LOGNAME")
@@ -44,7 +44,7 @@ def name_of(uid: int) -> str:
 
 
 def go_on_as_owner(data: Path, product: Path) -> None:
-    """For root: go on as the one who has a say in `data`, where that is not root alone. Raises ImproperlyConfigured."""
+    """For root: go on as the one who has a say in `data`, where that is not root alone. Raises Misconfigured."""
     if os.geteuid() == 0 and (owner := owner_of(data, product)) is not None:
         _become(owner, data, product)
         os.environ.update(dict(zip(OF_A_USER, (owner.home, owner.name, owner.name), strict=True)))
@@ -54,7 +54,7 @@ def owner_of(data: Path, product: Path) -> Owner | None:
     """Who has a say in `data`; None where that is root alone.
 
     A directory that is not there yet is his who owns the first directory or link on the way to it that is not root's: he could
-    put something else in its place. If the `product` itself is his, root trusts him anyway. Raises ImproperlyConfigured where
+    put something else in its place. If the `product` itself is his, root trusts him anyway. Raises Misconfigured where
     the directory is root's and the way to it another's.
     """
     there = _seen(data)
@@ -64,9 +64,14 @@ def owner_of(data: Path, product: Path) -> Owner | None:
     if way is None or way.st_uid == product.stat().st_uid:
         return None
     if there is not None:
-        raise ImproperlyConfigured(
-            f"The data directory {data} is root's, but the user {name_of(way.st_uid)} could put another in its place, because "
-            f"{place} is his. Give it to that user, or name another directory in PBXCERTS_DATA or --data."
+        raise Misconfigured(
+            _(
+                "The data directory %(directory)s is root's, but the user %(user)s could put another in its place, because %(place)s is "
+                "his. Give it to that user, or name another directory in PBXCERTS_DATA or --data."
+            ),
+            directory=data,
+            user=name_of(way.st_uid),
+            place=place,
         )
     return _owner(way.st_uid, way.st_gid)
 
@@ -81,15 +86,25 @@ def _become(owner: Owner, data: Path, product: Path) -> None:
         os.setresgid(owner.gid, owner.gid, owner.gid)
         os.setresuid(owner.uid, owner.uid, owner.uid)
     except OSError as error:
-        raise ImproperlyConfigured(
-            f"The data directory {data} belongs to the user {name_of(owner.uid)}, and root can't go on as that user here: "
-            f"{error.strerror}. Run this command as that user, or name another directory in PBXCERTS_DATA or --data."
+        raise Misconfigured(
+            _(
+                "The data directory %(directory)s belongs to the user %(user)s, and root can't go on as that user here: %(reason)s. Run "
+                "this command as that user, or name another directory in PBXCERTS_DATA or --data."
+            ),
+            directory=data,
+            user=name_of(owner.uid),
+            reason=error.strerror,
         ) from error
     for place in (product, os.__file__):
         if not os.access(place, os.R_OK):
-            raise ImproperlyConfigured(
-                f"The data directory {data} belongs to the user {owner.name}, who can't read {place}, which the program needs: "
-                "install it where that user can."
+            raise Misconfigured(
+                _(
+                    "The data directory %(directory)s belongs to the user %(user)s, who can't read %(place)s, which the program needs: "
+                    "install it where that user can."
+                ),
+                directory=data,
+                user=owner.name,
+                place=place,
             )
     # The kernel has set it back with the user.
     own_process.leave_no_core_dump()

@@ -7,6 +7,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import to_language
 
+DEFAULT = "de"
+"""Of a new installation, and of what is said before its own can be read."""
 LOCALES = Path(__file__).resolve().parent.parent / "locale"
 SWISS = "de-ch"
 """German in Swiss spelling: no language that somebody chooses, but how German is spelt (rule swiss-spelling)."""

@@ -222,7 +222,7 @@ def test_a_directory_that_he_puts_in_the_place_of_his_own_makes_nobody_root(tree
     ran = manage(tree, "migrate", PBXCERTS_DATA=str(home / "data"))
 
     assert ran.returncode == 1
-    assert "nobody could put another in its place" in ran.stderr
+    assert "nobody könnte ein anderes an seine Stelle setzen" in ran.stderr
     assert [*open_to_all.iterdir()] == []
 
 
