@@ -2,17 +2,21 @@
 
 import re
 import socket
+import ssl
 import subprocess
+import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from pbxcerts.system.models import General, Severity
 from pbxcerts.system.notifications import queue, sending
 from pbxcerts.system.notifications.models import Delivery
-from tests.support.peers import require_program
-from tests.support.product import free_port
+from tests.support.mail_server import a_certificate
+from tests.support.peers import missing, require_program
+from tests.support.product import ROOT, free_port
 from tests.support.running import wait_for
 
 CONFIGURATION = """
@@ -111,6 +115,100 @@ def test_a_syslog_service_that_was_killed_is_noticed_and_gets_it_later(desk, rsy
         sending.deliver_due()
         rsyslog.lines(2)
     assert Delivery.objects.waiting().count() == 0
+
+
+class TlsSink:
+    """A syslog server over TLS; `received` is what came, and `ended` how many connections have ended."""
+
+    def __init__(self, certificate, key):
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate, key)
+        self.received, self.ended = b"", 0
+
+    def __enter__(self):
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error):
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join()
+
+    def _serve(self):
+        with suppress(OSError):
+            while True:
+                plain, _address = self._listening.accept()
+                with suppress(OSError), plain, self._context.wrap_socket(plain, server_side=True) as connection:
+                    while part := connection.recv(65_536):
+                        self.received += part
+                self.ended += 1
+
+
+@contextmanager
+def forwarding(directory, root, port):
+    """The rsyslog of the README's recipe, with the socket that it makes."""
+    (recipe,) = re.findall(r"```text\n(global\(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    path = directory / "forwarded.sock"
+    for told, here in (
+        ("/etc/ssl/certs/ca-certificates.crt", root),
+        ("/run/pbxcerts-log", path),
+        ("log.example.org", "localhost"),
+        ('"6514"', f'"{port}"'),
+    ):
+        assert told in recipe
+        recipe = recipe.replace(told, str(here))
+    configuration = directory / "forwarding.conf"
+    configuration.write_text('module(load="imuxsock" SysSock.Use="off")\n' + recipe)
+    process = subprocess.Popen(
+        [require_program("rsyslogd"), "-n", "-f", configuration, "-i", directory / "forwarding.pid"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(path.exists, what="the socket of rsyslog")
+        yield path
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def gtls():
+    """rsyslog's driver for TLS, which is a package of its own."""
+    if not list(Path("/usr/lib").glob("*/rsyslog/lmnsd_gtls.so")):
+        missing("rsyslog-gnutls is not installed")
+
+
+@pytest.mark.peer
+def test_rsyslog_forwards_it_over_tls_by_the_recipe_of_the_readme(desk, tmp_path, gtls):
+    root, chain, key = a_certificate(tmp_path)
+    with TlsSink(chain, key) as sink, forwarding(tmp_path, root, sink.port) as path:
+        to(desk, path=path)
+        message = desk.happens(Severity.CRITICAL, params={"files": "ü.pem"})
+        desk.notes()
+        sending.deliver_due()
+        wait_for(lambda: sink.received.endswith(b"\n"), what="a line over TLS")
+
+    # rsyslog writes the zone of the time stamp in its own way.
+    parts = LINE.fullmatch(sink.received.removesuffix(b"\n").replace(b"+00:00 ", b"Z ", 1))
+    assert parts, sink.received
+    assert b"\n" not in parts[0]
+    assert parts[2] == b"files_differ"
+    assert f'subject="{message.subject}"'.encode() in parts[3]
+    assert "ü.pem".encode() in parts[4]
+
+
+@pytest.mark.peer
+def test_by_that_recipe_nothing_goes_to_a_server_that_cannot_show_the_name(desk, tmp_path, gtls):
+    root, chain, key = a_certificate(tmp_path, names=("log.example.com",))
+    with TlsSink(chain, key) as sink, forwarding(tmp_path, root, sink.port) as path:
+        assert tried(desk, to(desk, path=path)).state == "delivered"
+        wait_for(lambda: sink.ended, what="a connection that was given up")
+
+    assert sink.received == b""
 
 
 @contextmanager
