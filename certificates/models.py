@@ -106,8 +106,20 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
         """The active pair: at most one."""
         return self.filter(state=Generation.State.ACTIVE)
 
+    def active_to_read(self) -> Generation | None:
+        """The active pair, without its files; None before the first."""
+        return self.active().without_files().first()
+
+    def pending(self) -> Self:
+        """The prepared or held pair: at most one."""
+        return self.filter(state__in=Generation.PENDING)
+
     def active_or_pending(self) -> Self:
         return self.filter(state__in=[Generation.State.ACTIVE, *Generation.PENDING])
+
+    def once_active(self) -> Self:
+        """The pairs that are or have been active, whatever became of them."""
+        return self.filter(activated_at__isnull=False)
 
     def without_key(self) -> Self:
         """For reading one generation: its key stays in the database."""

@@ -185,7 +185,7 @@ class _Taking:
         found = {self._found.current.host_sha256}
         if self._found.following is not None:
             found.add(self._found.following.host_sha256)
-        for row in Generation.objects.filter(state__in=Generation.PENDING).exclude(host_sha256__in=found):
+        for row in Generation.objects.pending().exclude(host_sha256__in=found):
             states.move(row, State.DISCARDED, discarded_at=self._now, **self._says)
 
     def _make_room(self) -> Generation | None:

@@ -54,7 +54,7 @@ def prove(request: HttpRequest) -> HttpResponse:
     user = logged_in_user(request)
     if not user.may(Role.OPERATE):
         raise RoleNeeded(Role.OPERATE)
-    active = Generation.objects.active().without_files().first()
+    active = Generation.objects.active_to_read()
     if active is None or not general_of(request).tls_addresses:
         messages.error(request, words.why_not(has_pair=active is not None))
     elif orders.order_by_person(active.number, timekeeping.now(), by=user.get_username()):
@@ -66,7 +66,7 @@ def prove(request: HttpRequest) -> HttpResponse:
 
 def _newest(request: HttpRequest) -> dict[str, Any]:
     reports = [ProofReport(proof) for proof in newest_proofs()]
-    active = Generation.objects.active().without_files().first()
+    active = Generation.objects.active_to_read()
     hindrance = "" if active and general_of(request).tls_addresses else words.why_not(has_pair=active is not None)
     return {"newest": reports[0] if reports else None, "earlier": reports[1:], "hindrance": hindrance}
 

@@ -10,7 +10,7 @@ from pbxcerts.system.wake_worker import wake_worker
 def quicken() -> None:
     """Ask for a heartbeat where a handover or a switch is under way and no other heartbeat waits."""
     try:
-        is_busy = Generation.objects.active_or_pending().filter(state__in=Generation.PENDING).exists()
+        is_busy = Generation.objects.pending().exists()
         is_busy = is_busy or Generation.objects.being_made().exists() or Switch.objects.running().exists()
         if is_busy and not OrmQ.objects.exists():
             wake_worker()

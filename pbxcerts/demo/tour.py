@@ -62,7 +62,7 @@ class Seen:
 
     @classmethod
     def now(cls, stage: Stage) -> "Seen":
-        pending = Generation.objects.filter(state__in=Generation.PENDING).first()
+        pending = Generation.objects.pending().first()
         over = Switch.objects.over()
         verified, came_back = (
             over.filter(outcome=Switch.Outcome.VERIFIED),

@@ -51,7 +51,7 @@ def forget_what_is_over() -> None:
     told in its turn. Whose list is emptied goes on to the end.
     """
     no_longer = Checking.objects.exclude(terminal__type__in=TerminalType.objects.filter(GOVERNED))
-    told = no_longer.in_state(State.TAKEN_BACK).filter(why=Why.ROOM)
+    told = no_longer.told_to_stop_for_room()
     change(told.filter(shown_at__isnull=False), state=State.SHOWN, why="", taken_back_at=None, until=None)
     delete(told.filter(shown_at__isnull=True))
     delete(no_longer.in_state(State.OFF))
@@ -73,7 +73,7 @@ def finish(situation: Situation, now: datetime) -> None:
         has_all = served is not None and any(needed.issubset(one.holds) for one in by_itself)
         if has_all and (row.terminal.type.emptying_seen or not is_governed(row.terminal.type)):
             delete(emptied.filter(pk=row.pk))
-    lost = Checking.objects.in_state(State.OFF, State.EMPTIED).filter(due_at__lte=now, why="")
+    lost = Checking.objects.being_emptied().filter(due_at__lte=now, why="")
     change(lost.exclude(state=State.EMPTIED, shown_at__isnull=False), why=Why.NOT_BACK, gone_on=False)
 
 
@@ -91,15 +91,15 @@ def may_follow(one: TerminalType, situation: Situation, at_once: int, now: datet
     rows = Checking.objects.of_type(one.pk)
     if not is_governed(one) or goes_back_to(situation) is not None or rows.stopping().exists():
         return 0
-    told = rows.in_state(State.TAKEN_BACK).filter(why=Why.ROOM, until__gt=now).count()
-    under_way = told + rows.in_state(State.OFF, State.EMPTIED).filter(terminal__enabled=True).count()
+    told = rows.told_to_stop_for_room().filter(until__gt=now).count()
+    under_way = told + rows.being_emptied().filter(terminal__enabled=True).count()
     return max((at_once if one.emptying_seen else 1) - under_way, 0)
 
 
 def candidates(one: TerminalType, proved_to_have_served: Exists, now: datetime) -> QuerySet[Terminal]:
     """The terminals of a type without room, of which it is shown that they have the served root. Whether it checks is told to each anew."""
     mine = Checking.objects.filter(terminal=OuterRef("pk"))
-    again = mine.in_state(State.TAKEN_BACK).filter(why=Why.ROOM, until__lte=now, attempts__lt=MOST_ATTEMPTS)
+    again = mine.told_to_stop_for_room().filter(until__lte=now, attempts__lt=MOST_ATTEMPTS)
     again = again.filter(Q(asked_at__lte=now - AGAIN_AFTER) | Q(asked_at__gt=now + STILL_NOW))
     told_in_vain = mine.in_state(State.TOLD).filter(until__lte=now)
     may = Q(~Exists(mine)) | Q(Exists(mine.in_state(State.SHOWN) | told_in_vain | again))
@@ -112,7 +112,7 @@ def tell_to_stop(one: TerminalType, terminals: Sequence[int], now: datetime, *, 
     following = next_change(now)
     rows = Checking.objects.filter(pk__in=terminals)
     told = {"until": until, "asked_at": now}
-    rows.in_state(State.TAKEN_BACK).filter(why=Why.ROOM).changed_to(**told, attempts=F("attempts") + 1)
+    rows.told_to_stop_for_room().changed_to(**told, attempts=F("attempts") + 1)
     first = {"state": State.TAKEN_BACK, "why": Why.ROOM, "taken_back_at": now, "off_at": None, "attempts": 1}
     rows.in_state(State.TOLD, State.SHOWN).changed_to(**told, **first, gone_on=False)
     new = sorted(set(terminals).difference(rows.values_list("pk", flat=True)))

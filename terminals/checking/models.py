@@ -28,6 +28,18 @@ class CheckingQuerySet(models.QuerySet["Checking"]):
         not_off = Q(state=Checking.State.TAKEN_BACK, read_at__isnull=False, off_at=None)
         return self.filter(Q(state__in=[Checking.State.READ, Checking.State.SHOWN]) | not_off)
 
+    def told_and_checking(self) -> Self:
+        """Those that were told to and have read it, and that nobody has told to stop."""
+        return self.in_state(Checking.State.READ, Checking.State.SHOWN)
+
+    def told_to_stop_for_room(self) -> Self:
+        """Those whose list is to be emptied, and that have not read yet that the check is taken back for it."""
+        return self.in_state(Checking.State.TAKEN_BACK).filter(why=Checking.Why.ROOM)
+
+    def being_emptied(self) -> Self:
+        """Those that check no longer, so that their list is emptied, or for which it was, and that have not what is served again."""
+        return self.in_state(Checking.State.OFF, Checking.State.EMPTIED)
+
     def to_come_back(self) -> Self:
         return self.in_state(Checking.State.READ, Checking.State.OFF, Checking.State.EMPTIED)
 

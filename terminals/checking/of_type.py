@@ -58,7 +58,7 @@ class CheckingOfType:
         if switch is None or not (one.turns_checking_on or counts):
             return None
         missing = Terminal.objects.enabled().filter(type=one.pk, checking=None).count()
-        for_room = rows.in_state(State.TAKEN_BACK).filter(why=Checking.Why.ROOM)
+        for_room = rows.told_to_stop_for_room()
         told = rows.filter(state=State.TOLD) | for_room
         deaf = told.filter(until__lte=now, attempts__gte=MOST_ATTEMPTS)
         to_stop = for_room.count()

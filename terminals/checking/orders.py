@@ -26,7 +26,7 @@ def go_on(of: TerminalType, *, by: str) -> bool:
 
 def list_is_seen(of: TerminalType) -> bool:
     """The list of the first telephone holds what is served and nothing older: others are emptied too. Returns whether one waited."""
-    waits = Checking.objects.of_type(of.pk).in_state(State.EMPTIED).filter(shown_at__isnull=False).exists()
+    waits = Checking.objects.of_type(of.pk).seen_by_nobody().exists()
     return waits and bool(TerminalType.objects.filter(pk=of.pk, emptying_seen=False).update(emptying_seen=True))
 
 

@@ -66,7 +66,7 @@ def reconcile(situation: Situation, *, last: datetime | None) -> list[TerminalTy
         _untell(now, everybody=not may_be_told(situation))
         in_service = [one.pk for one in types if not one.turns_checking_on and not _restarts(one)]
         emptying.finish(situation, now)
-        checks = Checking.objects.in_state(State.READ, State.SHOWN)
+        checks = Checking.objects.told_and_checking()
         change(checks.filter(terminal__type__in=in_service), **_taken_back(Why.SWITCHED_OFF, now))
     return types
 
@@ -267,7 +267,7 @@ def _tell_to_stop(
     """Those of a type that no longer says so, at night and some at a time. Who was asked often in vain stops whenever it comes."""
     switched_off = Checking.objects.of_type(one.pk).in_state(State.TAKEN_BACK).filter(why=Why.SWITCHED_OFF)
     free = delivery.at_once - switched_off.filter(until__gt=now).count()
-    checks = Checking.objects.of_type(one.pk).in_state(State.READ, State.SHOWN)
+    checks = Checking.objects.of_type(one.pk).told_and_checking()
     again = switched_off.filter(until__lte=now, asked_at__lte=now - AGAIN_AFTER)
     which = Terminal.objects.filter(checking__in=(checks | again)).order_by("pk")
     chosen = _not_talking(which, free, in_call) if free > 0 else []
@@ -279,7 +279,7 @@ def _tell_to_stop(
             rows.filter(why=Why.SWITCHED_OFF).changed_to(until=until, asked_at=now, attempts=F("attempts") + 1)
             rows.filter(why=Why.SWITCHED_OFF, attempts__gt=MOST_ATTEMPTS).changed_to(until=None)
             off = _taken_back(Why.SWITCHED_OFF, now) | {"until": until}
-            rows.in_state(State.READ, State.SHOWN).changed_to(**off, asked_at=now, attempts=1)
+            rows.told_and_checking().changed_to(**off, asked_at=now, attempts=1)
     return [_ask(terminal, one) for terminal in chosen]
 
 

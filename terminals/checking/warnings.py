@@ -117,7 +117,7 @@ def checking_warnings(types: Iterable[TerminalType]) -> Iterator[Notice]:
     """Of types of which some telephone is told to check: five queries each at most."""
     for one in types:
         rows = Checking.objects.of_type(one.pk)
-        emptied = rows.in_state(Checking.State.OFF, Checking.State.EMPTIED)
+        emptied = rows.being_emptied()
         lost = rows.in_state(Checking.State.TAKEN_BACK).stopping().filter(why=Checking.Why.NOT_BACK)
         if one.turns_checking_on and (count := lost.count()):
             yield _notice(CHECKING_NOT_BACK, one, lost, count)

@@ -83,8 +83,7 @@ def came_back(seen: Sequence[CameBack]) -> None:
 
 def _stopped(one: CameBack, of: TerminalType) -> None:
     """It checks no longer, so that its list can be emptied."""
-    told = Checking.objects.filter(pk=one.terminal, why=Checking.Why.ROOM, taken_back_at__lte=one.at + STILL_NOW)
-    told = told.in_state(State.TAKEN_BACK)
+    told = Checking.objects.told_to_stop_for_room().filter(pk=one.terminal, taken_back_at__lte=one.at + STILL_NOW)
     due_at = one.at + of.comes_back_within
     told.changed_to(state=State.OFF, why="", until=None, off_at=one.at, due_at=due_at, read_at=None, shown_at=None)
 

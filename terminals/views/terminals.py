@@ -325,7 +325,7 @@ def new_path(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def registered(request: HttpRequest) -> HttpResponse:
     """Who is registered at the communication server, and since when, beside each terminal."""
-    active, is_asked = Generation.objects.active().without_files().first(), bool(settings.KAMCMD)
+    active, is_asked = Generation.objects.active_to_read(), bool(settings.KAMCMD)
     if active is None:
         return render(request, "terminals/registered.html", {"found": None, "is_asked": is_asked})
     found = RegisteredTerminals.of(active)

@@ -41,7 +41,7 @@ class Command(OperatorCommand):
 
 def _order(general: General) -> None:
     """Raises NotNow."""
-    active = Generation.objects.active().without_files().first()
+    active = Generation.objects.active_to_read()
     if active is None or not general.tls_addresses:
         raise NotNow(words.why_not(has_pair=active is not None), code="nothing_to_prove")
     orders.order_by_person(active.number, timekeeping.now(), by=os_user())
