@@ -149,6 +149,9 @@ class Generation(models.Model):
 
     UNMADE = (State.MAKING, State.FAILED)
     PENDING = (State.PREPARED, State.HELD)
+    # What `failure` says where it is not the name of an error of the core. Histories of long ago hold these words, which were
+    # the names of two classes then.
+    FAILED_OVERTAKEN, FAILED_SEALING = "Overtaken", "HostKeyError"
 
     class Trigger(models.TextChoices):
         SCHEDULE = "schedule", _("schedule")

@@ -172,7 +172,7 @@ class _Taking:
             outcome=Switch.Outcome.REFUSED, reload_failure="overtaken", finished_at=self._now, running=None
         )
         for row in Generation.objects.being_made():
-            states.move(row, State.FAILED, failure="Overtaken", failed_at=self._now, **self._says)
+            states.move(row, State.FAILED, failure=Generation.FAILED_OVERTAKEN, failed_at=self._now, **self._says)
 
     def _withdraw(self) -> None:
         """A withdrawn pair must not come back as trusted because the database has forgotten why it went."""

@@ -62,9 +62,9 @@ def carry_out(generation: Generation, clock: Clock, settings: Settings) -> Gener
         verify_pair(pair, identity=identity, now=plan.made_at, addresses_as_dns=settings.addresses_as_dns)
         _prepare(generation, pair, plan, settings, clock)
     except states.GenerationOvertaken as error:
-        _fail(number, clock, "Overtaken", str(error))
+        _fail(number, clock, Generation.FAILED_OVERTAKEN, str(error))
     except SealingError as error:
-        _fail(number, clock, "HostKeyError", str(error))
+        _fail(number, clock, Generation.FAILED_SEALING, str(error))
     except (IdentityError, PairError) as error:
         _fail(number, clock, type(error).__name__, str(error))
     except Exception as error:

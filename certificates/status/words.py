@@ -79,11 +79,11 @@ _FAILURES: dict[str, tuple[Text, Text]] = {
         gettext_lazy("A TLS connection tried with the new pair was refused."),
         gettext_lazy("Check the names and the clock, then generate again. The detail below says more."),
     ),
-    "HostKeyError": (
+    Generation.FAILED_SEALING: (
         gettext_lazy("The list of keys that encrypts host keys can't be read or used."),
         gettext_lazy("Check the file that PBXCERTS_KEY_FILE names and who may read it, then generate again."),
     ),
-    "Overtaken": (
+    Generation.FAILED_OVERTAKEN: (
         gettext_lazy("The active or the prepared pair changed while this one was being made."),
         gettext_lazy("Nothing to do: the other change counts. Generate again if you still want to."),
     ),
