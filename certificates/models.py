@@ -117,10 +117,6 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     def active_or_pending(self) -> Self:
         return self.filter(state__in=[Generation.State.ACTIVE, *Generation.PENDING])
 
-    def once_active(self) -> Self:
-        """The pairs that are or have been active, whatever became of them."""
-        return self.filter(activated_at__isnull=False)
-
     def without_key(self) -> Self:
         """For reading one generation: its key stays in the database."""
         return self.defer("host_key")

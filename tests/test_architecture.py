@@ -94,6 +94,159 @@ LAYERS = {
         "terminals.trust_file",
     ],
     "terminals/tally": ["certificates.models", "pbxcerts.system.prepared", "terminals.batches", "terminals.states"],
+    "terminals/past": [
+        "certificates.models",
+        "certificates.renewal",
+        "terminals.batches",
+        "terminals.models",
+        "terminals.tally",
+    ],
+    "terminals/directory": [
+        "certificates.models",
+        "certificates.renewal",
+        "pbxcerts.system",
+        "terminals.answer_target",
+        "terminals.batches",
+        "terminals.checking",
+        "terminals.drivers",
+        "terminals.evidence",
+        "terminals.mac_words",
+        "terminals.models",
+        "terminals.past",
+        "terminals.places_of_anchors",
+        "terminals.rollout",
+        "terminals.states",
+        "terminals.tally",
+    ],
+    "terminals/by_hand": [
+        "certificates.downloads",
+        "certificates.models",
+        "certificates.renewal",
+        "pbxcerts.system",
+        "terminals.directory",
+        "terminals.drivers",
+        "terminals.evidence",
+        "terminals.models",
+        "terminals.rollout",
+        "terminals.states",
+        "terminals.tally",
+        "terminals.trust_file",
+    ],
+    "terminals/web": [
+        "certificates.communication_server.errors",
+        "certificates.models",
+        "certificates.pki",
+        "certificates.renewal",
+        "pbxcerts.system",
+        "terminals.checking",
+        "terminals.directory.device_tokens",
+        "terminals.drivers",
+        "terminals.evidence",
+        "terminals.models",
+        "terminals.places_of_anchors",
+        "terminals.tally.models",
+        "terminals.trust_file",
+    ],
+    "terminals/forms": [
+        "certificates.pki",
+        "pbxcerts.system",
+        "terminals.answer_target",
+        "terminals.directory",
+        "terminals.drivers",
+        "terminals.evidence",
+        "terminals.models",
+        "terminals.web.bootstrap",
+    ],
+    "terminals/views": [
+        "certificates.models",
+        "certificates.pki.formats",
+        "certificates.renewal",
+        "pbxcerts.system",
+        "terminals.by_hand",
+        "terminals.checking",
+        "terminals.directory",
+        "terminals.drivers",
+        "terminals.evidence",
+        "terminals.forms",
+        "terminals.mac_words",
+        "terminals.models",
+        "terminals.past",
+        "terminals.rollout",
+        "terminals.states",
+        "terminals.trust_file",
+        "terminals.web.bootstrap",
+        "terminals.web.refusals",
+    ],
+    "certificates/forms": [
+        "certificates.call_proof",
+        "certificates.models",
+        "certificates.pki",
+        "certificates.status.outlook",
+        "pbxcerts.system",
+    ],
+    "certificates/views": [
+        "certificates.call_proof",
+        "certificates.communication_server.presented",
+        "certificates.downloads",
+        "certificates.forms",
+        "certificates.models",
+        "certificates.renewal",
+        "certificates.settings_changes",
+        "certificates.status",
+        "pbxcerts.system",
+    ],
+    # The rooms of what composes.
+    "pbxcerts/backup": [
+        "certificates",
+        "pbxcerts.env",
+        "pbxcerts.processes.startup",
+        "pbxcerts.system",
+        "terminals.directory.search_index",
+        "terminals.models",
+        "terminals.tally.triggers",
+    ],
+    "pbxcerts/health": [
+        "certificates",
+        "pbxcerts.backup.models",
+        "pbxcerts.env",
+        "pbxcerts.system",
+        "terminals.directory.search_index",
+        "terminals.drivers.registry",
+        "terminals.states",
+        "terminals.tally.models",
+    ],
+    "pbxcerts/processes": [
+        "certificates",
+        "pbxcerts.env",
+        "pbxcerts.health",
+        "pbxcerts.machine_elsewhere",
+        "pbxcerts.system",
+        "pbxcerts.tasks",
+        "pbxcerts.wsgi",
+        "terminals.directory.search_index",
+        "terminals.evidence",
+        "terminals.web",
+    ],
+    "pbxcerts/demo": [
+        "certificates",
+        "pbxcerts.env",
+        "pbxcerts.processes.lifeline",
+        "pbxcerts.system",
+        "terminals.agent",
+        "terminals.directory.device_tokens",
+        "terminals.models",
+        "terminals.rollout",
+    ],
+    "pbxcerts/panel": [
+        "certificates",
+        "pbxcerts.backup",
+        "pbxcerts.demo.banner",
+        "pbxcerts.env",
+        "pbxcerts.event_kinds",
+        "pbxcerts.processes.precedence",
+        "pbxcerts.system",
+        "terminals",
+    ],
 }
 
 
@@ -139,6 +292,22 @@ def test_a_folder_imports_only_what_lies_below_it(folder, allowed):
 
     assert files
     assert upwards == []
+
+
+def test_no_two_rooms_import_each_other():
+    """Of an app and of what composes. Checking and rollout share places and restarts, and wait for one another."""
+    rooms = [folder for folder in LAYERS if "/" in folder]
+    modules = {room: {name for file in files_of(room) for name in imports_of(file)} for room in rooms}
+    pairs = {
+        (one, other)
+        for one in rooms
+        for other in rooms
+        if any(within(name, [other.replace("/", ".")]) for name in modules[one])
+    }
+
+    assert {(one, other) for one, other in pairs if one < other and (other, one) in pairs} == {
+        ("terminals/checking", "terminals/rollout")
+    }
 
 
 def test_the_agent_knows_no_django():

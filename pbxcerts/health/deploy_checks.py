@@ -20,8 +20,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
 from pbxcerts import env
-from pbxcerts.health import free_room
-from pbxcerts.system import database_version
+from pbxcerts.system import database_version, free_room
 from pbxcerts.system.database_faults import why_unusable
 from terminals.directory import search_index
 

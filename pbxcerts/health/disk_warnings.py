@@ -7,8 +7,8 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts.backup.models import BackupRun
-from pbxcerts.health.free_room import FreeRoom, free_room, places_of_their_own
 from pbxcerts.system.events import EventKind, Notice
+from pbxcerts.system.free_room import FreeRoom, free_room, places_of_their_own
 from pbxcerts.system.models import General, Severity
 
 HINT = _("Without room nothing can be renewed. Delete what nobody needs, or enlarge the disk.")

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from pbxcerts.processes.forwarded import AddressesOnly
+from pbxcerts.system.forwarded import AddressesOnly
 from pbxcerts.system.log_lines import REQUEST
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import Any
 import uvicorn
 
 from pbxcerts.processes.arrival import Door
-from pbxcerts.processes.forwarded import believe_addresses_only
 from pbxcerts.processes.panel_connection import PatientProtocol
 from pbxcerts.processes.places import Places
+from pbxcerts.system.forwarded import believe_addresses_only
 
 STOPS_WITHIN = 5
 """Seconds for the requests that are being answered when the process is told to stop."""

@@ -18,6 +18,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.identity import Identity
+from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.languages import SWISS
 from pbxcerts.system.session_store import SessionStore
 from pbxcerts.system.versioned import VersionedSettings
@@ -187,6 +188,14 @@ class General(VersionedSettings):
     def identity(self) -> Identity:
         """What a host certificate must hold: the server's names and those under which terminals reach pbxcerts itself."""
         return self.server_identity.merged_with(self._identity(self.own_names, self.own_addresses))
+
+    @property
+    def own_host(self) -> str:
+        """Where terminals reach pbxcerts, as a URL has it. A name is preferred to an address, because addresses change."""
+        candidates = [*self.own_names, *self.own_addresses]
+        if not candidates and self.on_this_machine:
+            candidates = [name for name in [self.fqdn, *self.dns_names, *self.ip_addresses] if name]
+        return bracketed(candidates[0]) if candidates else ""
 
     @staticmethod
     def _identity(names: list[str], addresses: list[str]) -> Identity:

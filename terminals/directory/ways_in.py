@@ -13,7 +13,6 @@ from terminals.evidence.addresses import Network
 from terminals.evidence.fetches import proof_by_address, telephone_networks
 from terminals.evidence.ledger import host_of
 from terminals.models import Installation, Requester, Terminal, TerminalType
-from terminals.web.snapshot import own_host
 
 LOOKED_AT = 20
 
@@ -44,7 +43,7 @@ class WaysIn:
 
 def address_of_files(general: General) -> str:
     """Where telephones ask for their files, without a slash at its end; "" where that is not known."""
-    host, https = own_host(general), settings.TERMINALS_HTTPS
+    host, https = general.own_host, settings.TERMINALS_HTTPS
     return f"https://{host}:{https.port}" if host and https else ""
 
 

@@ -23,7 +23,6 @@ from certificates.pki import formats
 from certificates.pki.succession import Succession
 from certificates.renewal.situation import Situation
 from pbxcerts.system import other_machines, timekeeping
-from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.models import General
 from pbxcerts.system.outage import Outage
 from pbxcerts.system.sealing import SealedText, SealingError
@@ -336,7 +335,7 @@ def read_snapshot(before: Snapshot | None = None) -> Snapshot:
         active=situation.active.number if situation.active else None,
         succession=_succession(situation),
         older=pairs,
-        own_host=own_host(general),
+        own_host=general.own_host,
         proxy=_proxy(delivery, general),
         types=types,
         pairs=made_pairs(),
@@ -429,15 +428,6 @@ def _windows() -> tuple[SnapshotWindow, ...]:
         )
         for row in rows
     )
-
-
-def own_host(general: General) -> str:
-    """Where terminals reach pbxcerts, as a URL has it. A name is preferred to an address, because addresses change."""
-    candidates = [*general.own_names, *general.own_addresses]
-    if not candidates and general.on_this_machine:
-        candidates = [name for name in [general.fqdn, *general.dns_names, *general.ip_addresses] if name]
-    host = candidates[0] if candidates else ""
-    return bracketed(host)
 
 
 def commits() -> str:

@@ -6,9 +6,9 @@ import pytest
 from django.utils import translation
 
 from pbxcerts.backup.models import BackupRun
-from pbxcerts.health import free_room
 from pbxcerts.health.disk_warnings import disk_warnings
 from pbxcerts.heartbeat import beat
+from pbxcerts.system import free_room
 from pbxcerts.system.events import cleared_text_of
 from pbxcerts.system.models import EventMessage, General
 

@@ -13,8 +13,9 @@ from django.core.checks import run_checks
 from django.db import NotSupportedError, OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
-from pbxcerts.health import deploy_checks, free_room
+from pbxcerts.health import deploy_checks
 from pbxcerts.health.deploy_checks import deployment
+from pbxcerts.system import free_room
 from tests.support.product import ROOT
 
 Disk = namedtuple("Disk", "f_bavail f_frsize f_files f_favail")
