@@ -164,7 +164,7 @@ class GenerateForm(Reauthentication, ColumnForm, forms.Form):
         label=_("Restart telephones now"),
         required=False,
         help_text=_(
-            "Only when switching at once: Mitel SIP phones do not wait for the night. Calls that they carry may be lost."
+            "Only when switching at once: telephones that restart do not wait for the night. Calls that they carry may be lost."
         ),
     )
     reason = _reason_field()

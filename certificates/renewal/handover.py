@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -75,9 +75,17 @@ class Readiness:
         return self.rollout_stopped or self.automatic_seen_but_unconfirmed > 0
 
 
+class DeliveryMethod(NamedTuple):
+    """A way in which terminals get their certificates: what it is called, and what it does to them. Texts for a person."""
+
+    label: str
+    does: str
+
+
 @dataclass(frozen=True)
 class Forecast:
-    """What a generation with handover that is ordered now means for the terminals, counted by how they get it.
+    """What a generation with handover that is ordered now means for the terminals, counted by how they get it; `deliveries`: the same
+    by each way.
 
     `gap`: how many of them hold only one certificate and have no calls from the switch until somebody has given them the
     new one. `restarts_at`: when the first of those that restart does; `ends_at`: when all that need nobody have it, if they
@@ -90,6 +98,7 @@ class Forecast:
     gap: int = 0
     restarts_at: datetime | None = None
     ends_at: datetime | None = None
+    deliveries: Sequence[tuple[DeliveryMethod, int]] = ()
 
     @property
     def total(self) -> int:
@@ -139,6 +148,10 @@ class Terminals(Protocol):
 
     def forecast(self, situation: Situation) -> Forecast: ...
 
+    def deliveries(self) -> tuple[DeliveryMethod, ...]:
+        """Every way that there is, those that need a person last."""
+        ...
+
     def doubts(self, situation: Situation) -> tuple[PairDoubt, ...]:
         """What is known against a pair that is made by these settings, the serious ones first."""
         ...
@@ -161,6 +174,7 @@ class AskedOnce:
         self.readiness = cache(asked.readiness)
         self.refusing = asked.refusing
         self.forecast = asked.forecast
+        self.deliveries = asked.deliveries
         self.doubts = asked.doubts
         self.warnings = asked.warnings
         self.begin_anew = asked.begin_anew

@@ -66,4 +66,5 @@ def status(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, current: CertificateStatus, form: SettingsForm) -> HttpResponse:
-    return render(request, "certificates/overview.html", {"status": current, "form": form})
+    context = {"status": current, "form": form, "deliveries": known_terminals().deliveries()}
+    return render(request, "certificates/overview.html", context)

@@ -8,7 +8,7 @@ from functools import cache, cached_property, partial
 from django.db.models import Q, QuerySet, Sum
 
 from certificates.models import WhoCounts
-from certificates.renewal.handover import Forecast, MissingTerminal, PairDoubt, Readiness
+from certificates.renewal.handover import DeliveryMethod, Forecast, MissingTerminal, PairDoubt, Readiness
 from certificates.renewal.situation import Situation
 from pbxcerts.system.clock import STILL_NOW
 from pbxcerts.system.events import Notice
@@ -19,7 +19,7 @@ from terminals.drivers.registry import AUTOMATIC_METHODS
 from terminals.evidence.requesters import SPAN
 from terminals.models import SOME, Installation, InstallationQuerySet, Rollout, Terminal, TerminalQuerySet, TerminalType
 from terminals.rollout import preflight, words
-from terminals.rollout.progress import forecast_generation
+from terminals.rollout.progress import deliveries, forecast_generation
 from terminals.rollout.target import groups_in_force, rollout_in_force
 from terminals.rollout.warnings import rollout_warnings
 from terminals.states import DeliveryState
@@ -80,6 +80,9 @@ class KnownTerminals:
 
     def forecast(self, situation: Situation) -> Forecast:
         return forecast_generation(situation)
+
+    def deliveries(self) -> tuple[DeliveryMethod, ...]:
+        return tuple(delivery for _method, delivery in deliveries())
 
     def doubts(self, situation: Situation) -> tuple[PairDoubt, ...]:
         return preflight.doubts_of(situation)

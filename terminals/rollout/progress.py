@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from django.db.models import QuerySet, Sum
+from django.utils.translation import gettext as _
 
-from certificates.renewal.handover import Forecast
+from certificates.renewal.handover import DeliveryMethod, Forecast
 from certificates.renewal.situation import Situation
 from pbxcerts.system.prepared import prepared_values
-from terminals.drivers.registry import AUTOMATIC_METHODS, RESTARTING_METHODS
+from terminals.drivers.registry import AUTOMATIC_METHODS, BY_HAND_METHODS, RESTARTING_METHODS, driver_of
 from terminals.models import DeliverySettings, Installation, Rollout
 from terminals.rollout import waves
 from terminals.rollout.target import (
@@ -265,7 +266,16 @@ def forecast_generation(situation: Situation) -> Forecast:
         gap=gap,
         restarts_at=night if restarting else None,
         ends_at=now + _duration(situation, delivery, automatic, restart=False) if automatic else None,
+        deliveries=[(one, left[method]) for method, one in deliveries() if left[method]],
     )
+
+
+def deliveries() -> list[tuple[str, DeliveryMethod]]:
+    """Each method in words, those that need a person last."""
+    return [
+        (method, DeliveryMethod(_(driver_of(method).label), _(driver_of(method).summary)))
+        for method in [*AUTOMATIC_METHODS, *BY_HAND_METHODS]
+    ]
 
 
 @prepared_values

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from certificates.renewal.handover import DoubtAbout, Forecast, MissingTerminal, PairDoubt, Readiness
+from certificates.renewal.handover import DeliveryMethod, DoubtAbout, Forecast, MissingTerminal, PairDoubt, Readiness
 from certificates.renewal.situation import Situation
 from pbxcerts.system.events import Notice
 from terminals.rollout.handover import KnownTerminals
@@ -20,6 +20,9 @@ class NoTerminals:
 
     def forecast(self, situation: object) -> Forecast:
         return Forecast()
+
+    def deliveries(self) -> tuple[DeliveryMethod, ...]:
+        return ()
 
     def doubts(self, situation: object) -> tuple[PairDoubt, ...]:
         return ()
@@ -49,7 +52,12 @@ class TenTelephones:
 
     def forecast(self, situation: object) -> Forecast:
         at = datetime(2030, 1, 31, 1, tzinfo=UTC)
-        return Forecast(4, 5, by_hand=1, gap=1, restarts_at=at, ends_at=at + timedelta(minutes=12))
+        counted = list(zip(self.deliveries(), (4, 5, 1), strict=True))
+        return Forecast(4, 5, by_hand=1, gap=1, restarts_at=at, ends_at=at + timedelta(minutes=12), deliveries=counted)
+
+    def deliveries(self) -> tuple[DeliveryMethod, ...]:
+        words = ("Quiet ones", "take it."), ("Loud ones", "restart."), ("Old ones", "want a person.")
+        return tuple(DeliveryMethod(*one) for one in words)
 
     def doubts(self, situation: object) -> tuple[PairDoubt, ...]:
         return ()
