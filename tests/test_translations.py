@@ -112,3 +112,16 @@ def test_no_text_of_the_source_is_missing_in_the_catalogue(catalogue, tmp_path):
 
     found = polib.pofile(str(tmp_path / "locale" / "de" / "LC_MESSAGES" / "django.po"))
     assert {(entry.msgctxt, entry.msgid) for entry in found} == known
+
+
+def test_a_maker_is_named_only_where_its_telephones_alone_are_meant(catalogue):
+    """Its driver may, and what is said of the outbound proxy, which pbxcerts tells no other."""
+    named = [entry for entry in catalogue if "Mitel" in entry.msgid]
+    elsewhere = [
+        entry.msgid
+        for entry in named
+        if not all(place.startswith("terminals/drivers/") for place, _line in entry.occurrences)
+    ]
+
+    assert len(named) > 1
+    assert [text.partition("Mitel SIP phones that load ")[1] != "" for text in elsewhere] == [True]

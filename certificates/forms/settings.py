@@ -46,7 +46,7 @@ class SettingsForm(VersionedForm):
         input_formats=["%H:%M", "%H:%M:%S"],
         help_text=_(
             "The time of day of the generation, in the time zone of System / General. Choose one outside office hours:"
-            " Mitel SIP phones restart to take over new certificates, and a restart during work costs calls."
+            " some telephones restart to take over new certificates, and a restart during work costs calls."
         ),
         error_messages=dict.fromkeys(["required", "invalid"], _TIME),
     )

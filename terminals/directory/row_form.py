@@ -39,8 +39,8 @@ class TerminalFields(forms.Form):
         max_length=32,
         widget=forms.TextInput(attrs=NO_SUGGESTIONS),
         help_text=_(
-            "A telephone that loads its configuration gets its files by it. Another MAC is another telephone: what the one before had confirmed no"
-            " longer counts."
+            "By it a telephone that asks for its files is recognised. Another MAC is another telephone: what the one before had"
+            " confirmed no longer counts."
         ),
     )
     address = AddressField(

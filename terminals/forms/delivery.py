@@ -151,7 +151,7 @@ class DeliveryForm(PasswordWarning, VersionedForm):
         most=NETWORKS_AT_MOST,
         help_text=_(
             "Networks in which there are telephones and nobody else, for example 192.0.2.0/24 or 2001:db8::/64, one a line. A"
-            " Mitel SIP phone that fetches its certificates from there has confirmed them. Whoever knows its MAC can fetch in"
+            " telephone that fetches its certificates from there has confirmed them. Whoever knows its MAC can fetch in"
             " its name: from elsewhere a fetch confirms only over the secret address of the terminal, from its own address in"
             " the list, or if nobody else asked after the telephone had answered a notification."
         ),
