@@ -15,6 +15,7 @@ from tests.support.known_types import know_types
 
 PROVISIONING = import_module("terminals.migrations.0013_guides_of_own_provisioning")
 GUIDES = import_module("terminals.migrations.0005_guides_of_known_types")
+MAKERS = import_module("terminals.migrations.0025_guides_of_three_makers")
 
 
 @pytest.fixture
@@ -152,6 +153,41 @@ def test_a_guide_of_a_type_that_an_administrator_has_changed_is_not_touched(type
     TerminalType.objects.filter(name="Snom").update(guide_en="Ours.", guide_de=PROVISIONING.KNOWN["Snom"]["guide_de"])
 
     PROVISIONING.renew(apps, None)
+    MAKERS.renew(apps, None)
 
     assert TerminalType.objects.get(name="Snom").guide_en == "Ours."
     assert TerminalType.objects.get(name="Snom").guide_de == types["Snom"].guide_de
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=["as-added", "saved-on-its-page"])
+@pytest.mark.parametrize(("name", "field"), list(MAKERS.CHANGES))
+def test_a_makers_guide_is_written_anew_where_it_stands_word_for_word(types, name, field, line_end):
+    written, before = getattr(types[name], field), MAKERS.given(name, field)
+    rows = TerminalType.objects.filter(name=name)
+    for stands, becomes in ((before.replace("\n", line_end), written), (f"{before} Ours.", f"{before} Ours.")):
+        rows.update(**{field: stands})
+
+        MAKERS.renew(apps, None)
+
+        assert getattr(rows.get(), field) == becomes
+    assert written != before
+
+
+@pytest.mark.parametrize(("name", "field"), list(MAKERS.CHANGES))
+def test_what_is_written_anew_of_a_maker_stands_in_the_guide_once(name, field):
+    assert {MAKERS.given(name, field).count(old) for old in MAKERS.CHANGES[name, field]} == {1}
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "not_said"),
+    [
+        ("Snom", "tls_server_authentication", "check_trusted_certificate must be on"),
+        ("Snom", "may be factory-reset: set it to sync", ""),
+        ("Gigaset", f'"{drivers()["snom"].label}"', ""),
+        ("Grandstream", "P8467 = 1", "load mode P8502"),
+        ("Grandstream", "Remove P8433 to P8438 and P8502", ""),
+    ],
+)
+def test_the_guide_of_a_maker_says_what_its_documents_do(types, name, says, not_said):
+    assert says in types[name].guide_en
+    assert not not_said or not_said not in types[name].guide_en
