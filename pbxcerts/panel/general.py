@@ -154,8 +154,7 @@ def _tell(request: HttpRequest, form: GeneralPageForm, changed: frozenset[str]) 
     if missing := _missing_from_active(current):
         messages.warning(
             request,
-            _("Not in the active host certificate: %(names)s. Generate anew.")
-            % {"names": ", ".join(missing)},
+            _("Not in the active host certificate: %(names)s. Generate anew.") % {"names": ", ".join(missing)},
         )
 
 

@@ -1,5 +1,5 @@
-"""The search box: views by code or word, terminals by number, name, MAC or address, terminal types by name, generations by number
-or fingerprint, settings by their names, and the help by the words of its titles and its terms.
+"""The search box: views by code or word, terminals by number, name, address or a part of their MAC, terminal types by name,
+generations by number or fingerprint, settings by their names, and the help by the words of its titles and its terms.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _terminals(words: str) -> Iterator[Found]:
     matches = Q(number__istartswith=words) | Q(name__icontains=words) | Q(address__istartswith=words)
     mac = re.sub(r"[:.\-\s]", "", words).upper()
     if re.fullmatch(r"[0-9A-F]{4,12}", mac):
-        matches |= Q(mac__startswith=mac)
+        matches |= Q(mac__contains=mac)
     # Among those that the index of the list finds: it looks anywhere, so all of these are there.
     for one in Terminal.objects.filter(matches, pk__in=searching.search(words).keys).order_by("number")[: SHOWN + 1]:
         yield Found(_("Terminal"), str(one), reverse("terminals:terminal", args=(one.pk,)))

@@ -65,12 +65,21 @@ def test_what_a_person_may_not_see_is_not_in_the_tree_and_not_found(world, viewe
     assert search(viewer_client, "=us").status_code == 200
 
 
-@pytest.mark.parametrize("words", ["105", "desk 105", "00085D000005", "00:08:5d:00:00:05", "0008-5d00-0005"])
+@pytest.mark.parametrize(
+    "words", ["105", "desk 105", "00085D000005", "00:08:5d:00:00:05", "0008-5d00-0005", "00:05", "5d0000"]
+)
 def test_a_terminal_is_found_by_number_name_and_mac(mixed, viewer_client, words):
     phone = Terminal.objects.get(number="105")
     Terminal.objects.filter(pk=phone.pk).update(mac="00085D000005")
 
     assert search(viewer_client, words).headers["Location"] == reverse("terminals:terminal", args=(phone.pk,))
+
+
+def test_three_digits_are_no_part_of_a_mac(mixed, viewer_client, text):
+    Terminal.objects.filter(number="105").update(mac="00085DABCDEF")
+
+    assert "Nothing is called" in text(search(viewer_client, "def"))
+    assert search(viewer_client, "cdef").status_code == 302
 
 
 def test_a_generation_is_found_by_its_fingerprint_as_a_telephone_shows_it(world, viewer_client):
