@@ -85,7 +85,7 @@ def test_why_one_has_not_got_it_without_a_click(visitor):
 def test_what_happens_tonight_without_a_click(visitor):
     said = visitor.reads
 
-    assert "Der Server bleibt bei Generation 1." in said
+    assert "Der Kommunikationsserver bleibt bei Generation 1." in said
     assert "Etwa 12 Telefone starten neu, in dieser Reihenfolge:" in said
     assert "die ersten: 1 Telefon: " in said
     heading = visitor.page.locator("#tonight-heading")

@@ -83,3 +83,21 @@ def test_what_stands_above_every_page_leads_there(viewer_client, monkeypatch):
     monkeypatch.setattr("pbxcerts.env.is_weak", lambda _key: True)
 
     assert f'href="{PAGE}#secret_key_weak"' in viewer_client.get("/help/").content.decode()
+
+
+def test_in_german_a_server_that_is_not_named_by_its_task_is_in_no_message():
+    """Who reads it in a letter can't see whether the communication server, an NTP server or pbxcerts is meant."""
+    alone = re.compile(r"(?<![\w-])Server(n|s)?(?!\w)")
+    assert alone.search("Der Server wird umgeschaltet.")
+    assert not alone.search("Der Kommunikationsserver, ein NTP-Server und der Mailserver.")
+
+    with translation.override("de"):
+        for kind in every_kind():
+            texts = [kind.text, kind.cleared, kind.hint, kind.cause, kind.consequence, kind.remedy]
+            assert [str(text) for text in texts if alone.search(str(text))] == [], kind.id
+
+
+def test_in_german_what_went_wrong_has_a_cause_and_what_a_person_enters_is_a_reason():
+    with translation.override("de"):
+        for kind in every_kind():
+            assert not re.search(r"\bGr(und|ünde)\b", f"{kind.text} {kind.hint} {kind.remedy}"), kind.id
