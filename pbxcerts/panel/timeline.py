@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from itertools import count
+from itertools import count, pairwise
 from zoneinfo import ZoneInfo
 
 from django.utils import formats
@@ -29,6 +29,8 @@ PAST = 8
 ROW, FIRST_ROW = 34, 34
 TICKS_AT_MOST, LAST_TICK = 9, 900
 """The name of a month stands right of its line."""
+LAST_NAME = 850
+"""An overlap that ends further right has its name left of its end."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,34 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Overlap:
+    """When a pair and the one before it are both valid, from when the newer one is made. It covers the rows of both."""
+
+    title: str
+    begin: datetime
+    end: datetime
+    left: int
+    width: int
+    top: int
+
+    @property
+    def height(self) -> int:
+        return 2 * ROW
+
+    @property
+    def name_stands_left(self) -> bool:
+        return self.left + self.width > LAST_NAME
+
+    @property
+    def text_left(self) -> int:
+        return self.left + self.width + (-8 if self.name_stands_left else 8)
+
+    @property
+    def text_top(self) -> int:
+        return self.top + 22
+
+
+@dataclass(frozen=True)
 class Mark:
     """An instant. `kind`: "now", "next", "deadline" or "restarts"."""
 
@@ -79,6 +109,7 @@ class Timeline:
     begin: datetime
     end: datetime
     bars: tuple[Bar, ...]
+    overlaps: tuple[Overlap, ...]
     marks: tuple[Mark, ...]
     ticks: tuple[Tick, ...]
 
@@ -92,17 +123,21 @@ class Timeline:
             return None
         now = situation.clock.best
         scale = _Scale.over(now, [plan.end for _kind, _title, plan in pairs])
-        bars = tuple(
-            _bar(scale, row, kind, title, plan)
-            for row, (kind, title, plan) in enumerate(pairs)
-            if plan.end > scale.begin
-        )
+        shown = [pair for pair in pairs if pair[2].end > scale.begin]
+        bars = tuple(_bar(scale, row, kind, title, plan) for row, (kind, title, plan) in enumerate(shown))
         marks = tuple(
             Mark(kind, title, at, scale.at(at))
             for kind, title, at in _instants(situation, following, nights)
             if scale.begin <= at <= scale.end
         )
-        return cls(scale.begin, scale.end, bars, marks, tuple(_ticks(scale, situation.general.zone)))
+        return cls(
+            scale.begin,
+            scale.end,
+            bars,
+            tuple(_overlaps(scale, shown)),
+            marks,
+            tuple(_ticks(scale, situation.general.zone)),
+        )
 
     @property
     def mark_places(self) -> list[tuple[str, str, int]]:
@@ -159,6 +194,21 @@ def _bar(scale: _Scale, row: int, kind: str, title: str, plan: PairPlan) -> Bar:
         width=max(2, scale.at(plan.end) - left),
         top=FIRST_ROW + ROW * row + 5,
     )
+
+
+def _overlaps(scale: _Scale, pairs: Sequence[tuple[str, str, PairPlan]]) -> Iterator[Overlap]:
+    for row, ((_kind, title, older), (_other, _title, newer)) in enumerate(pairwise(pairs)):
+        begin, end = max(older.not_before, newer.made_at), min(older.end, newer.end)
+        if begin < end:
+            left = scale.at(begin)
+            yield Overlap(
+                title=_("Overlap: %(pair)s and the next") % {"pair": title},
+                begin=begin,
+                end=end,
+                left=left,
+                width=max(2, scale.at(end) - left),
+                top=FIRST_ROW + ROW * row,
+            )
 
 
 def _instants(

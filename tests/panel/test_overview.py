@@ -8,11 +8,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from certificates.pki.schedule import PairPlan
 from certificates.status.page import CertificateStatus
 from certificates.status.warning_kinds import CLOCK_OFF
 from pbxcerts.event_kinds import every_kind
 from pbxcerts.panel.overview import Overview
-from pbxcerts.panel.timeline import LEAST, WIDTH
+from pbxcerts.panel.timeline import LEAST, WIDTH, _overlaps, _Scale
 from pbxcerts.panel.where_to_act import PLACES, place_of
 from pbxcerts.system.events import Notice, said_once
 from pbxcerts.system.models import General, Heartbeat
@@ -166,6 +167,27 @@ def test_the_timeline_shows_the_pairs_now_and_the_deadline(mixed, administrator_
     assert timeline.marks[1].at == situation.pending.deadline
     assert all(0 <= bar.left < bar.left + bar.width <= WIDTH for bar in timeline.bars)
     assert text(administrator_client.get(HOME)).count("at the latest") >= 2
+
+
+def test_the_timeline_names_the_overlap_of_a_pair_with_the_next_in_picture_and_table(mixed, viewer_client):
+    situation = mixed.world.situation
+    (overlap,) = Overview(CertificateStatus.load()).timeline.overlaps
+    page = viewer_client.get(HOME).content.decode()
+    picture, table = page[page.index('<svg class="timeline') :].split("</svg>")[0], page.split('id="timeline-table"')[1]
+
+    assert (overlap.begin, overlap.end) == (situation.pending.made_at, situation.active.end)
+    assert f"generation {situation.active.number}" in overlap.title.lower()
+    assert re.search(r"<text class=\"overlap-text[^>]*>Overlap</text>", picture)
+    assert overlap.title in table
+
+
+@pytest.mark.parametrize(("later", "number"), [(timedelta(0), 0), (timedelta(seconds=1), 1)])
+def test_a_pair_that_ends_when_the_next_is_made_has_no_overlap(world, later, number):
+    older = world.situation.active.plan
+    newer = PairPlan(older.end - later, older.end - timedelta(days=1), older.end, older.end + timedelta(days=30))
+    scale = _Scale.over(world.now, [newer.end])
+
+    assert len([*_overlaps(scale, [("active", "", older), ("planned", "", newer)])]) == number
 
 
 def test_the_timeline_of_short_intervals_shows_three_months(world):
