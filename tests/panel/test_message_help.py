@@ -35,7 +35,7 @@ def test_every_kind_says_what_causes_it_what_follows_and_what_to_do(viewer_clien
 
     with translation.override(language):
         for kind in every_kind():
-            entry = re.search(rf'<li id="{kind.id}">.*?</li>', page, re.DOTALL)[0]
+            entry = re.search(rf'<details id="{kind.id}".*?</details>', page, re.DOTALL)[0]
             said = [unescape(" ".join(text.split())) for text in re.findall(r"<dd>(.*?)</dd>", entry, re.DOTALL)]
             cause, consequence, remedy = said[:3]
             assert cause == str(kind.cause) != "", kind.id
