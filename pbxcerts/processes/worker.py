@@ -5,7 +5,6 @@ that go on working, and looks at its schedules only after 30 seconds. Here the s
 started ends with it, and a heartbeat is asked for at once.
 """
 
-import gc
 import logging
 import multiprocessing
 import os
@@ -23,7 +22,7 @@ from django_q.cluster import Sentinel
 from django_q.tasks import async_task
 
 from pbxcerts import tasks
-from pbxcerts.processes import allowed_tasks, broker_silence, lifeline, startup, stopping, supervision
+from pbxcerts.processes import allowed_tasks, broker_silence, lifeline, memory, startup, stopping, supervision
 from pbxcerts.system import run_files
 from pbxcerts.system.database_lock import is_away, let_go_of
 from pbxcerts.system.machine_key import queue_of
@@ -90,7 +89,7 @@ def _run_cluster(told: stopping.StopOrder, stop: Callable[[int, object], None], 
         signal.signal(signal.SIGINT, lambda _signal, _frame: None)
     os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
     lifeline.end_forked_children_too()
-    gc.freeze()
+    memory.share()
     works()
     sentinel.start()
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
-import segno
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -112,6 +111,9 @@ def revoke(request: HttpRequest, terminal: int) -> HttpResponse:
 
 def qr_code(text: str, *, title: str) -> SafeString:
     """As SVG that stands in a page: no style, no script; its size is the style sheet's."""
+    # Here, not above: few pages have one, and every process would have the library.
+    import segno
+
     drawing = segno.make(text, error="m", micro=False)
     return mark_safe(  # noqa: S308 - segno writes it, and escapes the title
         drawing.svg_inline(border=4, omitsize=True, svgclass="qr-code", lineclass=None, title=title, light="#fff")

@@ -9,6 +9,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ class Command(BaseCommand):
             self.stderr.write(_line(str(error), logging.ERROR))
             sys.exit(error.exit_code)
         preparing = self._prepare(plain, works=only != "web")
-        # Meanwhile, for every process to share.
+        # Meanwhile.
+        load_for_all(serves=plain is not None)
         from pbxcerts.processes import web, worker
 
         _pid, status = os.waitpid(preparing, 0)
@@ -165,6 +167,18 @@ class Command(BaseCommand):
                 _line(_("There is no administrator yet. Set a password here; the link is good until the next start:"))
             )
             self.stdout.write(_line(f"{panel}setup/#{setup_token.issue()}"))
+
+
+def load_for_all(*, serves: bool) -> None:
+    """Load what the processes need before they are forked. What one of them loads later, it has for itself, and with it a copy of
+    each page that is touched meanwhile (rule process-tree).
+    """
+    # What is found by its name, by the first query, page and heartbeat.
+    by_name = ["django.db.models.sql.compiler", settings.TERMINALS.rpartition(".")[0]]
+    for module in ["pbxcerts.processes.web", "pbxcerts.processes.worker", *by_name]:
+        import_module(module)
+    if serves:
+        import_module(settings.ROOT_URLCONF)
 
 
 def _cannot_start(reason: str) -> str:
