@@ -14,18 +14,22 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.db import connection
+from django.conf import settings
+from django.db import DatabaseError, connection
 from django.db.backends.sqlite3._functions import register as register_functions
 from django.utils.translation import gettext as _
 
 from pbxcerts import env
-from pbxcerts.backup.errors import BackupDamaged, BackupNotMade, BackupUnfit
+from pbxcerts.backup.errors import BackupDamaged, BackupNotMade, BackupUnfit, LivesElsewhere
+from pbxcerts.processes import startup
+from pbxcerts.system.models import Heartbeat
 from terminals.directory import search_index
 from terminals.tally.triggers import functions_of_postgresql
 
 if TYPE_CHECKING:
     import psycopg
 
+HEARTBEATS = "system_heartbeat"
 LEFT_OUT = ("django_session", "system_session", "django_q_ormq")
 WAITS = 20
 """Seconds for a lock that somebody else holds."""
@@ -129,12 +133,30 @@ def check_postgresql(dump: Path) -> None:
         )
 
 
-def restore_postgresql(dump: Path) -> None:
-    """Replace every table of ours by those of the dump, in one transaction: all or nothing.
+SignsOfLife = dict[str, tuple[int, dict[str, Any]]]
+
+
+def signs_of_life_elsewhere() -> SignsOfLife | None:
+    """What the other machines have shown in a PostgreSQL: each counts its beats, and each start of `up` leaves a word
+    (`pbxcerts.system.clones`). None where it can't be known: of a version that knew one machine only.
+    """
+    if HEARTBEATS not in connection.introspection.table_names():
+        return {}
+    try:
+        rows = Heartbeat.objects.exclude(key=settings.MACHINE).values_list("key", "beats", "starts")
+        return {key: (beats, starts) for key, beats, starts in rows}
+    except DatabaseError:
+        connection.close()
+        return None
+
+
+def restore_postgresql(dump: Path, known: SignsOfLife | None) -> None:
+    """Replace every table of ours by those of the dump, in one transaction: all or nothing. `known`: what the other machines had shown
+    when it was decided that none of them lives.
 
     pg_restore makes the statements and this connection carries them out, because tables that a newer version has added must go in
     the same transaction, and because psql would also carry out commands of its own that somebody has put between the statements.
-    Raises BackupUnfit.
+    Raises BackupUnfit and LivesElsewhere.
     """
     import psycopg
 
@@ -153,6 +175,7 @@ def restore_postgresql(dump: Path) -> None:
             assert restoring.stdout is not None  # noqa: S101 - as it was asked for
             assert restoring.stderr is not None  # noqa: S101
             database.execute(f"SET LOCAL lock_timeout = '{WAITS}s'")
+            _keep_others_out(database, known)
             _drop_ours(database)
             for function in functions_of_postgresql():
                 database.execute(function.encode())
@@ -164,6 +187,30 @@ def restore_postgresql(dump: Path) -> None:
                 raise BackupUnfit(said % {"reason": _first_line(complaint)})
     except psycopg.Error as error:
         raise BackupUnfit(said % {"reason": _first_line(str(error))}) from error
+
+
+def _keep_others_out(database: "psycopg.Connection[Any]", known: SignsOfLife | None) -> None:
+    """From here to the end of the transaction no `up` starts on the database and no heartbeat counts; what came after the decision has
+    left its sign. Raises LivesElsewhere.
+    """
+    database.execute("SELECT pg_advisory_xact_lock(%s)", [startup.LOCK])
+    there = database.execute("SELECT to_regclass(%s) IS NOT NULL", [HEARTBEATS]).fetchone()
+    if known is None or there != (True,):
+        return
+    database.execute(f"LOCK TABLE {HEARTBEATS} IN ACCESS EXCLUSIVE MODE")
+    rows = database.execute(
+        f"SELECT key, name, beats, starts FROM {HEARTBEATS} WHERE key <> %s",  # noqa: S608 - a constant
+        [settings.MACHINE],
+    )
+    came = sorted(name or key[:6] for key, name, beats, starts in rows if known.get(key) != (beats, starts))
+    if came:
+        raise LivesElsewhere(
+            _(
+                "On %(machines)s pbxcerts was started meanwhile, or has worked on this database. End it there, and restore again. Nothing"
+                " has been changed."
+            )
+            % {"machines": ", ".join(came)}
+        )
 
 
 def _drop_ours(database: "psycopg.Connection[Any]") -> None:
@@ -186,8 +233,8 @@ def _forget_machines(database: "psycopg.Connection[Any]", schema: str) -> None:
 
     known = "SELECT 1 FROM information_schema.columns WHERE (table_schema, table_name, column_name) = (%s, %s, %s)"
     # Older versions knew one machine only.
-    if database.execute(known, (schema, "system_heartbeat", "publishes")).fetchone() is not None:
-        table = sql.Identifier(schema, "system_heartbeat")
+    if database.execute(known, (schema, HEARTBEATS, "publishes")).fetchone() is not None:
+        table = sql.Identifier(schema, HEARTBEATS)
         database.execute(sql.SQL("UPDATE {} SET publishes = false, works = false, serves = false").format(table))
 
 

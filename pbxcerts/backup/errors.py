@@ -5,7 +5,8 @@ BackupError
 ├── BackupRunning    another process makes one at this moment
 ├── BackupLocked     the passphrase or the keys do not open it
 ├── BackupDamaged    it is no backup, cut off, or changed
-└── BackupUnfit      it is whole, but can't be restored here
+├── BackupUnfit      it is whole, but can't be restored here
+└── LivesElsewhere   another machine works on the database that is to be replaced
 """
 
 
@@ -31,3 +32,7 @@ class BackupDamaged(BackupError):
 
 class BackupUnfit(BackupError):
     code = "unfit"
+
+
+class LivesElsewhere(BackupError):
+    code = "lives_elsewhere"

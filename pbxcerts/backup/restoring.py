@@ -87,6 +87,7 @@ def restore(
             translation.activate(manifest.language)
         aside = exchange.free(settings.DATA / f"replaced-{now:%Y%m%dT%H%M%SZ}")
         existing = _existing()
+        known = None if database_copy.is_sqlite() else database_copy.signs_of_life_elsewhere()
         shared = existing is not None and not database_copy.is_sqlite()
         plan = Plan(manifest, existing, _live_elsewhere() if shared else [], _store_is_empty(), aside)
         confirm(plan)
@@ -94,7 +95,7 @@ def restore(
         (new / KEY_LIST).write_bytes(keys)
         _write_note(new / "run" / NOTE, plan, now)
         if manifest.database == POSTGRESQL:
-            _restore_postgresql(plan, new, keys)
+            _restore_postgresql(plan, new, keys, known)
             _take_the_place_of_who_published()
         connection.close()
         exchange.decide(settings.DATA, _exchange(plan, new, now))
@@ -108,7 +109,8 @@ def _locked() -> Iterator[Path]:
     nothing stays behind.
     """
     data = settings.DATA
-    made = [place for place in (data, data / "run", data / "run" / "up.lock") if not os.path.lexists(place)]
+    places = (data, settings.KEY_FILE.parent, data / "run", data / "run" / "up.lock")
+    made = [place for place in places if not os.path.lexists(place)]
     lock = startup.lock_data_directory(data)
     staging = exchange.staging_of(data)
     try:
@@ -287,7 +289,7 @@ def _secret(target: Path, new: Path, aside: Path, now: datetime) -> list[Move]:
     return [Move(str(target), f"{target}.replaced-{now:%Y%m%dT%H%M%SZ}", str(beside))]
 
 
-def _restore_postgresql(plan: Plan, new: Path, keys: bytes) -> None:
+def _restore_postgresql(plan: Plan, new: Path, keys: bytes, known: database_copy.SignsOfLife | None) -> None:
     """The keys first, so that whatever ends this process leaves a database whose secrets can be read; they are only more."""
     before = _content_of(settings.KEY_FILE)
     if plan.existing is not None:
@@ -299,7 +301,7 @@ def _restore_postgresql(plan: Plan, new: Path, keys: bytes) -> None:
                 _write_flushed(plan.aside / settings.KEY_FILE.name, before)
         connection.close()
         _replace(settings.KEY_FILE, keys)
-        database_copy.restore_postgresql(new / POSTGRESQL)
+        database_copy.restore_postgresql(new / POSTGRESQL, known)
     except BaseException:
         if before is not None:
             _replace(settings.KEY_FILE, before)

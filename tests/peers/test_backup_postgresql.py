@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 import psycopg
 import pytest
@@ -10,6 +11,7 @@ from tests.backup.conftest import Site
 from tests.peers.test_postgresql_redis import postgresql, unprivileged  # noqa: F401 - fixtures
 from tests.support.backups import KeyPair
 from tests.support.postgresql import PASSWORD, installed_database, new_database, program
+from tests.support.product import ROOT
 
 pytestmark = pytest.mark.peer
 
@@ -207,3 +209,90 @@ def test_while_the_database_is_away_it_says_so_and_leaves_nothing(site, elsewher
     elsewhere.product.environment["PBXCERTS_DATABASE"] = "postgresql://nobody:x@127.0.0.1:1/nothing"
     elsewhere.refused("restore", file, "--identity", key.file)
     assert not elsewhere.data.exists()
+
+
+# -- another machine comes meanwhile -----------------------------------------------------------------------------------
+
+START = "from pbxcerts.processes import startup\nstartup.prepare()"
+BEAT = "from pbxcerts import tasks\ntasks.heartbeat()"
+LET_COME = """#!{python}
+import os, subprocess, sys, time
+import psycopg
+
+def locks(query):
+    with psycopg.connect({url!r}, autocommit=True) as database:
+        return database.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND " + query).fetchone()[0]
+
+def wait_for(query):
+    for _look in range(300):
+        if locks(query):
+            return
+        time.sleep(0.1)
+    sys.exit("nobody has taken it, or nobody waits for it")
+
+if {when!r} in sys.argv:
+    if {waits!r}:
+        wait_for("granted")
+    came = subprocess.Popen(
+        [sys.executable, "-c", "import django; django.setup()\\n" + {code!r}],
+        cwd={root!r}, env={environment!r}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    if {waits!r}:
+        wait_for("NOT granted")
+    elif came.wait():
+        sys.exit("it did not come")
+os.execv({program!r}, sys.argv)
+"""
+
+
+def let_come(site, elsewhere, name, *, when, code, waits=False):
+    """While `elsewhere` restores into the database of `site`, this one comes: when `name` is called with `when`. `waits`: as soon as that
+    is kept from coming, and it is to wait.
+    """
+    place = elsewhere.directory / "bin"
+    place.mkdir()
+    for other in PROGRAMS:
+        (place / other).symlink_to(program(other))
+    (place / name).unlink()
+    (place / name).write_text(
+        LET_COME.format(
+            python=sys.executable,
+            url=site.product.environment["PBXCERTS_DATABASE"],
+            when=when,
+            waits=waits,
+            code=code,
+            root=str(ROOT),
+            environment=site.product.environment,
+            program=program(name),
+        )
+    )
+    (place / name).chmod(0o755)
+    elsewhere.product.environment["PATH"] = str(place)
+    elsewhere.product.environment["PBXCERTS_DATABASE"] = site.product.environment["PBXCERTS_DATABASE"]
+    site.done("settings", "site_name=Later")
+    rows(site, "UPDATE system_heartbeat SET name = 'west', last_run = now() - interval '62 minutes'")
+
+
+@pytest.mark.parametrize("code", [START, BEAT, "pass"], ids=["starts", "beats", "does nothing"])
+def test_a_machine_that_comes_after_the_look_at_all_of_them_is_noticed(site, elsewhere, key, code):
+    file = back_up(site, key)
+    let_come(site, elsewhere, "pg_dump", when="--format=custom", code=code)
+    order = ["restore", file, "--identity", key.file, "--replace"]
+    if code == "pass":
+        elsewhere.done(*order)
+        assert site.done("settings")["settings"]["site_name"] != "Later"
+        return
+    said, text = elsewhere.refused(*order)
+
+    assert said == "lives_elsewhere"
+    assert "meanwhile" in text
+    assert site.done("settings")["settings"]["site_name"] == "Later"
+    assert not elsewhere.data.exists()
+
+
+def test_a_machine_that_starts_during_the_restore_waits_for_its_end(site, elsewhere, key):
+    file = back_up(site, key)
+    let_come(site, elsewhere, "pg_restore", when="--no-owner", code=START, waits=True)
+    elsewhere.done("restore", file, "--identity", key.file, "--replace")
+
+    assert site.done("settings")["settings"]["site_name"] != "Later"

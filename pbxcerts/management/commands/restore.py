@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from pbxcerts import env
 from pbxcerts.backup import given_files, restoring
 from pbxcerts.backup.encryption import Identities, Passphrase
-from pbxcerts.backup.errors import BackupError
+from pbxcerts.backup.errors import BackupError, LivesElsewhere
 from pbxcerts.backup.restoring import Plan
 from pbxcerts.processes.startup import StartupError
 from pbxcerts.system import timekeeping
@@ -59,6 +59,8 @@ class Command(ReportingCommand):
             with given_files.opened(options["file"]) as backup:
                 # The machine's clock: with another database nothing is known of another one.
                 done = restoring.restore(backup, _key(options), timekeeping.machine_time(), confirm=confirm)
+        except LivesElsewhere as error:
+            raise NotNow(str(error), code=error.code) from error
         except BackupError as error:
             raise CommandFailed(str(error), code=error.code) from error
         except StartupError as error:
