@@ -46,7 +46,7 @@ def call_proof(request: HttpRequest) -> HttpResponse:
 @require_safe
 def newest(request: HttpRequest) -> HttpResponse:
     """The part of the page that asks again while a proof is under way."""
-    return render(request, "certificates/_call_proof_newest.html", _newest(request))
+    return render(request, "certificates/_call_proof_newest.html", _newest(request) | {"polled": True})
 
 
 @require_POST

@@ -18,6 +18,8 @@ from pbxcerts.demo.communication_server import Conduct
 from pbxcerts.demo.stage import USER, Stage
 from pbxcerts.demo.tour import Scene, Seen, TourStep, scene_of, step_of
 
+SHOWN = "Pbxcerts-Banner"
+
 CONDUCTS = {
     Conduct.WORKS: (_("It works."), _("Let it work")),
     Conduct.KEEPS: (_("It keeps its old certificate at a reload."), _("Let it keep its old certificate")),
@@ -73,13 +75,19 @@ WORDS: dict[Scene, Promise] = {
 @dataclass(frozen=True)
 class Banner:
     """`seen`: None before somebody has logged in, and while the database is away. `back`: the page that it stands on. `user`: whom to
-    log in as, "" where the page can't tell.
+    log in as, "" where the page can't tell. `shown`: the key of the one that stands on the page of whoever asks for a part of it.
     """
 
     stage: Stage
     seen: Seen | None = None
     back: str = "/"
     user: str = USER
+    shown: str = ""
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the page that asks for a part of itself shows another one: then this one comes along. Else nobody loses the focus."""
+        return self.shown not in {"", self.key}
 
     @property
     def password(self) -> str:
@@ -157,7 +165,7 @@ def banner_of(request: HttpRequest) -> Banner:
     htmx = getattr(request, "htmx", None)
     back = htmx.current_url_abs_path if htmx else request.get_full_path()
     try:
-        return Banner(stage, Seen.now(stage), back or "/")
+        return Banner(stage, Seen.now(stage), back or "/", shown=request.headers.get(SHOWN, ""))
     except DatabaseError:
         return Banner(stage)
 

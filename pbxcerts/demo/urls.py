@@ -5,7 +5,6 @@ from pbxcerts.demo import views
 app_name = "demo"
 
 urlpatterns = [
-    path("banner/", views.banner, name="banner"),
     path("night/", views.night, name="night"),
     path("deadline/", views.deadline, name="deadline"),
     path("server/", views.server, name="server"),

@@ -4,15 +4,15 @@ from datetime import timedelta
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 
 from certificates.renewal import orders
 from certificates.renewal.orders import PairOrderRefused
 from certificates.renewal.situation import load_situation
-from pbxcerts.demo.banner import banner_of, stage_of_this_demonstration
+from pbxcerts.demo.banner import stage_of_this_demonstration
 from pbxcerts.demo.communication_server import Conduct, set_conduct
 from pbxcerts.system import timekeeping
 from pbxcerts.system.access import logged_in_user, needs
@@ -23,15 +23,6 @@ from terminals.rollout.orders import RolloutOrderRefused
 from terminals.rollout.rounds import reconcile_rollouts
 
 SOON = timedelta(seconds=1)
-
-
-@require_safe
-def banner(request: HttpRequest) -> HttpResponse:
-    """What the banner asks for again and again; 204 (nothing is swapped, nobody loses the focus) where it reads as before."""
-    now = banner_of(request)
-    if request.GET.get("shown") == now.key:
-        return HttpResponse(status=204)
-    return render(request, "demo/_banner.html")
 
 
 @needs(Role.OPERATE)

@@ -1,14 +1,16 @@
 """The banner of a demonstration, and its buttons; without the flag there is neither."""
 
 import copy
+import re
 from datetime import timedelta
 
 import pytest
-from django.urls import include, path
+from django.urls import include, path, reverse
 from django.utils.html import escape
 
 from certificates.models import Generation
 from pbxcerts import urls
+from pbxcerts.demo.banner import SHOWN
 from pbxcerts.demo.communication_server import Conduct, conduct_of
 from pbxcerts.demo.stage import Stage
 from pbxcerts.demo.tour import Seen
@@ -69,20 +71,37 @@ def test_it_speaks_german(stage, world, administrator_client):
     assert "Schritt 1 von 6: Generieren." in page
 
 
-def test_a_banner_that_reads_as_before_is_not_swapped(stage, world, administrator_client):
-    first = administrator_client.get("/demo/banner/")
-    shown = first.content.decode().partition("?shown=")[2].partition('"')[0]
+PARTS = ["home_state", "system:events_open", "certificates:status", "system:general_readings"]
 
-    assert administrator_client.get(f"/demo/banner/?shown={shown}").status_code == 204
+
+def ask(client, part, shown):
+    headers = {"HX-Request": "true", SHOWN: shown, "HX-Current-URL": "http://testserver/certificates/?a=b"}
+    return client.get(reverse(part), headers=headers).content.decode()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_it_comes_with_whatever_asks_unless_it_reads_as_before(stage, world, administrator_client, part):
+    page = administrator_client.get("/").content.decode()
+    (shown,) = re.findall(r'id="demonstration"[^>]*data-key="([^"]+)"', page, re.DOTALL)
+    assert page.count('id="demonstration"') == 1
+
+    assert 'id="demonstration"' not in ask(administrator_client, part, shown)
     world.generate()
-    assert administrator_client.get(f"/demo/banner/?shown={shown}").status_code == 200
+    anew = ask(administrator_client, part, shown).partition('id="demonstration"')[2]
+    assert 'hx-swap-oob="true"' in anew.partition(">")[0]
+    assert "Step 1 of 6" not in anew
+
+
+@pytest.mark.parametrize("address", ["/", "/certificates/", "/terminals/", "/terminals/rollout/", "/system/events/"])
+def test_one_part_of_each_page_asks_every_two_seconds(stage, world, administrator_client, address):
+    """The step of the tour is to change soon, and no page asks more often than any other."""
+    page = administrator_client.get(address).content.decode()
+
+    assert re.findall(r'hx-trigger="every (\w+)"', page) == ["2s"]
 
 
 def test_its_buttons_lead_back_to_the_page_that_it_stands_on(stage, world, administrator_client):
-    part = administrator_client.get(
-        "/demo/banner/", headers={"HX-Request": "true", "HX-Current-URL": "http://testserver/certificates/?a=b"}
-    )
-    assert 'value="/certificates/?a=b"' in part.content.decode()
+    assert 'value="/certificates/?a=b"' in ask(administrator_client, "home_state", "another")
 
     back = administrator_client.post("/demo/server/", {"conduct": "works", "next": "/certificates/?a=b"})
     assert back.headers["Location"] == "/certificates/?a=b"

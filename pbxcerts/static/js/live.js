@@ -24,6 +24,10 @@
   };
 
   document.addEventListener("htmx:configRequest", (event) => {
+    const banner = document.getElementById("demonstration")?.dataset.key;
+    if (asks(event.target) && banner) {
+      event.detail.headers["Pbxcerts-Banner"] = banner;
+    }
     if (asks(event.target) && made.of === event.detail.path) {
       event.detail.headers["Pbxcerts-Mark"] = made.mark;
     }
