@@ -12,7 +12,7 @@ from pbxcerts.panel.what_comes import what_comes
 from pbxcerts.system import events, timekeeping
 from pbxcerts.system.events import Notice
 from pbxcerts.system.machine_warnings import of_a_silent_publisher
-from pbxcerts.system.machines import Machines
+from pbxcerts.system.machines import Machines, failing
 from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.notifications import queue, sending
 from pbxcerts.system.notifications.models import destinations_in_use
@@ -65,9 +65,8 @@ def show_web_process() -> bool:
     machines = Machines.load(timekeeping.read_machine())
     own = machines.own
     if own.works:
-        failing = machines.told()["failing"]
-        if failing != own.failing:
-            Heartbeat.own().update(failing=failing)
+        if (fails := failing()) != own.failing:
+            Heartbeat.own().update(failing=fails)
     else:
         timekeeping.check_if_due(heartbeat=own)
         clock = timekeeping.current_clock(heartbeat=own)

@@ -127,7 +127,7 @@ class Machines:
     # -- what is kept --------------------------------------------------------------------------------------------------
 
     def told(self) -> dict[str, Any]:
-        """What our own row says anew with this beat."""
+        """What our own row says anew with this beat, of which the data directory takes note (rule clones)."""
         return {
             "name": interfaces.host_name() or "localhost",
             "version": __version__,

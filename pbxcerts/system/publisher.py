@@ -22,7 +22,7 @@ def register(reading: MachineReading, *, works: bool, serves: bool) -> None:
     """Write down what is started on this machine, before it is. With a worker it publishes where nobody does; without one it leaves
     that to another.
     """
-    clones.draw(settings.DATA)
+    clones.begin(settings.DATA)
     found = Machines.load(reading)
     found.own.works, found.own.serves = works, serves
     found.compare_clock(timekeeping.current_clock(heartbeat=found.own))

@@ -285,7 +285,8 @@ def test_another_machine_takes_over_from_one_that_is_gone_and_one_with_other_sec
     assert site.heartbeats("key", "publishes") == sorted((key, key == heir) for key in site.beats())
 
 
-def test_a_clone_of_a_machine_is_told_and_a_restart_is_not(site):
+@pytest.mark.parametrize("starts", [True, False], ids=["is started", "goes on with its memory"])
+def test_a_clone_of_a_machine_is_told_and_a_restart_is_not(site, starts):
     """The same key, as the operating system's id is the same: here it is."""
     first = site.machine("first")
     first.run(SECRETS + "startup.prepare()")
@@ -296,9 +297,10 @@ def test_a_clone_of_a_machine_is_told_and_a_restart_is_not(site):
     assert "two_of_one_machine" not in open_events(site)
 
     shutil.copytree(first.data, clone.data)
-    clone.run(SECRETS + "startup.prepare()")
+    if starts:
+        clone.run(SECRETS + "startup.prepare()")
     assert key_of(clone) == key_of(first)
-    for machine in (clone, first, clone, first):
+    for machine in (clone, first, clone, first, clone):
         machine.run(BEAT)
     assert "two_of_one_machine" in open_events(site)
 

@@ -1,6 +1,7 @@
 """Which machines live, which one publishes, and who may take its place (rules machines, one-publishes, same-secrets, one-time)."""
 
 import errno
+import shutil
 from datetime import timedelta
 
 import pytest
@@ -334,6 +335,13 @@ class TestClones:
         return start
 
     @pytest.fixture
+    def clone(self, tmp_path):
+        def clone(name, of):
+            shutil.copytree(tmp_path / of, tmp_path / name)
+
+        return clone
+
+    @pytest.fixture
     def told(self, settings, tmp_path):
         """Whether it is told after one beat more of each of these, in their order."""
 
@@ -345,21 +353,24 @@ class TestClones:
 
         return told
 
-    def test_two_that_beat_as_one_machine_are_told_until_one_is_left(self, start, told):
+    @pytest.mark.parametrize("starts", [True, False], ids=["is started", "goes on with its memory"])
+    def test_two_that_beat_as_one_machine_are_told_until_one_is_left(self, start, clone, told, starts):
         start("original")
         assert not told("original", "original")
-        start("clone")
+        clone("clone", of="original")
+        if starts:
+            start("clone")
         assert not told("clone", "original")
-        assert told("clone")
+        assert told("clone", "original")
         # Whoever is faster, in whatever order.
         assert told("clone", "clone", "original", "original", "original", "clone")
         assert told(*["original"] * 15)
         assert not told("original")
 
-    def test_a_restart_of_the_clone_does_not_end_it(self, start, told):
+    def test_a_restart_of_the_clone_does_not_end_it(self, start, clone, told):
         start("original")
-        start("clone")
-        assert told("original", "clone", "original")
+        clone("clone", of="original")
+        assert told("clone", "original", "clone", "original")
         start("clone")
         assert told("original", "clone")
 
@@ -369,16 +380,26 @@ class TestClones:
             start("original")
             assert not told("original", "original")
 
-    def test_one_that_is_put_back_to_a_snapshot_of_itself_is_one(self, start, told):
-        """As it was before its last start, and it runs on."""
-        start("snapshot")
-        assert not told("snapshot")
-        start("later")
-        assert not told("later", "snapshot", "snapshot")
+    def test_one_that_is_put_back_to_a_snapshot_of_itself_is_one(self, start, clone, told):
+        start("original")
+        for number in range(3):
+            clone(f"snapshot {number}", of="original")
+            assert not told(*["original"] * 15)
+            assert not told(*[f"snapshot {number}"] * 15)
+            assert not told("original")
+
+    def test_a_round_during_which_others_beat_is_not_another_machine(self, start, told):
+        """Commands beat too."""
+        start("original")
+        for _round in range(5):
+            long = Machines.load(Machine().read())
+            assert not told("original", "original")
+            Heartbeat.own().update(**long.told())
+            assert not told("original")
 
     def test_another_machine_is_told_of_too(self, start, told):
         start("original")
-        add(starts={"word": "a", "before": "b", "turns": 2, "alone": 0})
+        add(starts={"word": "a", "turns": 3, "alone": 0})
         assert told("original")
 
     def test_commands_without_a_start_change_nothing(self, told, tmp_path):
@@ -386,17 +407,18 @@ class TestClones:
         assert not told("command")
         assert Heartbeat.load().starts == {}
 
-    def test_on_a_full_disk_it_starts_with_the_word_of_before(self, tmp_path, monkeypatch):
-        clones.draw(tmp_path)
-        word = (tmp_path / clones.FILE).read_text()
-
+    def test_on_a_full_disk_no_word_is_left_that_would_be_unknown_later(self, start, told, monkeypatch):
         def full(*_arguments):
             raise OSError(errno.ENOSPC, "No space left on device")
 
+        start("original")
+        left = Heartbeat.load().starts
         with monkeypatch.context() as patch:
             patch.setattr(clones.os, "open", full)
-            clones.draw(tmp_path)
-        assert (tmp_path / clones.FILE).read_text() == word
+            assert not told("original", "original")
+            assert Heartbeat.load().starts == left
+        assert not told("original")
+        assert Heartbeat.load().starts["turns"] == 0
 
 
 class TestFirstRow:
