@@ -86,6 +86,21 @@ def test_when_all_places_are_used_it_is_said_which_generation_gives_way(world, e
     assert "Generations 3, 4, 5, 6, 7, 8." in said(terminal)
 
 
+def test_switches_that_failed_take_no_place_on_its_page_either(world, equipped, said):
+    phone, terminal = equipped("grandstream", world)
+    phone.polls()
+    for _attempt in range(5):
+        follows(world)
+        world.refuse_to_reload()
+        assert world.activate().outcome == "went_back"
+        world.reload_again()
+    follows(world)
+    assert said(terminal) == "Generation 1. Of its 6 places 5 hold none of ours. The next one comes to place 2."
+
+    phone.polls()
+    assert said(terminal) == "Generations 1, 7. Of its 6 places 4 hold none of ours. The next one comes to place 3."
+
+
 def test_a_snoms_page_names_what_it_holds_and_that_no_limit_is_known(world, equipped, said):
     phone, terminal = equipped("snom", world)
     follows(world)
