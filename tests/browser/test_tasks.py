@@ -7,9 +7,10 @@ import pytest
 from pbxcerts.system.models import General, User
 from terminals.models import Link, Terminal
 from tests.browser.test_accessibility import open_page
+from tests.panel.test_overview import alive
 from tests.terminals.pages.conftest import fleet, mixed, put, world, yealink
 
-__all__ = ["fleet", "mixed", "open_page", "put", "world", "yealink"]
+__all__ = ["alive", "fleet", "mixed", "open_page", "put", "world", "yealink"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -48,7 +49,7 @@ class Visitor:
 
 
 @pytest.fixture
-def visitor(mixed, open_page):
+def visitor(mixed, alive, open_page):
     return Visitor(open_page(1280, "de"))
 
 
