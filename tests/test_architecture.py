@@ -148,6 +148,7 @@ LAYERS = {
         "terminals.trust_file",
     ],
     "terminals/forms": [
+        "certificates.models",
         "certificates.pki",
         "pbxcerts.system",
         "terminals.answer_target",
