@@ -202,7 +202,7 @@ def _overlaps(scale: _Scale, pairs: Sequence[tuple[str, str, PairPlan]]) -> Iter
         if begin < end:
             left = scale.at(begin)
             yield Overlap(
-                title=_("Overlap: %(pair)s and the next") % {"pair": title},
+                title=_("Overlap with the next: %(pair)s") % {"pair": title},
                 begin=begin,
                 end=end,
                 left=left,
