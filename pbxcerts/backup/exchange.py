@@ -110,7 +110,7 @@ def finish_interrupted(data: Path) -> None:
                 "and run any command again; the files of before are in the directory replaced-… there."
             ),
             directory=data,
-            place=error.filename2 or error.filename,
+            place=error.filename2 or error.filename or data,
             reason=error.strerror,
         ) from error
 
@@ -161,7 +161,10 @@ def _copy(source: Path, target: Path, group: int | None) -> None:
     staged = target.with_name(f".new-{target.name}")
     if source.is_dir():
         shutil.rmtree(staged, ignore_errors=True)
-        shutil.copytree(source, staged)
+        staged.mkdir()
+        # One by one: what shutil.copytree raises names no file.
+        for file in source.iterdir():
+            shutil.copyfile(file, staged / file.name)
     else:
         shutil.copyfile(source, staged)
     for place in [staged, *(staged.iterdir() if source.is_dir() else ())]:

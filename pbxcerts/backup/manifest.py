@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from pbxcerts.backup.errors import BackupDamaged, BackupUnfit
 
 MANIFEST = "manifest.json"
+BLOCK = 4096
 MOST_OCTETS = 64 * 2**20
 """Of the manifest itself. A thousand generations are a megabyte."""
 FORMAT = 1
@@ -79,6 +80,11 @@ class Manifest:
     def size(self) -> int:
         """Of all its files, in octets."""
         return sum(entry.size for entry in self.files.values())
+
+    @property
+    def room_for_store(self) -> int:
+        """What its files of the store take on a disk, in octets: each fills its last block."""
+        return sum(entry.size + BLOCK for name, entry in self.files.items() if name.startswith("store/"))
 
     def content(self) -> bytes:
         values = asdict(self) | {"format": FORMAT, "made_at": self.made_at.isoformat()}

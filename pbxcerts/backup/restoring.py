@@ -2,6 +2,7 @@
 
 import grp
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -82,7 +83,8 @@ def restore(
     with _locked() as staging:
         new = staging / "new"
         new.mkdir(mode=0o700)
-        manifest = _verified(backup, by, new)
+        with _told_with_place(staging):
+            manifest = _verified(backup, by, new)
         if manifest.language in dict(settings.LANGUAGES):
             translation.activate(manifest.language)
         aside = exchange.free(settings.DATA / f"replaced-{now:%Y%m%dT%H%M%SZ}")
@@ -90,6 +92,8 @@ def restore(
         known = None if database_copy.is_sqlite() else database_copy.signs_of_life_elsewhere()
         shared = existing is not None and not database_copy.is_sqlite()
         plan = Plan(manifest, existing, _live_elsewhere() if shared else [], _store_is_empty(), aside)
+        if plan.puts_store_back:
+            _refuse_full_disk(_existing_parent(settings.STORE), manifest.room_for_store)
         confirm(plan)
         keys = _all_keys((new / KEY_LIST).read_bytes())
         (new / KEY_LIST).write_bytes(keys)
@@ -99,7 +103,15 @@ def restore(
             _take_the_place_of_who_published()
         connection.close()
         exchange.decide(settings.DATA, _exchange(plan, new, now))
-        exchange.carry_out(settings.DATA)
+        try:
+            exchange.carry_out(settings.DATA)
+        except OSError as error:
+            raise BackupUnfit(
+                _(
+                    "The restore can't be finished: %(place)s: %(reason)s. Remove what is in the way and run any command: it does the rest."
+                )
+                % {"place": error.filename2 or error.filename or settings.DATA, "reason": error.strerror}
+            ) from error
     return Restored(plan, _other_variables(manifest))
 
 
@@ -127,6 +139,22 @@ def _locked() -> Iterator[Path]:
         raise
     finally:
         os.close(lock)
+
+
+@contextmanager
+def _told_with_place(place: Path) -> Iterator[None]:
+    """The system does not say where a disk, or what a user may have of it, is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise BackupUnfit(
+            _(
+                "The backup can't be unpacked in %(place)s: %(reason)s. Nothing has been changed; make room, and try again."
+            )
+            % {"place": place, "reason": error.strerror or error}
+        ) from error
 
 
 # -- verified before anything is touched -------------------------------------------------------------------------------
@@ -162,12 +190,20 @@ def _accept(manifest: Manifest) -> None:
                 "The backup holds an SQLite database, but PBXCERTS_DATABASE names a PostgreSQL one: restore it without that variable."
             )
         )
-    free = shutil.disk_usage(settings.DATA).free
-    if manifest.size + SPARE > free:
+    _refuse_full_disk(settings.DATA, manifest.size + SPARE)
+
+
+def _refuse_full_disk(directory: Path, needed: int) -> None:
+    free = shutil.disk_usage(directory).free
+    if needed > free:
         raise BackupUnfit(
             _("The backup needs %(needed)s MB in %(directory)s, where %(free)s MB are free: make room.")
-            % {"needed": (manifest.size + SPARE) // 2**20, "free": free // 2**20, "directory": settings.DATA}
+            % {"needed": math.ceil(needed / 2**20), "free": free // 2**20, "directory": directory}
         )
+
+
+def _existing_parent(place: Path) -> Path:
+    return next(parent for parent in (place, *place.parents) if parent.is_dir())
 
 
 def _refuse_newer(carried_out: set[str], manifest: Manifest) -> None:

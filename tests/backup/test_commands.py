@@ -506,17 +506,48 @@ def test_a_damaged_database_in_a_whole_backup_is_refused(site, key, assert_untou
     assert_untouched()
 
 
-def test_where_there_is_no_room_nothing_is_begun(site, key, elsewhere):
-    mounted = ("unshare", "--mount", "sh", "-c", FULL, "sh", "300k", str(elsewhere.data))
-    elsewhere.data.mkdir()
-    elsewhere.product.environment["LISTING"] = str(elsewhere.directory / "listing")
+@pytest.mark.parametrize(("place", "size"), [("data", "300k"), ("store", "8k")])
+def test_where_there_is_no_room_nothing_is_begun(site, key, elsewhere, place, size):
+    full = elsewhere.directory / place
+    full.mkdir()
+    elsewhere.product.environment |= {
+        "LISTING": str(elsewhere.directory / "listing"),
+        "PBXCERTS_STORE": str(elsewhere.directory / "store"),
+    }
+    mounted = ("unshare", "--mount", "sh", "-c", FULL, "sh", size, str(full))
     ran = elsewhere.manage("restore", for_key(site, key), "--identity", key.file, before=mounted)
     if ran.returncode == 77:
         missing("this user can't mount anything")
 
     assert ran.returncode == 1
-    assert str(elsewhere.data) in ran.stderr
+    assert str(full) in ran.stderr
+    assert "0 MB" in ran.stderr
     assert (elsewhere.directory / "listing").read_text() == ""
+    assert not any(elsewhere.data.glob("*"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount anything")
+def test_what_gets_in_the_way_after_the_look_is_named_and_any_command_does_the_rest(site, key, elsewhere):
+    """A disk with octets enough, and too few files."""
+    store = elsewhere.directory / "store"
+    store.mkdir()
+    elsewhere.product.environment["PBXCERTS_STORE"] = str(store)
+    mounted = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o nr_inodes=5 none "$0" && exec "$@"', str(store))
+    code, text = elsewhere.refused("restore", for_key(site, key), "--identity", key.file, before=mounted)
+
+    assert (code, f"{store}/generations" in text, "any command" in text) == ("unfit", True, True)
+    assert elsewhere.states() == site.states() == {1: "active"}
+    assert (store / "current" / "host.key").read_bytes() == (site.data / "store" / "current" / "host.key").read_bytes()
+
+
+def test_what_a_user_may_not_fill_is_said_as_a_full_disk_is(site, key, elsewhere):
+    limited = ("bash", "-c", 'ulimit -f 400 && exec "$@"', "bash")
+    code, text = elsewhere.refused("restore", for_key(site, key), "--identity", key.file, before=limited)
+
+    assert code == "unfit"
+    assert str(elsewhere.data) in text
+    assert "File too large" in text
+    assert not elsewhere.data.exists()
 
 
 def test_what_is_no_backup_leaves_nothing_on_a_new_machine(elsewhere):
