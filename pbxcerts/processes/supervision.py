@@ -7,8 +7,7 @@
         └── worker, monitor, pusher
 
 On any end of a child what is left of its session is killed before the next one is started. The children are forked from a
-process that has loaded the product and never had a database open: they share its memory, 17 MB less than if each loaded it for
-itself, and start at once (rule process-tree).
+process that has loaded the product and never had a database open: they share its memory, and start at once (rule process-tree).
 """
 
 from __future__ import annotations
