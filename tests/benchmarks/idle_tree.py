@@ -119,7 +119,8 @@ def used(processes: dict[str, list[int]], seconds: float) -> dict[str, float]:
 def benchmark(seconds):
     directory = throw_away()
     settle = min(seconds, 10)
-    with Product(directory) as product:
+    listeners = {f"PBXCERTS_TERMINALS_{name}": f"127.0.0.1:{free_port()}" for name in ("HTTPS", "HTTP", "PROOF")}
+    with Product(directory, **listeners) as product:
         product.up()
         product.wait_until_it_answers()
         product.run(ONE_DESTINATION)
