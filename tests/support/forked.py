@@ -145,9 +145,10 @@ def _loaded():
 
 def _end(of_whom, connection, process):
     """It is the process that has started it, no fork of that, which ends it."""
-    if os.getpid() == of_whom:
-        connection.shutdown(socket.SHUT_RDWR)
-        process.wait()
+    with connection:
+        if os.getpid() == of_whom:
+            connection.shutdown(socket.SHUT_RDWR)
+            process.wait()
 
 
 def hear_signals():
