@@ -1,6 +1,9 @@
 """What one came to do is in the first screen: on "Self-signed certificates" at 1280 by 800, whatever state it is in."""
 
+import shutil
+
 import pytest
+from django.conf import settings
 from django.urls import reverse
 
 from certificates.models import Generation
@@ -8,6 +11,7 @@ from certificates.renewal import orders
 from pbxcerts.system.models import EventMessage, General, Severity, User
 from terminals.models import Terminal
 from tests.browser.test_accessibility import addresses, open_page, variants
+from tests.support.copies import DatabaseCopy
 from tests.terminals.pages.conftest import fleet, mixed, world, yealink
 
 __all__ = ["addresses", "fleet", "mixed", "open_page", "variants", "world", "yealink"]
@@ -43,6 +47,33 @@ def _ordered(world):
     orders.order_generation(world.clock(), orders.GenerationOrder(Generation.Trigger.PAGE, by="anna"))
 
 
+def _switch_failed(world):
+    world.generate()
+    world.refuse_to_reload()
+    assert world.activate().outcome == "went_back"
+
+
+def _rolled_back(world):
+    world.generate(at_once=True)
+    world.roll_back()
+    assert world.states == {1: "active", 2: "held"}
+
+
+def _withdrawn(world):
+    world.generate(at_once=True)
+    world.withdraw(2)
+
+
+def _before_the_first_pair(_world):
+    DatabaseCopy.empty()
+    shutil.rmtree(settings.STORE)
+
+
+def _undecided(_world):
+    """The store is that of another installation."""
+    DatabaseCopy.empty()
+
+
 def seen(page):
     """What does not lie above the bar that stays at the bottom, or on it."""
     bar = page.locator("#settings .actions-form").bounding_box()
@@ -57,7 +88,13 @@ def seen(page):
     return {name for name, pixels in below.items() if pixels > 1}
 
 
-@pytest.mark.parametrize("state", [_nothing, _without_a_clock, _without_names, _with_long_names, _ordered])
+@pytest.mark.parametrize(
+    "state",
+    [
+        *(_nothing, _without_a_clock, _without_names, _with_long_names, _ordered),
+        *(_switch_failed, _rolled_back, _withdrawn, _before_the_first_pair, _undecided),
+    ],
+)
 def test_both_parameters_and_what_can_be_done_are_seen_without_scrolling(open_page, world, state):
     page = open_page(1280, "de")
     state(world)
