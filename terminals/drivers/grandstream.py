@@ -39,6 +39,13 @@ FIRST_PLACE = 8433
 POLLS_EVERY = timedelta(days=1)
 CHAINS = tuple(f"P{2367 + 100 * account}" for account in range(6))
 """One for each account."""
+BESIDE = gettext_noop(
+    "The telephone reads one more file, which holds the certificates, lets them count, and lets it ask every day by itself. All else"
+    " stays yours, also the places that hold none of ours. Remove P8433 to P8438 and P8502 from your own cfg<mac>.xml and its templates,"
+    " also where they are empty: what stands there overrides ours, and with P8502 = 0 none of these certificates counts. Templates of"
+    " FusionPBX set P8502."
+)
+"""What one more file of ours does."""
 _USER_AGENT = re.compile(
     r"Grandstream Model HW (?P<model>[0-9A-Za-z-]{2,24})(?: V[0-9.A-Z]{1,8})? SW (?P<firmware>[0-9]{1,4}(?:\.[0-9]{1,4}){2,3})"
     r" DevId (?P<mac>[0-9A-Fa-f]{12})"
@@ -100,12 +107,16 @@ class GrandstreamFiles:
                     " telephone follows a redirect is not documented: try it with one."
                 ),
                 line=f"location = /cfg.xml {{ return 302 {url}/cfg.xml; }}",
-                does=gettext_noop(
-                    "The telephone reads one more file, which holds the certificates, lets them count, and lets it ask every day"
-                    " by itself. All else stays yours, also the places that hold none of ours. Remove P8433 to P8438 and P8502 from your"
-                    " own cfg<mac>.xml and its templates, also where they are empty: what stands there overrides ours, and with P8502 = 0"
-                    " none of these certificates counts. Templates of FusionPBX set P8502."
+                does=BESIDE,
+            ),
+            WayIn(
+                title=gettext_noop("Beside a configuration server that runs behind Apache, as FreePBX does"),
+                where=gettext_noop(
+                    "In the virtual host of Apache, with its module alias; and P8467 = 1 in each cfg<mac>.xml, so that the telephone takes"
+                    " cfg.xml too. That a telephone follows a redirect is not documented: try it with one."
                 ),
+                line=f"RedirectMatch 302 ^/cfg\\.xml$ {url}/cfg.xml",
+                does=BESIDE,
             ),
             WayIn(
                 title=gettext_noop("pbxcerts as the only config server"),

@@ -36,10 +36,19 @@ def test_own_certificates_count_and_it_asks_by_itself():
 
 
 def test_beside_a_server_of_the_site_it_is_said_which_lines_of_its_own_have_to_go():
-    beside, alone = files.ways_in("https://pbx.example.org:8443")
+    *beside, alone = files.ways_in("https://pbx.example.org:8443")
 
-    assert "Remove P8433 to P8438 and P8502 from your own cfg<mac>.xml" in beside.does
+    assert len(beside) == 2
+    for way in beside:
+        assert "Remove P8433 to P8438 and P8502 from your own cfg<mac>.xml" in way.does
     assert "Remove" not in alone.does
+
+
+def test_the_lines_of_nginx_and_apache_lead_to_the_one_file():
+    nginx, apache, _alone = (way.line for way in files.ways_in("https://pbx.example.org:8443"))
+
+    assert nginx == "location = /cfg.xml { return 302 https://pbx.example.org:8443/cfg.xml; }"
+    assert apache == r"RedirectMatch 302 ^/cfg\.xml$ https://pbx.example.org:8443/cfg.xml"
 
 
 def test_whether_it_checks_is_left_alone():
