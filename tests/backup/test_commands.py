@@ -526,7 +526,7 @@ def test_where_there_is_no_room_nothing_is_begun(site, key, elsewhere, place, si
     assert not any(elsewhere.data.glob("*"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount anything")
+@only_root
 def test_what_gets_in_the_way_after_the_look_is_named_and_any_command_does_the_rest(site, key, elsewhere):
     """A disk with octets enough, and too few files."""
     store = elsewhere.directory / "store"
