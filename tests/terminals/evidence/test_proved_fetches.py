@@ -667,4 +667,4 @@ def test_its_statements_grow_with_batches_and_not_with_telephones(fleet, prepare
     few, answered = cost(20)
     assert cost(90) == (few, answered)
     # With PostgreSQL each transaction waits for its turn by a statement (rule one-writer).
-    assert few <= {"record": 14, "answer": 27, "contested": 28, "unproved": 17}[how]
+    assert few <= {"record": 14, "answer": 28, "contested": 28, "unproved": 17}[how]
