@@ -200,5 +200,6 @@ def test_the_key_leaves_no_descriptor_and_no_thread_behind():
         check(PAIR)
         with pytest.raises(HandshakeError):
             shake_hands(replace(PAIR, host_key=OTHER.host_key), server_name="pbx.example.com")
-    assert open_descriptors() == before
-    assert threading.active_count() == threads
+    # What tests before have left may end meanwhile.
+    assert open_descriptors() <= before
+    assert threading.active_count() <= threads
