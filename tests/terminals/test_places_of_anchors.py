@@ -138,6 +138,19 @@ def test_two_that_took_over_from_each_other_have_two_places_and_the_next_one_a_t
     assert len(set(places_of(pairs, PLACES).values())) == 3
 
 
+def test_the_prepared_one_stands_behind_the_served_one_also_where_it_does_not_say_what_it_follows(world):
+    """As where an older copy does not know that; by its number alone it would have the place of the served one."""
+    for _discarded in range(PLACES - 1):
+        world.after(HOUR).generate()
+        world.discard()
+    world.after(HOUR).generate()
+    Generation.objects.filter(number=PLACES + 1).update(replaces=99)
+
+    found = places_of(made_pairs(), PLACES)
+
+    assert (found[1], found[PLACES + 1]) == (0, 1)
+
+
 def test_with_two_places_a_handover_would_drive_one_out():
     with pytest.raises(ValueError, match="3 pairs"):
         places_of([], 2)

@@ -98,6 +98,20 @@ def test_what_telephones_were_told_after_the_copy_is_taken_for_unknown(running):
     assert running.telephones.began_anew == 1
 
 
+def test_what_the_copy_held_and_the_store_does_not_show_is_discarded(running):
+    running.after(HOUR).generate(at_once=True)
+    running.after(HOUR).roll_back()
+    assert running.states == {1: "active", 2: "held"}
+    before = DatabaseCopy()
+    running.discard()
+    running.after(HOUR).generate()
+    running.after(HOUR).activate()
+    before.put_back()
+    running.beat()
+
+    assert running.states == {1: "superseded", 2: "discarded", 3: "active"}
+
+
 def test_what_is_adopted_is_whole_and_goes_on_by_the_schedule(running):
     before = DatabaseCopy()
     renewed(running)
