@@ -8,6 +8,9 @@ from tests.browser.conftest import everything
 from tests.browser.test_accessibility import addresses, variants
 from tests.terminals.pages.conftest import english, fleet, mixed, world, yealink
 
+pytestmark = pytest.mark.simulation
+
+
 __all__ = ["addresses", "english", "everything", "fleet", "mixed", "variants", "world", "yealink"]
 
 NOTHING_TO_FILL_IN = {"hidden", "submit", "button"}

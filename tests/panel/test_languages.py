@@ -21,6 +21,9 @@ from tests.browser.test_accessibility import addresses
 from tests.support import catalogues
 from tests.support.visible_text import VisibleText
 
+pytestmark = pytest.mark.simulation
+
+
 __all__ = ["addresses", "everything", "fleet", "mixed", "world", "yealink"]
 
 CODE = "eo"

@@ -16,6 +16,9 @@ from pbxcerts.system.notifications.models import Destination, Watchdog
 from terminals.models import DeliverySettings, Installation, Rollout
 from tests.terminals.pages.conftest import english, fleet, mixed, world, yealink
 
+pytestmark = pytest.mark.simulation
+
+
 __all__ = ["english", "fleet", "mixed", "world", "yealink"]
 
 PARTS = sorted(moved.PARTS)

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from django.urls import reverse
 
 from certificates.call_proof.models import CallProof
@@ -12,6 +13,9 @@ from terminals.models import Terminal, TerminalType
 from tests.browser.conftest import everything
 from tests.browser.test_accessibility import addresses, variants
 from tests.terminals.pages.conftest import english, fleet, mixed, world, yealink
+
+pytestmark = pytest.mark.simulation
+
 
 __all__ = ["addresses", "english", "everything", "fleet", "mixed", "variants", "world", "yealink"]
 

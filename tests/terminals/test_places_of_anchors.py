@@ -14,6 +14,9 @@ from terminals.places_of_anchors import MadePair, made_pairs, places_of
 from tests.support.copies import DatabaseCopy
 from tests.support.generations import HOUR, a_world
 
+pytestmark = pytest.mark.simulation
+
+
 PLACES = 6
 
 

@@ -51,6 +51,9 @@ from tests.upgrade.made_by_sql import made_by_sql
 from tests.upgrade.make_fixture import STATES
 from tests.upgrade.site import LINK, PASSWORD, SIP_PASSWORD, TOKEN, Site, machine_at
 
+pytestmark = pytest.mark.simulation
+
+
 KEPT = sorted(state.name for state in STATES.iterdir())
 MOST_OF_ONE_VIEW = 3
 BEFORE_THE_TRIGGERS = ("terminals", "0021_list_is_full")

@@ -14,6 +14,9 @@ from pbxcerts.system.events import Notice, tell
 from pbxcerts.system.models import General, Role, Theme, User
 from tests.support.generations import DAY
 
+pytestmark = pytest.mark.simulation
+
+
 PAGES = ["certificates:overview", "home"]
 OTHERS = ["certificates:history", "terminals:terminals", "help", "account"]
 CHANGES_BY_ITSELF = re.compile(r'name="csrfmiddlewaretoken" value="\w+"')

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,9 @@ from certificates.pki.handover_times import deadline
 from certificates.pki.lifetime import MakeBecause, due, made_now, next_time
 from certificates.pki.schedule import PairPlan, Schedule
 from tests.certificates.pki.schedules import DAY, HOUR, MINUTE, instants, patient, schedule_of, schedules, utc
+
+pytestmark = pytest.mark.simulation
+
 
 START = "2024-01-01"
 

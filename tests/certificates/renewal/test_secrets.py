@@ -27,6 +27,9 @@ from pbxcerts.system import sealing
 from pbxcerts.system.wake_worker import HEARTBEAT_TASK
 from tests.support.generations import MINUTE
 
+pytestmark = pytest.mark.simulation
+
+
 PKCS8 = serialization.PrivateFormat.PKCS8
 TRADITIONAL = serialization.PrivateFormat.TraditionalOpenSSL
 NONE = serialization.NoEncryption()

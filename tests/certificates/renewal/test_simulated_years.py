@@ -29,6 +29,9 @@ from pbxcerts.system.ntp import NtpAnswer, NtpFailure, NtpFault, NtpSurvey
 from pbxcerts.system.timekeeping import current_clock
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND, START, Trigger, World, a_world
 
+pytestmark = pytest.mark.simulation
+
+
 ZONES = ["Europe/Zurich", "America/Santiago", "Australia/Lord_Howe", "Africa/Casablanca", "Pacific/Apia", "UTC"]
 
 

@@ -25,7 +25,7 @@ from tests.support.published import served
 from tests.support.tls_server import TlsServer, script
 from tests.support.x509 import a_pair
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.simulation]
 
 
 @pytest.fixture

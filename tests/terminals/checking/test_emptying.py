@@ -15,6 +15,9 @@ from tests.support.makers.at_handlers import at_the_handlers
 from tests.support.makers.yealink import Yealink
 from tests.terminals.checking.conftest import OLD, a_day_with, checking, checks, filled, full
 
+pytestmark = pytest.mark.simulation
+
+
 DELETES = b"trusted_certificates.delete = http://localhost/all"
 NAMES = b"trusted_certificates.url"
 

@@ -7,6 +7,8 @@ from tests.support.generations import HOUR
 from tests.terminals.checking.conftest import a_day_with, checking, filled, the_form
 from tests.terminals.checking.test_pages import TYPES
 
+pytestmark = pytest.mark.simulation
+
 
 @pytest.fixture
 def site(emptying):

@@ -16,6 +16,8 @@ from terminals.rollout import waves
 from tests.support.generations import a_world
 from tests.support.sip_phone import a_phone
 
+pytestmark = pytest.mark.simulation
+
 
 def right(servers):
     """Servers that agree with this machine."""

@@ -21,6 +21,8 @@ from terminals.rollout.claims import AskResult
 from tests.support.generations import DAY, HOUR, MINUTE
 from tests.terminals.checking.conftest import checks, the_form
 
+pytestmark = pytest.mark.simulation
+
 
 def test_it_is_told_at_night_reads_it_checks_and_comes_back(of_each):
     site, phone = of_each, of_each.add()

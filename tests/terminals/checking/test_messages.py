@@ -11,6 +11,8 @@ from terminals.checking.warnings import checking_warnings
 from terminals.models import TerminalType
 from tests.support.generations import DAY, MINUTE
 
+pytestmark = pytest.mark.simulation
+
 
 def told(site):
     types = rounds.reconcile(site.world.situation, last=site.world.now)

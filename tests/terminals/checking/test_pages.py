@@ -13,6 +13,9 @@ from terminals.models import Installation, TerminalType
 from tests.support.generations import DAY, MINUTE
 from tests.terminals.checking.conftest import the_form
 
+pytestmark = pytest.mark.simulation
+
+
 TYPES = "/terminals/types/"
 
 

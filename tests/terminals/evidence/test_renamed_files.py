@@ -13,6 +13,9 @@ from tests.support.makers.at_handlers import ADDRESS, at_the_handlers
 from tests.terminals.evidence.test_unheeded import overruled
 from tests.terminals.web.test_makers import MAKERS, confirmed, follows
 
+pytestmark = pytest.mark.simulation
+
+
 KINDS = (Requester, Installation)
 
 

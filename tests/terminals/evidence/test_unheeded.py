@@ -14,6 +14,9 @@ from tests.support.generations import DAY, MINUTE
 from tests.support.makers.at_handlers import ADDRESS, at_the_handlers
 from tests.terminals.web.test_makers import MAKERS, follows
 
+pytestmark = pytest.mark.simulation
+
+
 OVERRULED = "a later line of your own configuration names another one (delete that line)"
 
 

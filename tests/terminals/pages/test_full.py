@@ -9,6 +9,9 @@ from terminals.rollout import rounds, warnings
 from terminals.rollout.target import rollout_in_force
 from terminals.states import DeliveryState
 
+pytestmark = pytest.mark.simulation
+
+
 FULL = "It holds 10 certificates, as many as it can, and would refuse the next one, so it is not told it."
 BY_HAND = (
     "Delete those that are no longer served at the telephone, as its guide says, and say so on its page, or of all of its type on the work"

@@ -6,6 +6,9 @@ from certificates.models import Generation
 from terminals.models import Rollout
 from tests.support.generations import HOUR, MINUTE
 
+pytestmark = pytest.mark.simulation
+
+
 GENERATE = "/certificates/generate/"
 RESTART_NOW = 'name="restart_now"'
 

@@ -8,6 +8,8 @@ from terminals.drivers.base import Reaction
 from tests.support.fleet import TIMER_F
 from tests.support.generations import HOUR, MINUTE
 
+pytestmark = pytest.mark.simulation
+
 
 def test_an_absent_one_is_asked_again_after_1_2_4_and_up_to_60_minutes_then_every_hour(fleet, world, renew, delivery):
     delivery(window_hours=12)

@@ -1,9 +1,13 @@
 """One generation to all telephones, from the first question to the switch of the server."""
 
+import pytest
+
 from terminals.drivers.base import Reaction
 from terminals.models import Rollout, Terminal
 from terminals.rollout import orders
 from tests.support.generations import HOUR, MINUTE, SECOND
+
+pytestmark = pytest.mark.simulation
 
 
 def test_a_prepared_pair_is_rolled_out_and_the_server_switches_when_all_have_confirmed(fleet, world, renew):

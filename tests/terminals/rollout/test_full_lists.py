@@ -15,6 +15,9 @@ from terminals.models import DeliverySettings, Installation, Requester, Rollout,
 from terminals.rollout import full_lists, rounds
 from tests.support.generations import DAY, HOUR, MINUTE
 
+pytestmark = pytest.mark.simulation
+
+
 OTHERS = list(range(101, 111))
 """As many as a Yealink can hold, of generations that nothing serves."""
 

@@ -8,6 +8,9 @@ from terminals.rollout.in_call import WhoTalks
 from tests.support.generations import DAY, HOUR, MINUTE, utc
 from tests.support.tls_server import script
 
+pytestmark = pytest.mark.simulation
+
+
 REGISTERED = "AoR: 101\nAddress: sip:101@192.0.2.1:5060\nRecords: 1\n"
 CALL = "from_uri: sip:{number}@pbx.test\nto_uri: sip:900@pbx.test\nstate: 4\ncontact: sip:{number}@{host}:5060\n"
 

@@ -1,8 +1,12 @@
 """What changes in the middle: the list, the types, the generation."""
 
+import pytest
+
 from terminals.models import Installation, Rollout, Terminal
 from terminals.rollout import orders
 from tests.support.generations import DAY, HOUR, MINUTE, utc
+
+pytestmark = pytest.mark.simulation
 
 
 def test_a_new_generation_in_the_middle_ends_the_rollout_and_says_so(fleet, world, renew):

@@ -9,6 +9,8 @@ from terminals.models import Installation, Requester
 from terminals.rollout.reasons import MissingReasons
 from tests.support.generations import DAY, HOUR, MINUTE
 
+pytestmark = pytest.mark.simulation
+
 
 @pytest.fixture
 def yealinks(fleet, delivery):

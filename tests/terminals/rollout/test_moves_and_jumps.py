@@ -9,6 +9,8 @@ from terminals.rollout.sip_sender import SipSender
 from tests.support.generations import DAY, HOUR, MINUTE
 from tests.support.sip_phone import a_phone
 
+pytestmark = pytest.mark.simulation
+
 
 def ask(world):
     current = rounds.reconcile_rollouts(world.situation)

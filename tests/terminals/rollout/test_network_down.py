@@ -16,6 +16,9 @@ from terminals.rollout.sip_sender import SipSender
 from tests.support.fleet import TIMER_F
 from tests.support.generations import DAY, HOUR, MINUTE
 
+pytestmark = pytest.mark.simulation
+
+
 COPIED = re.compile(r"^(?:Via|From|To|Call-ID|CSeq): .*\r\n", re.MULTILINE)
 
 

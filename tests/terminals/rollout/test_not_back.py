@@ -1,7 +1,11 @@
 """Who has heard it and does not come back, or does not confirm (rule given-up)."""
 
+import pytest
+
 from tests.support.fleet import IN_TIME
 from tests.support.generations import HOUR, MINUTE, SECOND
+
+pytestmark = pytest.mark.simulation
 
 
 def test_one_that_answers_and_never_comes_has_failed_after_45_minutes_and_is_not_asked_again(fleet, renew, delivery):

@@ -12,6 +12,9 @@ from terminals.models import Installation, Rollout
 from terminals.rollout import orders, rounds
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND
 
+pytestmark = pytest.mark.simulation
+
+
 KINDS = [Reaction.HEARD] * 6 + [Reaction.ABSENT, Reaction.BUSY, Reaction.REFUSED, Reaction.OVERLOADED]
 IN_TIME = 45 * MINUTE
 OVER = {"confirmed", "failed", "absent"}

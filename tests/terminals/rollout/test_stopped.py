@@ -6,6 +6,8 @@ from terminals.models import Rollout
 from terminals.rollout import orders
 from tests.support.generations import HOUR, MINUTE
 
+pytestmark = pytest.mark.simulation
+
 
 @pytest.fixture
 def stopped(fleet, renew):

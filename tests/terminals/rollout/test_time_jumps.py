@@ -10,6 +10,8 @@ from terminals.models import Installation, Terminal
 from terminals.rollout import rounds
 from tests.support.generations import DAY, HOUR, MINUTE
 
+pytestmark = pytest.mark.simulation
+
 
 def test_a_clock_set_back_leaves_nobody_waiting_for_years(fleet, world, renew):
     [phone] = fleet.equipped()

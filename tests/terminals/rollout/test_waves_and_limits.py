@@ -1,10 +1,13 @@
 """Who comes first, and how many at once (rules waves, places)."""
 
+import pytest
 from django.db.models import Count
 
 from terminals.drivers.base import Reaction
 from terminals.models import Installation, Terminal
 from tests.support.generations import HOUR, MINUTE
+
+pytestmark = pytest.mark.simulation
 
 
 def test_one_of_each_model_comes_first_and_the_others_wait_for_it(fleet, renew):

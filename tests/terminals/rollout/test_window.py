@@ -1,9 +1,13 @@
 """The hours of the night in which telephones may restart (rules restart-window, restart-outside)."""
 
+import pytest
+
 from terminals.drivers.base import Reaction
 from terminals.models import Rollout
 from terminals.rollout import orders
 from tests.support.generations import HOUR, MINUTE, utc
+
+pytestmark = pytest.mark.simulation
 
 
 def test_by_day_nobody_restarts(fleet, renew):

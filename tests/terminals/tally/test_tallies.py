@@ -15,6 +15,9 @@ from terminals.tally import triggers
 from terminals.tally.models import InstallationTally, SharedAddress, TerminalTally
 from tests.support.generations import DAY
 
+pytestmark = pytest.mark.simulation
+
+
 STATES = [state.value for state in DeliveryState]
 
 

@@ -15,6 +15,9 @@ from tests.support.makers.at_handlers import ADDRESS, at_the_handlers
 from tests.support.makers.certificates import from_pem
 from tests.terminals.web.test_makers import MAKERS, confirmed, follows
 
+pytestmark = pytest.mark.simulation
+
+
 FULL = "It holds 10 certificates, as many as it can, and would refuse the next one, so it is not told it"
 OTHERS = list(range(101, 111))
 """As many as it can hold, of generations that nothing serves."""

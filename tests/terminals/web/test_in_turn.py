@@ -11,6 +11,9 @@ from terminals.models import Installation, Requester, Terminal, TerminalType
 from tests.support.asking import Listeners
 from tests.support.generations import DAY, MINUTE
 
+pytestmark = pytest.mark.simulation
+
+
 MAC = "001565AABBCC"
 OWN_FILE = "/001565aabbcc.cfg"
 AGENT = "Yealink SIP-T46S 66.86.0.15 00:15:65:aa:bb:cc"

@@ -17,6 +17,9 @@ from tests.support.makers.grandstream import Grandstream
 from tests.support.makers.snom import Snom
 from tests.support.makers.yealink import Yealink
 
+pytestmark = pytest.mark.simulation
+
+
 MAKERS = {
     "yealink": (Yealink, "001565AABBCC", "pem", {}),
     "snom": (Snom, "000413AABBCC", "der", {}),
