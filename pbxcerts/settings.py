@@ -34,7 +34,7 @@ KAMCMD = env.command("KAMCMD")
 RELOAD_TIMEOUT = env.number("RELOAD_TIMEOUT", 30, least=1, most=60)
 
 # Who answers the handover's questions about telephones (certificates.renewal.handover.Terminals).
-TERMINALS = "terminals.rollout.handover.KnownTerminals"
+TERMINALS = "terminals.handover.KnownTerminals"
 
 # Where terminals reach us; empty turns a listener off. On loopback until a deployment says otherwise.
 TERMINALS_HTTPS = env.endpoint("TERMINALS_HTTPS", "127.0.0.1:8443")

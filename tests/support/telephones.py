@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from certificates.renewal.handover import DeliveryMethod, DoubtAbout, Forecast, MissingTerminal, PairDoubt, Readiness
 from certificates.renewal.situation import Situation
 from pbxcerts.system.events import Notice
-from terminals.rollout.handover import KnownTerminals
+from terminals.handover import KnownTerminals
 from tests.support.generations import lacking
 
 

@@ -13,10 +13,10 @@ from terminals.directory.held import held_by
 from terminals.drivers.base import Reaction
 from terminals.evidence import fetches, recording
 from terminals.evidence.facts import FetchedConfiguration, FetchedTrust
+from terminals.handover import KnownTerminals
 from terminals.models import Installation, Requester, Terminal
 from terminals.rollout import claims, rounds
 from terminals.rollout.claims import AskResult
-from terminals.rollout.handover import KnownTerminals
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND
 
 PHONE, OTHER, STRANGER = "198.51.100.7", "198.51.100.8", "203.0.113.66"

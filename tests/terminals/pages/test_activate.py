@@ -3,8 +3,8 @@
 import pytest
 
 from certificates.models import Switch
+from terminals.handover import KnownTerminals
 from terminals.models import Installation
-from terminals.rollout.handover import KnownTerminals
 from terminals.rollout.warnings import TERMINALS_CUT_OFF
 
 ACTIVATE = "/certificates/2/activate/"

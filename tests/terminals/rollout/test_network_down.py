@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from terminals.drivers.base import Reaction
+from terminals.handover import KnownTerminals
 from terminals.models import DeliverySettings, Installation, Rollout, Terminal
 from terminals.rollout import orders, rounds
-from terminals.rollout.handover import KnownTerminals
 from terminals.rollout.sip_sender import SipSender
 from tests.support.fleet import TIMER_F
 from tests.support.generations import DAY, HOUR, MINUTE

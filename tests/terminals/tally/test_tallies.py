@@ -8,8 +8,8 @@ from django.db import connection
 
 from certificates.models import WhoCounts
 from terminals.batches import execute, inserts, updates
+from terminals.handover import KnownTerminals
 from terminals.models import Installation, Terminal, TerminalType, new_path_secret
-from terminals.rollout.handover import KnownTerminals
 from terminals.states import DeliveryState
 from terminals.tally import triggers
 from terminals.tally.models import InstallationTally, SharedAddress, TerminalTally

@@ -4,8 +4,8 @@ import pytest
 
 from certificates.renewal.rounds import readiness_of_pending
 from certificates.renewal.situation import Situation
+from terminals.handover import KnownTerminals
 from terminals.models import Installation, Terminal
-from terminals.rollout.handover import KnownTerminals
 from tests.support.generations import DAY, HOUR, MINUTE
 
 
