@@ -103,7 +103,7 @@ PLACEHOLDERS = {
     "TEXT": "reason",
     "TIME": "2030-01-31T02:00",
     "NUMBER": "101",
-    "N": "8",
+    "N": "9",
     "FILE": "file",
     "DIRECTORY": "directory",
     "KEY": "age1key",

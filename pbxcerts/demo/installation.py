@@ -43,12 +43,13 @@ class Kind:
 
 KINDS = (
     Kind("Mitel 6867i", 2, "mitel_sip", "00085D"),
-    Kind("Mitel 6930", 2, "mitel_sip", "00085D"),
+    Kind("Mitel 6930", 1, "mitel_sip", "00085D"),
     Kind("Mitel 5370 IP", 1, "ip_system"),
     Kind("pbxcerts-agent", 1, "ip_system"),
     Kind("Yealink", 1, "yealink", "001565"),
     Kind("Snom", 1, "snom", "000413"),
     Kind("Grandstream", 1, "grandstream", "000B82"),
+    Kind("Flyingvoice", 1, "flyingvoice", "0021F2"),
     Kind("Gigaset", 1, "sip_standard"),
 )
 """Every delivery method; the last one is hand work."""
@@ -118,10 +119,10 @@ def _settings(stage: Stage, language: str) -> None:
 def _terminals(stage: Stage, number: int) -> None:
     # One of each first, so that a few terminals show all there is.
     turns = [kind for each in range(10) for kind in KINDS if each < kind.of_ten]
-    for kind in KINDS:
-        # Those of the other makers are by hand until an administrator chooses their own provisioning.
-        TerminalType.objects.filter(name=kind.name).update(method=kind.method)
-    types = {row.name: row for row in TerminalType.objects.filter(name__in=[kind.name for kind in KINDS])}
+    # Those of the other makers are by hand, or in no list, until an administrator chooses their own provisioning.
+    types = {
+        kind.name: TerminalType.objects.update_or_create({"method": kind.method}, name=kind.name)[0] for kind in KINDS
+    }
     ports = ports_of_system_phones(stage)
     rows = []
     for at in range(number):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pbxcerts.demo.desk_phone import DeskPhone
+from pbxcerts.demo.flyingvoice_phone import FlyingvoicePhone
 from pbxcerts.demo.grandstream_phone import GrandstreamPhone
 from pbxcerts.demo.mitel_phone import MitelPhone
 from pbxcerts.demo.snom_phone import SnomPhone
@@ -28,6 +29,7 @@ DESK_PHONES: dict[str, type[DeskPhone]] = {
     "yealink": YealinkPhone,
     "snom": SnomPhone,
     "grandstream": GrandstreamPhone,
+    "flyingvoice": FlyingvoicePhone,
 }
 """By delivery method."""
 

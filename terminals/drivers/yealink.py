@@ -47,7 +47,7 @@ CHAIN = "static.security.trust_certificates"
 
 # As the boot file of a site has it, where nothing puts the MAC in its place; the telephone itself does ("$MAC.cfg" in public
 # boot files), and one that does not asks by this very word.
-_MAC_WORD = "$MAC"
+MAC_WORD = "$MAC"
 _USER_AGENT = re.compile(
     r"Yealink (?P<model>[\w.\- ]{1,48}) (?P<firmware>[0-9]{1,4}(?:\.[0-9]{1,4}){3}) "
     r"(?P<mac>[0-9A-Fa-f]{12}|[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5})"
@@ -103,7 +103,7 @@ class YealinkFiles:
     def requested(self, name: str) -> ConfigurationFile:
         """The common file is for all: whose telephones read `y0000000000xx.cfg` only their maker knows."""
         stem = name.removesuffix(".cfg")
-        if stem == _MAC_WORD:
+        if stem == MAC_WORD:
             return ConfigurationFile(FileOf.TERMINAL)
         if mac := mac_of(stem):
             return ConfigurationFile(FileOf.TERMINAL, mac=mac)
@@ -132,7 +132,7 @@ class YealinkFiles:
                     " site has no boot file, write one that names its own files first; FreePBX, FusionPBX and others have a"
                     " template for it."
                 ),
-                line=f'include:config "{url}/{_MAC_WORD}.cfg"',
+                line=f'include:config "{url}/{MAC_WORD}.cfg"',
                 does=gettext_noop(
                     "The telephone reads one more file, which names the next certificate, lets a notification read the files"
                     " without a restart, and lets it ask every day by itself. All else stays yours: accounts, keys, firmware,"

@@ -13,7 +13,7 @@ from terminals.drivers.registry import FETCHING_METHODS, drivers
 from tests.support.x509 import pair_of
 
 MACS = {kind.method: f"{kind.maker}0000AB" for kind in KINDS if kind.maker}
-OWN_METHODS = ["grandstream", "snom", "yealink"]
+OWN_METHODS = ["flyingvoice", "grandstream", "snom", "yealink"]
 TRUST = "/0015650000AB/1-2.0123abcd.0123456789abcdef0123456789abcdef.pem"
 
 

@@ -87,6 +87,7 @@ def test_a_renewal_goes_through_by_itself_and_the_callers_installation_is_not_to
             " JOIN terminals_terminaltype type ON type.id = terminal.type_id"
             " WHERE generation_id = 2 GROUP BY 1, 2, 3 ORDER BY 1",
         ) == [
+            ("flyingvoice", "fetched", "path"),
             ("grandstream", "fetched", "path"),
             ("ip_system", "proved", ""),
             ("mitel_sip", "fetched", "record"),
@@ -115,7 +116,7 @@ def test_a_renewal_goes_through_by_itself_and_the_callers_installation_is_not_to
 
 
 def test_all_that_it_has_started_ends_with_it_whatever_ends_it(tmp_path):
-    with Demonstration(tmp_path, "--terminals", "8", "--keep", str(tmp_path / "kept")) as demonstration:
+    with Demonstration(tmp_path, "--terminals", "9", "--keep", str(tmp_path / "kept")) as demonstration:
         assert len(demonstration.processes()) >= 3
 
         demonstration.end(signal.SIGKILL)

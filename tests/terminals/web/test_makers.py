@@ -1,4 +1,4 @@
-"""Telephones of three makers, simulated by another head than their drivers', at the listeners' own handlers: three generations in a
+"""Telephones of four makers, simulated by another head than their drivers', at the listeners' own handlers: three generations in a
 row, one that slept, one that is replaced, a roll back, a withdrawal.
 """
 
@@ -13,6 +13,7 @@ from terminals.models import Installation, Terminal, TerminalType
 from tests.support.asking import Listeners
 from tests.support.generations import DAY
 from tests.support.makers.at_handlers import ADDRESS, at_the_handlers
+from tests.support.makers.flyingvoice import Flyingvoice
 from tests.support.makers.grandstream import Grandstream
 from tests.support.makers.snom import Snom
 from tests.support.makers.yealink import Yealink
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.simulation
 MAKERS = {
     "yealink": (Yealink, "001565AABBCC", "pem", {}),
     "snom": (Snom, "000413AABBCC", "der", {}),
+    "flyingvoice": (Flyingvoice, "0021F2AABBCC", "pem", {}),
     "grandstream": (Grandstream, "000B82AABBCC", "pem", {"needs_restart": False}),
 }
 
