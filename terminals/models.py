@@ -151,6 +151,12 @@ class TerminalType(models.Model):
         return driver_of(self.method)
 
     @property
+    def largest_file(self) -> int | None:
+        """How many bytes a trust file may have; None where nobody knows a limit."""
+        limits = [limit for limit in (self.size_limit, self.driver.capabilities.largest_file) if limit is not None]
+        return min(limits, default=None)
+
+    @property
     def asks_every(self) -> timedelta | None:
         """How often its terminals ask by themselves; None where they do not, or nobody knows (rule reach)."""
         if self.asks_every_hours is not None:

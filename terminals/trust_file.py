@@ -12,6 +12,7 @@ from certificates import downloads
 from certificates.downloads import DownloadFormat, DownloadKind
 from certificates.models import Generation
 from certificates.pki import formats
+from certificates.pki.keys import KeyType
 from certificates.renewal.situation import Situation
 from terminals.drivers.base import AnchorsCome, TrustFormat
 from terminals.models import TerminalType, TrustContents, TrustFormats
@@ -26,6 +27,8 @@ _KINDS = {
     TrustContents.HOST: DownloadKind.HOST,
     TrustContents.BUNDLE: DownloadKind.TRUST,
 }
+_OF_PKCS7 = 40
+"""Octets of an empty certs-only PKCS#7, and less what its PEM has a shorter name than a certificate."""
 _VERSION = re.compile(r"([1-9][0-9]{0,9}(?:-[1-9][0-9]{0,9})*)\.[0-9a-f]{8}", re.ASCII)
 
 
@@ -119,6 +122,25 @@ def trust_files(situation: Situation, terminal_type: TerminalType) -> tuple[Trus
     return tuple(_file_of(terminal_type, (pair,)) for pair in served_first)
 
 
+def next_size(terminal_type: TerminalType, active: Generation, key_type: KeyType, *, hands_over: bool) -> int:
+    """About how many octets the least file has, for terminals of this type, that they can't do without once a pair with such keys is
+    prepared beside this one. `hands_over`: they are to trust both.
+    """
+    form = TrustFormat(terminal_type.trust_format)
+    now = active.host if TrustContents(terminal_type.wants) is TrustContents.HOST else active.root
+    sizes = [formats.octets_with(now, key_type)]
+    together = terminal_type.driver.capabilities.come is AnchorsCome.TOGETHER
+    if together and form.holds_several and hands_over and not terminal_type.holds_only_one:
+        sizes.append(len(formats.der(now)))
+    match form:
+        case TrustFormat.PEM:
+            return sum(map(formats.pem_octets, sizes))
+        case TrustFormat.DER:
+            return sizes[0]
+        case TrustFormat.P7B:
+            return formats.pem_octets(sum(sizes) + _OF_PKCS7)
+
+
 def _needed(situation: Situation, pairs: tuple[Generation, ...]) -> tuple[Generation, ...]:
     return tuple(pair for pair in pairs if pair in {situation.pending, situation.active})
 
@@ -127,7 +149,7 @@ def _file_of(terminal_type: TerminalType, *choices: tuple[Generation, ...]) -> T
     """The file of the first of these pairs that are not too many, or too large, for terminals of this type."""
     form = TrustFormats(terminal_type.trust_format)
     can = terminal_type.driver.capabilities
-    largest = min(limit for limit in (terminal_type.size_limit, can.largest_file, math.inf) if limit is not None)
+    largest = math.inf if terminal_type.largest_file is None else terminal_type.largest_file
     most = math.inf if can.anchors is None else can.anchors
     for some in choices:
         for contents, certificates in _choices(some, TrustContents(terminal_type.wants)):

@@ -1,14 +1,18 @@
 """Certificates as bytes, in the forms in which servers, telephones and people want them."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certificates
 
 from certificates.pki.errors import UnreadableError
-from certificates.pki.keys import SecretPem
+from certificates.pki.keys import KeyType, SecretPem
+
+_KEY_AND_SIGNATURE = {KeyType.RSA2048: (294, 256), KeyType.RSA3072: (422, 384), KeyType.P256: (91, 72)}
+"""Octets of a SubjectPublicKeyInfo (RFC 3279 section 2.3.1, RFC 5480) and of a signature with such a key."""
 
 
 def pem(*certificates: x509.Certificate) -> bytes:
@@ -47,6 +51,21 @@ def agent_pem(host: x509.Certificate, host_key: SecretPem) -> bytes:
 def trust_bundle(pairs: Iterable[tuple[x509.Certificate, x509.Certificate]]) -> list[x509.Certificate]:
     """Root and host certificate of each ``(root, host)`` in the order given, each certificate once."""
     return list(dict.fromkeys(certificate for pair in pairs for certificate in pair))
+
+
+def octets_with(certificate: x509.Certificate, key_type: KeyType) -> int:
+    """How many octets of DER a certificate has that says the same with keys of another type, its own and its issuer's; a few less or
+    more, by how many of its lengths need an octet more, and by the leading zeros of the numbers of an ECDSA signature.
+    """
+    own = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    public_key, signature = _KEY_AND_SIGNATURE[key_type]
+    return len(der(certificate)) - len(own) - len(certificate.signature) + public_key + signature
+
+
+def pem_octets(octets: int) -> int:
+    """Of the PEM (RFC 7468) of one certificate with so many octets of DER."""
+    in_base64 = 4 * math.ceil(octets / 3)
+    return in_base64 + math.ceil(in_base64 / 64) + len("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")
 
 
 def load_pem(text: bytes | str) -> x509.Certificate:

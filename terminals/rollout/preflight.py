@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from certificates.models import KeyTypes
+from certificates.pki.keys import KeyType
 from certificates.renewal.handover import DoubtAbout, PairDoubt
 from certificates.renewal.orders import is_at_once
 from certificates.renewal.situation import Situation
@@ -21,6 +22,7 @@ from terminals.drivers.registry import BY_HAND_METHODS, IN_TURN_METHODS
 from terminals.evidence.requesters import held_in_turn
 from terminals.models import Installation, Requester, Terminal, TerminalType
 from terminals.tally.models import InstallationTally
+from terminals.trust_file import next_size
 
 NAMED_AT_MOST = 5
 TOLD_BEFORE = timedelta(days=7)
@@ -49,11 +51,19 @@ PAIR_IN_DOUBT = EventKind(
 def doubts_of(situation: Situation) -> tuple[PairDoubt, ...]:
     """Against a pair made by these settings. Five queries at most, whatever the number of terminals."""
     pair = _facts(situation)
+    terminals = Terminal.objects.enabled().order_by().values_list("type", "firmware").annotate(count=Count("pk"))
+    rows = list(terminals)
+    if not rows:
+        return ()
+    types = TerminalType.objects.defer("guide_de", "guide_en", "own_lines").in_bulk({row[0] for row in rows})
+    # Somebody may have deleted one meanwhile.
+    listed = [(types[type_id], firmware, count) for type_id, firmware, count in rows if type_id in types]
     kinds: dict[tuple[str, Doubt], Counter[str]] = {}
-    for kind, count in _kinds():
+    for kind, count in _kinds(listed):
         for doubt in makers.doubts(pair, kind):
             kinds.setdefault((kind.name, doubt), Counter())[kind.firmware] += count
     found = [_in_words(name, doubt, firmwares) for (name, doubt), firmwares in kinds.items()]
+    found += _too_large(situation, listed, hands_over=pair.hands_over)
     return tuple(sorted(found, key=lambda doubt: (not doubt.serious, doubt.about, doubt.telephones)))
 
 
@@ -76,21 +86,47 @@ def _facts(situation: Situation) -> PairFacts:
     )
 
 
-def _kinds() -> Iterator[tuple[TelephoneKind, int]]:
-    """Each kind of telephone that is enabled, and how many there are of it."""
-    rows = list(Terminal.objects.enabled().order_by().values_list("type", "firmware").annotate(count=Count("pk")))
-    if not rows:
-        return
-    types = TerminalType.objects.defer("guide_de", "guide_en", "own_lines").in_bulk({row[0] for row in rows})
-    full = _full(types.values())
-    for type_id, firmware, count in rows:
-        if type_id not in types:
-            continue  # somebody has deleted it meanwhile
-        is_full = full[type_id, firmware]
+def _kinds(listed: Iterable[tuple[TerminalType, str, int]]) -> Iterator[tuple[TelephoneKind, int]]:
+    """Each kind of telephone, and how many there are of it."""
+    full = _full({type_.pk: type_ for type_, _firmware, _count in listed}.values())
+    for type_, firmware, count in listed:
+        is_full = full[type_.pk, firmware]
         if count > is_full:
-            yield _kind(types[type_id], firmware), count - is_full
+            yield _kind(type_, firmware), count - is_full
         if is_full:
-            yield _kind(types[type_id], firmware, is_full=True), is_full
+            yield _kind(type_, firmware, is_full=True), is_full
+
+
+def _too_large(
+    situation: Situation, listed: Iterable[tuple[TerminalType, str, int]], *, hands_over: bool
+) -> Iterator[PairDoubt]:
+    """Types whose trust file would have more bytes than they take: nobody could give it to them (rule trust-file)."""
+    active, key_type = situation.active, KeyType(situation.settings.key_type)
+    counts: Counter[TerminalType] = Counter()
+    for type_, _firmware, count in listed:
+        counts[type_] += count
+    for type_, count in counts.items():
+        limit = type_.largest_file
+        if active is None or limit is None:
+            continue
+        size = next_size(type_, active, key_type, hands_over=hands_over)
+        if size > limit:
+            yield PairDoubt(
+                about=DoubtAbout.KEY,
+                serious=True,
+                telephones=str(type_),
+                count=count,
+                what=_(
+                    "With such keys the file that these telephones are to trust would have about %(size)s bytes; they take"
+                    " %(limit)s. They would not get it, and can't call after the switch."
+                )
+                % {"size": size, "limit": limit},
+                remedy=_(
+                    "Choose a key type with smaller certificates (EC P-256 has the smallest), or correct the limit of the type if"
+                    " its telephones take more."
+                ),
+                source=type_.source or _("“largest file” of the terminal type"),
+            )
 
 
 def _kind(type_: TerminalType, firmware: str = "", *, is_full: bool = False) -> TelephoneKind:

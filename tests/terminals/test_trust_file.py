@@ -6,8 +6,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization.pkcs7 import load_pem_pkcs7_certificates
 
+from certificates.pki.keys import KeyType
 from terminals.models import TerminalType
-from terminals.trust_file import NothingToTrust, TrustFileTooLarge, generations_of, trust_file
+from terminals.trust_file import NothingToTrust, TrustFileTooLarge, generations_of, next_size, trust_file
 from tests.support.generations import DAY, a_world
 
 
@@ -45,6 +46,19 @@ def test_a_terminal_gets_what_its_type_wants(handing_over, values, parts, number
 def test_pkcs7_holds_the_same(handing_over):
     file = trust_file(handing_over.situation, of_type(trust_format="p7b"))
     assert set(load_pem_pkcs7_certificates(file.content)) == certificates(handing_over, "r1", "h1", "r2", "h2")
+
+
+@pytest.mark.parametrize("wants", ["root", "host"])
+@pytest.mark.parametrize("form", ["pem", "der", "p7b"])
+def test_how_large_the_next_file_will_be_is_known_before_its_pair_is_made(handing_over, form, wants):
+    kind = of_type(trust_format=form, wants=wants)
+    active = handing_over.generation(1)
+
+    expected = next_size(kind, active, KeyType(handing_over.situation.settings.key_type), hands_over=True)
+
+    assert expected == pytest.approx(len(trust_file(handing_over.situation, kind).content), abs=24)
+    without = next_size(kind, active, KeyType.RSA2048, hands_over=False)
+    assert (without < next_size(kind, active, KeyType.RSA2048, hands_over=True)) == (form != "der")
 
 
 def test_der_is_one_certificate_and_that_of_the_pair_that_is_handed_out(handing_over):

@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 
 from certificates.pki import formats
 from certificates.pki.errors import UnreadableError
-from tests.support.x509 import a_pair
+from certificates.pki.keys import KeyType
+from tests.support.x509 import a_pair, pair_of
 
 OLD, NEW = a_pair(number=1), a_pair(number=2)
 
@@ -35,6 +36,20 @@ def test_text_ends_its_lines_with_lf_alone(text):
 
 def test_der_is_read_back():
     assert x509.load_der_x509_certificate(formats.der(OLD.host)) == OLD.host
+
+
+@pytest.mark.parametrize("before", KeyType)
+@pytest.mark.parametrize("after", KeyType)
+def test_how_large_the_same_certificate_is_with_other_keys_is_known_before_there_are_any(before, after):
+    was, becomes = pair_of(before), pair_of(after)
+
+    for old, new in ((was.root, becomes.root), (was.host, becomes.host)):
+        assert abs(formats.octets_with(old, after) - len(formats.der(new))) <= 12
+
+
+def test_how_large_its_pem_is_is_exact():
+    for certificate in (OLD.root, OLD.host, pair_of(KeyType.RSA3072).host):
+        assert formats.pem_octets(len(formats.der(certificate))) == len(formats.pem(certificate))
 
 
 def test_the_full_chain_begins_with_the_host():

@@ -134,6 +134,28 @@ def test_a_grandstream_that_is_given_its_places_is_never_full(fleet, world, foun
     assert found() == [("Desk", 1, "room")]
 
 
+def test_a_file_that_a_type_does_not_take_is_known_before_larger_keys_are_made(telephones, found, world):
+    telephones("Desk", 2, size_limit=2000, wants="root")
+    assert found() == []
+
+    Settings.objects.update(key_type="rsa3072")
+    assert found() == [("Desk", 2, "key")]
+    [doubt] = preflight.doubts_of(world.situation)
+    assert doubt.serious
+    assert "they take 2000" in doubt.what
+
+    TerminalType.objects.update(size_limit=5000)
+    assert found() == []
+
+
+@pytest.mark.parametrize("values", [{"trust_format": "der"}, {"holds_only_one": True}])
+def test_one_that_gets_one_at_a_time_needs_room_for_one(telephones, found, values):
+    Settings.objects.update(key_type="rsa3072")
+    telephones("Desk", 1, size_limit=2000, wants="root", **values)
+
+    assert [about for _name, _count, about in found() if about == "key"] == []
+
+
 @pytest.mark.parametrize("count", [1, 300])
 def test_it_takes_three_queries_for_any_number_of_telephones(telephones, world, django_assert_num_queries, count):
     telephones("Yealink T46S", count, firmware="66.86.0.15")
