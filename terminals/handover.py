@@ -1,11 +1,12 @@
 """How far the terminals are: the answers to what the handover asks (`certificates.renewal.handover.Terminals`)."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, cached_property, partial
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Count, Q, QuerySet, Sum
+from django.utils.functional import lazy
 
 from certificates.models import WhoCounts
 from certificates.renewal.handover import DeliveryMethod, Forecast, MissingTerminal, PairDoubt, Readiness
@@ -39,6 +40,64 @@ def _any_terminal() -> QuerySet[Terminal, tuple[int]]:
 @prepared_values
 def _held_up_roots() -> QuerySet[Rollout, tuple[str]]:
     return Rollout.objects.in_state(*Rollout.HELD_UP).order_by().values_list("generation__root_sha256")
+
+
+@prepared_values
+def _tallied(root_sha256: str) -> QuerySet[InstallationTally, tuple[int, str, bool, str, int]]:
+    """How the enabled terminals stand that count, by generation and method."""
+    rows = InstallationTally.objects.filter(generation__root_sha256=root_sha256, type__holds_only_one=False)
+    alike = ("generation", "state", "trusted", "type__method")
+    return rows.of_enabled_terminals().order_by().values_list(*alike).annotate(terminals=Sum("count"))
+
+
+def _that_count(rows: InstallationQuerySet, methods: Collection[str]) -> InstallationQuerySet:
+    """Those whose terminals may count; `methods`: of these alone, where there are any."""
+    rows = rows.of_enabled_terminals().filter(terminal__type__holds_only_one=False)
+    return rows.of_methods(methods) if methods else rows
+
+
+def _doubted(root_sha256: str, after: datetime, until: datetime, methods: Collection[str]) -> InstallationQuerySet:
+    trusted = Installation.objects.filter(generation__root_sha256=root_sha256).trusted()
+    return _that_count(trusted.filter(doubt_until__gt=after, doubt_until__lte=until), methods)
+
+
+@prepared_values
+def _in_doubt(root_sha256: str, after: datetime, until: datetime, *methods: str) -> QuerySet[Installation, tuple[int]]:
+    """How many confirmations end to be in doubt in this time, by generation."""
+    rows = _doubted(root_sha256, after, until, methods).order_by()
+    return rows.values("generation").annotate(terminals=Count("pk")).values_list("terminals")
+
+
+@prepared_values
+def _some_in_doubt(
+    root_sha256: str, after: datetime, until: datetime, *methods: str
+) -> QuerySet[Installation, tuple[int]]:
+    return _doubted(root_sha256, after, until, methods).order_by().values_list("terminal")[:SOME]
+
+
+@prepared_values
+def _some_unconfirmed(generation: int, *methods: str) -> QuerySet[Installation, tuple[int]]:
+    rows = Installation.objects.of(generation).filter(confirmed_at=None).exclude(state=DeliveryState.SKIPPED)
+    return _that_count(rows, methods).order_by().values_list("terminal")[:SOME]
+
+
+@prepared_values
+def _first_of(*terminals: int) -> QuerySet[Terminal, tuple[int, str, str]]:
+    found = Terminal.objects.filter(pk__in=terminals).order_by("number")
+    return found.values_list("pk", "number", "name")[:NAMED_AT_MOST]
+
+
+@prepared
+def _with_root(root_sha256: str, *terminals: int) -> QuerySet[Installation]:
+    return Installation.objects.filter(generation__root_sha256=root_sha256, terminal__in=terminals)
+
+
+def _why_missing_of(rows: Callable[[], dict[int, Installation]], terminal: int) -> str:
+    return words.why_missing(rows().get(terminal))
+
+
+_why_missing = lazy(_why_missing_of, str)
+"""The rows are read where the first of the texts is."""
 
 
 @prepared
@@ -118,15 +177,13 @@ class _Asked:
     automatic_only: bool
     now: datetime
 
-    def _of_type(self, prefix: str = "type__") -> Q:
-        one = Q((f"{prefix}holds_only_one", False))
-        return one & Q((f"{prefix}method__in", AUTOMATIC_METHODS)) if self.automatic_only else one
-
     @property
-    def _rows(self) -> InstallationQuerySet:
-        """The installations of all that may count."""
-        rows = Installation.objects.with_roots([self.root_sha256]).of_enabled_terminals()
-        return rows.filter(self._of_type("terminal__type__"))
+    def _methods(self) -> tuple[str, ...]:
+        """The methods of those that may count; none where that is all the same."""
+        return tuple(AUTOMATIC_METHODS) if self.automatic_only else ()
+
+    def _counts(self, method: str) -> bool:
+        return not self.automatic_only or method in AUTOMATIC_METHODS
 
     @property
     def _trusted(self) -> InstallationQuerySet:
@@ -150,51 +207,47 @@ class _Asked:
 
     def tallied(self) -> _Found | None:
         """By the tallies; None where several generations have this root, of which a terminal may have confirmed each."""
-        rows = InstallationTally.objects.filter(self._of_type(), generation__root_sha256=self.root_sha256)
-        states = (
-            rows.of_enabled_terminals()
-            .order_by()
-            .values_list("generation", "state", "trusted")
-            .annotate(terminals=Sum("count"))
-        )
         there = trusting = skipped = 0
         generations = set()
-        for generation, state, trusted, count in states:
+        for generation, state, trusted, method, count in _tallied(self.root_sha256):
+            if not self._counts(method):
+                continue
             generations.add(generation)
             there += count
             trusting += count if trusted else 0
             skipped += count if state == DeliveryState.SKIPPED and not trusted else 0
         if len(generations) > 1:
             return None
-        every = tally.enabled_terminals(self._of_type())
-        in_doubt = self._in_doubt.count() if trusting else 0
+        every = sum(
+            count for method, only_one, count in tally.enabled_by_method() if not only_one and self._counts(method)
+        )
+        in_doubt = sum(count for (count,) in _in_doubt(*self._doubt)) if trusting else 0
         missing = every - skipped - trusting + in_doubt
         return _Found(every - skipped, missing, every - there, in_doubt, next(iter(generations), None))
 
     @property
-    def _in_doubt(self) -> InstallationQuerySet:
-        """Those that another address can still take back (rule proved-by-answer)."""
-        doubted = (self.now, self.now + SPAN + STILL_NOW)
-        return self._rows.trusted().filter(doubt_until__gt=doubted[0], doubt_until__lte=doubted[1])
+    def _doubt(self) -> tuple[str | datetime, ...]:
+        """Whose confirmations another address can still take back (rule proved-by-answer)."""
+        return self.root_sha256, self.now, self.now + SPAN + STILL_NOW, *self._methods
 
     def named(self, found: _Found) -> tuple[MissingTerminal, ...]:
         """The first that are missing."""
         if not found.missing:
             return ()
-        unconfirmed = self._rows.filter(confirmed_at=None).exclude(state=DeliveryState.SKIPPED)
+        keys: set[int] = set()
         if found.generation is not None:
-            unconfirmed = unconfirmed.of(found.generation)
-        keys = set(unconfirmed.some().values_list("terminal", flat=True))
+            keys.update(key for (key,) in _some_unconfirmed(found.generation, *self._methods))
         if found.in_doubt:
-            keys |= set(self._in_doubt.some().values_list("terminal", flat=True))
+            keys.update(key for (key,) in _some_in_doubt(*self._doubt))
         if found.without:
-            keys |= set(self._missing.order_by("pk").values_list("pk", flat=True)[:SOME])
-        first = Terminal.objects.filter(pk__in=keys).order_by("number").values_list("pk", "number", "name")
-        terminals = list(first[:NAMED_AT_MOST])
+            keys.update(self._missing.order_by("pk").values_list("pk", flat=True)[:SOME])
+        terminals = _first_of(*keys)
 
-        of_root = Installation.objects.with_roots([self.root_sha256])
-        rows = {row.terminal_id: row for row in of_root.filter(terminal__in=[key for key, *_ in terminals])}
-        return tuple(MissingTerminal(number, name, words.why_missing(rows.get(key))) for key, number, name in terminals)
+        @cache
+        def rows() -> dict[int, Installation]:
+            return {row.terminal_id: row for row in _with_root(self.root_sha256, *(key for key, *_ in terminals))}
+
+        return tuple(MissingTerminal(number, name, _why_missing(rows, key)) for key, number, name in terminals)
 
     def seen_but_unconfirmed(self) -> int:
         """How many that are automatic and have not confirmed were seen lately. Costs a look at each of them."""

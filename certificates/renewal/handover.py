@@ -15,17 +15,19 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise as LazyText
+
     from certificates.renewal.situation import Situation
     from pbxcerts.system.events import Notice
 
 
 @dataclass(frozen=True)
 class MissingTerminal:
-    """A terminal that counts and has not confirmed. `why` is a text for a person."""
+    """A terminal that counts and has not confirmed. `why` is a text for a person, which may be looked for only where it is read."""
 
     number: str
     name: str
-    why: str
+    why: str | LazyText
 
     def __str__(self) -> str:
         """With its number: several may have the same name."""

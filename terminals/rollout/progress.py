@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from django.db.models import QuerySet, Sum
 from django.utils.translation import gettext as _
 
 from certificates.renewal.handover import DeliveryMethod, Forecast
 from certificates.renewal.situation import Situation
-from pbxcerts.system.prepared import prepared_values
 from terminals.drivers.registry import AUTOMATIC_METHODS, BY_HAND_METHODS, RESTARTING_METHODS, driver_of
 from terminals.models import DeliverySettings, Installation, Rollout
 from terminals.rollout import waves
@@ -26,7 +24,7 @@ from terminals.rollout.target import (
 )
 from terminals.rollout.waves import TerminalGroup
 from terminals.states import CLAIMABLE, IN_FLIGHT, SETTLED, UNDER_WAY, DeliveryState, Wave
-from terminals.tally.models import TerminalTally
+from terminals.tally import counts as tally
 
 # From the NOTIFY to the fetch of the trust file: a restart, DHCP, the files, the registration.
 A_RESTART_TAKES = timedelta(minutes=3)
@@ -252,7 +250,7 @@ def forecast_generation(situation: Situation) -> Forecast:
     """Two queries, whatever the number of terminals."""
     left: Counter[str] = Counter()
     gap = 0
-    for method, only_one, count in _enabled_by_method():
+    for method, only_one, count in tally.enabled_by_method():
         left[method] += count
         gap += count if only_one else 0
     delivery, now = situation.once(delivery_settings), situation.clock.best
@@ -276,9 +274,3 @@ def deliveries() -> list[tuple[str, DeliveryMethod]]:
         (method, DeliveryMethod(_(driver_of(method).label), _(driver_of(method).summary)))
         for method in [*AUTOMATIC_METHODS, *BY_HAND_METHODS]
     ]
-
-
-@prepared_values
-def _enabled_by_method() -> QuerySet[TerminalTally, tuple[str, bool, int]]:
-    rows = TerminalTally.objects.filter(enabled=True, count__gt=0).order_by()
-    return rows.values_list("type__method", "type__holds_only_one").annotate(terminals=Sum("count"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from pbxcerts.system.prepared import prepared_values
 from terminals.drivers.registry import RESTARTING_METHODS
 from terminals.models import Installation
 from terminals.rollout.progress import RolloutProgress
@@ -52,11 +54,16 @@ def _turns(progress: RolloutProgress, left: int) -> Iterator[Turn]:
 
 
 def _first_names(progress: RolloutProgress, method: str, wave: Wave, count: int) -> tuple[str, ...]:
-    """Of those that were not asked yet: the index leads to them by state and wave, and they are asked by their keys."""
-    waiting = Installation.objects.of(progress.rollout.generation_id).of_enabled_terminals().of_methods([method])
+    found = _not_asked_yet(progress.rollout.generation_id, method, wave)
+    return tuple(f"{number} {name}".strip() for number, name in found[:count])
+
+
+@prepared_values
+def _not_asked_yet(generation: int, method: str, wave: int) -> QuerySet[Installation, tuple[str, str]]:
+    """The index leads to them by state and wave, and they are asked by their keys."""
+    waiting = Installation.objects.of(generation).of_enabled_terminals().of_methods([method])
     waiting = waiting.in_state(DeliveryState.WAITING).filter(wave=wave, next_at=None).order_by("pk")
-    found = waiting.values_list("terminal__number", "terminal__name")[: min(count, NAMED_AT_MOST)]
-    return tuple(f"{number} {name}".strip() for number, name in found)
+    return waiting.values_list("terminal__number", "terminal__name")[:NAMED_AT_MOST]
 
 
 def what_holds_them(progress: RolloutProgress) -> str:

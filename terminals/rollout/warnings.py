@@ -3,9 +3,8 @@
 The ids are stable, as those of `certificates.status.warnings`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -198,6 +197,13 @@ SAME_ADDRESS = EventKind(
     remedy=_("Correct the list, or leave it where they really share the address."),
 )
 
+_OF_STATE = {
+    DeliveryState.FAILED: TERMINALS_FAILED,
+    DeliveryState.ABSENT: TERMINALS_ABSENT,
+    DeliveryState.FULL: LISTS_FULL,
+}
+"""What is told of telephones that stand so and are asked by themselves."""
+
 
 def rollout_warnings(
     situation: Situation, rollout: Rollout | None, groups: list[TerminalGroup] | None = None
@@ -220,28 +226,32 @@ def _of_rollout(situation: Situation, rollout: Rollout, groups: list[TerminalGro
             by_hand += group.count if group.state not in SETTLED else 0
         else:
             counts[group.state] += group.count
-    rows = Installation.objects.of(number)
-    in_waves = rows.in_waves()
     if rollout.state == Rollout.State.STOPPED:
         yield Notice(ROLLOUT_STOPPED, subject=str(number), params={"number": number})
     if rollout.state == Rollout.State.PAUSED:
         yield Notice(ROLLOUT_PAUSED, subject=str(number), params={"number": number, "by": rollout.changed_by or "-"})
-    if counts[DeliveryState.FAILED]:
-        failed = in_waves.in_state(DeliveryState.FAILED)
-        yield _notice(TERMINALS_FAILED, rollout, counts[DeliveryState.FAILED], failed)
-    if counts[DeliveryState.ABSENT]:
-        absent = in_waves.in_state(DeliveryState.ABSENT)
-        yield _notice(TERMINALS_ABSENT, rollout, counts[DeliveryState.ABSENT], absent)
-    if counts[DeliveryState.FULL]:
-        full = in_waves.in_state(DeliveryState.FULL)
-        yield _notice(LISTS_FULL, rollout, counts[DeliveryState.FULL], full)
+    for state, kind in _OF_STATE.items():
+        if counts[state]:
+            yield _notice(kind, rollout, counts[state], _named(_first_in_waves(number, state)))
     if by_hand:
-        left = rows.by_hand().unsettled()
+        left = _named(_first_by_hand(number))
         yield _notice(MANUAL_LEFT, rollout, by_hand, left)
         yield from _reminder(situation, rollout, by_hand, left)
+    rows = Installation.objects.of(number)
     yield from _doubts(situation, rollout, rows)
     if _any_differing(number) and (differing := _names(rows.trusted().filter(address_differs=True))):
         yield Notice(ADDRESS_DIFFERS, subject=str(number), params={"names": differing})
+
+
+@prepared_values
+def _first_in_waves(generation: int, state: str) -> QuerySet[Installation, tuple[str, str]]:
+    return _first_of(Installation.objects.of(generation).in_waves().filter(state=state))
+
+
+@prepared_values
+def _first_by_hand(generation: int) -> QuerySet[Installation, tuple[str, str]]:
+    """Of those where something is left to do."""
+    return _first_of(Installation.objects.of(generation).by_hand().unsettled())
 
 
 @prepared_values
@@ -259,7 +269,7 @@ def _cut_off(situation: Situation) -> Iterator[Notice]:
         params = {
             "number": active.number,
             "count": count,
-            "names": _first_of(terminals.order_by("number").values_list("number", "name")),
+            "names": _named(terminals.order_by("number").values_list("number", "name")[: NAMED_AT_MOST + 1]),
         }
         yield Notice(TERMINALS_CUT_OFF, subject=str(active.number), params=params)
 
@@ -267,12 +277,12 @@ def _cut_off(situation: Situation) -> Iterator[Notice]:
 def _doubts(situation: Situation, rollout: Rollout, rows: InstallationQuerySet) -> Iterator[Notice]:
     """Of whom somebody else may have asked for the files (rules unproved, proved-by-answer): two queries where nobody has."""
     if count := tally.unproved(rollout.generation_id):
-        yield _notice(FETCHES_UNPROVED, rollout, count, rows.unproved())
+        yield _notice(FETCHES_UNPROVED, rollout, count, _names(rows.unproved()))
     lately = situation.clock.best - TOLD_FOR
     several = rows.of_enabled_terminals().filter(several_addresses=True, asked_at__gte=lately)
     if _any_with_several(rollout.generation_id) and (count := several.count()):
         # Each number is a message of its own: one a round at most.
-        yield _notice(SEVERAL_ADDRESSES, rollout, count, several, step=str(count))
+        yield _notice(SEVERAL_ADDRESSES, rollout, count, _names(several), step=str(count))
 
 
 @prepared_values
@@ -281,36 +291,38 @@ def _any_with_several(generation: int) -> QuerySet[Installation, tuple[int]]:
     return rows.order_by().values_list("pk")[:1]
 
 
-def _reminder(situation: Situation, rollout: Rollout, count: int, left: InstallationQuerySet) -> Iterator[Notice]:
+def _reminder(situation: Situation, rollout: Rollout, count: int, names: str) -> Iterator[Notice]:
     """The work list is due when the server switches; after that at once."""
     due = rollout.generation.deadline if rollout.generation.pending else None
     if due is None:
         return
     days = [step for step in REMINDER_STEPS if due - situation.clock.best <= timedelta(days=step)]
     if days:
-        yield _notice(MANUAL_DUE, rollout, count, left, step=str(min(days)), due=due.isoformat(), days=min(days))
+        yield _notice(MANUAL_DUE, rollout, count, names, step=str(min(days)), due=due.isoformat(), days=min(days))
 
 
-def _notice(
-    kind: EventKind, rollout: Rollout, count: int, rows: InstallationQuerySet, *, step: str = "", **params: object
-) -> Notice:
+def _notice(kind: EventKind, rollout: Rollout, count: int, names: str, *, step: str = "", **params: object) -> Notice:
     number = rollout.generation_id
     return Notice(
         kind,
         subject=str(number),
         step=step,
-        params={"number": number, "count": count, "names": _names(rows), **params},
+        params={"number": number, "count": count, "names": names, **params},
     )
 
 
 def _names(rows: InstallationQuerySet) -> str:
-    """The numbers and names of the first enabled terminals of these rows."""
+    return _named(_first_of(rows))
+
+
+def _first_of(rows: InstallationQuerySet) -> QuerySet[Installation, tuple[str, str]]:
+    """The numbers and names of the first enabled terminals of these rows, and of one more than are named."""
     named = rows.of_enabled_terminals().some().order_by("terminal__number")
-    return _first_of(named.values_list("terminal__number", "terminal__name"))
+    return named.values_list("terminal__number", "terminal__name")[: NAMED_AT_MOST + 1]
 
 
-def _first_of(numbers_and_names: QuerySet[Any, tuple[str, str]]) -> str:
-    return _first([f"{number} {name}".strip() for number, name in numbers_and_names[: NAMED_AT_MOST + 1]])
+def _named(numbers_and_names: Iterable[tuple[str, str]]) -> str:
+    return _first([f"{number} {name}".strip() for number, name in numbers_and_names])
 
 
 def _same_address() -> Iterator[Notice]:

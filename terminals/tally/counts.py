@@ -23,6 +23,13 @@ def _all_enabled() -> QuerySet[TerminalTally, tuple[int]]:
     return TerminalTally.objects.filter(enabled=True).order_by().values_list("count")
 
 
+@prepared_values
+def enabled_by_method() -> QuerySet[TerminalTally, tuple[str, bool, int]]:
+    """By method, and whether they hold only one certificate, how many enabled terminals there are."""
+    rows = TerminalTally.objects.filter(enabled=True, count__gt=0).order_by()
+    return rows.values_list("type__method", "type__holds_only_one").annotate(terminals=Sum("count"))
+
+
 def terminals(which: Q = ANY) -> int:
     """How many terminals there are, enabled or not."""
     return TerminalTally.objects.filter(which).aggregate(total=Sum("count"))["total"] or 0

@@ -1,6 +1,7 @@
 """Queries that are put together once."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -33,6 +34,12 @@ def critical_ones_of(kind):
 @prepared
 def with_a_part_of_the_subject(part):
     return EventMessage.objects.filter(subject__contains=part)
+
+
+@prepared_values
+def raised_between(begin, end, kind):
+    found = EventMessage.objects.filter(kind=kind, raised_at__gte=begin, raised_at__lt=end)
+    return found.order_by("pk").values_list("pk")
 
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -84,8 +91,18 @@ def test_an_argument_that_is_no_value_of_the_query_is_refused():
         with_a_part_of_the_subject("off")
 
 
+def test_an_argument_may_be_an_instant_in_whatever_zone(messages):
+    first = messages("9000", "1")
+    later = NOW + timedelta(microseconds=1)
+
+    assert raised_between(NOW, later, "9000") == [(first.pk,)]
+    assert raised_between(NOW.astimezone(ZoneInfo("Asia/Tokyo")), later, "9000") == [(first.pk,)]
+    assert raised_between(later, NOW + timedelta(days=1), "9000") == []
+    assert raised_between(NOW - timedelta(days=1), NOW, "9000") == []
+
+
 def test_what_one_thread_asks_for_is_not_what_another_one_does():
-    found = PutTogether(lambda kind: EventMessage.objects.filter(severity="critical", kind=kind), 1)
+    found = PutTogether(lambda kind: EventMessage.objects.filter(severity="critical", kind=kind), [False])
     first, second = found.values(["on"]), found.values(["off"])
 
     assert ("on" in first, "off" in second, "off" in first) == (True, True, False)

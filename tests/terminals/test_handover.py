@@ -44,9 +44,23 @@ def test_of_many_missing_twenty_are_named(fleet, ready, django_assert_num_querie
     with django_assert_num_queries(4):
         found = KnownTerminals().readiness(root_sha256=root, counts="all", now=fleet.world.now)
         assert found.missing_count == 500
-    with django_assert_num_queries(4):
-        assert len(found.missing) == len(set(found.missing)) == 20
+    with django_assert_num_queries(2):
+        assert len({str(one) for one in found.missing}) == len(found.missing) == 20
     assert found.unnamed == 480
+    with django_assert_num_queries(1):
+        assert {str(one.why) for one in found.missing} == {Installation.State.WAITING.label}
+
+
+def test_of_many_missing_with_automatic_only_none_is_named_that_does_not_count(fleet, ready):
+    """Of the manual ones there are more than are looked at."""
+    fleet.add(150, of=fleet.type("Yealink", "sip_standard"))
+    numbers = {phone.terminal.number for phone in fleet.add(3)}
+    fleet.beat()
+
+    found = ready("automatic")
+
+    assert {one.number for one in found.missing} == numbers
+    assert (ready().missing_count, found.missing_count) == (153, 3)
 
 
 def test_with_automatic_only_manual_ones_do_not_count(fleet, ready):
