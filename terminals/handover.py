@@ -241,7 +241,7 @@ class _Asked:
             keys.update(key for (key,) in _some_in_doubt(*self._doubt))
         if found.without:
             keys.update(self._missing.order_by("pk").values_list("pk", flat=True)[:SOME])
-        terminals = _first_of(*keys)
+        terminals = _first_of(*keys) if keys else []
 
         @cache
         def rows() -> dict[int, Installation]:

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from certificates.pki.identity import Identity
 from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.languages import SWISS
+from pbxcerts.system.prepared import prepared
 from pbxcerts.system.session_store import SessionStore
 from pbxcerts.system.versioned import VersionedSettings
 
@@ -300,8 +301,7 @@ class Heartbeat(models.Model):
     @classmethod
     def load(cls) -> Heartbeat:
         """The row of this machine."""
-        # There is one row at most, and none needs to be sorted.
-        return next(iter(cls.own().select_related("last_check")), None) or cls._begin()
+        return next(iter(_heartbeat_of(settings.MACHINE)), None) or cls._begin()
 
     @classmethod
     def of_publisher(cls) -> Heartbeat:
@@ -330,6 +330,12 @@ class Heartbeat(models.Model):
             if before is not None and cls.objects.filter(key=before).update(key=settings.MACHINE):
                 ClockCheck.objects.filter(machine=before).update(machine=settings.MACHINE)
             return cls.objects.select_related("last_check").get_or_create(key=settings.MACHINE)[0]
+
+
+@prepared
+def _heartbeat_of(machine: str) -> models.QuerySet[Heartbeat]:
+    # There is one row at most, and none needs to be sorted.
+    return Heartbeat.objects.filter(key=machine).order_by().select_related("last_check")
 
 
 class Severity(models.TextChoices):

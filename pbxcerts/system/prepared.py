@@ -3,24 +3,24 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache, wraps
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from django.db import connection
 from django.db.models import Model, QuerySet
+from django.db.models.sql.compiler import SQLCompiler
 
 M = TypeVar("M", bound=Model)
 
 
 def prepared(query: Callable[..., QuerySet[M, M]]) -> Callable[..., list[M]]:
     """The rows of a query set. What changes from one time to the next are the arguments, each a value of the query: a number, a text
-    or an instant. Relations are not followed.
+    or an instant.
     """
-    put_together = cache(lambda *instants: PutTogether(query, instants))
+    put_together = cache(lambda *instants: ModelsPutTogether(query, instants))
 
     @wraps(query)
     def ask(*values: Any) -> list[M]:
-        found = put_together(*_are_instants(values))
-        return list(found.model._default_manager.raw(found.sql, found.values(values)))
+        return put_together(*_are_instants(values)).models(values)
 
     return ask
 
@@ -31,10 +31,7 @@ def prepared_values(query: Callable[..., QuerySet[Any, tuple[Any, ...]]]) -> Cal
 
     @wraps(query)
     def ask(*values: Any) -> list[tuple[Any, ...]]:
-        found = put_together(*_are_instants(values))
-        with connection.cursor() as cursor:
-            cursor.execute(found.sql, found.values(values))
-            return list(cursor.fetchall())
+        return put_together(*_are_instants(values)).rows(values)
 
     return ask
 
@@ -66,15 +63,77 @@ class PutTogether:
         ]
         made = query(*arguments)
         places = [str(_as_held(argument)) for argument in arguments]
-        self.model = made.model
-        self.sql, parameters = made.query.sql_with_params()
+        compiler = made.query.get_compiler(using=connection.alias)
+        self._sql, parameters = compiler.as_sql()
+        self._keep(compiler)
         self._own = list(parameters)
         self._at = [(at, places.index(str(value))) for at, value in enumerate(parameters) if str(value) in places]
         if {number for _at, number in self._at} != set(range(len(places))):
             raise TypeError(f"{query.__qualname__}: its arguments are not values of the query")
+
+    def _keep(self, compiler: SQLCompiler) -> None:
+        """What else is wanted of the compiler, which belongs to a connection and is not kept."""
 
     def values(self, given: Sequence[Any]) -> list[Any]:
         values = self._own.copy()
         for at, number in self._at:
             values[at] = _as_held(given[number])
         return values
+
+    def rows(self, given: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """As the database has them."""
+        with connection.cursor() as cursor:
+            cursor.execute(self._sql, self.values(given))
+            return list(cursor.fetchall())
+
+
+class ModelsPutTogether(PutTogether):
+    """How its rows become models, as `django.db.models.query.ModelIterable` does it: that is worked out once, too. Of relations those
+    are followed that `select_related` names, one step far.
+    """
+
+    def _keep(self, compiler: SQLCompiler) -> None:
+        info, columns = compiler.klass_info, [column for column, *_ in compiler.select]
+        self._model = _Columns.of(info, columns)
+        self._related = [
+            (_Columns.of(related, columns), related["local_setter"]) for related in info.get("related_klass_infos", [])
+        ]
+        self._annotations = dict(compiler.annotation_col_map or {})
+        self._converted = [(at, columns[at]) for at in compiler.get_converters(columns)]
+
+    def models(self, given: Sequence[Any]) -> list[Any]:
+        # Each belongs to a connection, and so to a thread.
+        converters = [
+            (at, column, [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)])
+            for at, column in self._converted
+        ]
+        return [self._as_model(list(row), converters) for row in self.rows(given)]
+
+    def _as_model(self, row: list[Any], converters: list[tuple[int, Any, list[Callable[..., Any]]]]) -> Any:
+        for at, column, convert in converters:
+            for each in convert:
+                row[at] = each(row[at], column, connection)
+        model = self._model.made_of(row)
+        for columns, relate in self._related:
+            relate(model, None if row[columns.key] is None else columns.made_of(row))
+        for name, at in self._annotations.items():
+            setattr(model, name, row[at])
+        return model
+
+
+class _Columns(NamedTuple):
+    """Which columns of a row are a model's, and which of them is its key."""
+
+    model: type[Model]
+    names: list[str]
+    places: list[int]
+    key: int
+
+    @classmethod
+    def of(cls, info: dict[str, Any], columns: list[Any]) -> Self:
+        model, places = info["model"], info["select_fields"]
+        names = [columns[at].target.attname for at in places]
+        return cls(model, names, places, places[names.index(model._meta.pk.attname)])
+
+    def made_of(self, row: list[Any]) -> Model:
+        return self.model.from_db(connection.alias, self.names, [row[at] for at in self.places])

@@ -8,12 +8,16 @@ SavingError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from django.db import models, transaction
 from django.db.models import F
+
+from pbxcerts.system.prepared import prepared
+
+T = TypeVar("T", bound="VersionedSettings")
 
 
 class SavingError(Exception):
@@ -47,7 +51,7 @@ class VersionedSettings(models.Model):
     @classmethod
     def found(cls) -> Self | None:
         """The row, where there is one already."""
-        return next(iter(cls._default_manager.raw(_query(cls))), None)
+        return next(iter(_asking(cls)()), None)
 
     def differing(self, values: Mapping[str, Any]) -> frozenset[str]:
         """The names of those `values` that do not stand here already."""
@@ -69,6 +73,8 @@ class VersionedSettings(models.Model):
 
 
 @cache
-def _query(page: type[VersionedSettings]) -> str:
-    """The query is put together once, because that takes longer than to ask it."""
-    return str(page._default_manager.order_by().query)
+def _asking(page: type[T]) -> Callable[[], list[T]]:
+    def row() -> models.QuerySet[T, T]:
+        return page._default_manager.order_by()
+
+    return prepared(row)

@@ -1,12 +1,17 @@
 """Queries that are put together once."""
 
+import gc
+import threading
+import weakref
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connections
+from django.db.models import F
 
-from pbxcerts.system.models import EventMessage
-from pbxcerts.system.prepared import PutTogether, prepared, prepared_values
+from pbxcerts.system.models import ClockCheck, EventMessage, Heartbeat
+from pbxcerts.system.prepared import ModelsPutTogether, PutTogether, prepared, prepared_values
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +45,12 @@ def with_a_part_of_the_subject(part):
 def raised_between(begin, end, kind):
     found = EventMessage.objects.filter(kind=kind, raised_at__gte=begin, raised_at__lt=end)
     return found.order_by("pk").values_list("pk")
+
+
+@prepared
+def heartbeats():
+    found = Heartbeat.objects.select_related("last_check").order_by("key").defer("store_mark")
+    return found.annotate(checked_at_all=F("last_check__checked_at"))
 
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -99,6 +110,49 @@ def test_an_argument_may_be_an_instant_in_whatever_zone(messages):
     assert raised_between(NOW.astimezone(ZoneInfo("Asia/Tokyo")), later, "9000") == [(first.pk,)]
     assert raised_between(later, NOW + timedelta(days=1), "9000") == []
     assert raised_between(NOW - timedelta(days=1), NOW, "9000") == []
+
+
+def test_it_gives_what_the_query_set_gives_with_the_relation_that_is_followed(django_assert_num_queries):
+    check = ClockCheck.objects.create(
+        machine="a", checked_at=NOW, boottime=1.5, offset=timedelta(seconds=2), answers=[{"a": 1}]
+    )
+    Heartbeat.objects.bulk_create(
+        [
+            Heartbeat(key="a", last_check=check, presented={"192.0.2.10:5061": {"at": "now"}}, last_run=NOW, beats=7),
+            Heartbeat(key="b", offset=timedelta(minutes=-1)),
+        ]
+    )
+    wanted = list(heartbeats.__wrapped__())
+
+    with django_assert_num_queries(1):
+        found = heartbeats()
+        assert [one.last_check for one in found] == [check, None]
+
+    as_read = [{**vars(one), "_state": None} for one in found]
+    assert as_read == [{**vars(one), "_state": None} for one in wanted]
+    assert vars(found[0].last_check).keys() == vars(wanted[0].last_check).keys()
+    assert (found[0].last_check.answers, found[0].last_check.checked_at) == ([{"a": 1}], NOW)
+    assert [one.checked_at_all for one in found] == [NOW, None]
+    found[1].save(update_fields=["beats"])
+    assert Heartbeat.objects.count() == 2
+
+
+def test_it_keeps_no_connection_of_a_thread_that_has_ended(messages):
+    made = []
+
+    def put_together():
+        made.append((ModelsPutTogether(the_newest.__wrapped__, []), weakref.ref(connections["default"])))
+
+    thread = threading.Thread(target=put_together)
+    thread.start()
+    thread.join()
+    gc.collect()
+    found, connection_of_the_thread = made[0]
+
+    assert connection_of_the_thread() is None
+    assert found.models([]) == []
+    first = messages("off", "1")
+    assert found.models([]) == [first]
 
 
 def test_what_one_thread_asks_for_is_not_what_another_one_does():
