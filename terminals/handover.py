@@ -89,7 +89,10 @@ def _first_of(*terminals: int) -> QuerySet[Terminal, tuple[int, str, str]]:
 
 @prepared
 def _with_root(root_sha256: str, *terminals: int) -> QuerySet[Installation]:
-    return Installation.objects.filter(generation__root_sha256=root_sha256, terminal__in=terminals)
+    """What is read to say why they have not confirmed (`words.why_missing`)."""
+    found = Installation.objects.filter(generation__root_sha256=root_sha256, terminal__in=terminals)
+    read = ("failure", "status_code", "challenge_realm", "address", "confirmed_at", "doubt_until")
+    return found.only("terminal", "state", *read)
 
 
 def _why_missing_of(rows: Callable[[], dict[int, Installation]], terminal: int) -> str:

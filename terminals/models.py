@@ -24,7 +24,7 @@ from terminals.drivers.base import DeliveryDriver, TrustFormat
 from terminals.drivers.registry import driver_of, drivers
 from terminals.mac_words import with_colons
 from terminals.past import models as _past  # noqa: F401 - the same
-from terminals.states import SETTLED, DeliveryState, Wave
+from terminals.states import UNSETTLED, DeliveryState, Wave
 from terminals.tally import models as _tallies  # noqa: F401 - the same
 
 
@@ -388,7 +388,7 @@ class InstallationQuerySet(models.QuerySet["Installation"]):
 
     def unsettled(self) -> Self:
         """Those where something is left to do at the terminal."""
-        return self.exclude(state__in=SETTLED)
+        return self.filter(state__in=UNSETTLED)
 
     def trusted(self) -> Self:
         """Those whose terminal trusts the root of the generation, also while it is asked anew (rule ledger)."""

@@ -37,6 +37,7 @@ PASSED_OVER = frozenset({DeliveryState.SKIPPED, DeliveryState.FULL})
 """The rollout asks them nothing, so they say nothing of how it goes."""
 SETTLED = frozenset({DeliveryState.CONFIRMED, DeliveryState.SKIPPED})
 """Nothing is left to do at the terminal."""
+UNSETTLED = frozenset(DeliveryState) - SETTLED
 
 
 class Wave(enum.IntEnum):

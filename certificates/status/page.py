@@ -175,6 +175,10 @@ class CertificateStatus:
         return said_once(warning for warning in told if not (self.busy and warning.id == NO_GENERATION.id))
 
     @property
+    def what_is_warned_of(self) -> list[tuple[str, str, str]]:
+        return [warning.in_words for warning in self.warnings]
+
+    @property
     def zone(self) -> str:
         return self.settings.general.time_zone
 

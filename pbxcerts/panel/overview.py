@@ -35,10 +35,14 @@ IN_TROUBLE = (DeliveryState.FAILED, DeliveryState.ABSENT, DeliveryState.UNPROVED
 
 @dataclass(frozen=True)
 class Need:
-    """Something that is true now and worth a person's look; the worst first. `place`: where he acts on it."""
+    """Something that is true now and worth a person's look; the worst first."""
 
     notice: Notice
-    place: PlaceToAct | None
+
+    @property
+    def place(self) -> PlaceToAct | None:
+        """Where he acts on it."""
+        return place_of(self.notice.id)
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,11 @@ class Overview:
 
     @cached_property
     def needs(self) -> list[Need]:
-        return [Need(notice, place_of(notice.id)) for notice in said_once(worst_first(self._notices()))]
+        return [Need(notice) for notice in said_once(worst_first(self._notices()))]
+
+    @property
+    def what_is_needed(self) -> list[tuple[str, str, str]]:
+        return [need.notice.in_words for need in self.needs]
 
     def _notices(self) -> Iterator[Notice]:
         yield from self.status.warnings

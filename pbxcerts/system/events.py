@@ -130,6 +130,11 @@ class Notice:
         return str(self.kind.hint) % self.kind.shown(self.params)
 
     @property
+    def in_words(self) -> tuple[str, str, str]:
+        """Differs where what a page says of it differs: all else is told by its kind."""
+        return self.id, self.text, self.hint
+
+    @property
     def headline(self) -> str:
         # A plural becomes a string only with its number.
         return str(self.kind.headline % self.kind.shown(self.params)) if self.kind.headline else ""
