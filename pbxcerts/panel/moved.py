@@ -19,6 +19,7 @@ from pbxcerts.system.access import logged_in_user
 from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import EventMessage, Heartbeat
 from pbxcerts.system.notifications.models import Destination, Watchdog
+from pbxcerts.system.prepared import prepared_values
 from terminals.models import DeliverySettings, Rollout
 from terminals.tally.models import InstallationTally, TerminalTally
 
@@ -71,7 +72,8 @@ def mark(request: HttpRequest, now: datetime) -> str:
     return hashlib.sha256(json.dumps([made_for, minute, rows]).encode()).hexdigest()[:32]
 
 
-def _rows() -> list[Any]:
+@prepared_values
+def _rows() -> QuerySet[Any, tuple[Any, ...]]:
     """One query, whatever the number of terminals and generations."""
     living = Generation.objects.filter(
         state__in=[*Generation.PENDING, Generation.State.ACTIVE, Generation.State.MAKING]
@@ -108,10 +110,11 @@ def _rows() -> list[Any]:
         (Watchdog.objects.all(), ("version", "failures", "fault")),
     ]
     first, *others = (
-        rows.order_by().annotate(moved=JSONArray(Value(number), *fields)).values_list("moved", flat=True)
+        rows.order_by().annotate(moved=JSONArray(Value(number), *fields)).values_list("moved")
         for number, (rows, fields) in enumerate(selected)
     )
-    return list(first.union(*others, all=True))
+    all_of_them: QuerySet[Any, tuple[Any, ...]] = first.union(*others, all=True)
+    return all_of_them
 
 
 def _newest(model: type[Model]) -> QuerySet[Any]:
