@@ -278,9 +278,11 @@ def _doubts(situation: Situation, rollout: Rollout, rows: InstallationQuerySet) 
     """Of whom somebody else may have asked for the files (rules unproved, proved-by-answer): two queries where nobody has."""
     if count := tally.unproved(rollout.generation_id):
         yield _notice(FETCHES_UNPROVED, rollout, count, _names(rows.unproved()))
+    if not _any_with_several(rollout.generation_id):
+        return
     lately = situation.clock.best - TOLD_FOR
     several = rows.of_enabled_terminals().filter(several_addresses=True, asked_at__gte=lately)
-    if _any_with_several(rollout.generation_id) and (count := several.count()):
+    if count := several.count():
         # Each number is a message of its own: one a round at most.
         yield _notice(SEVERAL_ADDRESSES, rollout, count, _names(several), step=str(count))
 

@@ -151,7 +151,7 @@ def why_missing(installation: Installation | None) -> str:
         return gettext("its trust file was fetched from %(address)s, and nothing shows that it did it") % {
             "address": installation.address
         }
-    return str(installation.get_state_display())
+    return str(Installation.State(installation.state).label)
 
 
 def full(type_: TerminalType, *, for_served: bool) -> str:
