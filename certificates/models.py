@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from certificates.pki.identity import Identity
 from certificates.pki.schedule import PairPlan, Schedule
 from pbxcerts.system.models import General
+from pbxcerts.system.prepared import prepared
 from pbxcerts.system.sealing import SealedField
 from pbxcerts.system.versioned import VersionedSettings
 
@@ -71,8 +72,7 @@ class Settings(VersionedSettings):
     @classmethod
     def load(cls, general: General | None = None) -> Settings:
         """`general`: where somebody has read it already."""
-        # There is one row at most, and none needs to be sorted.
-        row = cls.found() if general is not None else next(iter(cls.objects.select_related("general")), None)
+        row = cls.found() if general is not None else next(iter(_with_general()), None)
         row = row or cls.objects.get_or_create(general=general or General.load())[0]
         if general is not None:
             row.general = general
@@ -86,6 +86,11 @@ class Settings(VersionedSettings):
             overlap_days=self.overlap_days,
             zone=self.general.zone,
         )
+
+
+@prepared
+def _with_general() -> models.QuerySet[Settings]:
+    return Settings.objects.select_related("general").order_by()
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
