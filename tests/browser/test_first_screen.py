@@ -1,4 +1,4 @@
-"""What one came to do is in the first screen: on "Self-signed certificates" at 1280 by 800, whatever state it is in."""
+"""What one came to do is in the first screen: on every page at 1280 by 800, and on "Self-signed certificates" whatever its state."""
 
 import shutil
 
@@ -171,6 +171,67 @@ def test_on_the_page_of_a_type_it_is_edited_and_its_check_goes_on(open_page, eve
 
     assert top_of(page, "main a:text-is('Bearbeiten')") < 400
     assert top_of(page, "button:text('Weitermachen')") < 800
+
+
+FIRST_READ = {"certificates:generate"}
+"""What can be lost stands before the choice."""
+LONG = {
+    "certificates:generation": "all there is to say of a pair, for an audit",
+    "certificates:overview": "below the settings: both pairs, the explanation and the downloads",
+    "home": "below the answer: the timeline's table and what needs a person",
+    "system:events_destinations": "a row for each destination and each message that came nowhere",
+    "system:events_meaning": "every kind of message there is",
+    "system:general": "all settings of the installation, in groups",
+    "terminals:rollout:overview": "a row for each state and each trouble",
+    "terminals:terminals": "fifty rows",
+    "terminals:types:types": "a row for each type, those that nobody uses folded",
+    "terminals:work_list:list": "a row for each terminal that waits",
+}
+"""Why a page is longer than two screens. Forms are as long as what they ask for, and help as what there is to say."""
+FORMS = (
+    "terminals:add",
+    "terminals:edit",
+    "terminals:take_in",
+    "terminals:types:",
+    "terminals:delivery:",
+    "system:events_d",
+)
+
+
+def first_screen(page):
+    """What a page is opened for and does not lie in its first screen."""
+    return page.evaluate(
+        """() => {
+            const shown = name => [...document.querySelectorAll(`main ${name}`)].find(one => one.offsetParent !== null)
+            const below = one => one !== undefined && one.getBoundingClientRect().bottom > 801
+            return [[".btn-primary, main .btn-danger", "order"], ["input:not([type=hidden]), main select, main textarea", "field"]]
+                .filter(([name]) => below(shown(name))).map(([, what]) => what)
+        }"""
+    )
+
+
+def test_on_every_page_what_one_came_to_do_is_in_the_first_screen(open_page, addresses, variants):
+    page = open_page(1280, "de")
+    below, long = {}, set()
+    for name, address in (addresses | variants).items():
+        page.goto(address)
+        if outside := set(first_screen(page)) - ({"field"} if name in FIRST_READ else set()):
+            below[name] = outside
+        if page.evaluate("document.documentElement.scrollHeight") > 2 * 800:
+            long.add(name)
+
+    assert below == {}
+    unexplained = {name for name in long if not name.startswith(("help", "type ", *FORMS)) and name not in LONG}
+    assert unexplained <= FIRST_READ
+
+
+def test_what_lies_below_the_first_screen_is_found(open_page, world):
+    page = open_page(1280, "de")
+    page.goto(reverse("terminals:add"))
+    assert first_screen(page) == []
+    page.evaluate("document.querySelector('main form').style.marginTop = '900px'")
+    page.evaluate("document.querySelector('.actions-form').style.position = 'static'")
+    assert first_screen(page) == ["order", "field"]
 
 
 def test_it_would_be_said(open_page, world):
