@@ -177,7 +177,10 @@ class _Scale:
 def _pairs(situation: Situation, following: NextGeneration) -> Iterator[tuple[str, str, PairPlan]]:
     shown = [situation.served_before, situation.active, situation.pending]
     for pair in (pair for pair in shown if pair is not None):
-        title = _("Generation %(number)s, %(state)s") % {"number": pair.number, "state": Generation.State(pair.state).label}
+        title = _("Generation %(number)s, %(state)s") % {
+            "number": pair.number,
+            "state": Generation.State(pair.state).label,
+        }
         yield pair.state, title, pair.plan
     if following.at is not None:
         yield "planned", _("Next generation"), situation.settings.schedule.plan(following.at)
