@@ -44,11 +44,16 @@ class TerminalFilter(forms.Form):
 
     def __init__(self, data: Any, *, types: list[TerminalType]) -> None:
         super().__init__(data)
-        names = [(str(one.pk), str(one)) for one in types]
-        self.fields["type"].choices = [("", _("All")), *names]  # type: ignore[attr-defined]
+        self._types = [(str(one.pk), str(one)) for one in types]
+        self.fields["type"].choices = [("", _("All")), *self._types]  # type: ignore[attr-defined]
         self.fields["text"].widget.attrs.update(
             {"class": "form-control", "placeholder": _("Number, name, MAC, address …"), "type": "search"}
         )
+
+    @property
+    def what_is_shown(self) -> tuple[list[str | None], list[tuple[str, str]]]:
+        """Differs where the fields differ: what stands in them, and the types to choose from."""
+        return [field.value() for field in self.visible_fields()], self._types
 
     @property
     def chosen(self) -> dict[str, str]:

@@ -6,11 +6,12 @@ import pytest
 import time_machine
 from django.core.cache import caches
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from certificates.models import Generation
 from pbxcerts.system.models import General, Role, User
-from terminals.models import Installation, Rollout, Terminal
+from terminals.models import Installation, Rollout, Terminal, TerminalType
 from tests.certificates.pages.test_kept_fragments import seen
 from tests.panel.test_overview import alive
 from tests.terminals.pages.conftest import english, fleet, mixed, put, world, yealink
@@ -111,3 +112,34 @@ def test_it_would_find_what_is_kept_of_before(readers, mixed, monkeypatch):
     Installation.objects.filter(terminal__number="105").update(state="failed")
 
     assert seen(readers) != seen(readers, anew=True) != before
+
+
+def test_the_filter_of_the_list_shows_what_each_reader_has_chosen_and_the_types_that_there_are_now(readers, mixed):
+    def asked(*, anew=False):
+        pages = []
+        for reader in readers:
+            for query in [
+                "",
+                "text=10",
+                "text=%3Cb%3E",
+                "state=failed",
+                f"type={type_.pk}",
+                "type=999&state=no",
+                "order=-type",
+            ]:
+                if anew:
+                    caches["template_fragments"].clear()
+                page = reader.get(f"{reverse('terminals:terminals')}?{query}").content.decode()
+                pages.append(page[page.index('<form class="filter"') : page.index('<div class="panel">')])
+        return pages
+
+    type_ = TerminalType.objects.get(name="A Yealink")
+    before = asked()
+    assert len(set(before[:7])) == 7
+    assert before[:7] != before[7:14]
+    assert asked() == before == asked(anew=True)
+
+    TerminalType.objects.filter(pk=type_.pk).update(name="Another <name>")
+    now = asked()
+    assert all("Another &lt;name&gt;" in page for page in now)
+    assert now == asked(anew=True)
