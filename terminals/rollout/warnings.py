@@ -237,9 +237,8 @@ def _of_rollout(situation: Situation, rollout: Rollout, groups: list[TerminalGro
         left = _named(_first_by_hand(number))
         yield _notice(MANUAL_LEFT, rollout, by_hand, left)
         yield from _reminder(situation, rollout, by_hand, left)
-    rows = Installation.objects.of(number)
-    yield from _doubts(situation, rollout, rows)
-    if _any_differing(number) and (differing := _names(rows.trusted().filter(address_differs=True))):
+    yield from _doubts(situation, rollout)
+    if _any_differing(number) and (differing := _names(_differing(number))):
         yield Notice(ADDRESS_DIFFERS, subject=str(number), params={"names": differing})
 
 
@@ -256,8 +255,11 @@ def _first_by_hand(generation: int) -> QuerySet[Installation, tuple[str, str]]:
 
 @prepared_values
 def _any_differing(generation: int) -> QuerySet[Installation, tuple[int]]:
-    found = Installation.objects.filter(generation=generation).trusted().filter(address_differs=True)
-    return found.of_enabled_terminals().order_by().values_list("pk")[:1]
+    return _differing(generation).of_enabled_terminals().order_by().values_list("pk")[:1]
+
+
+def _differing(generation: int) -> InstallationQuerySet:
+    return Installation.objects.of(generation).trusted().filter(address_differs=True)
 
 
 def _cut_off(situation: Situation) -> Iterator[Notice]:
@@ -274,14 +276,17 @@ def _cut_off(situation: Situation) -> Iterator[Notice]:
         yield Notice(TERMINALS_CUT_OFF, subject=str(active.number), params=params)
 
 
-def _doubts(situation: Situation, rollout: Rollout, rows: InstallationQuerySet) -> Iterator[Notice]:
+def _doubts(situation: Situation, rollout: Rollout) -> Iterator[Notice]:
     """Of whom somebody else may have asked for the files (rules unproved, proved-by-answer): two queries where nobody has."""
     if count := tally.unproved(rollout.generation_id):
-        yield _notice(FETCHES_UNPROVED, rollout, count, _names(rows.unproved()))
+        yield _notice(
+            FETCHES_UNPROVED, rollout, count, _names(Installation.objects.of(rollout.generation_id).unproved())
+        )
     if not _any_with_several(rollout.generation_id):
         return
     lately = situation.clock.best - TOLD_FOR
-    several = rows.of_enabled_terminals().filter(several_addresses=True, asked_at__gte=lately)
+    rows = Installation.objects.of(rollout.generation_id).of_enabled_terminals()
+    several = rows.filter(several_addresses=True, asked_at__gte=lately)
     if count := several.count():
         # Each number is a message of its own: one a round at most.
         yield _notice(SEVERAL_ADDRESSES, rollout, count, _names(several), step=str(count))
