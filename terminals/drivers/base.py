@@ -190,7 +190,8 @@ class Reaction(enum.StrEnum):
 class DeliveryDriver(Protocol):
     """`label` and `summary` are for the pages, `note` is a paragraph for the page of each type or "", `silence` what it can mean
     that a terminal answers nothing to a NOTIFY, `sureness` how sure all this is: texts of the catalogue. `source`: where it is
-    from, as it is called; "" where that is pbxcerts itself. `checks`: whether its terminals check at all.
+    from, as it is called; "" where that is pbxcerts itself. `checks`: whether its terminals check at all. `in_call`: what a restart of
+    its delivery, or of a change of the check, does to a call that the terminal carries; "" where none of them restarts it.
 
     `files` is None where terminals of the method ask for no configuration file. `ouis`: with what the MAC addresses of its
     makers begin, as the IEEE has assigned it (OUI: six hexadecimal digits, upper case). They say who may have made a telephone
@@ -205,6 +206,7 @@ class DeliveryDriver(Protocol):
     sureness: str
     source: str
     checks: Checks
+    in_call: str
     capabilities: Capabilities
     files: ConfigurationFiles | None
     ouis: frozenset[str]

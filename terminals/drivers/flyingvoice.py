@@ -82,6 +82,10 @@ class Flyingvoice(Yealink):
             " pbxcerts leaves as it is."
         )
     )
+    in_call = gettext_noop(
+        "What its first notification does to a call is not known, so it is sent at night only, and later where the communication server"
+        " says who is in a call."
+    )
     capabilities = replace(Yealink.capabilities, empties=False)
     files = FlyingvoiceFiles()
     ouis = frozenset({"0021F2"})  # Easy3call Technology, which makes them

@@ -165,6 +165,10 @@ class Grandstream:
             ),
         ),
     )
+    in_call = gettext_noop(
+        "Whether it waits for the end of a call before it restarts is not documented. pbxcerts reckons with both: it is asked at night"
+        " only, later where the communication server says who is in a call, and what it has taken counts when the restart is shown."
+    )
     capabilities = Capabilities(
         confirmation=Confirmation.FETCH,
         restarts=True,

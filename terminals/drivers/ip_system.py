@@ -24,6 +24,7 @@ class IpSystem:
         gettext_noop("The agent of pbxcerts always checks certificate, name and dates; no setting turns that off."),
         always=True,
     )
+    in_call = ""
     capabilities = Capabilities(
         confirmation=Confirmation.PROOF,
         restarts=False,

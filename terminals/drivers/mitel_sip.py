@@ -157,6 +157,10 @@ class MitelSip:
             " more (https validate certificates, hostname, expires). For SIP over TLS no such setting is known."
         )
     )
+    in_call = gettext_noop(
+        "By its documents it waits for the end of a call before it restarts, at a set time or by a reset from its server. That it does"
+        " so by this notification too is concluded from it."
+    )
     capabilities = Capabilities(
         confirmation=Confirmation.FETCH,
         restarts=True,

@@ -17,6 +17,7 @@ class SipStandard:
     sureness = gettext_noop("It differs from type to type: the guide names what is known of this one.")
     source = ""
     checks = Checks()
+    in_call = ""
     capabilities = Capabilities(
         confirmation=Confirmation.PERSON,
         restarts=False,

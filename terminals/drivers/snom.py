@@ -134,6 +134,7 @@ class Snom:
             ),
         ),
     )
+    in_call = ""
     capabilities = Capabilities(
         confirmation=Confirmation.FETCH,
         restarts=False,

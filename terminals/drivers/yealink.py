@@ -184,6 +184,10 @@ class Yealink:
             ),
         ),
     )
+    in_call = gettext_noop(
+        "It restarts at once, also in a call, when it is told to: the first notification, and a change of the check. So that is done at"
+        " night only, and later where the communication server says who is in a call."
+    )
     capabilities = Capabilities(
         confirmation=Confirmation.FETCH,
         restarts=False,

@@ -10,7 +10,7 @@ import pytest
 
 import terminals.drivers
 from terminals.drivers import base
-from terminals.drivers.base import AnchorsCome, Checks, Confirmation, TrustFormat
+from terminals.drivers.base import AnchorsCome, Checks, Confirmation, FirstNotify, TrustFormat
 from terminals.drivers.configuration import (
     ConfigurationFile,
     FileOf,
@@ -63,7 +63,15 @@ def test_it_is_called_by_a_name_that_the_database_takes_and_by_texts_of_the_cata
         for node in source
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == base.gettext_noop.__name__
     }
-    own = {driver.label, driver.summary, driver.note, driver.silence, driver.sureness, driver.checks.told} - {""}
+    own = {
+        driver.label,
+        driver.summary,
+        driver.note,
+        driver.silence,
+        driver.sureness,
+        driver.checks.told,
+        driver.in_call,
+    } - {""}
     own |= {driver.checks.switch.means} if driver.checks.switch else set()
     for way in driver.files.ways_in("https://pbx.example.org") if driver.files else ():
         own |= {way.title, way.where, way.does}
@@ -77,6 +85,15 @@ def test_what_confirms_without_a_person_can_be_asked(driver):
     assert driver.event("something;else") == "something;else"
     assert bool(driver.event("")) == driver.capabilities.automatic
     assert driver.capabilities.answers_within > timedelta(0)
+
+
+@each_driver
+def test_it_says_what_a_restart_does_to_a_call_wherever_one_is_of_its_doing(driver):
+    can, switch = driver.capabilities, driver.checks.switch
+    restarts = can.restarts or can.first_notify is not FirstNotify.AS_ALWAYS or (switch is not None and switch.restarts)
+
+    # What a setting of its own makes of the first NOTIFY is told by the doubts about it.
+    assert bool(driver.in_call) == (restarts and can.first_notify is not FirstNotify.DANGEROUS)
 
 
 @each_driver
