@@ -158,6 +158,22 @@ def test_one_that_takes_no_calls_fails_by_sip(server):
     assert proof.records[3].said == "404 Not Found"
 
 
+def test_one_whose_telephone_answers_without_speech_fails_by_media_alone(office, store, server):
+    mute = office.baresip("echo", server=f"{NAME}:{server.port}", trust=trust_file(store), speaks=False)
+    assert mute.refusal() == ""
+
+    proof = prove()
+
+    assert proof.outcome == "media_failed"
+    # Whether its connection is of before the switch depends on the second in which it was opened.
+    found = findings(proof) | {"registered": "ok"}
+    steps = ["tls", "options", "register", "call", "hang_up", "registered"]
+    assert found == {**dict.fromkeys(steps, "ok"), "media": "nothing_came"}
+    assert proof.records[4].sent >= A_SECOND_OF_SPEECH
+    mute.wait_for_no_call()
+    assert Generation.objects.active().get().number == 1
+
+
 def test_one_that_serves_the_old_pair_after_a_reload_that_succeeded_gets_it_back(server, settings):
     settings.RELOAD_COMMAND = ["true"]
     clock = current_clock()

@@ -16,7 +16,7 @@ sip_cafile {trust}
 sip_verify_server yes
 net_interface 127.0.0.1
 dns_server {names}
-audio_source aufile,{tone}
+audio_source {source}
 audio_player aubridge,nowhere
 audio_alert aubridge,nowhere
 module_path /usr/lib/baresip/modules
@@ -38,10 +38,10 @@ REASON = r"verify_handler: error_string = (.+)\n"
 class Baresip(Program):
     """Registers as `name` with the server `host:port`, trusting `trust`, and takes every call.
 
-    `trust` are the octets of a file, or the path of one that somebody else keeps.
+    `trust` are the octets of a file, or the path of one that somebody else keeps. One that does not speak sends no RTP in its calls.
     """
 
-    def __init__(self, directory, name, *, server, trust, names, tone):
+    def __init__(self, directory, name, *, server, trust, names, tone, speaks=True):
         super().__init__(directory, user=TELEPHONE_USER, group=TELEPHONE_GROUP)
         self.server = server
         self.control_port = free_port()
@@ -54,7 +54,12 @@ class Baresip(Program):
         (self.directory / "contacts").touch()
         (self.directory / "accounts").write_text(ACCOUNT.format(user=name, server=server))
         (self.directory / "config").write_text(
-            CONFIGURATION.format(trust=self.trust_file, names=names.address, tone=tone, control=self.control_port)
+            CONFIGURATION.format(
+                trust=self.trust_file,
+                names=names.address,
+                source=f"aufile,{tone}" if speaks else "aubridge,nobody",
+                control=self.control_port,
+            )
         )
 
     def __enter__(self):
