@@ -1,6 +1,6 @@
 """The page "Self-signed certificates", and the overview, beside Django's own admin change form of the settings, in one process.
 
-The page shows the state of the installation and its warnings too; it is the same for ten and for a thousand generations. The overview is
+The page shows the state of the installation and its warnings too; it is the same for ten and for a thousand generations. Both pages are
 asked without terminals, with 10,000 that have all confirmed, and in the middle of their rollout, with every kind of trouble.
 """
 
@@ -73,21 +73,25 @@ def benchmark(rounds):
     lines += lines_of(medians, comparisons)
     fill(10_000 if rounds > 1 else 60)
     beat()
-    lines += overview_with_terminals(rounds, client, form, "in the middle of their rollout")
+    lines += with_terminals(rounds, client, form, "in the middle of their rollout")
     Installation.objects.update(state="confirmed", confirmed_at=timezone.now(), evidence="fetched", next_at=None)
     # The first switches the server, the second finds that it is switched.
     beat()
     beat()
-    return [*lines, *overview_with_terminals(rounds, client, form, "at rest")]
+    return [*lines, *with_terminals(rounds, client, form, "at rest")]
 
 
-def overview_with_terminals(rounds, client, form, how):
-    overview, admin = f"overview, 10000 terminals {how}", f"admin change form, terminals {how}"
-    actions = {overview: partial(get, client, reverse("home")), admin: partial(get, client, form)}
+def with_terminals(rounds, client, form, how):
+    admin = f"admin change form, terminals {how}"
+    pages = {
+        f"overview, 10000 terminals {how}": reverse("home"),
+        f"settings page, 10000 terminals {how}": reverse("certificates:overview"),
+    }
+    actions = {name: partial(get, client, url) for name, url in {**pages, admin: form}.items()}
     for action in actions.values():
         action()
-    asked = Line(f"{overview}: queries", str(queries(client, reverse("home"))))
-    return [asked, *lines_of(in_turn(rounds, actions), {(overview, admin): "at most 1.0"})]
+    asked = [Line(f"{name}: queries", str(queries(client, url))) for name, url in pages.items()]
+    return [*asked, *lines_of(in_turn(rounds, actions), {(name, admin): "at most 1.0" for name in pages})]
 
 
 if __name__ == "__main__":
