@@ -1,6 +1,7 @@
 """What terminals are to get now, who is to get it, how far they are, and whether they may be restarted for it."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.db.models import QuerySet
@@ -48,13 +49,19 @@ def terminal_groups(target: Generation) -> list[TerminalGroup]:
     """How the terminals that are to get this generation stand, in groups of equal ones; several groups may be alike. One query, of the
     tallies.
     """
-    return [
+    return list(_as_groups(tuple(_groups(target.number)), pending=target.pending))
+
+
+@lru_cache(maxsize=8)
+def _as_groups(rows: tuple[tuple[Any, ...], ...], *, pending: bool) -> tuple[TerminalGroup, ...]:
+    """Between two changes of the tallies, which each page reads, they are made once."""
+    return tuple(
         TerminalGroup(
             method, model, Wave(wave), DeliveryState(state), count, postponed=bool(put_off), excused=bool(excused)
         )
-        for method, model, wave, state, excused, put_off, only_one, count in _groups(target.number)
-        if not (target.pending and only_one)
-    ]
+        for method, model, wave, state, excused, put_off, only_one, count in rows
+        if not (pending and only_one)
+    )
 
 
 def groups_in_force(situation: Situation) -> list[TerminalGroup]:
