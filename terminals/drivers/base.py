@@ -14,6 +14,7 @@ from typing import Protocol
 from terminals.drivers.configuration import ConfigurationFiles
 
 _MAC = re.compile(r"[0-9A-F]{12}")
+_BETWEEN = re.compile(r"[:\-. ]")
 
 
 def gettext_noop(text: str) -> str:
@@ -23,7 +24,7 @@ def gettext_noop(text: str) -> str:
 
 def mac_of(text: str) -> str | None:
     """The MAC as twelve upper-case hex digits, however it is written (colons, dashes, dots, spaces, none); None where it is none."""
-    digits = re.sub(r"[:\-. ]", "", text).upper()
+    digits = text.upper() if text.isalnum() else _BETWEEN.sub("", text).upper()
     return digits if _MAC.fullmatch(digits) else None
 
 

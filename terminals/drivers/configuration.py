@@ -133,9 +133,9 @@ class NamedLines:
         checked = []
         for number, raw in enumerate(text.splitlines(), start=1):
             line = raw.strip()
-            if line in {BEGIN, END}:
-                raise OwnLinesError(ConfigurationFault.LINE_IS_OURS, number)
             if not line or line.startswith("#"):
+                if line in {BEGIN, END}:
+                    raise OwnLinesError(ConfigurationFault.LINE_IS_OURS, number)
                 continue
             if not self.line.fullmatch(line):
                 raise OwnLinesError(ConfigurationFault.LINE_SYNTAX, number)

@@ -116,7 +116,7 @@ class MitelFiles:
     def content(self, file: ConfigurationFile, tls: PhoneTls | None, *, own_lines: Sequence[str] = ()) -> bytes:
         """The administrator's own lines first, so that ours count. Each file has them: the phone may ask for any of them alone."""
         ours = [BEGIN, *parameters(tls), END] if tls is not None else []
-        return "".join(f"{line}\n" for line in [*own_lines, *ours]).encode()
+        return "\n".join([*own_lines, *ours, ""]).encode()
 
     def ways_in(self, url: str) -> Sequence[WayIn]:
         return ()

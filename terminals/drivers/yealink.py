@@ -43,6 +43,7 @@ from terminals.drivers.configuration import (
 
 FIRST_LINE = "#!version:1.0.0.1"
 POLLS_EVERY = timedelta(days=1)
+POLL_MINUTES = str(POLLS_EVERY // timedelta(minutes=1))
 CHAIN = "static.security.trust_certificates"
 
 # As the boot file of a site has it, where nothing puts the MAC in its place; the telephone itself does ("$MAC.cfg" in public
@@ -68,7 +69,7 @@ def parameters(tls: PhoneTls) -> dict[str, str]:
         "static.security.ca_cert": "2",
         "sip.notify_reboot_enable": "0",
         "static.auto_provision.repeat.enable": "1",
-        "static.auto_provision.repeat.minutes": str(POLLS_EVERY // timedelta(minutes=1)),
+        "static.auto_provision.repeat.minutes": POLL_MINUTES,
         **checking,
     }
 
@@ -121,7 +122,7 @@ class YealinkFiles:
         lines = [FIRST_LINE, *own_lines]
         if tls is not None and file.of is FileOf.TERMINAL:
             lines += [BEGIN, *(f"{name} = {value}" for name, value in parameters(tls).items()), END]
-        return "".join(f"{line}\n" for line in lines).encode()
+        return "\n".join([*lines, ""]).encode()
 
     def ways_in(self, url: str) -> Sequence[WayIn]:
         return (

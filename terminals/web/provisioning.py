@@ -12,7 +12,7 @@ rules versioned-file, own-lines, user-agent, proved-fetch).
 import hmac
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from pbxcerts.system import timekeeping
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
 from pbxcerts.system.one_address import source_of
+from terminals.checking.models import Saying
 from terminals.drivers.base import AnchorsCome, Confirmation
 from terminals.drivers.configuration import (
     ConfigurationFile,
@@ -73,6 +74,30 @@ class AskedFor(NamedTuple):
     telephone: UserAgent | None
 
 
+class Visit(NamedTuple):
+    """A request for a file of a terminal: what is known of it, `at` which time. `source`: what its address counts as. `path_is_secret`:
+    it is asked for under the terminal's secret path. Put together once, because ten thousand telephones ask in a row.
+    """
+
+    request: TerminalRequest
+    snapshot: Snapshot
+    terminal: SnapshotTerminal
+    known_type: SnapshotType
+    source: str
+    at: datetime
+    path_is_secret: bool = False
+
+    @property
+    def over_tls(self) -> bool:
+        return self.request.scheme == "https"
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it shows by itself, over TLS, that it is the telephone's own."""
+        shown = self.path_is_secret or self.snapshot.is_own_address(self.terminal, self.request.client)
+        return self.over_tls and shown
+
+
 class ProvisioningHandlers:
     """`https_port` and `http_port` are those under which terminals reach the listeners, None where one is off."""
 
@@ -116,17 +141,18 @@ class ProvisioningHandlers:
         terminal = snapshot.by_mac.get(mac)
         if terminal is None:
             return self._unknown(request, file, telephone)
-        if files is not snapshot.type_of(terminal).driver.files:
+        visit = self._visit(request, snapshot, terminal)
+        if files is not visit.known_type.driver.files:
             # Another maker's telephone, or one that does not say whose it is.
-            return self._file(request, snapshot, terminal, path_is_secret=False)
-        return self._given_file(request, snapshot, terminal, asked, path_is_secret=False)
+            return self._file(visit)
+        return self._given_file(visit, asked)
 
     def _own_configuration(self, request: TerminalRequest) -> TerminalResponse:
         snapshot = self._snapshots.current
         terminal = snapshot.by_path_secret.get(request.parameters["secret"])
         if terminal is None:
             return text_response(404, "Not found.", refused="unknown_path")
-        return self._file(request, snapshot, terminal, path_is_secret=True)
+        return self._file(self._visit(request, snapshot, terminal, path_is_secret=True))
 
     def _trust(self, request: TerminalRequest) -> TerminalResponse:
         snapshot = self._snapshots.current
@@ -139,7 +165,8 @@ class ProvisioningHandlers:
         proves = request.scheme == "https" and hmac.compare_digest(terminal.proving_part(since), part)
         if not proves and not hmac.compare_digest(terminal.trust_part(since), part):
             return text_response(404, "Not found.", refused="unknown_path")
-        known_type = snapshot.type_of(terminal)
+        visit = self._visit(request, snapshot, terminal)
+        known_type = visit.known_type
         files = known_type.driver.files
         telephone = files.telephone(request.headers.get("user-agent", "")) if files else None
         if telephone is not None and telephone.mac != terminal.mac:
@@ -156,12 +183,23 @@ class ProvisioningHandlers:
             file=f"{parameters['version']}.{parameters['format']}",
             user_agent=_user_agent(request),
             address=request.client,
-            at=self._now(),
+            at=visit.at,
             firmware=telephone.firmware if telephone else "",
             by_secret_path=proves,
         )
         headers = {"content-type": MEDIA_TYPES[known_type.files[0].format]}
-        return self._given_out(request, terminal, TerminalResponse(200, content, headers, evidence=(fetched,)))
+        return self._given_out(visit, content, headers, (fetched,))
+
+    def _visit(
+        self,
+        request: TerminalRequest,
+        snapshot: Snapshot,
+        terminal: SnapshotTerminal,
+        *,
+        path_is_secret: bool = False,
+    ) -> Visit:
+        source = source_of(request.client)
+        return Visit(request, snapshot, terminal, snapshot.type_of(terminal), source, self._now(), path_is_secret)
 
     # -- what is answered --------------------------------------------------------------------------------------------
 
@@ -180,27 +218,16 @@ class ProvisioningHandlers:
         )
         return TerminalResponse(404, NOT_FOUND.body, NOT_FOUND.headers, evidence=(unknown,), refused="unknown_phone")
 
-    def _file(
-        self, request: TerminalRequest, snapshot: Snapshot, terminal: SnapshotTerminal, *, path_is_secret: bool
-    ) -> TerminalResponse:
-        files = snapshot.type_of(terminal).driver.files
-        name = request.parameters["name"]
+    def _file(self, visit: Visit) -> TerminalResponse:
+        files = visit.known_type.driver.files
+        name = visit.request.parameters["name"]
         if files is None or not _NAMES[files](name):
             return NOT_FOUND
-        telephone = files.telephone(request.headers.get("user-agent", ""))
-        asked = AskedFor(files, files.requested(name), telephone)
-        return self._given_file(request, snapshot, terminal, asked, path_is_secret=path_is_secret)
+        telephone = files.telephone(visit.request.headers.get("user-agent", ""))
+        return self._given_file(visit, AskedFor(files, files.requested(name), telephone))
 
-    def _given_file(
-        self,
-        request: TerminalRequest,
-        snapshot: Snapshot,
-        terminal: SnapshotTerminal,
-        asked: AskedFor,
-        *,
-        path_is_secret: bool,
-    ) -> TerminalResponse:
-        known_type, name = snapshot.type_of(terminal), request.parameters["name"]
+    def _given_file(self, visit: Visit, asked: AskedFor) -> TerminalResponse:
+        request, snapshot, terminal, known_type, source, at, path_is_secret = visit
         files, file, telephone = asked
         if file.mac not in {"", terminal.mac} or (telephone is not None and telephone.mac != terminal.mac):
             return text_response(404, "Not found.", refused="foreign_mac")
@@ -208,8 +235,9 @@ class ProvisioningHandlers:
             models = {known_type.model.lower(), telephone.model.lower() if telephone else ""} - {""}
             if file.model.lower() not in models:
                 return NOT_FOUND
-        tls = self._tls(request, snapshot, terminal, known_type, path_is_secret=path_is_secret)
-        if tls is None:
+        named = snapshot.named_file(terminal, source)
+        tls = self._tls(visit, named) if named is not None else None
+        if named is None or tls is None:
             return text_response(404, "Not found.", refused="no_trust_file")
         # One of another family would take the file, and nothing by it (rule inline-anchors).
         is_meant = telephone is None or telephone.is_meant
@@ -221,76 +249,64 @@ class ProvisioningHandlers:
         if file.of is FileOf.TERMINAL:
             lines += _own_lines(files, terminal.own_lines, path_is_secret=path_is_secret)
         body = files.content(file, tls if is_meant else None, own_lines=lines)
+        can = known_type.driver.capabilities
+        proves = path_is_secret and visit.over_tls
+        generations = known_type.generations if can.come.names_each else frozenset(named.generations)
         fetched = FetchedConfiguration(
             terminal=terminal.key,
-            file=name,
+            file=request.parameters["name"],
             user_agent=_user_agent(request),
             address=request.client,
-            at=self._now(),
+            at=at,
             firmware=telephone.firmware if telephone else "",
-            named=snapshot.named_generations(terminal, source_of(request.client)) if _names(tls) else frozenset(),
-            by_secret_path=path_is_secret and request.scheme == "https",
+            named=generations if _names(tls) else frozenset(),
+            by_secret_path=proves,
         )
         evidence: tuple[Fact, ...] = ()
-        if known_type.driver.capabilities.come is AnchorsCome.INLINE:
+        if can.come is AnchorsCome.INLINE:
             evidence = (_taken_with(fetched),)
         elif file.of is FileOf.TERMINAL:
             # The phone's own file is the one that it fetches last: with it the phone is back.
             evidence = (fetched,)
         if evidence and terminal.key in snapshot.checking.of:
-            proves = path_is_secret and request.scheme == "https"
-            over_tls = request.scheme == "https"
             said = {"by_secret_path": proves, "empties": tls.empties}
-            came = CameBack(terminal.key, tls.checking, over_tls, request.client, fetched.at, **said)
+            came = CameBack(terminal.key, tls.checking, visit.over_tls, request.client, at, **said)
             evidence = (*evidence, came)
-        return self._given_out(request, terminal, TerminalResponse(200, body, _headers(files), evidence=evidence))
+        return self._given_out(visit, body, _headers(files), evidence)
 
     def _given_out(
-        self, request: TerminalRequest, terminal: SnapshotTerminal, response: TerminalResponse
+        self, visit: Visit, body: bytes, headers: Mapping[str, str], evidence: tuple[Fact, ...]
     ) -> TerminalResponse:
-        """Give the response out. Over plain HTTP that is done only within a bootstrap window, and logged."""
-        if request.scheme == "https":
-            return response
-        now = self._now()
-        window = self._snapshots.current.window_for(terminal, now)
+        """Give the file out. Over plain HTTP that is done only within a bootstrap window, and logged."""
+        if visit.over_tls:
+            return TerminalResponse(200, body, headers, evidence)
+        terminal, client = visit.terminal, visit.request.client
+        window = visit.snapshot.window_for(terminal, visit.at)
         if window is None:
             return text_response(404, "Not found.", refused="no_window")
-        notice = Notice(
-            FETCHED_IN_CLEAR,
-            subject=f"{window.key} {terminal.number} {request.client}",
-            params={"number": terminal.number, "address": request.client},
-        )
-        return response._replace(evidence=(*response.evidence, LoggedEvent(notice, now)))
+        params = {"number": terminal.number, "address": client}
+        notice = Notice(FETCHED_IN_CLEAR, f"{window.key} {terminal.number} {client}", params)
+        return TerminalResponse(200, body, headers, (*evidence, LoggedEvent(notice, visit.at)))
 
-    def _tls(
-        self,
-        request: TerminalRequest,
-        snapshot: Snapshot,
-        terminal: SnapshotTerminal,
-        known_type: SnapshotType,
-        *,
-        path_is_secret: bool,
-    ) -> PhoneTls | None:
-        """What a terminal's configuration hands over; None if there is no pair yet, or nobody knows how terminals reach us."""
-        over_http = request.scheme == "http"
-        port = self._http_port if over_http else self._https_port
+    def _tls(self, visit: Visit, named: TrustFile) -> PhoneTls | None:
+        """What a terminal's configuration hands over, which is to name this file; None if nobody knows how terminals reach us."""
+        request, snapshot, terminal, known_type, _source, at, path_is_secret = visit
+        port = self._https_port if visit.over_tls else self._http_port
         where = f"{snapshot.own_host}:{port}" if snapshot.own_host else request.headers.get("host", "")
-        named = snapshot.named_file(terminal, source_of(request.client))
-        if named is None or not HOST.fullmatch(where):
+        if not HOST.fullmatch(where):
             return None
+        since = snapshot.names.of.get(terminal.key, "")
 
         def url(file: TrustFile) -> str:
-            since = snapshot.names.of.get(terminal.key, "")
             return f"{request.scheme}://{where}{trust_path(terminal, file, proves=path_is_secret, since=since)}"
 
         host, proxy_port = snapshot.proxy
-        checking = self._checking(request, snapshot, terminal, path_is_secret=path_is_secret)
+        said = snapshot.saying(terminal)
+        checking = self._checking(visit, said) if said is not None else None
         can = known_type.driver.capabilities
         if not can.come.names_each:
-            said, now = snapshot.saying(terminal), self._now()
-            is_own = self._is_own(request, snapshot, terminal, path_is_secret=path_is_secret)
-            empties = known_type.empties_list and said is not None and said.empties(now) and is_own
-            names_none = empties or (said is not None and said.names_nothing(now))
+            empties = known_type.empties_list and said is not None and said.empties(at) and visit.is_own
+            names_none = empties or (said is not None and said.names_nothing(at))
             return PhoneTls("" if names_none else url(named), host, proxy_port, checking=checking, empties=empties)
         places = snapshot.places(can.holds or ANY_NUMBER)
         anchors = tuple(
@@ -305,27 +321,16 @@ class ProvisioningHandlers:
         trust_url = "" if can.come is AnchorsCome.INLINE else url(named)
         return PhoneTls(trust_url, host, proxy_port, anchors, places.emptied, checking)
 
-    def _checking(
-        self, request: TerminalRequest, snapshot: Snapshot, terminal: SnapshotTerminal, *, path_is_secret: bool
-    ) -> bool | None:
+    def _checking(self, visit: Visit, said: Saying) -> bool | None:
         """What the file says of the check (rule checking). To check is told only over TLS, and to who is shown to be the telephone."""
-        said = snapshot.saying(terminal)
-        if said is None:
-            return None
-        checking = said.at(self._now())
+        checking = said.at(visit.at)
         if not checking:
             return checking
         # One that takes each by itself may have lost the served one, and begins anew with another.
-        can = snapshot.type_of(terminal).driver.capabilities
-        holds = snapshot.taken_in_turn.by.get((terminal.key, source_of(request.client)), ())
+        snapshot, can = visit.snapshot, visit.known_type.driver.capabilities
+        holds = snapshot.taken_in_turn.by.get((visit.terminal.key, visit.source), ())
         has_served = can.come is not AnchorsCome.IN_TURN or snapshot.active in holds
-        return True if has_served and self._is_own(request, snapshot, terminal, path_is_secret=path_is_secret) else None
-
-    def _is_own(
-        self, request: TerminalRequest, snapshot: Snapshot, terminal: SnapshotTerminal, *, path_is_secret: bool
-    ) -> bool:
-        """Whether the request shows by itself, over TLS, that it is the telephone's own."""
-        return request.scheme == "https" and (path_is_secret or snapshot.is_own_address(terminal, request.client))
+        return True if has_served and visit.is_own else None
 
 
 def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = False, since: str = "") -> str:
@@ -335,7 +340,7 @@ def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = Fa
     it has this name, as `SnapshotTerminal.trust_part` has it.
     """
     part = terminal.proving_part(since) if proves else terminal.trust_part(since)
-    return f"/{terminal.mac}/{file.version}.{part}.{file.format.value}"
+    return f"/{terminal.mac}/{file.version}.{part}.{file.format}"
 
 
 def _names(tls: PhoneTls) -> bool:

@@ -236,14 +236,6 @@ class Snapshot:
             files = tuple(file for file in files if file.generations[0] in were_served) or files
         return next_in_turn(files, taken, known_type.driver.capabilities.holds)
 
-    def named_generations(self, terminal: SnapshotTerminal, source: str) -> frozenset[int]:
-        """Whose trust anchors its configuration hands over, or names, to who asks from there."""
-        known_type = self.type_of(terminal)
-        if known_type.driver.capabilities.come.names_each:
-            return known_type.generations
-        named = self.named_file(terminal, source)
-        return frozenset(named.generations) if named is not None else frozenset()
-
     def saying(self, terminal: SnapshotTerminal) -> Saying | None:
         """What its file says of the check, in the words of its method."""
         said = self.checking.of.get(terminal.key)
@@ -295,6 +287,8 @@ def next_in_turn(files: Sequence[TrustFile], taken: Sequence[int], most: int | N
     """The first that was not taken yet; where all were, or there is room for no more than those, the one that was taken last, so that
     its URL stays (rules anchors-in-turn, full-list).
     """
+    if not taken:
+        return files[0]
     by_generation = {file.generations[0]: file for file in files}
     last = next((by_generation[number] for number in reversed(taken) if number in by_generation), None)
     left = next((file for file in files if file.generations[0] not in taken), None)
