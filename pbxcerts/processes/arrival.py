@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
+from pbxcerts.processes.client_buffers import bound_clients
 from pbxcerts.processes.places import Place, Places
 from pbxcerts.processes.plain_transport import PlainTransport
 
@@ -21,10 +22,6 @@ GOODBYE_WITHIN = 10
 """Seconds for the end of a TLS connection that we close (close_notify)."""
 HIGH_WATER = 16 * 1024
 """Octets that wait for a client, or from it, above which nothing more is read from it."""
-RECEIVED, SENT = 16 * 1024, 64 * 1024
-"""Octets that the kernel keeps for a connection until we read them, and until they are acknowledged; it takes up to twice as much.
-By itself it would let both grow to megabytes for a client that pushes, or that does not read.
-"""
 AGAIN_AFTER = 0.1
 """Seconds between two looks whether a place is free, while all are taken."""
 
@@ -64,9 +61,8 @@ class Door:
 
     def open(self) -> None:
         self._listener.setblocking(False)  # noqa: FBT003 - its only argument
-        # Whoever comes from now on has them too from his first segment on: set when he is accepted, they take back what he was promised,
-        # and what is lost by that is sent again a fifth of a second later.
-        _prepare(self._listener)
+        # As `pbxcerts.processes.startup` has done before anybody could come.
+        bound_clients(self._listener)
         self._loop.add_reader(self._listener, self._accept)
 
     def close(self) -> None:
@@ -82,9 +78,9 @@ class Door:
             if self._places.are_taken:
                 # Somebody may have had his time: whoever comes behind a crowd that says nothing need not wait for each of it.
                 self._places.make_room()
-            if self._places.are_taken:
-                self._wait()
-                return
+                if self._places.are_taken:
+                    self._wait()
+                    return
             try:
                 client, address = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -113,8 +109,6 @@ class Door:
         if place is None:
             client.close()
             return
-        # He may have come before.
-        _prepare(client)
         client.setblocking(False)  # noqa: FBT003 - its only argument
         made = self._made()
         made.place = place
@@ -190,13 +184,6 @@ class OneBuffer(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._made.resume_writing()
-
-
-def _prepare(one: socket.socket) -> None:
-    """Bound what the kernel keeps of it, and let it send at once what it is given."""
-    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED)
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SENT)
 
 
 def cut_off(transport: asyncio.Transport) -> None:

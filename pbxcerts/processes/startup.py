@@ -30,6 +30,7 @@ from django.utils.translation import gettext as _
 from django_q.models import Schedule
 
 from pbxcerts import env
+from pbxcerts.processes.client_buffers import bound_clients
 from pbxcerts.system import database_version, files, machine_key, publisher, sealing, timekeeping
 from pbxcerts.system.endpoint import Endpoint, EndpointError
 from pbxcerts.system.machine_key import queue_of
@@ -158,6 +159,7 @@ def listen(address: Endpoint, *, open_to_all: bool, at_once: bool) -> socket.soc
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where)
+        bound_clients(listener)
         if at_once:
             listener.listen(2048)
     except OSError as error:

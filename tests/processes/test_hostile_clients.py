@@ -11,7 +11,8 @@ from threading import Thread
 import pytest
 
 from pbxcerts.processes import admission
-from pbxcerts.processes.arrival import RECEIVED, RECORD
+from pbxcerts.processes.arrival import RECORD
+from pbxcerts.processes.client_buffers import RECEIVED
 from pbxcerts.processes.panel_connection import PatientProtocol
 from tests.support.panel_listener import (
     LARGE_PAGE,
