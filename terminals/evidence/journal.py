@@ -86,9 +86,10 @@ def _by_who_can_read(facts: Sequence[OfTerminal]) -> list[list[list[Any]]]:
     lines: dict[tuple[str, ...], list[list[Any]]] = defaultdict(list)
     for fact in facts:
         values = dict(vars(fact))
-        said = tuple(name for name in NEWER_FIELDS if values.get(name))
-        for name in set(NEWER_FIELDS).intersection(values).difference(said):
-            del values[name]
+        said = tuple([name for name in NEWER_FIELDS if values.get(name)])
+        for name in NEWER_FIELDS:
+            if name not in said:
+                values.pop(name, None)
         of_a_kind = said if not isinstance(fact, CameBack) else (NAMES[CameBack],)
         lines[of_a_kind].append([NAMES[type(fact)], values])
     return list(lines.values())

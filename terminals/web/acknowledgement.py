@@ -2,6 +2,8 @@
 (rule acknowledged).
 """
 
+from __future__ import annotations
+
 import asyncio
 import fcntl
 import os
@@ -11,7 +13,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from terminals.evidence.facts import Fact
 
@@ -37,12 +39,25 @@ class SharedSocket(Protocol):
 
 
 class Acknowledgement:
-    """Watches whether `size` octets that are about to be written are acknowledged; what TLS adds is not counted.
+    """Watches whether `size` octets that are about to be written are acknowledged `until` then, by the event loop's clock; what TLS adds
+    is not counted. They prove `facts`; `then` is called once it is known whether they have arrived.
 
     It keeps the socket open, so that it can be asked after its transport was closed.
     """
 
-    def __init__(self, transport: asyncio.Transport, size: int) -> None:
+    __slots__ = ("_close", "_socket", "_wanted", "facts", "then", "until")
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        size: int,
+        facts: Iterable[Fact],
+        until: float,
+        then: Callable[[Acknowledgement], None],
+    ) -> None:
+        self.facts = facts
+        self.until = until
+        self.then = then
         shared: SharedSocket | None = transport.get_extra_info("shared_socket")
         if shared is not None:
             self._socket = shared.keep()
@@ -60,7 +75,7 @@ class Acknowledgement:
 
     def close(self) -> None:
         """May be called more than once."""
-        close, self._close = self._close, lambda: None
+        close, self._close = self._close, _is_closed
         close()
 
     def arrived(self) -> bool | None:
@@ -81,11 +96,8 @@ class Acknowledgement:
         return int.from_bytes(fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
-class AwaitedResponse(NamedTuple):
-    acknowledgement: Acknowledgement
-    facts: Iterable[Fact]
-    until: float
-    then: Callable[[Acknowledgement], None]
+def _is_closed() -> None:
+    """Nothing more is to be closed."""
 
 
 class Acknowledgements:
@@ -93,8 +105,8 @@ class Acknowledgements:
 
     def __init__(self, take: Callable[[Fact], None]) -> None:
         self._take = take
-        self._written: list[AwaitedResponse] = []
-        self._late: list[AwaitedResponse] = []
+        self._written: list[Acknowledgement] = []
+        self._late: list[Acknowledgement] = []
 
     def expect(
         self,
@@ -112,8 +124,8 @@ class Acknowledgements:
         if not self._written:
             # On a quick network they are acknowledged by then, and one look serves all that was written meanwhile.
             loop.call_later(PAUSE, self._look)
-        acknowledgement = Acknowledgement(transport, size)
-        self._written.append(AwaitedResponse(acknowledgement, facts, loop.time() + WITHIN, then))
+        acknowledgement = Acknowledgement(transport, size, facts, loop.time() + WITHIN, then)
+        self._written.append(acknowledgement)
         return acknowledgement
 
     async def end(self, within: float) -> None:
@@ -123,7 +135,7 @@ class Acknowledgements:
         while (self._written or self._late) and loop.time() < until:
             await asyncio.sleep(PAUSE)
         for one in self._written + self._late:
-            one.acknowledgement.close()
+            one.close()
         self._written, self._late = [], []
 
     def _look(self) -> None:
@@ -142,17 +154,17 @@ class Acknowledgements:
                 max(PAUSE, PAUSE_PER_LOOK * (time.monotonic() - began)), self._look_again
             )
 
-    def _not_arrived(self, waiting: list[AwaitedResponse]) -> list[AwaitedResponse]:
+    def _not_arrived(self, waiting: list[Acknowledgement]) -> list[Acknowledgement]:
         still = []
         now = asyncio.get_running_loop().time()
         for one in waiting:
-            arrived = one.acknowledgement.arrived()
+            arrived = one.arrived()
             if arrived is None and now < one.until:
                 still.append(one)
                 continue
-            one.acknowledgement.close()
+            one.close()
             if arrived:
                 for fact in one.facts:
                     self._take(fact)
-            one.then(one.acknowledgement)
+            one.then(one)
         return still

@@ -62,6 +62,26 @@ class TerminalConnection(asyncio.Protocol):
     """
 
     place: ConnectionPlace
+    presents: int | None = None
+    # What most connections never change.
+    _patience: asyncio.TimerHandle | None = None
+    _taking: asyncio.TimerHandle | None = None
+    _unread = b""
+    _is_reading = True
+    _reads_soon = False
+    _is_ahead = False
+    _is_full = False
+    _awaited: Acknowledgement | None = None
+    _is_lost = False
+    _head_size = 0
+    _in_head = False
+    _in_body = False
+    _ending = False
+    _method = ""
+    _url = b""
+    _wanted: tuple[Route, TerminalRequest] | None = None
+    _route = routing.NO_ROUTE
+    _began: float | None = None
 
     def __init__(
         self,
@@ -78,27 +98,8 @@ class TerminalConnection(asyncio.Protocol):
         self._server = server_state
         self._idle = config.timeout_keep_alive
         self._loop = _loop
-        self.presents: int | None = None
-        self._patience: asyncio.TimerHandle | None = None
-        self._taking: asyncio.TimerHandle | None = None
-        self._unread = b""
-        self._is_reading = True
-        self._reads_soon = False
-        self._is_ahead = False
-        self._is_full = False
-        self._awaited: Acknowledgement | None = None
-        self._is_lost = False
-        self._head_size = 0
-        self._in_head = False
-        self._in_body = False
-        self._ending = False
-        self._method = ""
-        self._url = b""
         self._headers: dict[str, str] = {}
         self._body = bytearray()
-        self._wanted: tuple[Route, TerminalRequest] | None = None
-        self._route = routing.NO_ROUTE
-        self._began: float | None = None
 
     # -- the connection ----------------------------------------------------------------------------------------------
 

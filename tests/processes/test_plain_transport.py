@@ -92,7 +92,9 @@ def test_what_came_before_the_client_was_accepted_is_answered_at_once():
         with two_ends(b"hello") as (client, accepted, address):
             protocol = Noting(answer_and_close)
             transport_of(accepted, address, protocol).begin()
+            assert protocol.told == ["made", b"hello"]
 
+            await asyncio.sleep(0)
             assert protocol.told == ["made", b"hello", "lost"]
             assert await asyncio.to_thread(everything, client) == b"head body"
 
@@ -151,6 +153,7 @@ def test_what_the_client_does_not_take_pauses_the_protocol_until_it_does():
             protocol = Noting(lambda transport, _data: transport.write(LARGE))
             transport = transport_of(accepted, address, protocol)
             transport.begin()
+            await asyncio.sleep(0)
             assert protocol.told == ["made", b"hello", "pause"]
             transport.write(b"more")
             left = transport.get_write_buffer_size()
