@@ -13,7 +13,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
-from pbxcerts.processes.client_buffers import bound_clients
 from pbxcerts.processes.places import Place, Places
 from pbxcerts.processes.plain_transport import PlainTransport
 
@@ -36,7 +35,8 @@ logger = logging.getLogger("pbxcerts.web")
 class Door:
     """Lets clients of one listening socket in. `made` makes what speaks with a client, an asyncio protocol that is given its
     `place` and gives it back when it has lost its connection. `context` is asked for each client; None is a connection without
-    TLS. `a_round`: how many are accepted in one round of the event loop.
+    TLS. `a_round`: how many are accepted in one round of the event loop. What the kernel keeps of a client, its listener bounds
+    (`pbxcerts.processes.client_buffers`).
     """
 
     def __init__(
@@ -61,8 +61,6 @@ class Door:
 
     def open(self) -> None:
         self._listener.setblocking(False)  # noqa: FBT003 - its only argument
-        # As `pbxcerts.processes.startup` has done before anybody could come.
-        bound_clients(self._listener)
         self._loop.add_reader(self._listener, self._accept)
 
     def close(self) -> None:

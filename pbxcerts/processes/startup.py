@@ -159,6 +159,7 @@ def listen(address: Endpoint, *, open_to_all: bool, at_once: bool) -> socket.soc
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where)
+        # Before anybody can come: what is accepted has it from its listener.
         bound_clients(listener)
         if at_once:
             listener.listen(2048)

@@ -8,11 +8,13 @@ import struct
 import pytest
 import uvloop
 
-from pbxcerts.processes import arrival, places
+from pbxcerts.processes import arrival, places, startup
 from pbxcerts.processes.arrival import Door, cut_off
+from pbxcerts.processes.client_buffers import RECEIVED, SENT
 from pbxcerts.processes.places import Limits, Places, networks
 from pbxcerts.processes.plain_transport import PlainTransport
 from pbxcerts.processes.turns import Turns
+from pbxcerts.system.endpoint import Endpoint
 
 SEGMENTS_RECEIVED = 140
 """Where `tcpi_segs_in` is in `struct tcp_info` (linux/tcp.h), in octets; 32 bits."""
@@ -290,19 +292,23 @@ def test_a_client_that_is_cut_off_is_reset_whatever_waits_for_it():
     in_the_loop(main)
 
 
-def test_what_an_accepted_client_is_sent_does_not_wait_for_more():
+def test_also_who_came_before_the_door_was_open_is_sent_everything_at_once_and_the_kernel_keeps_little_of_him():
     async def main():
-        with socket.create_server(("127.0.0.1", 0)) as listening:
+        with startup.listen(Endpoint("127.0.0.1", 0), open_to_all=False, at_once=True) as listening:
             came = asyncio.get_running_loop().create_future()
             protocol = Noting(lambda transport, _data: came.set_result(transport))
             places = Places(Limits(in_all=10, of_one=10), exempt=(), turns=Turns(0.01))
             door = Door(listening, places, lambda: protocol, context=lambda: None, a_round=1)
-            door.open()
             with socket.create_connection(listening.getsockname()) as client:
                 client.sendall(b"hello")
+                door.open()
                 transport = await asyncio.wait_for(came, 10)
                 assert isinstance(transport, PlainTransport)
-                assert transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                accepted = transport.get_extra_info("socket")
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                # Linux says twice of what it was told (socket(7)).
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * RECEIVED
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * SENT
                 assert transport.get_extra_info("peername") == client.getsockname()
                 transport.abort()
                 await protocol.over

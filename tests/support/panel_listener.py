@@ -14,6 +14,7 @@ import uvloop
 from a2wsgi import WSGIMiddleware
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from pbxcerts.processes import startup
 from pbxcerts.processes.admission import Admission
 from pbxcerts.processes.budget import Budget
 from pbxcerts.processes.places import Limits, Places, counts_as, networks
@@ -21,6 +22,7 @@ from pbxcerts.processes.precedence import PRECEDENCE, Precedence
 from pbxcerts.processes.serving import Serving
 from pbxcerts.processes.turns import Turns
 from pbxcerts.processes.whole_requests import WholeRequests, in_one_go
+from pbxcerts.system.endpoint import Endpoint
 from tests.support.x509 import NOW, a_pair
 
 LARGE, PART = 2_000_000, 10_000
@@ -68,7 +70,7 @@ class PanelListener:
         self.may_answer = Event()
         self.may_answer.set()
         self._pair = pair
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=200)
+        self._listener = startup.listen(Endpoint("127.0.0.1", 0), open_to_all=False, at_once=True)
         self.port = self._listener.getsockname()[1]
         self._loop = uvloop.new_event_loop()
         self._serving = None
