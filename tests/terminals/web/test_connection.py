@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from pbxcerts.processes.arrival import Door
+from pbxcerts.processes.client_buffers import bound_clients
 from pbxcerts.processes.places import Limits, Places
 from pbxcerts.processes.turns import Turns
 from terminals.web import connection
@@ -83,6 +84,7 @@ class Listener:
             return TerminalConnection(config=config, server_state=self.state, app_state={}, _loop=loop)
 
         with socket.create_server(("127.0.0.1", 0)) as listening:
+            bound_clients(listening)
             door = Door(listening, self.places, made, context=lambda: None, a_round=8)
             door.open()
             started(loop, listening.getsockname()[1])
