@@ -7,7 +7,7 @@ ConfigurationError(fault, line)
 
 import enum
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -109,6 +109,10 @@ class OwnLines(Protocol):
         """The lines as they go into the file. Raises OwnLinesError."""
         ...
 
+    def served(self, text: str, *, path_is_secret: bool) -> list[str]:
+        """The lines that are given out: those that hold a secret under the secret path alone. Raises OwnLinesError."""
+        ...
+
     def hold_secret(self, line: str) -> bool:
         """Whether this line must not be readable by others."""
         ...
@@ -131,6 +135,21 @@ class NamedLines:
     def checked(self, text: str, *, path_is_secret: bool) -> list[str]:
         """Raises OwnLinesError with the line's number (rule own-lines)."""
         checked = []
+        for number, line, name in self._named(text):
+            if not path_is_secret and self._holds_secret(name, line):
+                raise OwnLinesError(ConfigurationFault.LINE_HOLDS_SECRET, number)
+            checked.append(line)
+        return checked
+
+    def served(self, text: str, *, path_is_secret: bool) -> list[str]:
+        named = self._named(text)
+        return [line for _number, line, name in named if path_is_secret or not self._holds_secret(name, line)]
+
+    def hold_secret(self, line: str) -> bool:
+        return self._holds_secret(self.name_of(line), line)
+
+    def _named(self, text: str) -> Iterator[tuple[int, str, str]]:
+        """The number of each line, the line, and what it sets."""
         for number, raw in enumerate(text.splitlines(), start=1):
             line = raw.strip()
             if not line or line.startswith("#"):
@@ -139,16 +158,14 @@ class NamedLines:
                 continue
             if not self.line.fullmatch(line):
                 raise OwnLinesError(ConfigurationFault.LINE_SYNTAX, number)
-            if self.name_of(line) in self.ours:
+            name = self.name_of(line)
+            if name in self.ours:
                 raise OwnLinesError(ConfigurationFault.LINE_IS_OURS, number)
-            if not path_is_secret and self.hold_secret(line):
-                raise OwnLinesError(ConfigurationFault.LINE_HOLDS_SECRET, number)
-            checked.append(line)
-        return checked
+            yield number, line, name
 
-    def hold_secret(self, line: str) -> bool:
+    def _holds_secret(self, name: str, line: str) -> bool:
         """By the name of the parameter that it sets, or by a URL with userinfo (RFC 3986 section 3.2.1) in its value."""
-        return self.secret.search(self.name_of(line)) is not None or _USERINFO.search(line) is not None
+        return self.secret.search(name) is not None or ("://" in line and _USERINFO.search(line) is not None)
 
 
 class MarkedBlock(Protocol):

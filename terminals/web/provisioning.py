@@ -378,11 +378,10 @@ def _own_lines(files: ConfigurationFiles, lines: str, *, path_is_secret: bool) -
     if files.own_lines is None:
         return []
     try:
-        checked = files.own_lines.checked(lines, path_is_secret=True)
+        return files.own_lines.served(lines, path_is_secret=path_is_secret)
     except OwnLinesError as error:
         logger.error("Own lines of a configuration file are not served: %s", error)
         return []
-    return [line for line in checked if path_is_secret or not files.own_lines.hold_secret(line)]
 
 
 _own_lines_of_type = lru_cache(maxsize=256)(_own_lines)

@@ -220,7 +220,10 @@ class Snapshot:
         return self.types[terminal.type]
 
     def window_for(self, terminal: SnapshotTerminal, now: datetime) -> SnapshotWindow | None:
-        return next((window for window in self.windows if window.is_open_for(terminal.key, now)), None)
+        for window in self.windows:
+            if window.is_open_for(terminal.key, now):
+                return window
+        return None
 
     def named_file(self, terminal: SnapshotTerminal, source: str) -> TrustFile | None:
         """The trust file that the configuration names to a terminal that asks from there; None where there is none."""
