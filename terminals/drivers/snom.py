@@ -15,7 +15,7 @@ was loaded stays, so old and new stand beside each other; how one is removed by 
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from xml.sax.saxutils import quoteattr
+from html import escape
 
 from terminals.drivers.base import (
     AnchorsCome,
@@ -74,7 +74,7 @@ class SnomFiles:
         if tls is None or file.of is not FileOf.TERMINAL:
             return f"{DECLARATION}<settings><phone-settings/></settings>\n".encode()
         # A tenth of what it takes to build a tree of elements for each of thousands of telephones.
-        certificates = "".join(f"<certificate url={quoteattr(anchor.url)}/>" for anchor in tls.anchors)
+        certificates = "".join(f'<certificate url="{escape(anchor.url)}"/>' for anchor in tls.anchors)
         phone = f"<phone-settings>{PHONE}{CHECKING[tls.checking]}</phone-settings>"
         return f"{DECLARATION}<settings>{phone}<certificates>{certificates}</certificates></settings>\n".encode()
 

@@ -1,5 +1,6 @@
 """What the processes of the tree have in memory once, because it was there before they were forked (rule process-tree)."""
 
+import os
 import subprocess
 import sys
 
@@ -24,7 +25,15 @@ list(wsgi.application(asked, lambda status, headers: said.append(status)))
 assert said == ["200 OK"]
 print(*{*sys.modules} - before)
 """
-OUR_OWN = ("pbxcerts.", "certificates.", "terminals.")
+OUR_OWN = (
+    "pbxcerts.",
+    "certificates.",
+    "terminals.",
+    "crispy_forms.",
+    "django_htmx.",
+    "django_q.",
+    "django.core.cache.",
+)
 
 
 @pytest.fixture
@@ -36,9 +45,8 @@ def product(tmp_path):
 
 
 def loaded_later(product, only):
-    """Modules of ours that a heartbeat and a page load, beside those of the templates."""
-    loaded = product.run(LOADED_LATER, only).split()
-    return {name for name in loaded if name.startswith(OUR_OWN) and "templatetags" not in name}
+    """Modules of ours, and of what our templates and tasks name, that a heartbeat and a page load."""
+    return {name for name in product.run(LOADED_LATER, only).split() if name.startswith(OUR_OWN)}
 
 
 def test_what_a_heartbeat_and_a_page_need_is_loaded_before(product):
@@ -56,6 +64,23 @@ def test_a_library_that_few_pages_need_stays_away(product):
     assert {"segno", "apprise", "requests", "pyrage", "prometheus_client", "psycopg", "redis"} & {*loaded} == set()
 
 
+KNOWN_BEFORE = """
+import sys
+from pbxcerts.management.commands.up import load_for_all
+load_for_all(serves=sys.argv[1] == "web")
+from django.urls import get_resolver
+from pbxcerts.system.models import EventMessage
+from django.db import connection
+known = [get_resolver()._populated, "_relation_tree" in vars(EventMessage._meta), connection.connection is None]
+print(*known)
+"""
+
+
+@pytest.mark.parametrize(("only", "addresses"), [("web", "True"), ("worker", "False")])
+def test_what_is_put_together_once_is_before_without_opening_the_database(product, only, addresses):
+    assert product.run(KNOWN_BEFORE, only).split() == [addresses, "True", "True"]
+
+
 # What malloc hands out, beyond what pymalloc has for the small: octets for which there are gaps among others that stay.
 GAPS = """
 import sys
@@ -70,8 +95,53 @@ print(sum(id(piece) < max(map(id, kept)) for piece in asked))
 """
 
 
+# What pymalloc hands out for the small: from the pools in which there is room among others that stay.
+GAPS_IN_POOLS = """
+import sys
+from pbxcerts.processes import memory
+pieces = [bytes(400) for _piece in range(1000)]
+kept = pieces[::2]
+del pieces
+if sys.argv[1] == "shared":
+    memory.share()
+asked = [bytes(400) for _piece in range(100)]
+pools = {id(piece) // memory.POOL for piece in kept}
+print(sum(id(piece) // memory.POOL in pools for piece in asked))
+"""
+
+
+@pytest.mark.parametrize("gaps", [GAPS, GAPS_IN_POOLS])
 @pytest.mark.parametrize(("before", "in_gaps"), [("shared", range(1)), ("", range(50, 101))])
-def test_no_process_writes_into_the_gaps_between_what_is_shared(before, in_gaps):
-    done = subprocess.run([sys.executable, "-c", GAPS, before], cwd=ROOT, capture_output=True, text=True, check=True)
+def test_no_process_writes_into_the_gaps_between_what_is_shared(gaps, before, in_gaps):
+    done = subprocess.run([sys.executable, "-c", gaps, before], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert int(done.stdout) in in_gaps
+
+
+# The cache of what a name means on a type holds the name.
+HELD_NAMES = """
+import sys
+from pbxcerts.processes import memory
+name = sys.intern("asked for " + "once")
+before = sys.getrefcount(name)
+hasattr(memory, name), hasattr(0, name)
+held = sys.getrefcount(name) - before
+memory.share()
+print(held, sys.getrefcount(name) - before)
+"""
+
+
+def test_no_process_lets_go_of_a_name_that_is_shared():
+    done = subprocess.run([sys.executable, "-c", HELD_NAMES], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    held, afterwards = map(int, done.stdout.split())
+    assert held > 0
+    assert afterwards == 0
+
+
+def test_another_allocator_of_python_does_without():
+    """PYTHONMALLOC=malloc: no pools."""
+    program = "from pbxcerts.processes import memory; memory.share()"
+    environment = os.environ | {"PYTHONMALLOC": "malloc"}
+
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=False).returncode == 0

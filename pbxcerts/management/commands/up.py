@@ -13,9 +13,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connections
+from django.template.loader import get_template
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from pbxcerts import __version__
@@ -174,11 +177,21 @@ def load_for_all(*, serves: bool) -> None:
     each page that is touched meanwhile (rule process-tree).
     """
     # What is found by its name, by the first query, page and heartbeat.
-    by_name = ["django.db.models.sql.compiler", settings.TERMINALS.rpartition(".")[0]]
+    by_name = [
+        "django.db.models.sql.compiler",
+        "django.core.cache.backends.locmem",
+        *([] if settings.BROKER else ["django_q.brokers.orm"]),
+        settings.TERMINALS.rpartition(".")[0],
+    ]
     for module in ["pbxcerts.processes.web", "pbxcerts.processes.worker", *by_name]:
         import_module(module)
+    for model in apps.get_models():
+        # Put together once, at the first query that follows a relation, and of all models.
+        model._meta.get_fields()
     if serves:
-        import_module(settings.ROOT_URLCONF)
+        # The patterns of all addresses, and what templates load.
+        reverse(settings.LOGIN_URL)
+        get_template("registration/login.html")
 
 
 def _cannot_start(reason: str) -> str:
