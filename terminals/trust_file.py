@@ -76,6 +76,11 @@ class TrustFile:
         numbers = "-".join(str(number) for number in self.generations)
         return f"{numbers}.{hashlib.sha256(self.content).hexdigest()[:8]}"
 
+    @cached_property
+    def text(self) -> str:
+        """Its content, if that is PEM, else nothing. Kept, because thousands of configurations hold it."""
+        return self.content.decode() if self.format is TrustFormats.PEM else ""
+
     @property
     def media_type(self) -> str:
         return MEDIA_TYPES[self.format]

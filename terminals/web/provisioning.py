@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.utils.translation import gettext_lazy as _
 
@@ -36,7 +36,6 @@ from terminals.drivers.configuration import (
 )
 from terminals.drivers.registry import drivers
 from terminals.evidence.facts import CameBack, Fact, FetchedConfiguration, FetchedTrust, LoggedEvent, UnknownPhone
-from terminals.models import TrustFormats
 from terminals.trust_file import MEDIA_TYPES, TrustFile, generations_of
 from terminals.web.routing import NOT_FOUND, Route, TerminalRequest, TerminalResponse, text_response
 from terminals.web.snapshot import Snapshot, Snapshots, SnapshotTerminal, SnapshotType
@@ -252,22 +251,23 @@ class ProvisioningHandlers:
         can = known_type.driver.capabilities
         proves = path_is_secret and visit.over_tls
         generations = known_type.generations if can.come.names_each else frozenset(named.generations)
-        fetched = FetchedConfiguration(
-            terminal=terminal.key,
-            file=request.parameters["name"],
-            user_agent=_user_agent(request),
-            address=request.client,
-            at=at,
-            firmware=telephone.firmware if telephone else "",
-            named=generations if _names(tls) else frozenset(),
-            by_secret_path=proves,
-        )
+        named_by_it = generations if tls.trust_url or tls.anchors else frozenset()
+        seen: dict[str, Any] = {
+            "terminal": terminal.key,
+            "file": request.parameters["name"],
+            "user_agent": _user_agent(request),
+            "address": request.client,
+            "at": at,
+            "firmware": telephone.firmware if telephone else "",
+            "by_secret_path": proves,
+        }
         evidence: tuple[Fact, ...] = ()
         if can.come is AnchorsCome.INLINE:
-            evidence = (_taken_with(fetched),)
+            # Who has taken this configuration has taken the trust anchors in it (rule inline-anchors).
+            evidence = (FetchedTrust(generations=named_by_it, **seen),)
         elif file.of is FileOf.TERMINAL:
             # The phone's own file is the one that it fetches last: with it the phone is back.
-            evidence = (fetched,)
+            evidence = (FetchedConfiguration(named=named_by_it, **seen),)
         if evidence and terminal.key in snapshot.checking.of:
             said = {"by_secret_path": proves, "empties": tls.empties}
             came = CameBack(terminal.key, tls.checking, visit.over_tls, request.client, at, **said)
@@ -311,7 +311,7 @@ class ProvisioningHandlers:
         places = snapshot.places(can.holds or ANY_NUMBER)
         anchors = tuple(
             TrustAnchor(
-                pem=file.content.decode() if file.format is TrustFormats.PEM else "",
+                pem=file.text,
                 # So what is inline is the same for all of them.
                 url="" if can.come is AnchorsCome.INLINE else url(file),
                 place=places.of[file.generations[0]],
@@ -341,17 +341,6 @@ def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = Fa
     """
     part = terminal.proving_part(since) if proves else terminal.trust_part(since)
     return f"/{terminal.mac}/{file.version}.{part}.{file.format}"
-
-
-def _names(tls: PhoneTls) -> bool:
-    """Whether a configuration names trust anchors, or hands them over."""
-    return bool(tls.trust_url or tls.anchors)
-
-
-def _taken_with(fetched: FetchedConfiguration) -> FetchedTrust:
-    """Who has taken this configuration has taken the trust anchors in it (rule inline-anchors)."""
-    values = dict(vars(fetched))
-    return FetchedTrust(generations=values.pop("named"), **values)
 
 
 def _asked_for(name: str, user_agent: str) -> AskedFor:

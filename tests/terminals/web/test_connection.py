@@ -11,10 +11,11 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from pbxcerts.processes import startup
 from pbxcerts.processes.arrival import Door
-from pbxcerts.processes.client_buffers import bound_clients
 from pbxcerts.processes.places import Limits, Places
 from pbxcerts.processes.turns import Turns
+from pbxcerts.system.endpoint import Endpoint
 from terminals.web import connection
 from terminals.web.acknowledgement import Acknowledgement, Acknowledgements
 from terminals.web.connection import TerminalConnection
@@ -83,8 +84,7 @@ class Listener:
         def made():
             return TerminalConnection(config=config, server_state=self.state, app_state={}, _loop=loop)
 
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            bound_clients(listening)
+        with startup.listen(Endpoint("127.0.0.1", 0), open_to_all=False, at_once=True) as listening:
             door = Door(listening, self.places, made, context=lambda: None, a_round=8)
             door.open()
             started(loop, listening.getsockname()[1])
