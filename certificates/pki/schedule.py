@@ -4,7 +4,6 @@ Every instant that goes in or comes out is an aware datetime in UTC (rule instan
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -108,12 +107,14 @@ class Schedule:
         # Local mean times end at odd seconds; T is a whole minute on the wall.
         return jump + timedelta(seconds=-gap_to.second % 60)
 
-    def _around(self, instant: datetime) -> Iterator[datetime]:
+    def _around(self, instant: datetime) -> tuple[datetime, ...]:
+        return self._around_day(instant.astimezone(self.zone).date())
+
+    @lru_cache(maxsize=256)  # noqa: B019 - as `time_on`
+    def _around_day(self, today: date) -> tuple[datetime, ...]:
         # Two days to either side: a neighbouring day can be left out, or have been there once already.
-        today = instant.astimezone(self.zone).date()
-        for days in range(-2, 3):
-            if (t := self.time_on(today + timedelta(days=days))) is not None:
-                yield t
+        times = (self.time_on(today + timedelta(days=days)) for days in range(-2, 3))
+        return tuple(t for t in times if t is not None)
 
     def _wall(self, instant: datetime) -> datetime:
         return instant.astimezone(self.zone).replace(tzinfo=None)
