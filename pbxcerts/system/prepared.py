@@ -36,8 +36,8 @@ def prepared_values(query: Callable[..., QuerySet[Any, tuple[Any, ...]]]) -> Cal
     return ask
 
 
-_FIRST_PLACE = 2_147_000_000
-"""No query has such a constant, and a column of integers may hold it (a 32-bit one)."""
+_FIRST_PLACE = 32_000
+"""No query has such a constant, and any column of integers may hold it (PostgreSQL's smallest has 16 bits)."""
 _FIRST_YEAR = 9000
 """The same of instants."""
 

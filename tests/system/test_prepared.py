@@ -12,6 +12,7 @@ from django.db.models import F
 
 from pbxcerts.system.models import ClockCheck, EventMessage, Heartbeat
 from pbxcerts.system.prepared import ModelsPutTogether, PutTogether, prepared, prepared_values
+from terminals.models import Installation
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +46,11 @@ def with_a_part_of_the_subject(part):
 def raised_between(begin, end, kind):
     found = EventMessage.objects.filter(kind=kind, raised_at__gte=begin, raised_at__lt=end)
     return found.order_by("pk").values_list("pk")
+
+
+@prepared_values
+def in_a_wave(wave):
+    return Installation.objects.filter(wave=wave).order_by().values_list("pk")
 
 
 @prepared
@@ -153,6 +159,10 @@ def test_it_keeps_no_connection_of_a_thread_that_has_ended(messages):
     assert found.models([]) == []
     first = messages("off", "1")
     assert found.models([]) == [first]
+
+
+def test_an_argument_may_be_a_value_of_the_smallest_column_of_integers(messages):
+    assert in_a_wave(1) == in_a_wave(4) == []
 
 
 def test_what_one_thread_asks_for_is_not_what_another_one_does():
