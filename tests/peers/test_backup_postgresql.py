@@ -198,16 +198,21 @@ def test_while_the_database_is_away_it_says_so_and_leaves_nothing(site, elsewher
     before = site.files()
     for order in (
         ["backup", "two.age", "--recipient", key.public],
+        ["restore", file, "--identity", key.file],
         ["restore", file, "--identity", key.file, "--replace"],
     ):
-        code, _text = site.refused(*order)
-        assert code in {"database", "unfit"}
+        code, text = site.refused(*order)
+        assert code == "database"
+        assert "127.0.0.1:1" in text
+        assert "PBXCERTS_DATABASE" in text
     assert not (site.directory / "two.age").exists()
     assert {name for name in site.files() if not name.startswith("run/")} == {
         name for name in before if not name.startswith("run/")
     }
     elsewhere.product.environment["PBXCERTS_DATABASE"] = "postgresql://nobody:x@127.0.0.1:1/nothing"
-    elsewhere.refused("restore", file, "--identity", key.file)
+    code, text = elsewhere.refused("restore", file, "--identity", key.file)
+    assert code == "database"
+    assert "127.0.0.1:1" in text
     assert not elsewhere.data.exists()
 
 
