@@ -33,6 +33,8 @@ HEARTBEATS = "system_heartbeat"
 LEFT_OUT = ("django_session", "system_session", "django_q_ormq")
 WAITS = 20
 """Seconds for a lock that somebody else holds."""
+NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+"""The disk is full, or the file would be larger than what this user may write (EFBIG, EDQUOT), of which SQLite does not say more."""
 _COPY = re.compile(r"COPY [^;]+ FROM stdin;\n")
 
 
@@ -63,7 +65,15 @@ def copy_sqlite(source: Path, target: Path) -> None:
                 copy.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
             said = _integrity(copy)
     except sqlite3.Error as error:
-        raise BackupNotMade(_("The database can't be copied: %(reason)s.") % {"reason": error}) from error
+        if getattr(error, "sqlite_errorcode", None) not in NO_ROOM:
+            raise BackupNotMade(_("The database can't be copied: %(reason)s.") % {"reason": error}) from error
+        raise BackupNotMade(
+            _(
+                "The copy of the database can't be written to %(place)s: %(reason)s. Nothing was left there; make room, or allow this"
+                " user larger files, and try again."
+            )
+            % {"place": target.parent, "reason": error}
+        ) from error
     if said:
         raise BackupNotMade(
             _("The database is damaged (%(reason)s), so no backup is made of it: restore an earlier one.")

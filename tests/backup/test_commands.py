@@ -268,9 +268,19 @@ def test_on_a_full_disk_nothing_is_left_and_the_place_is_named(site, place):
 
     assert ran.returncode == 1
     assert "Traceback" not in ran.stderr
-    assert "full" in ran.stderr or f"{full}" in ran.stderr
+    assert f"{full}" in ran.stderr
     assert {*listing.read_text().split()} <= {"backup.lock"}
     assert not target.exists()
+
+
+def test_where_this_user_may_write_no_file_so_large_the_place_is_named(site):
+    limited = ("bash", "-c", 'ulimit -f 400 && exec "$@"', "bash")
+    code, text = site.refused("backup", "one.age", "--recipient", site.public, before=limited)
+
+    assert code == "not_made"
+    assert f"{site.data / 'run'}" in text
+    assert leftovers(site) == []
+    assert not (site.directory / "one.age").exists()
 
 
 # -- restored ----------------------------------------------------------------------------------------------------------
