@@ -22,8 +22,10 @@ from pbxcerts.system import kept_entries, known_browsers
 from pbxcerts.system.access import RoleNeeded
 from pbxcerts.system.database_lock import is_away, is_locked, let_go_of
 from pbxcerts.system.log_lines import REQUEST
+from pbxcerts.system.outage import Outage
 
 logger = logging.getLogger(__name__)
+outage = Outage(logger, "pages are made of what the database says again")
 
 AGAIN_AFTER = 5
 """Seconds after which a page looks whether the database can be had again."""
@@ -79,10 +81,13 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if is_locked(error):
         let_go_of(error)
         return unable(request, "locked")
-    if is_away(error):
-        logger.error("the database is away: %s", error)
+    if error is not None and is_away(error):
+        outage.goes_on(error, "the database is away: %s")
         let_go_of(error)
-        return unable(request, "database")
+        page = unable(request, "database")
+        # Else Django says it of each request, with a traceback.
+        page._has_been_logged = True  # type: ignore[attr-defined]
+        return page
     return _show_without_state(request, "500.html", 500)
 
 

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.utils import timezone, translation
 
 from pbxcerts.panel.appearance import language_of
-from pbxcerts.panel.error_pages import method_not_allowed, unable
+from pbxcerts.panel.error_pages import method_not_allowed, outage, unable
 from pbxcerts.processes.precedence import PRECEDENCE, Precedence
 from pbxcerts.system import kept_entries
 from pbxcerts.system.models import General
@@ -97,6 +97,7 @@ def language_and_time_zone(get_response: GetResponse) -> GetResponse:
 
     def respond(request: HttpRequest) -> HttpResponseBase:
         general = General.load()
+        outage.is_over()
         request.general = general  # type: ignore[attr-defined]
         language = general.spelt(language_of(request) or general.language)
         with translation.override(language), timezone.override(general.zone):

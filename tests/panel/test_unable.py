@@ -58,6 +58,31 @@ def test_while_the_database_is_away_the_page_is_503_and_says_so(viewer_client, m
     assert response.headers["Retry-After"] == "5"
 
 
+def test_the_log_says_once_that_it_is_away_and_once_that_it_is_there_again(viewer_client, monkeypatch, caplog):
+    error = OperationalError("connection refused\nIs the server running?")
+    monkeypatch.setattr(error_pages, "is_away", lambda found: found is error)
+    error_pages.outage.is_over()
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "django")
+
+    def load():
+        raise error
+
+    viewer_client.raise_request_exception = False
+    with monkeypatch.context() as away:
+        away.setattr(General, "load", load)
+        for _request in range(3):
+            assert viewer_client.get("/certificates/").status_code == 503
+    for _request in range(2):
+        assert viewer_client.get("/certificates/").status_code == 200
+
+    assert [(record.levelname, record.getMessage(), record.exc_info) for record in caplog.records] == [
+        ("WARNING", "the database is away: connection refused", None),
+        ("INFO", "pages are made of what the database says again", None),
+    ]
+
+
 def caused(error, cause):
     error.__cause__ = cause
     return error

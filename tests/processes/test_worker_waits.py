@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from django.db import OperationalError
 
+from pbxcerts import tasks
 from pbxcerts.processes import worker
 
 PATIENT = SimpleNamespace(wait=lambda _seconds: False)
@@ -42,3 +43,21 @@ def test_where_it_is_there_nothing_is_said(log):
 
 def test_who_is_told_to_end_waits_no_longer(log):
     assert not worker._when_the_database_is_there(SimpleNamespace(wait=lambda _seconds: True), away_for(500))
+
+
+def test_heartbeats_that_fail_for_want_of_the_database_are_said_on_change_without_a_traceback(monkeypatch, log):
+    monkeypatch.setattr(tasks, "is_away", lambda _error: True)
+    monkeypatch.setattr(tasks, "_one_round", away_for(3))
+    for _minute in range(5):
+        tasks.heartbeat()
+
+    assert [(record.getMessage(), record.exc_info) for record in log.records] == [
+        ("no heartbeat, as the database is away: connection failed: refused", None),
+        ("heartbeats go on: the database is there again", None),
+    ]
+
+
+def test_a_heartbeat_that_fails_for_another_reason_fails(monkeypatch):
+    monkeypatch.setattr(tasks, "_one_round", away_for(1))
+    with pytest.raises(OperationalError):
+        tasks.heartbeat()
