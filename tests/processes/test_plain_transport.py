@@ -103,6 +103,53 @@ def test_what_came_before_the_client_was_accepted_is_answered_at_once():
     in_the_loop(main)
 
 
+def test_the_answers_of_one_round_go_together_at_its_end():
+    async def main():
+        with two_ends(b"hello") as one, two_ends(b"hello") as other:
+            for _client, accepted, address in (one, other):
+                transport_of(accepted, address, Noting(answer_and_close)).begin()
+            for client, *_rest in (one, other):
+                client.settimeout(0)
+                with pytest.raises(BlockingIOError):
+                    client.recv(100)
+
+            await asyncio.sleep(0)
+            for client, *_rest in (one, other):
+                assert client.recv(100) == b"head body"
+
+    in_the_loop(main)
+
+
+def test_who_is_cut_off_before_his_answer_has_gone_is_sent_nothing_of_it():
+    async def main():
+        with two_ends(b"hello") as (client, accepted, address):
+            protocol = Noting(answer_and_close)
+            transport = transport_of(accepted, address, protocol)
+            transport.begin()
+            cut_off(transport)
+
+            await asyncio.wait_for(protocol.over, 10)
+            with pytest.raises(ConnectionResetError):
+                everything(client)
+            assert protocol.told == ["made", b"hello", "lost"]
+
+    in_the_loop(main)
+
+
+def test_who_has_reset_the_connection_before_his_answer_has_gone_is_lost_with_the_reason():
+    async def main():
+        with two_ends(b"hello") as (client, accepted, address):
+            protocol = Noting(answer_and_close)
+            transport_of(accepted, address, protocol).begin()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+
+            assert isinstance(await asyncio.wait_for(protocol.over, 10), ConnectionResetError)
+            assert protocol.told == ["made", b"hello", "lost"]
+
+    in_the_loop(main)
+
+
 def test_what_comes_later_is_read_when_it_comes():
     async def main():
         with two_ends() as (client, accepted, address):
