@@ -136,6 +136,7 @@ DATABASES = {"default": env.database("DATABASE", DATA / "pbxcerts.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER = env.broker("BROKER")
+DATABASE_QUEUE = {"orm": "default", "broker_class": "pbxcerts.processes.database_queue.DatabaseQueue"}
 Q_CLUSTER = {
     # What it signs with beside the secret key. The queue is this machine's own, and so the installation's.
     "name": "pbxcerts",
@@ -150,7 +151,7 @@ Q_CLUSTER = {
     "save_limit": -1,
     "poll": 1,
     "guard_cycle": 5,
-    **({"redis": env.in_time(BROKER)} if BROKER else {"orm": "default"}),
+    **({"redis": env.in_time(BROKER)} if BROKER else DATABASE_QUEUE),
 }
 
 AUTH_USER_MODEL = "system.User"
@@ -221,9 +222,13 @@ LOGGING = {
         },
         "json": {"()": "pbxcerts.system.log_lines.JsonLines"},
     },
+    "filters": {"said_elsewhere": {"()": "pbxcerts.system.database_lock.SaidElsewhere"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"django-q": {"level": "WARNING"}, "uvicorn": {"level": "WARNING"}},
+    "loggers": {
+        "django-q": {"level": "WARNING", "filters": ["said_elsewhere"]},
+        "uvicorn": {"level": "WARNING"},
+    },
 }
 # What /metrics wants to be asked with; "" turns it off.
 METRICS_TOKEN = env.secret_text("METRICS_TOKEN")

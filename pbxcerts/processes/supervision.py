@@ -29,6 +29,7 @@ from django.utils.translation import gettext as _
 
 from pbxcerts.processes import lifeline, memory, pulse
 from pbxcerts.processes.service_manager import ServiceManager
+from pbxcerts.system.outage import Outage
 from pbxcerts.system.run_files import FAILING_LISTENERS, FAILING_PROCESSES, FailingProcess
 
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -172,6 +173,7 @@ class Supervisor:
         self._awaited = {*self._children}
         self._machine = machine
         self._unreadable = ""
+        self._outage = Outage(logger, "the database is there again")
         self._cluster = cluster
         self._sqlite_file = sqlite_file
         self._data = data
@@ -222,7 +224,9 @@ class Supervisor:
             if self._sqlite_file is None:
                 # A server that is away: nobody can show life. What it says when it is back counts from then on.
                 self._changed_at = now
+                self._outage.goes_on(error, "the database is away: %s")
         else:
+            self._outage.is_over()
             if seen.waiting > self._patience.backlog:
                 return _("%(count)s tasks are waiting") % {"count": seen.waiting}
             if self._seen is not None and seen.beats != self._seen:

@@ -1,5 +1,6 @@
 """Errors that say that another process has locked the database for longer than we wait, or that there is no way to it."""
 
+import logging
 import traceback
 
 from django.db import InterfaceError, OperationalError, connection
@@ -30,3 +31,10 @@ def let_go_of(error: BaseException | None) -> None:
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__
+
+
+class SaidElsewhere(logging.Filter):
+    """django-q2 writes a traceback at each try while the database is away, which the supervisor says once (rule said-on-change)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.exc_info is None or not is_away(record.exc_info[1])

@@ -180,7 +180,7 @@ def load_for_all(*, serves: bool) -> None:
     by_name = [
         "django.db.models.sql.compiler",
         "django.core.cache.backends.locmem",
-        *([] if settings.BROKER else ["django_q.brokers.orm"]),
+        *([] if settings.BROKER else ["pbxcerts.processes.database_queue"]),
         settings.TERMINALS.rpartition(".")[0],
     ]
     for module in ["pbxcerts.processes.web", "pbxcerts.processes.worker", *by_name]:
