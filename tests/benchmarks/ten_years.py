@@ -45,8 +45,11 @@ START = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 PHONES, ASLEEP = 600, 3
 PAGES = (
+    "",
+    "search/?q=desk+1",
     "certificates/",
     "certificates/history/",
+    "certificates/history/{generation}/",
     "terminals/",
     "terminals/{terminal}/",
     "terminals/rollout/",
@@ -83,6 +86,9 @@ class Life:
         return NtpSurvey(tuple(answers))
 
     def beat(self) -> None:
+        # Before it, too: what ends between two heartbeats would be replaced by the second.
+        if self.beats:
+            self.look()
         self.beats += 1
         heartbeat.beat(ask=self.ask)
         self.look()
@@ -185,9 +191,10 @@ def costs() -> dict[str, list[int]]:
     client = Client()
     client.force_login(User.objects.get(), backend="django.contrib.auth.backends.ModelBackend")
     terminal = Terminal.objects.order_by("pk")[1].pk
+    generation = Generation.objects.get(state=Generation.State.ACTIVE).number
     found = {}
     for page in PAGES:
-        url = f"/{page.format(terminal=terminal)}"
+        url = f"/{page.format(terminal=terminal, generation=generation)}"
         client.get(url)
         steps = [0]
 
