@@ -46,16 +46,19 @@ def _fill_pools() -> None:
     """Take for good what is free in pools that are shared, for the same reason as in `_fill_gaps`."""
     for size in range(STEP, SMALL + STEP, STEP):
         whole = (POOL - POOL_HEADER) // size
-        last = array("Q")
-        # Where Python was told to use another allocator (PYTHONMALLOC) there are no pools.
+        taken, last = array("Q"), array("Q")
         for _piece in range(64 * whole):
             piece = _object_malloc(size)
             if last and piece // POOL != last[-1] // POOL:
+                taken.extend(last)
                 del last[:]
             last.append(piece)
             # All of a pool, but for a few integers of this loop: it was empty, so no other one has gaps.
             if len(last) >= whole - whole // 64:
                 break
+        else:
+            # Where Python was told to use another allocator (PYTHONMALLOC) there are no such pools, and nothing is kept.
+            last.extend(taken)
         for piece in last:
             _object_free(piece)
 

@@ -139,9 +139,23 @@ def test_no_process_lets_go_of_a_name_that_is_shared():
     assert afterwards == 0
 
 
-def test_another_allocator_of_python_does_without():
-    """PYTHONMALLOC=malloc: no pools."""
-    program = "from pbxcerts.processes import memory; memory.share()"
-    environment = os.environ | {"PYTHONMALLOC": "malloc"}
+# Megabytes that a process has more in memory afterwards.
+GROWN = """
+from pathlib import Path
+from pbxcerts.processes import memory
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) // 256
+before = resident()
+memory.share()
+print(resident() - before)
+"""
 
-    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=False).returncode == 0
+
+@pytest.mark.parametrize("allocator", ["malloc", "malloc_debug", "pymalloc_debug"])
+def test_another_allocator_of_python_does_without_and_keeps_nothing(allocator):
+    """PYTHONMALLOC: without pools, or with pieces of another size in them."""
+    environment = os.environ | {"PYTHONMALLOC": allocator}
+    program = [sys.executable, "-c", GROWN]
+    done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+
+    assert int(done.stdout) < 10
