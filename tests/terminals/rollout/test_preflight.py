@@ -106,9 +106,18 @@ def ten_generations():
     return Generation.objects.bulk_create(rows)
 
 
-@pytest.mark.parametrize("method", ["sip_standard", "yealink"])
-def test_ten_confirmed_roots_fill_a_yealink(fleet, world, found, method):
-    full, other = fleet.add(2, fleet.type("Desk", method, manufacturer="Yealink"))
+@pytest.mark.parametrize(
+    ("method", "manufacturer"),
+    [
+        ("sip_standard", "Yealink"),
+        ("yealink", "Yealink"),
+        ("sip_standard", "Flyingvoice"),
+        ("flyingvoice", "Flyingvoice"),
+        ("flyingvoice", "Yealink"),
+    ],
+)
+def test_ten_confirmed_roots_fill_a_telephone_that_holds_ten(fleet, world, found, method, manufacturer):
+    full, other = fleet.add(2, fleet.type("Desk", method, manufacturer=manufacturer))
     rows = ten_generations()
     Installation.objects.bulk_create(
         Installation(generation=row, terminal=phone.terminal, confirmed_at=world.now)
@@ -120,7 +129,9 @@ def test_ten_confirmed_roots_fill_a_yealink(fleet, world, found, method):
     assert ("Desk", 1, "room") in found()
     # What a person has deleted at the telephone is known to that person alone.
     [doubt] = [doubt for doubt in preflight.doubts_of(world.situation) if doubt.about == "room"]
-    assert doubt.serious == (method == "yealink")
+    assert doubt.serious == (method != "sip_standard")
+    # No other driver has that switch.
+    assert ("let pbxcerts empty the list" in doubt.remedy) == (method == "yealink")
 
 
 def test_a_grandstream_that_is_given_its_places_is_never_full(fleet, world, found):
