@@ -143,3 +143,18 @@ def test_the_filter_of_the_list_shows_what_each_reader_has_chosen_and_the_types_
     now = asked()
     assert all("Another &lt;name&gt;" in page for page in now)
     assert now == asked(anew=True)
+
+
+def test_nobody_fills_the_memory_with_what_he_looks_for(viewer_client, mixed):
+    def kept():
+        return sum(len(value) for value in caches["template_fragments"]._cache.values())
+
+    page = reverse("terminals:terminals")
+    viewer_client.get(page)
+    before = kept()
+    for number in range(10):
+        assert f"{number:05000}" in viewer_client.get(page, {"text": f"{number:05000}"}).content.decode()
+    assert kept() == before
+
+    viewer_client.get(page, {"text": "another"})
+    assert kept() > before
