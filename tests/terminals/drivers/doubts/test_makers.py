@@ -8,6 +8,7 @@ import pytest
 from terminals.drivers import doubts
 from terminals.drivers.base import gettext_noop
 from terminals.drivers.doubts import About, Doubt, PairFacts, TelephoneKind, maker_of, makers
+from terminals.drivers.registry import FILLING
 
 RSA = PairFacts(on_curve=False, names_address=True, hands_over=True)
 CURVE = PairFacts(on_curve=True, names_address=True, hands_over=True)
@@ -126,6 +127,15 @@ def test_a_maker_is_known_by_the_delivery_the_manufacturer_or_the_name():
     assert maker_of(TelephoneKind("Desk", method="yealink")) is yealink
     assert maker_of(TelephoneKind("Desk", method="sip_standard", maker="YEALINK Inc.")) is yealink
     assert maker_of(TelephoneKind("Yealink", maker="Snom")) is not yealink
+
+
+@pytest.mark.parametrize(("method", "most"), FILLING.items())
+def test_of_each_whose_list_fills_up_it_is_said_before_a_pair_is_made_whoever_is_entered_as_its_maker(method, most):
+    kind = TelephoneKind("Desk", method=method, maker="Yealink", is_full=True)
+
+    room = maker_of(kind).ROOM
+    assert room == most
+    assert "room!" in about(RSA, kind.name, method=method, maker=kind.maker, is_full=True)
 
 
 @pytest.mark.parametrize("maker", makers(), ids=lambda maker: maker.NAMES[0])
