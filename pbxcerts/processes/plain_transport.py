@@ -46,6 +46,7 @@ class PlainTransport(asyncio.Transport):
         self._is_paused = False
         self._is_closing = False
         self._is_broken = False
+        self._is_aborted = False
         self._is_lost = False
         self._is_full = False
         self._awaits_room = False
@@ -113,13 +114,18 @@ class PlainTransport(asyncio.Transport):
             self._loop.call_soon(self._lose, None)
 
     def abort(self) -> None:
-        """End the connection, whatever waits."""
+        """End the connection, whatever waits, and whoever keeps its socket: no more of them are open than there are places."""
+        self._is_aborted = True
         self._break(None)
+        if self._is_lost:
+            self._socket.close()
 
     # -- what asyncio does not know ----------------------------------------------------------------------------------
 
     def keep(self) -> socket.socket:
-        """Its socket, which stays open until it is `let_go` too; so the system can be asked of it after the connection."""
+        """Its socket, which stays open until it is `let_go` too, unless the connection is aborted; so the system can be asked of it
+        after the connection.
+        """
         self._keepers += 1
         return self._socket
 
@@ -243,5 +249,5 @@ class PlainTransport(asyncio.Transport):
             # The response goes before its end, also where what the client sent is left unread, which makes a reset of a close.
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_WR)
-        if not self._keepers:
+        if self._is_aborted or not self._keepers:
             self._socket.close()

@@ -389,3 +389,30 @@ def test_whoever_comes_is_let_in_at_once_where_somebody_has_had_his_time(monkeyp
             door.close()
 
     in_the_loop(main)
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_the_socket_of_who_is_cut_off_stays_open_for_nobody(is_over):
+    async def main():
+        with two_ends(b"hello") as (_client, accepted, address):
+
+            def answer(transport, _data):
+                transport.keep()
+                transport.write(b"head body")
+                if is_over:
+                    transport.close()
+
+            protocol = Noting(answer)
+            transport = transport_of(accepted, address, protocol)
+            transport.begin()
+            await asyncio.sleep(0)
+            assert ("lost" in protocol.told) == is_over
+            assert accepted.fileno() != -1
+
+            cut_off(transport)
+            await asyncio.wait_for(protocol.over, 10)
+
+            assert accepted.fileno() == -1
+            transport.let_go()
+
+    in_the_loop(main)
