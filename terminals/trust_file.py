@@ -136,7 +136,8 @@ def next_size(terminal_type: TerminalType, active: Generation, key_type: KeyType
     sizes = [formats.octets_with(now, key_type)]
     together = terminal_type.driver.capabilities.come is AnchorsCome.TOGETHER
     if together and form.holds_several and hands_over and not terminal_type.holds_only_one:
-        sizes.append(len(formats.der(now)))
+        # One renewal later both have such keys.
+        sizes.append(max(sizes[0], len(formats.der(now))))
     match form:
         case TrustFormat.PEM:
             return sum(map(formats.pem_octets, sizes))
