@@ -1,4 +1,4 @@
-"""Queries that are put together once, because that takes longer than to ask them."""
+"""Queries that are put together once for each kind of database, because that takes longer than to ask them."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -16,22 +16,22 @@ def prepared(query: Callable[..., QuerySet[M, M]]) -> Callable[..., list[M]]:
     """The rows of a query set. What changes from one time to the next are the arguments, each a value of the query: a number, a text
     or an instant.
     """
-    put_together = cache(lambda *instants: ModelsPutTogether(query, instants))
+    put_together = cache(lambda _vendor, *instants: ModelsPutTogether(query, instants))
 
     @wraps(query)
     def ask(*values: Any) -> list[M]:
-        return put_together(*_are_instants(values)).models(values)
+        return put_together(connection.vendor, *_are_instants(values)).models(values)
 
     return ask
 
 
 def prepared_values(query: Callable[..., QuerySet[Any, tuple[Any, ...]]]) -> Callable[..., list[tuple[Any, ...]]]:
     """As `prepared`, of a query set of values that the database and Python hold alike: numbers and texts."""
-    put_together = cache(lambda *instants: PutTogether(query, instants))
+    put_together = cache(lambda _vendor, *instants: PutTogether(query, instants))
 
     @wraps(query)
     def ask(*values: Any) -> list[tuple[Any, ...]]:
-        return put_together(*_are_instants(values)).rows(values)
+        return put_together(connection.vendor, *_are_instants(values)).rows(values)
 
     return ask
 
