@@ -2,9 +2,9 @@
 
 What has come by the time the client is accepted is read at once, what is answered to it goes with one call, and the end of the
 connection in the same segment. The answers of one round of the event loop go together at its end: on a machine with few cores each
-would wake somebody who takes the core away from the next one. The event loop's own transports need a task and a future before they read, and close the socket
-behind them, so that whoever asks later whether a response has arrived needs a descriptor of his own. With ten thousand telephones
-that take a file each over a connection of their own that was half of what a file costs.
+would wake somebody who takes the core away from the next one. The event loop's own transports need a task and a future before they
+read, and close the socket behind them, so that whoever asks later whether a response has arrived needs a descriptor of his own. With
+ten thousand telephones that take a file each over a connection of their own that was half of what a file costs.
 """
 
 from __future__ import annotations

@@ -61,6 +61,15 @@ def test_how_large_the_next_file_will_be_is_known_before_its_pair_is_made(handin
     assert (without < next_size(kind, active, KeyType.RSA2048, hands_over=True)) == (form != "der")
 
 
+def test_a_renewal_later_both_have_such_keys(handing_over):
+    kind, active = of_type(wants="root"), handing_over.generation(1)
+    assert active.root.public_key().key_size < 3072
+
+    with_the_next = next_size(kind, active, KeyType.RSA3072, hands_over=True)
+
+    assert with_the_next == 2 * next_size(kind, active, KeyType.RSA3072, hands_over=False)
+
+
 def test_der_is_one_certificate_and_that_of_the_pair_that_is_handed_out(handing_over):
     file = trust_file(handing_over.situation, of_type(trust_format="der"))
     assert x509.load_der_x509_certificate(file.content) == handing_over.generation(2).root

@@ -11,8 +11,8 @@ ADDRESS = "192.0.2.99"
 
 
 def at_the_handlers(kind, listeners, mac, *, address=ADDRESS, judges=False, **options):
-    """One that asks them from there, or where it is moved. `judges`: it refuses the pair that is served as it would in the handshake, if it checks and does
-    not hold its root.
+    """One that asks them from there, or where it is moved. `judges`: it refuses the pair that is served as it would in the handshake,
+    if it checks and does not hold its root.
     """
 
     class Telephone(kind):
