@@ -151,6 +151,14 @@ def test_its_page_says_how_it_is_notified(viewer_client, types, text, name, chan
     assert notified in text(viewer_client.get(f"{TYPES}{types[name].pk}/"))
 
 
+@pytest.mark.parametrize(("name", "restarts"), [("Mitel 6867i", True), ("Mitel 5370 IP", False)])
+def test_its_page_says_what_a_restart_does_to_a_call_where_there_is_any(viewer_client, types, text, name, restarts):
+    page = text(viewer_client.get(f"{TYPES}{types[name].pk}/"))
+
+    assert ("A restart in a call By its documents it waits for the end of a call" in page) == restarts
+    assert ("A restart in a call" in page) == restarts
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
