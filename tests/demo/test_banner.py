@@ -20,6 +20,8 @@ from tests.terminals.pages.conftest import english, fleet, mixed, text, world, y
 
 __all__ = ["english", "fleet", "mixed", "text", "world", "yealink"]
 
+pytestmark = pytest.mark.simulation
+
 handler400, handler403 = urls.handler400, urls.handler403
 handler404, handler500 = urls.handler404, urls.handler500
 urlpatterns = [*urls.urlpatterns, path("demo/", include("pbxcerts.demo.urls"))]

@@ -10,6 +10,8 @@ from django.utils import timezone
 from pbxcerts.system.models import EventMessage, Severity, User
 from pbxcerts.system.url_numbers import NumberConverter
 
+pytestmark = pytest.mark.simulation
+
 PUBLIC = {
     "login",
     "set_language",

@@ -9,6 +9,8 @@ from django.utils import timezone
 from pbxcerts import __version__
 from pbxcerts.system.models import EventMessage, General, Severity
 
+pytestmark = pytest.mark.simulation
+
 PAGES = [
     "certificates:overview",
     "system:general",

@@ -23,6 +23,8 @@ from tests.test_translations import CATALOGUE, ROOT
 
 __all__ = ["english", "fleet", "text", "world"]
 
+pytestmark = pytest.mark.simulation
+
 CODES = [view.code for view in every_view()]
 INVENTED = View("zz", "Nothing", "home")
 

@@ -18,6 +18,8 @@ from tests.terminals.pages.conftest import english, fleet, mixed, put, world, ye
 
 __all__ = ["alive", "english", "fleet", "mixed", "put", "world", "yealink"]
 
+pytestmark = pytest.mark.simulation
+
 
 @pytest.fixture(autouse=True)
 def _nothing_kept_and_time_stands_still():

@@ -15,6 +15,8 @@ from pbxcerts.system import kept_entries
 from pbxcerts.system.models import General, Role, Session, User
 from terminals.models import TerminalType
 
+pytestmark = pytest.mark.simulation
+
 GENERAL = reverse("system:general")
 
 

@@ -8,6 +8,8 @@ from django.urls.converters import IntConverter
 
 from pbxcerts.system.url_numbers import MOST, NumberConverter
 
+pytestmark = pytest.mark.simulation
+
 TOO_LARGE = [str(MOST + 1), str(2**63), str(2**70), "9" * 5000]
 NO_ROW = str(MOST)
 

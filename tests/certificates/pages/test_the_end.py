@@ -9,6 +9,8 @@ from certificates.models import Generation, Settings
 from pbxcerts.system.time_words import moment
 from tests.support.generations import DAY
 
+pytestmark = pytest.mark.simulation
+
 
 @pytest.fixture
 def minutes(world):

@@ -15,6 +15,8 @@ from certificates.renewal.handover import Readiness
 from pbxcerts.system.clock import ClockState
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND, START, a_clock, missing, utc
 
+pytestmark = pytest.mark.simulation
+
 NIGHT = utc("2027-07-01 00:00")
 LAST_CHANCE = utc("2027-07-16 00:00")
 END = utc("2027-07-31 00:00")

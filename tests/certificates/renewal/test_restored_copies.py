@@ -25,6 +25,8 @@ from tests.support.published import served
 from tests.support.tls_server import TlsServer
 from tests.support.x509 import a_pair
 
+pytestmark = pytest.mark.simulation
+
 Decision = StoreDecision.Decision
 
 

@@ -12,6 +12,8 @@ from pbxcerts.system.notifications.letters import letter_of
 from pbxcerts.system.notifications.models import Delivery, Destination, Timing, Watchdog
 from pbxcerts.system.notifications.warnings import notification_warnings
 
+pytestmark = pytest.mark.simulation
+
 REFUSED = NotificationError(Fault.REFUSED, host="mail", port=25)
 
 

@@ -145,8 +145,8 @@ class TestPassword:
 
     def test_a_refusal_is_said_and_tried_again_later(self, running, registrar, caplog):
         registrar.answers = [lambda asked: answer_to(asked, "403 Forbidden")]
-        running.during(lambda: registrar.wait_for(lambda: "Not registered" in caplog.text))
-        assert re.search(r"Not registered: the server answered 403 Forbidden. Next attempt in \d+ s", caplog.text)
+        said = re.compile(r"Not registered: the server answered 403 Forbidden. Next attempt in \d+ s")
+        running.during(lambda: registrar.wait_for(lambda: said.search(caplog.text)))
         assert "kettle" not in caplog.text
 
 

@@ -21,7 +21,7 @@ from tests.support.generations import HOUR, MINUTE, utc
 from tests.support.tls_server import script
 from tests.terminals.call_proof.conftest import files
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.simulation]
 
 CONTACT = "AoR: {number}\nSocket: tls:127.0.0.1:5061\nTcpconn-Id: {key}\n"
 CONNECTION = "{{\n\tid: {key}\n\ttimestamp: {since:%Y-%m-%d %H:%M:%S}\n}}\n"

@@ -15,6 +15,8 @@ from tests.support.makers.at_handlers import ADDRESS, at_the_handlers
 from tests.support.makers.certificates import from_pem
 from tests.terminals.web.test_makers import MAKERS, follows
 
+pytestmark = pytest.mark.simulation
+
 FETCHED = Installation.Evidence.FETCHED
 
 

@@ -14,7 +14,7 @@ NOW = datetime(2026, 7, 1, tzinfo=UTC)
 MITEL, UNKNOWN = "00085D", "02CAFE"
 GENUINE = UnknownPhone("1400E91EDB52", "6930", "6.4", "192.0.2.9", NOW)
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.simulation]
 
 
 def invented(numbers, *, address, oui=MITEL, minutes=1):

@@ -23,7 +23,7 @@ PHONE, OTHER, STRANGER = "198.51.100.7", "198.51.100.8", "203.0.113.66"
 PHONE_6, STRANGER_6 = "2001:db8:1:1::7", "2001:db8:2:2::66"
 
 
-pytestmark = pytest.mark.usefixtures("seldom_looks")
+pytestmark = [pytest.mark.usefixtures("seldom_looks"), pytest.mark.simulation]
 
 
 @pytest.fixture(autouse=True)

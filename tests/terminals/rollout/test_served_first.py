@@ -11,6 +11,8 @@ from terminals.states import Wave
 from terminals.trust_file import trust_file
 from tests.support.generations import DAY
 
+pytestmark = pytest.mark.simulation
+
 KINDS = {
     "der": {"trust_format": "der", "wants": "root"},
     "only_one": {"holds_only_one": True},
