@@ -34,7 +34,9 @@ LEFT_OUT = ("django_session", "system_session", "django_q_ormq")
 WAITS = 20
 """Seconds for a lock that somebody else holds."""
 NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
-"""The disk is full, or the file would be larger than what this user may write (EFBIG, EDQUOT), of which SQLite does not say more."""
+"""The disk is full, or fails (EIO), or the file would be larger than what this user may write (EFBIG, EDQUOT): SQLite does not say
+which.
+"""
 _COPY = re.compile(r"COPY [^;]+ FROM stdin;\n")
 
 
@@ -70,7 +72,7 @@ def copy_sqlite(source: Path, target: Path) -> None:
         raise BackupNotMade(
             _(
                 "The copy of the database can't be written to %(place)s: %(reason)s. Nothing was left there; make room, or allow this"
-                " user larger files, and try again."
+                " user larger files, and try again. Where neither is short, the disk fails (see the system's log): take another one."
             )
             % {"place": target.parent, "reason": error}
         ) from error
