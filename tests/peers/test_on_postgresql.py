@@ -31,7 +31,6 @@ CHOSEN = [
     "tests/terminals/evidence",
     "tests/terminals/past",
     "tests/terminals/rollout/test_claims.py",
-    "tests/terminals/rollout/test_full_lists.py",
     "tests/terminals/rollout/test_one_round.py",
     "tests/terminals/tally",
     "tests/upgrade/test_made_by_sql.py",
