@@ -15,7 +15,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-RECEIVED_AT_ONCE = 16 * 1024
+RECEIVED_AT_ONCE = 8 * 1024
+"""Octets. Python takes as many for each read: of 16 KiB and more malloc would map pages of their own, and give them back
+(`pbxcerts.processes.memory.LARGE`).
+"""
 NOBODY = asyncio.Protocol()
 """Does nothing, whatever it is told."""
 

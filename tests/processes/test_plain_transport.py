@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import socket
 import struct
+import sys
 
 import pytest
 import uvloop
 
-from pbxcerts.processes import arrival, places, startup
+from pbxcerts.processes import arrival, memory, places, plain_transport, startup
 from pbxcerts.processes.arrival import Door, cut_off
 from pbxcerts.processes.client_buffers import RECEIVED, SENT
 from pbxcerts.processes.places import Limits, Places, networks
@@ -416,3 +417,7 @@ def test_the_socket_of_who_is_cut_off_stays_open_for_nobody(is_over):
             transport.let_go()
 
     in_the_loop(main)
+
+
+def test_what_is_read_at_once_needs_no_pages_of_its_own():
+    assert sys.getsizeof(bytes(plain_transport.RECEIVED_AT_ONCE)) < memory.LARGE
