@@ -23,12 +23,14 @@ CACHE = Path(__file__).resolve().parent.parent.parent / ".cache"
 class Cost:
     """Milliseconds: on the wall, and of all cores (user and system, ended children included).
 
-    `best` is the fastest of several: what is left of `wall` on a machine that has other things to do as well.
+    `best` is the fastest of several: what is left of `wall` on a machine that has other things to do as well. `samples`: of which
+    this is the median.
     """
 
     wall: float
     cpu: float
     best: float
+    samples: tuple["Cost", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def median(costs: list[Cost]) -> Cost:
         statistics.median(cost.wall for cost in costs),
         statistics.median(cost.cpu for cost in costs),
         min(cost.wall for cost in costs),
+        tuple(costs),
     )
 
 
@@ -103,12 +106,23 @@ def lines_of(medians: dict[str, Cost], beside: dict[tuple[str, str], str]) -> li
             Line(
                 what,
                 beside=other,
-                ratio=ours.wall / theirs.wall,
-                cpu_ratio=ours.cpu / theirs.cpu if theirs.cpu else None,
+                ratio=_ratio([(one.wall, another.wall) for one, another in _rounds(ours, theirs)]),
+                cpu_ratio=_ratio([(one.cpu, another.cpu) for one, another in _rounds(ours, theirs)]),
                 target=target,
             )
         )
     return lines
+
+
+def _rounds(ours: Cost, theirs: Cost) -> list[tuple[Cost, Cost]]:
+    """What was measured one right after the other: a machine that becomes slower or faster does so for both."""
+    return list(zip(ours.samples, theirs.samples, strict=False)) or [(ours, theirs)]
+
+
+def _ratio(rounds: list[tuple[float, float]]) -> float | None:
+    if not all(theirs for _ours, theirs in rounds):
+        return None
+    return statistics.median(ours / theirs for ours, theirs in rounds)
 
 
 def run(benchmark: Callable[[int], list[Line]], *, rounds: int = 30) -> None:

@@ -37,6 +37,12 @@ def queries(client: Client, url: str) -> int:
     return len(captured)
 
 
+def with_past(count: int, client: Client, url: str) -> None:
+    """Once before it is measured, the page finds what was deleted and filled; the admin form finds it as it was."""
+    set_past(count)
+    get(client, url)
+
+
 def benchmark(rounds):
     a_handover_under_way()
     client = Client()
@@ -62,7 +68,7 @@ def benchmark(rounds):
             many: partial(get, client, page),
             overview: partial(get, client, home),
         },
-        {few: partial(set_past, 10), many: partial(set_past, 1000)},
+        {few: partial(with_past, 10, client, page), many: partial(with_past, 1000, client, page)},
     )
     comparisons = {
         (few, admin): "at most 1.0",
@@ -95,4 +101,4 @@ def with_terminals(rounds, client, form, how):
 
 
 if __name__ == "__main__":
-    run(benchmark)
+    run(benchmark, rounds=60)
