@@ -1,8 +1,10 @@
 """Queries that are put together once for each kind of database, because that takes longer than to ask them."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from functools import cache, wraps
+from threading import local
 from typing import Any, NamedTuple, Self, TypeVar
 
 from django.db import connection
@@ -42,6 +44,24 @@ _FIRST_YEAR = 9000
 """The same of instants."""
 
 
+_PLACE = re.compile("(?<!%)%s")
+
+
+def _with_texts(sql: str, parameters: Sequence[Any], *, but: Collection[str]) -> tuple[str, list[Any]]:
+    """With the texts of the query written into it, and what is left of its parameters. SQLite makes a plan anew each time a value is
+    bound that may decide for a partial index (sqlite.org/c3ref/prepare.html), which takes longer than to ask.
+    """
+    written, *between = _PLACE.split(sql)
+    left = []
+    for value, after in zip(parameters, between, strict=True):
+        if isinstance(value, str) and str(value) not in but:
+            written += "'" + value.replace("'", "''").replace("%", "%%") + "'" + after
+        else:
+            written += "%s" + after
+            left.append(value)
+    return written, left
+
+
 def _are_instants(values: Sequence[Any]) -> list[bool]:
     return [isinstance(value, datetime) for value in values]
 
@@ -64,9 +84,9 @@ class PutTogether:
         made = query(*arguments)
         places = [str(_as_held(argument)) for argument in arguments]
         compiler = made.query.get_compiler(using=connection.alias)
-        self._sql, parameters = compiler.as_sql()
+        self._sql, parameters = _with_texts(*compiler.as_sql(), but=places)
         self._keep(compiler)
-        self._own = list(parameters)
+        self._own = parameters
         self._at = [(at, places.index(str(value))) for at, value in enumerate(parameters) if str(value) in places]
         if {number for _at, number in self._at} != set(range(len(places))):
             raise TypeError(f"{query.__qualname__}: its arguments are not values of the query")
@@ -100,14 +120,23 @@ class ModelsPutTogether(PutTogether):
         ]
         self._annotations = dict(compiler.annotation_col_map or {})
         self._converted = [(at, columns[at]) for at in compiler.get_converters(columns)]
+        self._of_thread = local()
 
     def models(self, given: Sequence[Any]) -> list[Any]:
-        # Each belongs to a connection, and so to a thread.
-        converters = [
-            (at, column, [*connection.ops.get_db_converters(column), *column.get_db_converters(connection)])
-            for at, column in self._converted
-        ]
+        converters = self.converters()
         return [self._as_model(list(row), converters) for row in self.rows(given)]
+
+    def converters(self) -> list[tuple[int, Any, list[Callable[..., Any]]]]:
+        """Each belongs to a connection, and so to a thread; to ask for them takes longer than to use them."""
+        ops = connection.ops
+        if getattr(self._of_thread, "ops", None) is not ops:
+            self._of_thread.ops = ops
+            self._of_thread.converters = [
+                (at, column, [*ops.get_db_converters(column), *column.get_db_converters(connection)])
+                for at, column in self._converted
+            ]
+        converters: list[tuple[int, Any, list[Callable[..., Any]]]] = self._of_thread.converters
+        return converters
 
     def _as_model(self, row: list[Any], converters: list[tuple[int, Any, list[Callable[..., Any]]]]) -> Any:
         for at, column, convert in converters:

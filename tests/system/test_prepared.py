@@ -17,6 +17,9 @@ from terminals.models import Installation
 pytestmark = pytest.mark.django_db
 
 
+ODD = 'it\'s \\ 100 % of "%s" and %%s'
+
+
 @prepared
 def of_kind_and_subject(kind, subject):
     return EventMessage.objects.filter(kind=kind, subject=subject).order_by("pk").defer("params")
@@ -40,6 +43,11 @@ def critical_ones_of(kind):
 @prepared
 def with_a_part_of_the_subject(part):
     return EventMessage.objects.filter(subject__contains=part)
+
+
+@prepared_values
+def of_an_odd_kind(subject):
+    return EventMessage.objects.filter(kind=ODD, subject=subject).order_by("pk").values_list("pk")
 
 
 @prepared_values
@@ -143,11 +151,21 @@ def test_it_gives_what_the_query_set_gives_with_the_relation_that_is_followed(dj
     assert Heartbeat.objects.count() == 2
 
 
+def test_a_text_of_the_query_may_hold_whatever_sql_knows(messages):
+    messages("off", "1")
+    first, _other = messages(ODD, "1"), messages(ODD, "%s")
+
+    assert of_an_odd_kind("1") == [(first.pk,)]
+    assert PutTogether(of_an_odd_kind.__wrapped__, [False]).values(["1"]) == ["1"]
+
+
 def test_it_keeps_no_connection_of_a_thread_that_has_ended(messages):
     made = []
 
     def put_together():
-        made.append((ModelsPutTogether(the_newest.__wrapped__, []), weakref.ref(connections["default"])))
+        found = ModelsPutTogether(the_newest.__wrapped__, [])
+        found.converters()
+        made.append((found, weakref.ref(connections["default"])))
 
     thread = threading.Thread(target=put_together)
     thread.start()
