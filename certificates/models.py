@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import time, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from ipaddress import ip_address
 from typing import Self, TypeVar
 
@@ -301,11 +301,17 @@ class Generation(models.Model):
 
     @cached_property
     def root(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(self.root_pem.encode())
+        return _certificate(self.root_pem)
 
     @cached_property
     def host(self) -> x509.Certificate:
-        return x509.load_pem_x509_certificate(self.host_pem.encode())
+        return _certificate(self.host_pem)
+
+
+@lru_cache(maxsize=16)
+def _certificate(text: str) -> x509.Certificate:
+    """Those of a few generations are read by every page; what a text says never changes."""
+    return x509.load_pem_x509_certificate(text.encode())
 
 
 M = TypeVar("M", bound=models.Model, covariant=True)

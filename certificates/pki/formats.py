@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -15,8 +16,9 @@ _KEY_AND_SIGNATURE = {KeyType.RSA2048: (294, 256), KeyType.RSA3072: (422, 384), 
 """Octets of a SubjectPublicKeyInfo (RFC 3279 section 2.3.1, RFC 5480) and of a signature with such a key."""
 
 
+@lru_cache(maxsize=64)
 def pem(*certificates: x509.Certificate) -> bytes:
-    """PEM (RFC 7468) in the order given, lines ended by LF."""
+    """PEM (RFC 7468) in the order given, lines ended by LF. Each page compares the files with it."""
     return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
 
 

@@ -87,6 +87,8 @@ class PutTogether:
         self._sql, parameters = _with_texts(*compiler.as_sql(), but=places)
         self._keep(compiler)
         self._own = parameters
+        if not parameters:
+            self._sql = self._sql.replace("%%", "%")
         self._at = [(at, places.index(str(value))) for at, value in enumerate(parameters) if str(value) in places]
         if {number for _at, number in self._at} != set(range(len(places))):
             raise TypeError(f"{query.__qualname__}: its arguments are not values of the query")
@@ -103,7 +105,8 @@ class PutTogether:
     def rows(self, given: Sequence[Any]) -> list[tuple[Any, ...]]:
         """As the database has them."""
         with connection.cursor() as cursor:
-            cursor.execute(self._sql, self.values(given))
+            # Without parameters Django need not look for their places in it.
+            cursor.execute(self._sql, self.values(given) or None)
             return list(cursor.fetchall())
 
 

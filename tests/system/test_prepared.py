@@ -51,6 +51,11 @@ def of_an_odd_kind(subject):
 
 
 @prepared_values
+def of_an_odd_kind_and_any_subject():
+    return EventMessage.objects.filter(kind=ODD).order_by("pk").values_list("subject")
+
+
+@prepared_values
 def raised_between(begin, end, kind):
     found = EventMessage.objects.filter(kind=kind, raised_at__gte=begin, raised_at__lt=end)
     return found.order_by("pk").values_list("pk")
@@ -156,6 +161,7 @@ def test_a_text_of_the_query_may_hold_whatever_sql_knows(messages):
     first, _other = messages(ODD, "1"), messages(ODD, "%s")
 
     assert of_an_odd_kind("1") == [(first.pk,)]
+    assert of_an_odd_kind_and_any_subject() == [("1",), ("%s",)]
     assert PutTogether(of_an_odd_kind.__wrapped__, [False]).values(["1"]) == ["1"]
 
 
