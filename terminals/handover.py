@@ -1,9 +1,10 @@
 """How far the terminals are: the answers to what the handover asks (`certificates.renewal.handover.Terminals`)."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, cached_property, partial
+from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils.functional import lazy
@@ -29,6 +30,8 @@ from terminals.tally.mending import mend
 from terminals.tally.models import InstallationTally
 
 NAMED_AT_MOST = 20
+SAID_WHY = 5
+"""Of so many a page says why they have not confirmed. Of the others it is read where somebody asks for it."""
 SEEN_LATELY = timedelta(hours=24)
 
 
@@ -100,7 +103,7 @@ def _why_missing_of(rows: Callable[[], dict[int, Installation]], terminal: int) 
 
 
 _why_missing = lazy(_why_missing_of, str)
-"""The rows are read where the first of the texts is."""
+"""The rows are read where the first of their texts is."""
 
 
 @prepared
@@ -246,11 +249,15 @@ class _Asked:
             keys.update(self._missing.order_by("pk").values_list("pk", flat=True)[:SOME])
         terminals = _first_of(*keys) if keys else []
 
-        @cache
-        def rows() -> dict[int, Installation]:
-            return {row.terminal_id: row for row in _with_root(self.root_sha256, *(key for key, *_ in terminals))}
+        def rows(some: Sequence[tuple[Any, ...]]) -> dict[int, Installation]:
+            return {row.terminal_id: row for row in _with_root(self.root_sha256, *(key for key, *_ in some))}
 
-        return tuple(MissingTerminal(number, name, _why_missing(rows, key)) for key, number, name in terminals)
+        return tuple(
+            MissingTerminal(number, name, _why_missing(read, key))
+            for some in (terminals[:SAID_WHY], terminals[SAID_WHY:])
+            for read in [cache(partial(rows, some))]
+            for key, number, name in some
+        )
 
     def seen_but_unconfirmed(self) -> int:
         """How many that are automatic and have not confirmed were seen lately. Costs a look at each of them."""
