@@ -109,7 +109,7 @@ class DeadlineForm(ColumnForm, forms.Form):
         label=_("New deadline"),
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"],
         widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
-        help_text=_("The server is switched then, also where terminals are missing."),
+        help_text=_("The communication server is switched then, also where terminals are missing."),
         error_messages={
             "required": _("Enter a date and a time."),
             "invalid": _("Enter a date and a time, for example 2030-01-31T02:00."),
@@ -132,8 +132,8 @@ def _choices_of_switch(outlook: GenerationOutlook) -> Iterator[tuple[str, str]]:
             "Generation %(number)s stays in service until the terminals have the new pair, until %(deadline)s at the latest."
         ),
         GenerateForm.AT_ONCE: gettext(
-            "Generation %(number)s is replaced as soon as the new pair is made. Terminals that would then refuse the server until"
-            " they have the new root certificate: %(count)s."
+            "Generation %(number)s is replaced as soon as the new pair is made. Terminals that would then refuse the communication"
+            " server until they have the new root certificate: %(count)s."
         ),
     }
     known = {"number": number, "deadline": deadline, "count": outlook.refusing}

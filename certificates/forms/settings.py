@@ -57,7 +57,7 @@ class SettingsForm(VersionedForm):
         widget=forms.TextInput(attrs=_NUMBER),
         help_text=_(
             "How long the old pair stays valid beside the new one. In this time the terminals get the new certificates,"
-            " and the server is switched when they have them, after half of it at the latest. With 0 the server is"
+            " and the communication server is switched when they have them, after half of it at the latest. With 0 the server is"
             " switched at once: terminals that do not have the new root certificate yet can't make calls."
         ),
         error_messages=dict.fromkeys(["required", "invalid", "min_value", "max_value"], _OVERLAP),
@@ -66,7 +66,7 @@ class SettingsForm(VersionedForm):
         label=_("The switch waits for"),
         choices=WhoCounts.choices,
         help_text=_(
-            "Whose confirmation the server waits for before it is switched, up to the deadline. Waiting costs nothing"
+            "Whose confirmation the communication server waits for before it is switched, up to the deadline. Waiting costs nothing"
             " while the old pair is valid; switching too early costs calls."
         ),
     )
@@ -81,7 +81,7 @@ class SettingsForm(VersionedForm):
     addresses_as_dns = OnOffField(
         label=_label("addresses_as_dns"),
         help_text=_(
-            "Only for telephones that reach the server by its address and still refuse its certificate: older TLS"
+            "Only for telephones that reach the communication server by its address and still refuse its certificate: older TLS"
             " libraries find an address only among the names. Holds from the next generation on."
         ),
     )

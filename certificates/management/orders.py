@@ -70,7 +70,8 @@ class OrderCommand(OperatorCommand):
             if outcome.publish_failure:
                 raise CommandFailed(
                     _(
-                        "The certificates can't be put on the file system; it is tried again every minute. The system's words: “%(error)s”"
+                        "The certificates can't be put on the file system; it is tried again every minute. The system's words:"
+                        " “%(error)s”"
                     )
                     % {"error": outcome.publish_failure},
                     code="publishing",
@@ -170,8 +171,8 @@ def outcome_text(switch: Switch) -> str:
 
 def refusing_text(count: int) -> str:
     return ngettext(
-        "%(count)s terminal does not trust this generation: it will refuse the server and can't call.",
-        "%(count)s terminals do not trust this generation: they will refuse the server and can't call.",
+        "%(count)s terminal does not trust this generation: it will refuse the communication server and can't call.",
+        "%(count)s terminals do not trust this generation: they will refuse the communication server and can't call.",
         count,
     ) % {"count": count}
 

@@ -48,7 +48,7 @@ STORE_TAKEN_OVER = EventKind(
         " generation %(number)s is served now. Decided by: %(person)s."
     ),
     hint=gettext_lazy(
-        "Terminals that trust only what was served before refuse the server until they have the new root."
+        "Terminals that trust only what was served before refuse the communication server until they have the new root."
     ),
     cause=gettext_lazy("An administrator has decided that what the database says replaces what was served."),
     consequence=NEW_ROOT,
@@ -62,7 +62,7 @@ TAKEN_OVER_BY_ITSELF = EventKind(
         " nobody had decided and what was served was about to end: generation %(number)s is served now."
     ),
     hint=gettext_lazy(
-        "Terminals that trust only what was served before refuse the server until they have the new root."
+        "Terminals that trust only what was served before refuse the communication server until they have the new root."
     ),
     cause=gettext_lazy(
         "Nobody decided about a store that this database did not know, and what was served was about to end."
@@ -103,7 +103,7 @@ UNKNOWN_PRESENTED = EventKind(
         " presents a valid certificate that this database does not know. The database may be an older copy: at its next start"
         " the server will present another certificate."
     ),
-    hint=gettext_lazy("Restore a newer copy of the data directory before the server is restarted."),
+    hint=gettext_lazy("Restore a newer copy of the data directory before the communication server is restarted."),
     cause=gettext_lazy(
         "The store was empty, and the communication server still holds a certificate that a newer database has made."
     ),

@@ -59,7 +59,10 @@ RELOAD_INTERRUPTED = EventKind(
 SERVER_UNSEEN = EventKind(
     "server_unseen",
     Severity.SERIOUS,
-    _("The server was switched to generation %(number)s, but it could not be reached before and after: not verified."),
+    _(
+        "The communication server was switched to generation %(number)s, but it could not be reached before and after: not"
+        " verified."
+    ),
     hint=_("Check the TLS addresses under System / General, and whether the communication server runs."),
     cause=_("The communication server is off, or the TLS address under System / General is not where it listens."),
     consequence=_("Perhaps none. If it still holds the pair before, calls end with that; nobody would notice it here."),
@@ -68,7 +71,8 @@ ROLL_BACK_FAILED = EventKind(
     "roll_back_failed",
     Severity.CRITICAL,
     _(
-        "The roll back to generation %(number)s failed: the server is back with the pair that it was served with before."
+        "The roll back to generation %(number)s failed: the communication server is back with the pair that it was served with"
+        " before."
     ),
     hint=_("Check the reload command and the TLS addresses, then roll back again."),
     cause=_(

@@ -85,7 +85,9 @@ def _what_takes_its_place(situation: Situation, *, works: bool) -> str:
     """ "" where nothing does by itself."""
     pending = situation.pending
     if situation.switch is not None:
-        return _("The server is just being switched to generation %(number)s.") % {"number": situation.switch.to_id}
+        return _("The communication server is just being switched to generation %(number)s.") % {
+            "number": situation.switch.to_id
+        }
     if works and pending is not None and situation.can_be_served(pending):
         return _("Generation %(number)s takes its place now.") % {"number": pending.number}
     if situation.making:
@@ -151,13 +153,15 @@ def _of_awaited(awaited: AwaitedSwitch) -> tuple[str, str]:
     if awaited.failed:
         return _of_failed(awaited)
     if deadline is None:
-        return OK, _("The server is switched to generation %(number)s now.") % {"number": number}
+        return OK, _("The communication server is switched to generation %(number)s now.") % {"number": number}
     if awaited.is_late:
         return Severity.SERIOUS, _("The switch to generation %(number)s is due and held up.") % {"number": number}
     at = {"number": number, "deadline": time_words.moment(deadline)}
     if not awaited.ends_when_confirmed:
-        return Severity.SERIOUS, _("Generation %(number)s is held; the server switches to it on %(deadline)s.") % at
-    return OK, _("The server switches to generation %(number)s on %(deadline)s at the latest.") % at
+        return Severity.SERIOUS, _(
+            "Generation %(number)s is held; the communication server switches to it on %(deadline)s."
+        ) % at
+    return OK, _("The communication server switches to generation %(number)s on %(deadline)s at the latest.") % at
 
 
 def _of_failed(awaited: AwaitedSwitch) -> tuple[str, str]:

@@ -22,7 +22,8 @@ CLOCK_OFF = EventKind(
     "clock_off",
     Severity.CRITICAL,
     _(
-        "The NTP service is off or has no server: certificates are renewed only shortly before they end. Set it under System / General."
+        "The NTP service is off or has no server: certificates are renewed only shortly before they end. Set it under System /"
+        " General."
     ),
     cleared=_("The NTP service is on."),
     cause=_("The NTP service is switched off, or its list of servers is empty."),
@@ -60,8 +61,8 @@ CLOCK_FAR_OFF = EventKind(
     "clock_far_off",
     Severity.CRITICAL,
     _(
-        "The clock of this machine is more than 12 hours off (%(seconds)s): certificates are renewed only shortly before they end, if"
-        " two servers agree."
+        "The clock of this machine is more than 12 hours off (%(seconds)s): certificates are renewed only shortly before they end,"
+        " if two servers agree."
     ),
     cleared=_("The clock of this machine is less than 12 hours off again, or no longer measured."),
     cause=_("The clock of the machine was set wrong, or nobody sets it."),
@@ -206,7 +207,7 @@ PAIR_ENDED_CORRECTED = EventKind(
     Severity.CRITICAL,
     _(
         "By the corrected clock the active certificates ended on %(end)s; only the clock of this machine finds them valid. "
-        "Telephones whose clock is right refuse the server."
+        "Telephones whose clock is right refuse the communication server."
     ),
     cleared=_(
         "These certificates are no longer active, have not ended by the corrected clock, or have ended by"
@@ -222,7 +223,7 @@ PAIR_NOT_YET_VALID = EventKind(
     Severity.CRITICAL,
     _(
         "The active certificates are valid only from %(begin)s: until then telephones that have the same time refuse the "
-        "server."
+        "communication server."
     ),
     cleared=_("These certificates are no longer active, or their validity has begun."),
     hint=_("Check the clock; if it is right, generate now."),
@@ -262,7 +263,7 @@ HANDOVER_WAITS_ALONE = EventKind(
 DEADLINE_NEAR = EventKind(
     "deadline_near",
     Severity.SERIOUS,
-    _("The server switches on %(deadline)s; not yet confirmed: %(names)s."),
+    _("The communication server switches on %(deadline)s; not yet confirmed: %(names)s."),
     cleared=_("No terminal is missing any more, the deadline has come or is further away, or the handover is over."),
     cause=_("The deadline of the handover is a few days away, and terminals have not confirmed the new pair."),
     consequence=_("After the switch those that lack the new pair can't call over TLS."),
@@ -273,8 +274,8 @@ DEADLINE_HELD = EventKind(
     "deadline_held",
     Severity.CRITICAL,
     _(
-        "The deadline has come, but the rollout is paused or has stopped: the server is not switched before it goes on, at the"
-        " latest on %(until)s."
+        "The deadline has come, but the rollout is paused or has stopped: the communication server is not switched before it goes"
+        " on, at the latest on %(until)s."
     ),
     cleared=_("The rollout no longer holds up the deadline."),
     cause=_("A person has paused the rollout, or it has stopped because too many terminals failed."),
@@ -290,7 +291,7 @@ DEADLINE_HELD_BY_TERMINALS = EventKind(
     Severity.CRITICAL,
     _(
         "The deadline has come, but automatic terminals that were seen in the last 24 hours have not confirmed (%(count)s): the"
-        " server is not switched before they have, at the latest on %(until)s."
+        " communication server is not switched before they have, at the latest on %(until)s."
     ),
     cleared=_("No terminal that was seen holds up the deadline any more."),
     cause=_(
@@ -335,10 +336,10 @@ SWITCH_UNPROVED = EventKind(
     "switch_unproved",
     Severity.CRITICAL,
     _(
-        "The server does not present generation %(number)s everywhere, and going back would help no telephone: it stays active."
-        " Reload is repeated."
+        "The communication server does not present generation %(number)s everywhere, and going back would help no telephone: it"
+        " stays active. Reload is repeated."
     ),
-    cleared=_("The server presents generation %(number)s, or another pair is active."),
+    cleared=_("The communication server presents generation %(number)s, or another pair is active."),
     cause=_(
         "An address shows another certificate or is not reached since the switch, and the pair before would help nobody."
     ),
@@ -349,7 +350,8 @@ CALL_PROOF_TLS = EventKind(
     "call_proof_tls",
     Severity.CRITICAL,
     _(
-        "The proof by call of generation %(number)s failed with TLS at %(where)s: a telephone gets no connection there that it trusts."
+        "The proof by call of generation %(number)s failed with TLS at %(where)s: a telephone gets no connection there that it"
+        " trusts."
     ),
     cleared=_(
         "A later proof by call of generation %(number)s did not fail with TLS, or that pair is no longer active."
@@ -530,7 +532,7 @@ MODES_WIDE = EventKind(
     Severity.SERIOUS,
     _(
         "Others may read or change more of the published files than pbxcerts gave them: %(files)s. They are left as they are,"
-        " because an access list for the server may need it."
+        " because an access list for the communication server may need it."
     ),
     cleared=_("Nobody is found any more who may read or change more of the published files than pbxcerts gave them."),
     hint=_("Where that is not meant, take the mode back with chmod."),
@@ -543,10 +545,13 @@ MODES_WIDE = EventKind(
 PRESENTS_OTHER = EventKind(
     "presents_other",
     Severity.CRITICAL,
-    _("%(address)s presents another certificate than the active one. Check the reload command of the server."),
+    _(
+        "%(address)s presents another certificate than the active one. Check the reload command of the communication server."
+    ),
     cleared=_("%(address)s presents the active certificate again, presents none, or is not looked at."),
     several=_(
-        "At several addresses another certificate than the active one is presented: %(each)s. Check the reload command of the server."
+        "At several addresses another certificate than the active one is presented: %(each)s. Check the reload command of the"
+        " communication server."
     ),
     each="%(address)s",
     cause=_("The communication server has not loaded the active pair, or another program answers at this address."),

@@ -53,7 +53,9 @@ def deadline(request: HttpRequest) -> HttpResponse:
     except PairOrderRefused as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(request, _("The deadline is here: the server is switched with the next heartbeat."))
+        messages.success(
+            request, _("The deadline is here: the communication server is switched with the next heartbeat.")
+        )
         wake_worker()
     return _back(request)
 

@@ -148,7 +148,9 @@ def _tell(request: HttpRequest, form: GeneralPageForm, changed: frozenset[str]) 
     if loopback := [str(address) for address in current.identity.addresses if address.is_loopback]:
         messages.warning(
             request,
-            _("%(addresses)s leads each machine to itself: only telephones on the server's own machine can use it.")
+            _(
+                "%(addresses)s leads each machine to itself: only telephones on the communication server's own machine can use it."
+            )
             % {"addresses": ", ".join(loopback)},
         )
     if missing := _missing_from_active(current):

@@ -223,7 +223,9 @@ def _instants(
     pending: Generation | None = situation.pending
     # One that is over says no longer when: the switch is held up.
     if pending is not None and pending.deadline is not None and pending.deadline >= situation.clock.best:
-        title = _("The server switches to generation %(number)s at the latest") % {"number": pending.number}
+        title = _("The communication server switches to generation %(number)s at the latest") % {
+            "number": pending.number
+        }
         yield "deadline", title, pending.deadline
     for night, restarting in nights:
         said = ngettext("%(count)s telephone restarts", "%(count)s telephones restart", restarting)

@@ -95,22 +95,22 @@ class Tonight:
         served = {"number": active.number if active is not None else 0}
         if self.makes_a_pair:
             if self.situation.settings.overlap_days:
-                return _("A new pair is made; the server stays with generation %(number)s.") % served
-            return _("A new pair is made, and the server is switched to it at once.")
+                return _("A new pair is made; the communication server stays with generation %(number)s.") % served
+            return _("A new pair is made, and the communication server is switched to it at once.")
         if pending is None:
-            return _("Nothing is generated, and the server stays with generation %(number)s.") % served
+            return _("Nothing is generated, and the communication server stays with generation %(number)s.") % served
         number = {"number": pending.number}
         # One that is over says no longer when: the switch is held up.
         if pending.deadline is not None and self.situation.clock.best <= pending.deadline < self.ends:
-            return _("The server switches to generation %(number)s, on %(at)s at the latest.") % (
+            return _("The communication server switches to generation %(number)s, on %(at)s at the latest.") % (
                 number | {"at": time_words.moment(pending.deadline)}
             )
         if pending.state == Generation.State.PREPARED:
             return _(
-                "The server stays with generation %(served)s, unless all terminals that count have generation %(number)s before:"
-                " then it switches."
+                "The communication server stays with generation %(served)s, unless all terminals that count have generation"
+                " %(number)s before: then it switches."
             ) % (number | {"served": served["number"]})
-        return _("The server stays with generation %(number)s.") % served
+        return _("The communication server stays with generation %(number)s.") % served
 
     @cached_property
     def restarting(self) -> int:

@@ -20,21 +20,21 @@ CHECKING_NOT_BACK = EventKind(
     Severity.SERIOUS,
     _(
         "Telephones of the type %(type)s did not come back after pbxcerts had turned their check of certificates on:"
-        " %(count)s (%(names)s). It is taken back from them, and no other telephone of the type is told to check until a person goes"
-        " on."
+        " %(count)s (%(names)s). It is taken back from them, and no other telephone of the type is told to check until a person"
+        " goes on."
     ),
     cleared=_(
-        "A person has gone on with the check of certificates of the type %(type)s, or it is no longer turned on, or nothing is handed"
-        " out."
+        "A person has gone on with the check of certificates of the type %(type)s, or it is no longer turned on, or nothing is"
+        " handed out."
     ),
     hint=_(
-        "See at one of them whether it can call. A telephone that refuses the server does not fetch the file that takes the check back:"
-        " open a bootstrap window for it, so that it comes over plain HTTP, or turn the check off at the telephone. Then go on at the"
-        " page of the type, or take the switch back there."
+        "See at one of them whether it can call. A telephone that refuses the server does not fetch the file that takes the check"
+        " back: open a bootstrap window for it, so that it comes over plain HTTP, or turn the check off at the telephone. Then go"
+        " on at the page of the type, or take the switch back there."
     ),
     several=_(
-        "Telephones of several types did not come back after pbxcerts had turned their check of certificates on. It is taken back from"
-        " them, and no other telephone of these types is told to check until a person goes on. %(each)s."
+        "Telephones of several types did not come back after pbxcerts had turned their check of certificates on. It is taken back"
+        " from them, and no other telephone of these types is told to check until a person goes on. %(each)s."
     ),
     each=COUNTED,
     cause=_(
@@ -57,8 +57,8 @@ CHECKING_WAITS = EventKind(
         "Call with it, over TLS. Then go on at the page of the type, or take the check back at the page of the telephone."
     ),
     several=_(
-        "Of several types the first telephone checks certificates since pbxcerts told it to, and came back for its files. Whether it"
-        " can call only a person can say. No other one of these types is told until then. %(each)s."
+        "Of several types the first telephone checks certificates since pbxcerts told it to, and came back for its files. Whether"
+        " it can call only a person can say. No other one of these types is told until then. %(each)s."
     ),
     each=NAMED,
     cause=_("The check of certificates is being turned on for a type, and the first telephone has come back."),
@@ -72,16 +72,17 @@ EMPTYING_NOT_BACK = EventKind(
         " other list of the type is emptied, and no other telephone of it is told to check, until a person goes on."
     ),
     cleared=_(
-        "The telephones of the type %(type)s whose list was emptied have come back, or a person has gone on, or nothing is handed out."
+        "The telephones of the type %(type)s whose list was emptied have come back, or a person has gone on, or nothing is handed"
+        " out."
     ),
     hint=_(
-        "They check no certificates meanwhile, so that they can call. See at one of them whether it is there, asks for its files, and"
-        " holds the certificate that is served. One that still checks refuses the server: turn the check off at it, or open a bootstrap"
-        " window. It goes on by itself where it was."
+        "They check no certificates meanwhile, so that they can call. See at one of them whether it is there, asks for its files,"
+        " and holds the certificate that is served. One that still checks refuses the communication server: turn the check off at"
+        " it, or open a bootstrap window. It goes on by itself where it was."
     ),
     several=_(
-        "Telephones of several types did not come back while their list of certificates was emptied. No other list of these types is"
-        " emptied, and no other telephone of them is told to check, until a person goes on. %(each)s."
+        "Telephones of several types did not come back while their list of certificates was emptied. No other list of these types"
+        " is emptied, and no other telephone of them is told to check, until a person goes on. %(each)s."
     ),
     each=COUNTED,
     cause=_(
@@ -93,19 +94,19 @@ EMPTYING_WAITS = EventKind(
     "emptying_waits",
     Severity.NORMAL,
     _(
-        "The list of certificates of the first telephone of the type %(type)s was emptied, and it took the served one again: %(names)s."
-        " Whether the old ones are gone only a person can see. No other list is emptied until then."
+        "The list of certificates of the first telephone of the type %(type)s was emptied, and it took the served one again:"
+        " %(names)s. Whether the old ones are gone only a person can see. No other list is emptied until then."
     ),
     cleared=_(
         "A person has seen an emptied list of the type %(type)s, or lists are no longer emptied, or nothing is handed out."
     ),
     hint=_(
-        "Look at the telephone under Security > Trusted Certificates: it is to hold the served certificate and none of the older ones."
-        " Then say so at the page of the type. Until then it is told no further certificate."
+        "Look at the telephone under Security > Trusted Certificates: it is to hold the served certificate and none of the older"
+        " ones. Then say so at the page of the type. Until then it is told no further certificate."
     ),
     several=_(
-        "Of several types the list of certificates of the first telephone was emptied, and it took the served one again. Whether the"
-        " old ones are gone only a person can see. No other list of these types is emptied until then. %(each)s."
+        "Of several types the list of certificates of the first telephone was emptied, and it took the served one again. Whether"
+        " the old ones are gone only a person can see. No other list of these types is emptied until then. %(each)s."
     ),
     each=NAMED,
     cause=_("The full lists of a type are being emptied, and the first telephone has done it."),

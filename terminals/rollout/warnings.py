@@ -72,8 +72,8 @@ TERMINALS_CUT_OFF = EventKind(
     ),
     consequence=_("They can't call over TLS from their next connection on, often at once."),
     headline=ngettext_lazy(
-        "%(count)s terminal does not trust generation %(number)s and refuses the server at its next connection.",
-        "%(count)s terminals do not trust generation %(number)s and refuse the server at their next connection.",
+        "%(count)s terminal does not trust generation %(number)s and refuses the communication server at its next connection.",
+        "%(count)s terminals do not trust generation %(number)s and refuse the communication server at their next connection.",
         "count",
     ),
 )

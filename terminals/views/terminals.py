@@ -150,7 +150,8 @@ def _full(found: Terminal, held: HeldInTurn | None, active: Generation | None) -
 
 
 def _own_address(request: HttpRequest, found: Terminal) -> str:
-    """The secret address of the terminal's files, for administrators: whoever knows it reads the passwords in them. "" for others."""
+    """The secret address of the terminal's files, for administrators: whoever knows it reads the passwords in them. "" for"
+    " others."""
     url = address_of_files(general_of(request))
     provisioned = found.type.driver.files is not None
     if not (provisioned and url and logged_in_user(request).may(Role.ADMINISTER)):
@@ -251,7 +252,8 @@ def enable(request: HttpRequest, pk: int) -> HttpResponse:
 @needs(Role.OPERATE)
 @require_POST
 def take_again(request: HttpRequest, pk: int) -> HttpResponse:
-    """Tell a telephone all certificates again that it takes one by one; or (`kept=served`) the next, because there is room for it now."""
+    """Tell a telephone all certificates again that it takes one by one; or (`kept=served`) the next, because there is room for it"
+    " now."""
     found = get_object_or_404(Terminal, pk=pk)
     if request.POST.get("kept") == "served":
         situation = Situation.load(timekeeping.current_clock(general=general_of(request)))
@@ -263,8 +265,8 @@ def take_again(request: HttpRequest, pk: int) -> HttpResponse:
     messages.success(
         request,
         _(
-            "From its next contact on the terminal %(number)s is told all certificates again, that of the server first. Where it does"
-            " not fetch what has a name that it knows, make a new address for it: then they have other names."
+            "From its next contact on the terminal %(number)s is told all certificates again, that of the communication server"
+            " first. Where it does not fetch what has a name that it knows, make a new address for it: then they have other names."
         )
         % {"number": found.number},
     )

@@ -73,7 +73,7 @@ def test_for_whom_calls_are_not_secured_is_said_first(mixed, alive, administrato
     said = CertificateStatus.load().assurance
     assert said.severity == "critical"
     assert said.text.startswith(
-        "21 terminals do not trust generation 2 and refuse the server at their next connection."
+        "21 terminals do not trust generation 2 and refuse the communication server at their next connection."
     )
     for page in (HOME, reverse("certificates:overview")):
         assert said.text in text(administrator_client.get(page))

@@ -45,7 +45,7 @@ def test_where_telephones_may_restart_already_it_says_until_when(world, tonight)
 
 def test_on_a_quiet_night_nothing_is_made_and_nobody_restarts(world, tonight):
     assert tonight().sentences == [
-        "Nothing is generated, and the server stays with generation 1.",
+        "Nothing is generated, and the communication server stays with generation 1.",
         "No telephone restarts.",
     ]
     assert tonight().turns == []
@@ -81,18 +81,18 @@ def test_a_paused_rollout_restarts_nobody(mixed, tonight):
 
 
 def test_it_says_whether_the_server_switches(mixed, tonight):
-    assert tonight().sentences[0].startswith("The server stays with generation 1, unless all")
+    assert tonight().sentences[0].startswith("The communication server stays with generation 1, unless all")
 
     pending = mixed.world.situation.pending
     type(pending).objects.filter(pk=pending.pk).update(deadline=tonight().ends - timedelta(minutes=5))
-    assert tonight().sentences[0].startswith("The server switches to generation 2, on ")
+    assert tonight().sentences[0].startswith("The communication server switches to generation 2, on ")
 
 
 def test_a_deadline_that_is_over_promises_no_switch(mixed, tonight):
     pending = mixed.world.situation.pending
     type(pending).objects.filter(pk=pending.pk).update(deadline=mixed.world.now - timedelta(minutes=5))
 
-    assert tonight().sentences[0].startswith("The server stays with generation 1, unless all")
+    assert tonight().sentences[0].startswith("The communication server stays with generation 1, unless all")
     assert "deadline" not in {mark.kind for mark in Overview(CertificateStatus.load()).timeline.marks}
 
 

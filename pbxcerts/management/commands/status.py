@@ -144,7 +144,7 @@ def _when(awaited: AwaitedSwitch) -> str:
         return _("at the latest on %(at)s") % at
     if awaited.held_until is not None:
         return _("the deadline of %(at)s is held up, at the latest until %(until)s") % at
-    return _("the deadline of %(at)s has come, and the server is not switched yet") % at
+    return _("the deadline of %(at)s has come, and the communication server is not switched yet") % at
 
 
 def _rollout(rollout: RolloutProgress | None) -> str:

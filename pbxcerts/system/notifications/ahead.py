@@ -82,7 +82,7 @@ class Ahead:
         at = time_words.moment(self.comes_at)
         if self.number is None:
             return _("On %(at)s the next generation is made.") % {"at": at}
-        return _("On %(at)s at the latest the server switches to generation %(number)s.") % {
+        return _("On %(at)s at the latest the communication server switches to generation %(number)s.") % {
             "at": at,
             "number": self.number,
         }

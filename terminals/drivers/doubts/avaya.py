@@ -10,9 +10,11 @@ WANTS_ADDRESS = Doubt(
     About.NAMES,
     serious=False,
     what=gettext_noop(
-        "One that reaches the server by its IP address refuses it, because no address stands in the host certificate."
+        "One that reaches the communication server by its IP address refuses it, because no address stands in the host certificate."
     ),
-    remedy=gettext_noop("Enter the address in System / General, or let the telephones reach the server by a name."),
+    remedy=gettext_noop(
+        "Enter the address in System / General, or let the telephones reach the communication server by a name."
+    ),
     source="Avaya J129: Installing and Administering",
 )
 WANTS_SIGNATURE = Doubt(

@@ -33,11 +33,12 @@ WANTS_ADDRESS = Doubt(
     About.NAMES,
     serious=False,
     what=gettext_noop(
-        "Where “Check Domain Certificates” is on, one that reaches the server by its IP address refuses it, because no address"
-        " stands in the host certificate."
+        "Where “Check Domain Certificates” is on, one that reaches the communication server by its IP address refuses it, because"
+        " no address stands in the host certificate."
     ),
     remedy=gettext_noop(
-        "Enter the address in System / General, let the telephones reach the server by a name, or switch the check off (P2311)."
+        "Enter the address in System / General, let the telephones reach the communication server by a name, or switch the check"
+        " off (P2311)."
     ),
     source="Grandstream GXV34x0 administration guide; RFC 5922",
 )

@@ -13,11 +13,11 @@ WANTS_ADDRESS = Doubt(
     About.NAMES,
     serious=False,
     what=gettext_noop(
-        "From firmware 10 on they check the name of the server unless told otherwise. One that reaches the server by its IP"
-        " address refuses it then, because no address stands in the host certificate."
+        "From firmware 10 on they check the name of the communication server unless told otherwise. One that reaches the server by"
+        " its IP address refuses it then, because no address stands in the host certificate."
     ),
     remedy=gettext_noop(
-        "Enter the address in System / General, let the telephones reach the server by a name, or set"
+        "Enter the address in System / General, let the telephones reach the communication server by a name, or set"
         " check_fqdn_against_server_cert to off."
     ),
     source="Snom service hub: host_name_validation_flags; RFC 5922",

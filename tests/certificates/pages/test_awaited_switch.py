@@ -139,7 +139,7 @@ def test_a_deadline_that_is_held_up_says_by_which_of_the_two_and_until_when(
     other = "Verteilung ist angehalten" if telephones == "ThreeSeen" else "in den letzten 24 Stunden gesehen"
     assert page.language == "en" or other not in page.page
     assert page.has(
-        "it has come, and the server is not switched yet",
+        "it has come, and the communication server is not switched yet",
         "sie ist abgelaufen, und der Kommunikationsserver ist noch nicht",
     )
     assert not page.has("waits until", "wartet bis")

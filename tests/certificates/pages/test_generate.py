@@ -88,7 +88,10 @@ def test_it_says_what_will_happen(running, terminals, operator_client, text):
         "with handover: terminals first, server last Generation 1 stays in service until the terminals have the new pair, until"
         in page
     )
-    assert "Terminals that would then refuse the server until they have the new root certificate: 10." in page
+    assert (
+        "Terminals that would then refuse the communication server until they have the new root certificate: 10."
+        in page
+    )
     assert "Quiet ones 4: take it. Loud ones 5: restart. Old ones 1: want a person." in page
     assert "1, hold only one certificate: no calls from the switch until they have the new one" in page
     assert "First restarts 31 Jan 2030, 02:00" in page

@@ -24,8 +24,8 @@ def local(world, instant):
 def test_activating_says_who_is_missing(handing_over, terminals, operator_client, text):
     page = text(operator_client.get(ACTIVATE))
 
-    assert "1 terminal that the server waits for has not confirmed." in page
-    assert "No terminal will refuse the server." in page
+    assert "1 terminal that the communication server waits for has not confirmed." in page
+    assert "No terminal will refuse the communication server." in page
     assert "generation 1 comes back by itself" in page
     assert handing_over.states == {1: "active", 2: "prepared"}
 
@@ -132,7 +132,7 @@ def test_rolling_back_needs_the_password(switched, operator_client, text, passwo
 def test_rolling_back_says_who_would_refuse(switched, terminals, operator_client, text):
     page = text(operator_client.get(ROLL_BACK))
     assert "It is still in the trust bundle." in page
-    assert "No terminal will refuse the server." in page
+    assert "No terminal will refuse the communication server." in page
 
     Generation.objects.filter(number=1).update(leaves_bundle_at=switched.now - HOUR)
     assert "It has left the trust bundle." in text(operator_client.get(ROLL_BACK))

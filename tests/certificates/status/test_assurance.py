@@ -106,7 +106,7 @@ def test_after_a_failed_renewal_it_names_the_next_try(running, monkeypatch):
 def test_in_a_handover_it_names_the_deadline(handing_over):
     assert said(handing_over) == (
         "ok",
-        f"Calls are secured until {END_OF_1}. The server switches to generation 2 on {DEADLINE} at the latest.",
+        f"Calls are secured until {END_OF_1}. The communication server switches to generation 2 on {DEADLINE} at the latest.",
     )
 
 
@@ -132,14 +132,17 @@ def test_after_a_roll_back_the_held_pair_has_a_date(handing_over):
     handing_over.activate()
     handing_over.roll_back()
     severity, text = said(handing_over)
-    assert (severity, f"Generation 2 is held; the server switches to it on {DEADLINE}." in text) == ("serious", True)
+    assert (severity, f"Generation 2 is held; the communication server switches to it on {DEADLINE}." in text) == (
+        "serious",
+        True,
+    )
 
 
 def test_during_a_switch_it_says_nothing_of_a_deadline(handing_over):
     orders.activate(handing_over.clock(), by="otto")
     assert said(handing_over) == (
         "normal",
-        f"Calls are secured until {END_OF_1}. The server is just being switched to generation 2.",
+        f"Calls are secured until {END_OF_1}. The communication server is just being switched to generation 2.",
     )
 
 

@@ -40,9 +40,10 @@ def is_running():
 def test_it_says_in_red_how_many_can_not_call_and_asks_for_the_password(mixed, operator_client, text, password):
     page = operator_client.get(ACTIVATE)
 
-    assert "21 terminals do not trust this generation: they will refuse the server and can't call." in text(
-        page
-    ).replace("&#x27;", "'")
+    assert (
+        "21 terminals do not trust this generation: they will refuse the communication server and can't call."
+        in text(page).replace("&#x27;", "'")
+    )
     assert "Activate now, 21 terminals without calls" in text(page)
     assert "btn-danger" in page.content.decode()
     assert "Enter your password." in text(operator_client.post(ACTIVATE))
@@ -66,7 +67,7 @@ def test_one_is_enough(mixed, operator_client, text):
 def test_where_nobody_would_refuse_it_is_a_click(mixed, all_trust_the_second, operator_client, text):
     page = operator_client.get(ACTIVATE)
 
-    assert "No terminal will refuse the server." in text(page)
+    assert "No terminal will refuse the communication server." in text(page)
     assert "btn-danger" not in page.content.decode()
     operator_client.post(ACTIVATE)
     assert is_running()

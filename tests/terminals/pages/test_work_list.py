@@ -91,7 +91,7 @@ def test_who_holds_only_one_certificate_comes_with_the_switch(fleet, viewer_clie
     rounds.reconcile_rollouts(fleet.world.situation)
     page = text(viewer_client.get(PAGE))
     assert "Nothing to be done by hand" in page
-    assert "2 terminals hold only one certificate: they appear here when the server is switched" in page
+    assert "2 terminals hold only one certificate: they appear here when the communication server is switched" in page
 
     fleet.world.activate()
     rounds.reconcile_rollouts(fleet.world.situation)
@@ -149,7 +149,7 @@ def test_where_that_is_all_the_list_says_nothing_else(fleet, operator_client, te
     words = text(operator_client.get(PAGE))
 
     assert "1 terminal needs generation 1 by hand" in words
-    assert "1 terminal holds only one certificate: it appears here when the server is switched" in words
+    assert "1 terminal holds only one certificate: it appears here when the communication server is switched" in words
     assert "Nothing to be done by hand" not in words
     assert "No rollout" not in words
 
