@@ -181,6 +181,15 @@ def test_the_timeline_names_the_overlap_of_a_pair_with_the_next_in_picture_and_t
     assert overlap.title in table
 
 
+def test_what_is_written_in_the_picture_is_drawn_after_its_bars_and_lines(mixed, viewer_client):
+    page = viewer_client.get(HOME).content.decode()
+    picture = page[page.index('<svg class="timeline') :].split("</svg>")[0]
+    drawn, written = r"<rect|<line", r'<text class="(bar|overlap)-text'
+
+    assert len(re.findall(drawn, picture)) > 2
+    assert max(m.start() for m in re.finditer(drawn, picture)) < min(m.start() for m in re.finditer(written, picture))
+
+
 @pytest.mark.parametrize(("later", "number"), [(timedelta(0), 0), (timedelta(seconds=1), 1)])
 def test_a_pair_that_ends_when_the_next_is_made_has_no_overlap(world, later, number):
     older = world.situation.active.plan
