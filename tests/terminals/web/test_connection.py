@@ -367,8 +367,8 @@ def test_others_have_their_turn_between_the_requests_of_one(listener):
 
 def test_who_sends_before_he_is_answered_waits_for_his_turn_and_his_number_of_connections_does_not_help():
     with Listener(turn=0.02).serving() as listener:
-        many = [Greedy(listener, "/nothing", 100) for _ in range(10)]
         began = time.monotonic()
+        many = [Greedy(listener, "/nothing", 100) for _ in range(10)]
         while listener.answered < 20:
             assert time.monotonic() < began + 10
 
