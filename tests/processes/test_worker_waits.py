@@ -62,6 +62,7 @@ def test_heartbeats_that_fail_for_want_of_the_database_are_said_on_change_withou
 
 
 def test_a_heartbeat_that_fails_for_another_reason_fails(monkeypatch):
+    monkeypatch.setattr(tasks, "is_away", lambda _error: False)
     monkeypatch.setattr(tasks, "_one_round", away_for(1))
     with pytest.raises(OperationalError):
         tasks.heartbeat()
@@ -82,7 +83,8 @@ def test_the_queue_waits_for_its_database(queue, monkeypatch):
     assert [queue.dequeue() for _try in range(4)] == [None, None, None, ["task"]]
 
 
-def test_another_fault_of_the_queue_is_one(queue):
+def test_another_fault_of_the_queue_is_one(queue, monkeypatch):
+    monkeypatch.setattr(database_queue, "is_away", lambda _error: False)
     with pytest.raises(OperationalError):
         queue.dequeue()
 
