@@ -5,7 +5,7 @@ import pytest
 from tests.support.checking_site import CheckingSite
 from tests.support.running import wait_for
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.takes_minutes]
 
 NUMBER = 24
 ANOTHER_TIME = 3 * 60

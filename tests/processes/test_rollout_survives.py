@@ -10,7 +10,7 @@ import pytest
 from tests.support.live_phones import LiveSite
 from tests.support.running import wait_for
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.takes_minutes]
 
 NUMBER = 8
 # `timeout` of the database, 20 s, and some more.
