@@ -1,10 +1,9 @@
 """How far the terminals are: the answers to what the handover asks (`certificates.renewal.handover.Terminals`)."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, cached_property, partial
-from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils.functional import lazy
@@ -249,15 +248,16 @@ class _Asked:
             keys.update(self._missing.order_by("pk").values_list("pk", flat=True)[:SOME])
         terminals = _first_of(*keys) if keys else []
 
-        def rows(some: Sequence[tuple[Any, ...]]) -> dict[int, Installation]:
-            return {row.terminal_id: row for row in _with_root(self.root_sha256, *(key for key, *_ in some))}
+        return (*self._told(terminals[:SAID_WHY]), *self._told(terminals[SAID_WHY:]))
 
-        return tuple(
-            MissingTerminal(number, name, _why_missing(read, key))
-            for some in (terminals[:SAID_WHY], terminals[SAID_WHY:])
-            for read in [cache(partial(rows, some))]
-            for key, number, name in some
-        )
+    def _told(self, terminals: Sequence[tuple[int, str, str]]) -> Iterator[MissingTerminal]:
+        """Their rows are read together, where it is asked why the first of them is missing."""
+
+        @cache
+        def rows() -> dict[int, Installation]:
+            return {row.terminal_id: row for row in _with_root(self.root_sha256, *(key for key, *_ in terminals))}
+
+        return (MissingTerminal(number, name, _why_missing(rows, key)) for key, number, name in terminals)
 
     def seen_but_unconfirmed(self) -> int:
         """How many that are automatic and have not confirmed were seen lately. Costs a look at each of them."""

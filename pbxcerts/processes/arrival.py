@@ -28,7 +28,6 @@ AGAIN_AFTER = 0.1
 RECORD = 16 * 1024
 """Octets that one record of TLS may hold (RFC 8446 section 5.1); as many of a connection are given on at once."""
 
-AT_ONCE = struct.pack("ii", 1, 0)
 NO_ADDRESS = struct.pack("=H14x", socket.AF_UNSPEC)
 
 _connect = ctypes.CDLL(None).connect
@@ -190,11 +189,10 @@ class OneBuffer(asyncio.BufferedProtocol):
 
 
 def cut_off(transport: asyncio.Transport) -> None:
-    """End a connection with all that is left of it, in the kernel too, which else would offer it for minutes (SO_LINGER), and as long as
-    somebody keeps a descriptor of it: Linux resets it when it is connected to no address (connect(2)).
+    """End a connection with all that is left of it, in the kernel too, which else would offer it for minutes, and for as long as somebody
+    keeps a descriptor of it: Linux resets what is connected to no address (connect(2)).
     """
     connection = transport.get_extra_info("socket")
     if connection is not None and connection.fileno() != -1:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         _connect(connection.fileno(), NO_ADDRESS, len(NO_ADDRESS))
     transport.abort()
