@@ -165,6 +165,15 @@ def test_a_text_of_the_query_may_hold_whatever_sql_knows(messages):
     assert PutTogether(of_an_odd_kind.__wrapped__, [False]).values(["1"]) == ["1"]
 
 
+def test_what_converts_its_columns_is_asked_for_once_for_each_connection(messages, monkeypatch):
+    found = ModelsPutTogether(the_newest.__wrapped__, [])
+    first = found.converters()
+    assert found.converters() is first
+
+    monkeypatch.setattr("pbxcerts.system.prepared.connection", connections.create_connection("default"))
+    assert found.converters() is not first
+
+
 def test_it_keeps_no_connection_of_a_thread_that_has_ended(messages):
     made = []
 
