@@ -67,3 +67,20 @@ def test_what_is_typed_into_the_search_has_another_colour_than_its_field(open_pa
     assert page.evaluate("document.activeElement.type") == "search"
     channels = [[int(value) for value in re.findall(r"\d+", colour)[:3]] for colour in (ink, paper)]
     assert all(abs(one - other) > 100 for one, other in zip(*channels, strict=True)), (ink, paper)
+
+
+MOVES = """
+[...document.querySelectorAll("body *")].filter((one) => {
+  const style = getComputedStyle(one);
+  return style.animationName !== "none" || style.transitionDuration.split(", ").some((seconds) => parseFloat(seconds) > 0);
+}).length
+"""
+
+
+def test_nothing_moves_for_who_wants_no_motion(open_page, world):
+    page = open_page(1280, "de")
+    page.goto(reverse("certificates:overview"))
+    assert page.evaluate(MOVES)
+
+    page.emulate_media(reduced_motion="reduce")
+    assert not page.evaluate(MOVES)
