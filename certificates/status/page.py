@@ -335,7 +335,7 @@ class CertificateStatus:
             return ""
         at = {"at": time_words.moment(last_chance)}
         if self.clock.state is ClockState.FAR_OFF:
-            return _("From %(at)s on a pair that is due is made all the same if two servers agree.") % at
+            return _("From %(at)s on a pair that is due is made all the same if two NTP servers agree.") % at
         return _("From %(at)s on a pair that is due is made all the same.") % at
 
     @property

@@ -62,7 +62,7 @@ CLOCK_FAR_OFF = EventKind(
     Severity.CRITICAL,
     _(
         "The clock of this machine is more than 12 hours off (%(seconds)s): certificates are renewed only shortly before they end,"
-        " if two servers agree."
+        " if two NTP servers agree."
     ),
     cleared=_("The clock of this machine is less than 12 hours off again, or no longer measured."),
     cause=_("The clock of the machine was set wrong, or nobody sets it."),

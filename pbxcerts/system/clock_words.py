@@ -18,10 +18,12 @@ STATES: dict[ClockState, Promise] = {
     ClockState.OFF: gettext_lazy(
         "The NTP service is off or no server is set: certificates are renewed only shortly before they end."
     ),
-    ClockState.UNANSWERED: gettext_lazy("No server has answered in the last 30 minutes: a renewal would be postponed."),
+    ClockState.UNANSWERED: gettext_lazy(
+        "No NTP server has answered in the last 30 minutes: a renewal would be postponed."
+    ),
     ClockState.WRONG: gettext_lazy("The clock is more than 5 seconds off: a renewal would be postponed."),
     ClockState.FAR_OFF: gettext_lazy(
-        "The clock is more than 12 hours off: certificates are renewed only shortly before they end, if two servers agree."
+        "The clock is more than 12 hours off: certificates are renewed only shortly before they end, if two NTP servers agree."
     ),
     ClockState.RIGHT: gettext_lazy("The clock is right."),
 }
