@@ -1,7 +1,6 @@
 """Turns of those who send before they have been answered (rule in-turn), by the event loop's own clock."""
 
 import asyncio
-from itertools import pairwise
 
 import pytest
 
@@ -45,11 +44,12 @@ async def all_turns(*connections):
 
 def test_connections_of_one_address_take_turns_together_however_many_they_are(turns):
     async def three():
-        return await all_turns(*(Connection(turns, "192.0.2.1", 2) for _ in range(3)))
+        began = asyncio.get_running_loop().time()
+        return began, await all_turns(*(Connection(turns, "192.0.2.1", 2) for _ in range(3)))
 
-    came = asyncio.run(three())
-    # A timer of the loop is exact to a millisecond.
-    assert all(later - earlier >= PAUSE - 0.002 for earlier, later in pairwise(came))
+    began, came = asyncio.run(three())
+    # A timer of the loop is exact to a millisecond. On a busy machine the first may notice late that it was its turn.
+    assert all(when - began >= turn * PAUSE - 0.002 for turn, when in enumerate(came))
 
 
 def test_of_those_who_wait_the_first_has_his_turn_first(turns):
