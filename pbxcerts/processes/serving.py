@@ -84,6 +84,7 @@ class HttpListener(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await self.lifespan.startup()
         believe_addresses_only(self.config)
         for listener in sockets or []:
@@ -102,7 +103,7 @@ class HttpListener(uvicorn.Server):
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,
-            _loop=asyncio.get_running_loop(),
+            _loop=self._loop,
         )
         made.presents = self._pair.number if self._pair is not None else None
         return made

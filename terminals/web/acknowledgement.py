@@ -13,6 +13,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Protocol
 
 from terminals.evidence.facts import Fact
@@ -101,12 +102,16 @@ def _is_closed() -> None:
 
 
 class Acknowledgements:
-    """Gives `take` what a response proves once the response has arrived, and never if it does not arrive."""
+    """Gives `take` what a response proves once the response has arrived, and never if it does not arrive. For one event loop."""
 
     def __init__(self, take: Callable[[Fact], None]) -> None:
         self._take = take
         self._written: list[Acknowledgement] = []
         self._late: list[Acknowledgement] = []
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
 
     def expect(
         self,
@@ -120,19 +125,17 @@ class Acknowledgements:
 
         `then` is called once it is known whether they have arrived. Until then a socket is kept.
         """
-        loop = asyncio.get_running_loop()
         if not self._written:
             # On a quick network they are acknowledged by then, and one look serves all that was written meanwhile.
-            loop.call_later(PAUSE, self._look)
-        acknowledgement = Acknowledgement(transport, size, facts, loop.time() + WITHIN, then)
+            self._loop.call_later(PAUSE, self._look)
+        acknowledgement = Acknowledgement(transport, size, facts, self._loop.time() + WITHIN, then)
         self._written.append(acknowledgement)
         return acknowledgement
 
     async def end(self, within: float) -> None:
         """Wait until what was written has arrived or is lost; what is not known in time counts as lost."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + within
-        while (self._written or self._late) and loop.time() < until:
+        until = self._loop.time() + within
+        while (self._written or self._late) and self._loop.time() < until:
             await asyncio.sleep(PAUSE)
         for one in self._written + self._late:
             one.close()
@@ -142,7 +145,7 @@ class Acknowledgements:
         written, self._written = self._written, []
         if still := self._not_arrived(written):
             if not self._late:
-                asyncio.get_running_loop().call_later(PAUSE, self._look_again)
+                self._loop.call_later(PAUSE, self._look_again)
             self._late += still
 
     def _look_again(self) -> None:
@@ -150,13 +153,11 @@ class Acknowledgements:
         began = time.monotonic()
         self._late = self._not_arrived(self._late)
         if self._late:
-            asyncio.get_running_loop().call_later(
-                max(PAUSE, PAUSE_PER_LOOK * (time.monotonic() - began)), self._look_again
-            )
+            self._loop.call_later(max(PAUSE, PAUSE_PER_LOOK * (time.monotonic() - began)), self._look_again)
 
     def _not_arrived(self, waiting: list[Acknowledgement]) -> list[Acknowledgement]:
         still = []
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         for one in waiting:
             arrived = one.arrived()
             if arrived is None and now < one.until:

@@ -19,6 +19,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from terminals.web import routing
 from terminals.web.acknowledgement import Acknowledgement
+from terminals.web.deadlines import Deadline
 from terminals.web.routing import Route, TerminalRequest, TerminalResponse, TerminalsApp
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ class TerminalConnection(asyncio.Protocol):
     place: ConnectionPlace
     presents: int | None = None
     # What most connections never change.
-    _patience: asyncio.TimerHandle | None = None
-    _taking: asyncio.TimerHandle | None = None
+    _patience: Deadline | None = None
+    _taking: Deadline | None = None
     _unread = b""
     _is_reading = True
     _reads_soon = False
@@ -227,20 +228,20 @@ class TerminalConnection(asyncio.Protocol):
     def _wait(self, seconds: float, then: Callable[[], None] | None = None) -> None:
         """For what comes next, and end the connection, or do what is to be done `then`, if it does not come."""
         self._stop_waiting()
-        self._patience = self._loop.call_later(seconds, then or self._end)
+        self._patience = self._app.deadlines.set(seconds, then or self._end)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
-            self._patience.cancel()
+            self._patience.met()
             self._patience = None
 
     def _await_taking(self) -> None:
         if self._taking is None:
-            self._taking = self._loop.call_later(TAKEN_WITHIN, self.place.turn_out)
+            self._taking = self._app.deadlines.set(TAKEN_WITHIN, self.place.turn_out)
 
     def _stop_taking(self) -> None:
         if self._taking is not None:
-            self._taking.cancel()
+            self._taking.met()
             self._taking = None
 
     # -- what the parser finds ---------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext_lazy as _
@@ -345,11 +346,13 @@ def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = Fa
 
 def _asked_for(name: str, user_agent: str) -> AskedFor:
     """Whose configuration file is asked for. Several makers may use one name; then the User-Agent decides."""
-    named = [files for files, matches in _NAMES.items() if matches(name)]
-    for files in named:
+    # Lazily: most are the first's.
+    named = (files for files, matches in _NAMES.items() if matches(name))
+    first = next(named)
+    for files in chain([first], named):
         if telephone := files.telephone(user_agent):
             return AskedFor(files, files.requested(name), telephone)
-    return AskedFor(named[0], named[0].requested(name), None)
+    return AskedFor(first, first.requested(name), None)
 
 
 def _headers(files: ConfigurationFiles) -> dict[str, str]:

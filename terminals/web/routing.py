@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from terminals.evidence.facts import Fact
 from terminals.web.acknowledgement import Acknowledgements
+from terminals.web.deadlines import Deadlines
 from terminals.web.refusals import RefusalCounter
 
 GET = ("GET", "HEAD")
@@ -114,6 +115,7 @@ class TerminalsApp:
         self._rests = rests
         self.scheme = scheme
         self.acknowledgements = acknowledgements
+        self.deadlines = Deadlines()
         self._name = name
         self._routes = tuple(routes)
         self._refusals = refusals
@@ -123,7 +125,8 @@ class TerminalsApp:
     def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | TerminalResponse:
         """The route for a path and the named parts of the path, or the response that refuses it. Slashes in a row count as one."""
         allowed: list[str] = []
-        path = _SLASHES.sub("/", path)
+        if "//" in path:
+            path = _SLASHES.sub("/", path)
         for route in self._routes:
             found = route.matches(path)
             if found is None:
