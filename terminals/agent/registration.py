@@ -198,7 +198,7 @@ class Flow(asyncio.Protocol):
             self._pong.set_result(None)
         try:
             for message in self._framing.feed(octets):
-                if self._lost.done():
+                if self._transport.is_closing():
                     return
                 self._take(message)
         except MalformedMessage as error:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import select
 import socket
 import socketserver
 import threading
@@ -97,7 +98,7 @@ class Registrar(socketserver.ThreadingTCPServer):
     def send(self, octets):
         """Over the connection that is open."""
         (connection,) = self.open.values()
-        connection.request.sendall(octets)
+        connection.send(octets)
 
     def cut(self):
         """End every connection without a farewell."""
@@ -120,6 +121,8 @@ class _Connection(socketserver.BaseRequestHandler):
         with self.server.lock:
             self.server.connections += 1
             self.number = (self.server.connections, self.client_address[1])
+        # What OpenSSL keeps of a connection is not for two threads at once, and a test sends while this one reads.
+        self.talking = threading.Lock()
         self.request.settimeout(WITHIN)
         self.request = self.server.context.wrap_socket(self.request, server_side=True)
         self.request.settimeout(None)
@@ -127,7 +130,7 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def handle(self):
         octets = b""
-        while got := self.request.recv(65_536):
+        while got := self._received():
             if self.server.deaf:
                 self.server.over.wait()
             octets += got
@@ -135,10 +138,19 @@ class _Connection(socketserver.BaseRequestHandler):
                 self.server.pings.append(self.number)
                 octets = octets[4:]
                 if self.server.pongs:
-                    self.request.sendall(b"\r\n")
+                    self.send(b"\r\n")
             while b"\r\n\r\n" in octets:
                 head, _, octets = octets.partition(b"\r\n\r\n")
                 self._take(Heard(Message.parse(head + b"\r\n\r\n"), self.number))
+
+    def send(self, octets):
+        with self.talking:
+            self.request.sendall(octets)
+
+    def _received(self):
+        select.select([self.request], [], [])
+        with self.talking:
+            return self.request.recv(65_536)
 
     def _take(self, heard):
         if getattr(heard.message, "method", None) != "REGISTER":
@@ -146,7 +158,7 @@ class _Connection(socketserver.BaseRequestHandler):
             return
         self.server.registers.append(heard)
         answer = self.server.answers.pop(0) if self.server.answers else self.server.granted
-        self.request.sendall(answer(heard))
+        self.send(answer(heard))
 
     def cut(self):
         self.server.open.pop(self.number, None)
