@@ -7,7 +7,6 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils.functional import Promise
@@ -19,13 +18,17 @@ from pbxcerts.system.clock import STILL_NOW
 from pbxcerts.system.sealing import SealedField, SealedTextField
 from pbxcerts.system.versioned import VersionedSettings
 from terminals.batches import one_writer
-from terminals.checking import models as _checking  # noqa: F401 - Django finds models by this module
+from terminals.by_hand import models as _by_hand  # noqa: F401 - Django finds models by this module
+from terminals.checking import models as _checking  # noqa: F401 - the same
+from terminals.directory import models as _directory  # noqa: F401 - the same
 from terminals.drivers.base import DeliveryDriver, TrustFormat
 from terminals.drivers.registry import driver_of, drivers
+from terminals.evidence import models as _evidence  # noqa: F401 - the same
 from terminals.mac_words import with_colons
 from terminals.past import models as _past  # noqa: F401 - the same
 from terminals.states import UNSETTLED, DeliveryState, Wave
 from terminals.tally import models as _tallies  # noqa: F401 - the same
+from terminals.web import models as _web  # noqa: F401 - the same
 
 
 def delivery_methods() -> list[tuple[str, Promise]]:
@@ -262,35 +265,6 @@ class Terminal(models.Model):
     def mac_text(self) -> str:
         """As people read it; "" where it has none."""
         return with_colons(self.mac or "")
-
-
-class Discovered(models.Model):
-    """A phone that asked for its configuration and is not in the list; one click makes it a terminal.
-
-    Anybody may ask in the name of a MAC: each of the addresses that did has a row of its own (rule discovered). `source` is what
-    counts as one address, as with `Requester`; `address` is the last one of it.
-    """
-
-    mac = models.CharField("MAC", max_length=12)
-    model = models.CharField(_("model"), max_length=32, blank=True)
-    firmware = models.CharField(_("firmware"), max_length=64, blank=True)
-    source = models.CharField(max_length=64)
-    address = models.CharField(_("address"), max_length=64, blank=True)
-    first_seen = models.DateTimeField(_("first seen"))
-    last_seen = models.DateTimeField(_("last seen"))
-    requests = models.PositiveIntegerField(_("requests"), default=1)
-
-    class Meta:
-        ordering = ["-last_seen"]
-        verbose_name = _("discovered phone")
-        constraints = [models.UniqueConstraint("mac", "source", name="discovered_once_at_each_address")]
-
-    def __str__(self) -> str:
-        return f"{self.model} {self.mac_text}".strip()
-
-    @property
-    def mac_text(self) -> str:
-        return with_colons(self.mac)
 
 
 class RolloutQuerySet(models.QuerySet["Rollout"]):
@@ -578,98 +552,3 @@ class Installation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.terminal_id} {self.generation_id} {self.state}"
-
-
-class Requester(models.Model):
-    """One that asked for a terminal's files (rule requesters).
-
-    `source` is what counts as one address: an IPv4 address, or the /64 network of an IPv6 address; `address` is the last one of
-    it. `last_at` is by the machine's clock. `took`: the numbers of the generations whose roots were in the trust files that it
-    fetched. `accepted_by`: who said that this is the terminal. `first_at`: when it asked first, where that is known.
-
-    `holds`: the generations whose trust anchors it has taken in turn, in this order, since it began anew; `held_at`: when it took the
-    last one (rule anchors-in-turn); `held_proved`: whether that was the terminal by path, address or network, None in older rows. `change` is a larger number with each change of that, whoever writes it, so that the listeners
-    find those that they do not know yet; 0 where nothing was taken in turn.
-
-    `named`: whose roots are in the trust file that its own configuration names; `named_times`: how often the telephone has taken that
-    since `named_since`, and never the trust file (rule unheeded).
-    """
-
-    terminal = models.ForeignKey(Terminal, on_delete=models.CASCADE, related_name="requesters")
-    source = models.CharField(max_length=64)
-    address = models.CharField(max_length=64)
-    last_at = models.DateTimeField()
-    took = models.JSONField(default=list)
-    accepted_by = models.CharField(max_length=150, blank=True)
-    first_at = models.DateTimeField(null=True)
-    holds = models.JSONField(default=list)
-    held_at = models.DateTimeField(null=True)
-    held_proved = models.BooleanField(null=True)
-    change = models.BigIntegerField(default=0, db_index=True)
-    named = models.JSONField(default=list)
-    named_since = models.DateTimeField(null=True)
-    named_times = models.PositiveSmallIntegerField(default=0)
-
-    class Meta:
-        ordering = ["-last_at"]
-        verbose_name = _("requester")
-        constraints = [
-            models.UniqueConstraint(fields=["terminal", "source"], name="one_requester_per_source"),
-        ]
-        indexes = [
-            # Who else asked from there.
-            models.Index(fields=["source"], name="requester_by_source"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.terminal_id} {self.source}"
-
-
-class Link(models.Model):
-    """The personal link to one terminal's file for the technician at the desk: 128 random bits, kept as a hash."""
-
-    terminal = models.ForeignKey(Terminal, on_delete=models.CASCADE, related_name="links")
-    generation = models.ForeignKey(Generation, on_delete=models.PROTECT, related_name="+")
-    token_sha256 = models.CharField(max_length=64, unique=True)
-    made_at = models.DateTimeField()
-    made_by = models.CharField(max_length=150, blank=True)
-    revoked_at = models.DateTimeField(null=True)
-    opened_at = models.DateTimeField(null=True)
-
-    class Meta:
-        verbose_name = _("personal link")
-
-    def __str__(self) -> str:
-        return f"{self.terminal_id} {self.generation_id}"
-
-
-class BootstrapWindow(models.Model):
-    """For some minutes named terminals may fetch their files over plain HTTP; logged, closes by itself."""
-
-    opened_at = models.DateTimeField()
-    closes_at = models.DateTimeField()
-    opened_by = models.CharField(max_length=150)
-    all_terminals = models.BooleanField(default=False)
-    terminals = models.ManyToManyField(Terminal, related_name="+")
-
-    class Meta:
-        ordering = ["-opened_at"]
-        verbose_name = _("bootstrap window")
-
-    def __str__(self) -> str:
-        return f"{self.opened_at:%Y-%m-%d %H:%M} to {self.closes_at:%H:%M}"
-
-
-class ImportFile(models.Model):
-    """A CSV file between its preview and its import: one for each person, replaced by the next (`terminals.directory.import_file`)."""
-
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
-    # Sealed, because it may hold SIP passwords; no SealedField, because nobody misses it after an hour.
-    content = models.BinaryField()
-    uploaded_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name = _("file to be imported")
-
-    def __str__(self) -> str:
-        return f"{self.user_id} {self.uploaded_at:%Y-%m-%d %H:%M}"

@@ -10,9 +10,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from certificates.renewal.situation import Situation
+from terminals.by_hand.models import Link
 from terminals.directory.device_tokens import token_hash
 from terminals.evidence import recording
-from terminals.models import Installation, Link, Terminal
+from terminals.models import Installation, Terminal
 from terminals.rollout import orders
 from terminals.rollout.served_first import served_first
 from terminals.states import SETTLED

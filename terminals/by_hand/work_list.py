@@ -14,11 +14,12 @@ from certificates.downloads import file_name_part
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from pbxcerts.system.languages import SWISS
+from terminals.by_hand.models import Link
 from terminals.directory.found import DENSE, cut
 from terminals.directory.searching import search
 from terminals.drivers.registry import BY_HAND_METHODS
 from terminals.evidence.requesters import has_room
-from terminals.models import Installation, InstallationQuerySet, Link, Rollout, Terminal, TerminalType
+from terminals.models import Installation, InstallationQuerySet, Rollout, Terminal, TerminalType
 from terminals.rollout import words
 from terminals.rollout.served_first import served_first
 from terminals.rollout.target import rollout_in_force, rollout_target

@@ -16,7 +16,8 @@ from pbxcerts.system.clock import STILL_NOW
 from terminals.batches import one_writer
 from terminals.checking.changing import change, delete
 from terminals.checking.models import Checking, next_change
-from terminals.models import Requester, Terminal, TerminalType
+from terminals.evidence.models import Requester
+from terminals.models import Terminal, TerminalType
 
 State, Why = Checking.State, Checking.Why
 

@@ -7,9 +7,11 @@ from pbxcerts.system import sealing, timekeeping
 from pbxcerts.system.sealing import SealedText
 from terminals.answer_target import AnswerTarget, NotifyServer
 from terminals.batches import execute, in_batches, one_writer, updates
+from terminals.by_hand.models import Link
 from terminals.checking.models import Checking, RenamedFiles
 from terminals.drivers.registry import PROVISIONED_METHODS
-from terminals.models import Discovered, Installation, Link, Requester, Terminal, TerminalType, new_path_secret
+from terminals.evidence.models import Discovered, Requester
+from terminals.models import Installation, Terminal, TerminalType, new_path_secret
 from terminals.past.models import PastInstallations
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from terminals.drivers.base import DeliveryDriver
+from terminals.evidence.models import Requester
 from terminals.evidence.requesters import held_in_turn
-from terminals.models import Installation, Requester, Terminal
+from terminals.models import Installation, Terminal
 from terminals.past.entries import Entry
 from terminals.places_of_anchors import made_pairs, ranks
 

@@ -12,7 +12,7 @@ from pbxcerts.system import sealing
 from pbxcerts.system.clock import STILL_NOW
 from pbxcerts.system.models import User
 from pbxcerts.system.sealing import SealingKeyLost
-from terminals.models import ImportFile
+from terminals.directory.models import ImportFile
 
 KEPT_FOR = timedelta(hours=1)
 

@@ -12,7 +12,8 @@ from terminals.drivers.configuration import WayIn
 from terminals.evidence.addresses import Network
 from terminals.evidence.fetches import proof_by_address, telephone_networks
 from terminals.evidence.ledger import host_of
-from terminals.models import Installation, Requester, Terminal, TerminalType
+from terminals.evidence.models import Requester
+from terminals.models import Installation, Terminal, TerminalType
 
 LOOKED_AT = 20
 

@@ -14,7 +14,7 @@ from pbxcerts.system.one_address import source_of
 from terminals.batches import execute, in_batches, updates
 from terminals.drivers.registry import KNOWN_OUIS
 from terminals.evidence.facts import UnknownPhone
-from terminals.models import Discovered
+from terminals.evidence.models import Discovered
 
 AT_MOST = 1_000
 OF_ONE_ADDRESS = 100

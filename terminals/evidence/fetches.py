@@ -30,8 +30,9 @@ from terminals.evidence.ledger import (
     newest_of,
     of_listed,
 )
+from terminals.evidence.models import Requester
 from terminals.evidence.requesters import NO_LONGER_NOW, SPAN, Known, known_requesters, remembered, rename_files
-from terminals.models import DeliverySettings, Installation, InstallationQuerySet, Requester, Terminal
+from terminals.models import DeliverySettings, Installation, InstallationQuerySet, Terminal
 from terminals.states import DeliveryState
 
 Evidence = Installation.Evidence

@@ -15,7 +15,8 @@ from terminals.drivers.base import Confirmation
 from terminals.drivers.registry import drivers
 from terminals.evidence.addresses import family_of
 from terminals.evidence.facts import Fetched, FetchedConfiguration, FetchedTrust
-from terminals.models import Requester, Terminal
+from terminals.evidence.models import Requester
+from terminals.models import Terminal
 
 MOST_OF_A_FAMILY = 8
 """Addresses of IPv4, and as many of IPv6, that are remembered of a terminal: a stranger may have thousands."""

@@ -10,7 +10,8 @@ from pbxcerts.system.endpoint import bracketed
 from terminals.evidence.addresses import is_in, network_around, read_networks, same_address
 from terminals.evidence.fetches import is_nobodys
 from terminals.evidence.ledger import host_of
-from terminals.models import DeliverySettings, Requester, Terminal
+from terminals.evidence.models import Requester
+from terminals.models import DeliverySettings, Terminal
 
 NAMED_AT_MOST = 5
 

@@ -12,8 +12,9 @@ from certificates.models import Generation
 from terminals.batches import in_batches
 from terminals.checking.models import Checking
 from terminals.drivers.registry import FILLING
+from terminals.evidence.models import Requester
 from terminals.evidence.requesters import is_full
-from terminals.models import Installation, InstallationQuerySet, Requester
+from terminals.models import Installation, InstallationQuerySet
 from terminals.states import CLAIMABLE, DeliveryState
 from terminals.tally import counts as tally
 

@@ -19,8 +19,9 @@ from terminals.drivers import doubts as makers
 from terminals.drivers.base import AnchorsCome
 from terminals.drivers.doubts import Doubt, PairFacts, TelephoneKind
 from terminals.drivers.registry import BY_HAND_METHODS, IN_TURN_METHODS
+from terminals.evidence.models import Requester
 from terminals.evidence.requesters import held_in_turn
-from terminals.models import Installation, Requester, Terminal, TerminalType
+from terminals.models import Installation, Terminal, TerminalType
 from terminals.tally.models import InstallationTally
 from terminals.trust_file import next_size
 

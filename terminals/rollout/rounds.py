@@ -32,7 +32,8 @@ from terminals.drivers.registry import (
     drivers,
 )
 from terminals.evidence import fetches
-from terminals.models import DeliverySettings, Installation, Requester, Rollout, Terminal
+from terminals.evidence.models import Requester
+from terminals.models import DeliverySettings, Installation, Rollout, Terminal
 from terminals.rollout import claims, full_lists, served_first, waves
 from terminals.rollout.claims import Ask, AskResult, ClaimLost
 from terminals.rollout.target import (

@@ -27,9 +27,10 @@ from pbxcerts.system.wake_worker import wake_worker
 from terminals.by_hand import links
 from terminals.by_hand.link_address import DeskAddress, desk_address
 from terminals.by_hand.links import LinkError, LinkOver, OpenedLink, TooManyUnknownLinks
+from terminals.by_hand.models import Link
 from terminals.by_hand.work_list import WorkList, guide
 from terminals.forms.work_list import DeskForm
-from terminals.models import Link, Terminal
+from terminals.models import Terminal
 from terminals.trust_file import NoTrustFile
 from terminals.views.work_list import trust_file_response
 

@@ -22,6 +22,7 @@ from pbxcerts.system.frame import general_of
 from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.sealing import SealingError
+from terminals.by_hand.models import Link
 from terminals.directory import changes
 from terminals.directory.held import HeldInTurn, held_at_once, held_by
 from terminals.directory.ladder import ladder
@@ -31,10 +32,11 @@ from terminals.directory.registered import Group, RegisteredTerminals
 from terminals.directory.rows import rows_of
 from terminals.directory.ways_in import address_of_files
 from terminals.drivers.registry import BY_HAND_METHODS, IN_TURN_METHODS, REPORTING_METHODS
+from terminals.evidence.models import Discovered
 from terminals.evidence.requesters import begin_anew, has_room
 from terminals.evidence.who_asked import who_asked
 from terminals.forms.terminals import TerminalFilter, TerminalForm
-from terminals.models import Discovered, Link, NotifyWays, Terminal, TerminalType
+from terminals.models import NotifyWays, Terminal, TerminalType
 from terminals.past.condensing import read
 from terminals.past.models import PastInstallations
 from terminals.rollout import words

@@ -11,7 +11,8 @@ from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
 from terminals.evidence import recording
 from terminals.evidence.facts import LoggedEvent
-from terminals.models import BootstrapWindow, Terminal
+from terminals.models import Terminal
+from terminals.web.models import BootstrapWindow
 
 MINUTES_AT_MOST = 240
 

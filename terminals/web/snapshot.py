@@ -32,11 +32,13 @@ from terminals.drivers.registry import IN_TURN_METHODS, driver_of
 from terminals.evidence.addresses import Network, read_networks
 from terminals.evidence.fetches import proof_by_address
 from terminals.evidence.ledger import host_of
+from terminals.evidence.models import Requester
 from terminals.evidence.requesters import is_full
-from terminals.models import BootstrapWindow, DeliverySettings, Requester, Terminal, TerminalType, Transports
+from terminals.models import DeliverySettings, Terminal, TerminalType, Transports
 from terminals.places_of_anchors import MadePair, made_pairs, places_of
 from terminals.tally.models import ListChanges
 from terminals.trust_file import NoTrustFile, TrustFile, generations_of, trust_files
+from terminals.web.models import BootstrapWindow
 
 LOOKED_EVERY = 1.0
 PAUSE_PER_READING = 20

@@ -46,7 +46,7 @@ Settings.load(); Settings.objects.update(key_type="rsa2048")
 OPEN = """
 from datetime import UTC, datetime
 from terminals.web import bootstrap
-from terminals.models import BootstrapWindow
+from terminals.web.models import BootstrapWindow
 BootstrapWindow.objects.update(closes_at=datetime.now(UTC))
 bootstrap.open_window(None, minutes=240, by="benchmark", now=datetime.now(UTC))
 """

@@ -86,7 +86,7 @@ for one in known.terminals:
 print(json.dumps(files))
 """
 CAME = """
-from terminals.models import Requester
+from terminals.evidence.models import Requester
 print(Requester.objects.values("terminal").distinct().count())
 """
 LEFT = """

@@ -26,7 +26,8 @@ from pbxcerts.heartbeat import beat
 from pbxcerts.system.models import Role, User
 from pbxcerts.system.timekeeping import current_clock
 from terminals.batches import execute, in_batches, inserts
-from terminals.models import Installation, Requester, Rollout, Terminal, TerminalType
+from terminals.evidence.models import Requester
+from terminals.models import Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import preflight, reach
 from tests.benchmarks.makers import MAKERS
 from tests.benchmarks.past import a_handover_under_way, set_past

@@ -6,7 +6,8 @@ from django.utils import timezone
 from certificates.call_proof.models import CallProof
 from pbxcerts.system.models import EventMessage, General
 from pbxcerts.system.notifications.models import Delivery, Destination, Watchdog
-from terminals.models import Discovered, Installation, Terminal, TerminalType
+from terminals.evidence.models import Discovered
+from terminals.models import Installation, Terminal, TerminalType
 from tests.support.known_types import know_types
 from tests.terminals.pages.conftest import fleet, mixed, world, yealink
 

@@ -19,7 +19,8 @@ from pbxcerts.system.notifications.models import Destination
 from terminals.by_hand import links
 from terminals.checking.models import Checking
 from terminals.drivers.registry import PROVISIONED_METHODS
-from terminals.models import Discovered, Installation, Terminal, TerminalType
+from terminals.evidence.models import Discovered
+from terminals.models import Installation, Terminal, TerminalType
 from tests.support.machines import add, publishes_here
 
 pytestmark = [pytest.mark.browser, pytest.mark.takes_minutes, pytest.mark.django_db(transaction=True)]

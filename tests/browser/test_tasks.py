@@ -5,7 +5,8 @@ import re
 import pytest
 
 from pbxcerts.system.models import General, User
-from terminals.models import Link, Terminal
+from terminals.by_hand.models import Link
+from terminals.models import Terminal
 from tests.browser.test_accessibility import open_page
 from tests.panel.test_overview import alive
 from tests.terminals.pages.conftest import fleet, mixed, put, world, yealink

@@ -42,7 +42,8 @@ from django.db.models import Q
 from terminals.drivers.base import Reaction
 from terminals.evidence import fetches, recording
 from terminals.evidence.facts import FetchedConfiguration, FetchedTrust
-from terminals.models import DeliverySettings, Installation, Requester, Rollout, Terminal
+from terminals.evidence.models import Requester
+from terminals.models import DeliverySettings, Installation, Rollout, Terminal
 from terminals.rollout import claims
 from terminals.rollout.claims import AskResult
 
@@ -85,7 +86,8 @@ from datetime import UTC, datetime, timedelta
 from terminals.evidence import recording
 from terminals.evidence.facts import FetchedTrust
 from terminals.evidence.requesters import begin_anew
-from terminals.models import Requester, Terminal, TerminalType
+from terminals.evidence.models import Requester
+from terminals.models import Terminal, TerminalType
 from terminals.web.snapshot import TakenInTurn, _taken_in_turn
 
 now = datetime.now(UTC)
@@ -165,7 +167,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from terminals.evidence import recording
 from terminals.evidence.facts import UnknownPhone
-from terminals.models import Discovered
+from terminals.evidence.models import Discovered
 
 now = datetime.now(UTC)
 genuine = UnknownPhone("1400E91EDB52", "6930", "6.4", "192.0.2.9", now)

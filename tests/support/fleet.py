@@ -18,7 +18,8 @@ from terminals.drivers.base import Reaction
 from terminals.drivers.registry import IN_TURN_METHODS
 from terminals.evidence import recording
 from terminals.evidence.facts import FetchedConfiguration, FetchedTrust, Proved, Reported
-from terminals.models import DeliverySettings, Installation, Requester, Rollout, Terminal, TerminalType
+from terminals.evidence.models import Requester
+from terminals.models import DeliverySettings, Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import rounds, waves
 from terminals.rollout.claims import Ask, AskResult
 from terminals.trust_file import generations_of, trust_file, trust_files

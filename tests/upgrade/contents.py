@@ -14,17 +14,11 @@ from django.db.models import Model
 
 from certificates.models import Generation, Settings, Switch, Transition
 from pbxcerts.system.models import EventMessage, General, User
-from terminals.models import (
-    BootstrapWindow,
-    DeliverySettings,
-    Discovered,
-    ImportFile,
-    Installation,
-    Link,
-    Rollout,
-    Terminal,
-    TerminalType,
-)
+from terminals.by_hand.models import Link
+from terminals.directory.models import ImportFile
+from terminals.evidence.models import Discovered
+from terminals.models import DeliverySettings, Installation, Rollout, Terminal, TerminalType
+from terminals.web.models import BootstrapWindow
 
 Rows = tuple[str, type[Model], str]
 """What it is called here, where it stands, and what is told of it."""

@@ -20,6 +20,7 @@ from pbxcerts.system.models import EventMessage, Role, User
 from pbxcerts.system.sealing import seal
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.by_hand import links
+from terminals.by_hand.models import Link
 from terminals.directory import import_file
 from terminals.directory.device_tokens import token_hash
 from terminals.drivers.base import Reaction
@@ -27,7 +28,7 @@ from terminals.drivers.registry import drivers
 from terminals.evidence import recording
 from terminals.evidence.facts import FetchedConfiguration, FetchedTrust, Proved, Reported, UnknownPhone
 from terminals.evidence.journal import Journal
-from terminals.models import DeliverySettings, Installation, Link, Rollout, Terminal, TerminalType
+from terminals.models import DeliverySettings, Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import orders
 from terminals.states import DeliveryState, Wave
 from terminals.trust_file import generations_of, trust_file

@@ -31,7 +31,8 @@ number,name,type,mac,address,transport,way
 DELIVERY = """
 import sys
 from datetime import UTC, datetime, timedelta
-from terminals.models import BootstrapWindow, Terminal, TerminalType
+from terminals.models import Terminal, TerminalType
+from terminals.web.models import BootstrapWindow
 
 for method in ("yealink", "grandstream"):
     TerminalType.objects.filter(name=method.capitalize()).update(method=method)

@@ -40,7 +40,8 @@ import json, sys
 from datetime import UTC, datetime, timedelta
 from certificates.models import Generation
 from terminals.directory import device_tokens
-from terminals.models import BootstrapWindow, DeliverySettings, Terminal
+from terminals.models import DeliverySettings, Terminal
+from terminals.web.models import BootstrapWindow
 
 DeliverySettings.load()
 DeliverySettings.objects.update(

@@ -14,7 +14,8 @@ from pbxcerts.system import timekeeping
 from terminals.checking import rounds
 from terminals.checking.models import Checking
 from terminals.drivers.base import Reaction
-from terminals.models import Installation, Requester, Terminal, TerminalType
+from terminals.evidence.models import Requester
+from terminals.models import Installation, Terminal, TerminalType
 from terminals.rollout import claims
 from terminals.rollout.claims import AskResult
 from terminals.rollout.rounds import reconcile_rollouts

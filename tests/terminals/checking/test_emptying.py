@@ -9,7 +9,9 @@ from terminals.checking.warnings import checking_warnings
 from terminals.directory import changes
 from terminals.evidence import recording
 from terminals.evidence.facts import CameBack
-from terminals.models import BootstrapWindow, Installation, Requester, Terminal, TerminalType
+from terminals.evidence.models import Requester
+from terminals.models import Installation, Terminal, TerminalType
+from terminals.web.models import BootstrapWindow
 from tests.support.generations import DAY, HOUR, MINUTE
 from tests.support.makers.at_handlers import at_the_handlers
 from tests.support.makers.yealink import Yealink

@@ -10,7 +10,9 @@ from terminals.checking.models import Checking
 from terminals.directory import changes
 from terminals.evidence import recording
 from terminals.evidence.facts import CameBack
-from terminals.models import BootstrapWindow, Installation, Requester, Terminal, TerminalType
+from terminals.evidence.models import Requester
+from terminals.models import Installation, Terminal, TerminalType
+from terminals.web.models import BootstrapWindow
 from tests.support.generations import DAY, MINUTE
 from tests.terminals.checking.conftest import checks
 

@@ -10,7 +10,8 @@ from django.utils import translation
 from pbxcerts.system import sealing
 from terminals.directory import csv_files, import_file, imports
 from terminals.directory.errors import ImportOvertaken, RowsRefused
-from terminals.models import DeliverySettings, ImportFile, Installation, Terminal, TerminalType
+from terminals.directory.models import ImportFile
+from terminals.models import DeliverySettings, Installation, Terminal, TerminalType
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from django.apps import apps
 
 from terminals.evidence import recording
 from terminals.evidence.facts import UnknownPhone
-from terminals.models import Discovered
+from terminals.evidence.models import Discovered
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 MITEL, UNKNOWN = "00085D", "02CAFE"

@@ -5,10 +5,11 @@
 import pytest
 import time_machine
 
+from terminals.by_hand.models import Link
 from terminals.directory import changes
 from terminals.evidence import recording
 from terminals.evidence.facts import Proved, Reported
-from terminals.models import Installation, Link, Terminal
+from terminals.models import Installation, Terminal
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND
 
 

@@ -13,8 +13,9 @@ from terminals.directory.held import held_by
 from terminals.drivers.base import Reaction
 from terminals.evidence import fetches, recording
 from terminals.evidence.facts import FetchedConfiguration, FetchedTrust
+from terminals.evidence.models import Requester
 from terminals.handover import KnownTerminals
-from terminals.models import Installation, Requester, Terminal
+from terminals.models import Installation, Terminal
 from terminals.rollout import claims, rounds
 from terminals.rollout.claims import AskResult
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND

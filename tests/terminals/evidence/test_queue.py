@@ -11,8 +11,9 @@ from pbxcerts.system.models import EventMessage
 from terminals.evidence import queue as evidence_queue
 from terminals.evidence import recording
 from terminals.evidence.facts import FetchedConfiguration, FetchedTrust, LoggedEvent, Proved, Reported, UnknownPhone
+from terminals.evidence.models import Discovered
 from terminals.evidence.queue import EvidenceQueue
-from terminals.models import Discovered, Installation
+from terminals.models import Installation
 from terminals.web.provisioning import FETCHED_IN_CLEAR
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)

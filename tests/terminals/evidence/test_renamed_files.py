@@ -5,8 +5,9 @@ import copy
 import pytest
 
 from terminals.checking.models import RenamedFiles
+from terminals.evidence.models import Requester
 from terminals.evidence.requesters import rename_files
-from terminals.models import Installation, Requester, Terminal, TerminalType
+from terminals.models import Installation, Terminal, TerminalType
 from terminals.web.snapshot import read_snapshot
 from tests.support.asking import Listeners
 from tests.support.makers.at_handlers import ADDRESS, at_the_handlers

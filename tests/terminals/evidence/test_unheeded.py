@@ -6,9 +6,10 @@ import pytest
 from django.utils import translation
 from django.utils.html import strip_tags
 
+from terminals.evidence.models import Requester
 from terminals.evidence.requesters import known_requesters
 from terminals.evidence.unheeded import unheeded
-from terminals.models import Installation, Requester, Terminal, TerminalType
+from terminals.models import Installation, Terminal, TerminalType
 from tests.support.asking import HOST, Listeners
 from tests.support.generations import DAY, MINUTE
 from tests.support.makers.at_handlers import ADDRESS, at_the_handlers

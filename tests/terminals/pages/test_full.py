@@ -4,7 +4,8 @@ import pytest
 
 from certificates.status.page import CertificateStatus
 from pbxcerts.panel.overview import Overview
-from terminals.models import Requester, TerminalType
+from terminals.evidence.models import Requester
+from terminals.models import TerminalType
 from terminals.rollout import rounds, warnings
 from terminals.rollout.target import rollout_in_force
 from terminals.states import DeliveryState

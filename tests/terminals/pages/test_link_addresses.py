@@ -6,7 +6,8 @@ import pytest
 
 from pbxcerts.system.models import General
 from terminals.by_hand import links
-from terminals.models import Link, Terminal
+from terminals.by_hand.models import Link
+from terminals.models import Terminal
 
 SHEET = "/terminals/work-list/types/{}/links/"
 

@@ -10,7 +10,8 @@ from django.core.cache import cache
 from django.test import Client
 
 from terminals.by_hand import links
-from terminals.models import Installation, Link, Terminal, TerminalType
+from terminals.by_hand.models import Link
+from terminals.models import Installation, Terminal, TerminalType
 from terminals.rollout import rounds
 from tests.support.generations import DAY
 

@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from terminals.evidence import recording
 from terminals.evidence.facts import FetchedConfiguration, FetchedTrust
-from terminals.models import DeliverySettings, Installation, Requester
+from terminals.evidence.models import Requester
+from terminals.models import DeliverySettings, Installation
 from terminals.rollout import rounds
 
 PAGE = "/terminals/rollout/"

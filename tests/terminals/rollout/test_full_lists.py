@@ -10,8 +10,9 @@ from django.utils import translation
 from terminals.checking.models import Checking
 from terminals.evidence import recording
 from terminals.evidence.facts import FetchedTrust
+from terminals.evidence.models import Requester
 from terminals.evidence.requesters import begin_anew, has_room
-from terminals.models import DeliverySettings, Installation, Requester, Rollout, Terminal
+from terminals.models import DeliverySettings, Installation, Rollout, Terminal
 from terminals.rollout import full_lists, rounds
 from tests.support.generations import DAY, HOUR, MINUTE
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import translation
 
-from terminals.models import Installation, Requester
+from terminals.evidence.models import Requester
+from terminals.models import Installation
 from terminals.rollout.reasons import MissingReasons
 from tests.support.generations import DAY, HOUR, MINUTE
 

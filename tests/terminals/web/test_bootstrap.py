@@ -7,8 +7,8 @@ import pytest
 from django.utils import translation
 
 from pbxcerts.system.models import EventMessage
-from terminals.models import BootstrapWindow
 from terminals.web import bootstrap, snapshot
+from terminals.web.models import BootstrapWindow
 from tests.support.provisioning import Provisioning, fetch
 from tests.support.running import wait_for
 

@@ -6,8 +6,9 @@ from django.utils.html import strip_tags
 
 from terminals.evidence import fetches
 from terminals.evidence.facts import FetchedTrust
+from terminals.evidence.models import Requester
 from terminals.evidence.requesters import remembered
-from terminals.models import Installation, Requester, Terminal, TerminalType
+from terminals.models import Installation, Terminal, TerminalType
 from terminals.rollout import preflight
 from tests.support.asking import Listeners
 from tests.support.generations import DAY

@@ -7,7 +7,8 @@ from django.utils import translation
 
 from pbxcerts.system import timekeeping
 from terminals.directory import changes
-from terminals.models import Installation, Requester, Terminal, TerminalType
+from terminals.evidence.models import Requester
+from terminals.models import Installation, Terminal, TerminalType
 from tests.support.asking import Listeners
 from tests.support.generations import DAY, MINUTE
 

@@ -9,7 +9,9 @@ from django.utils import timezone
 
 from pbxcerts.system import sealing
 from pbxcerts.system.models import General
-from terminals.models import Discovered, ImportFile, Terminal
+from terminals.directory.models import ImportFile
+from terminals.evidence.models import Discovered
+from terminals.models import Terminal
 
 UPLOAD, PREVIEW = "/terminals/import/", "/terminals/import/preview/"
 

@@ -9,7 +9,8 @@ from django.utils import translation
 
 from pbxcerts.system import sealing
 from pbxcerts.system.models import General
-from terminals.models import Installation, Requester, Terminal, TerminalType
+from terminals.evidence.models import Requester
+from terminals.models import Installation, Terminal, TerminalType
 
 TYPES = "/terminals/types/"
 NEW = {"name": "Door", "method": "sip_standard", "way": "server", "wants": "root", "trust_format": "pem"}

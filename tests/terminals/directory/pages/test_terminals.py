@@ -14,7 +14,8 @@ from django.utils.formats import date_format
 from pbxcerts.system import sealing
 from pbxcerts.system.endpoint import Endpoint
 from pbxcerts.system.models import General
-from terminals.models import Discovered, Installation, Rollout, Terminal
+from terminals.evidence.models import Discovered
+from terminals.models import Installation, Rollout, Terminal
 
 LIST = "/terminals/"
 ZURICH = ZoneInfo("Europe/Zurich")
