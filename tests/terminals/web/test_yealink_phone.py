@@ -25,7 +25,7 @@ from terminals.web.models import BootstrapWindow
 now = timekeeping.machine_time()
 BootstrapWindow.objects.create(opened_at=now, closes_at=now + timedelta(minutes=5), opened_by="a test", all_terminals=True)
 """
-CLOSE_WINDOW = "from terminals.models import BootstrapWindow\nBootstrapWindow.objects.all().delete()"
+CLOSE_WINDOW = "from terminals.web.models import BootstrapWindow\nBootstrapWindow.objects.all().delete()"
 MACS = "001565000001", "001565000002"
 
 
