@@ -66,8 +66,10 @@ class Queue:
     def _look(self) -> None:
         while (first := next(iter(self._waiting), None)) is not None and first.at <= self._loop.time():
             del self._waiting[first]
-            # What fails concerns one connection only.
-            self._loop.call_soon(first.missed)
+            try:
+                first.missed()
+            except Exception as error:  # noqa: BLE001 - of one connection, whatever it is
+                self._loop.call_exception_handler({"message": "A missed deadline failed.", "exception": error})
         self._is_watched = first is not None
         if first is not None:
             self._loop.call_at(first.at, self._look)

@@ -52,6 +52,15 @@ def test_what_is_met_is_not_missed():
     assert played(story)[0] == ["missed"]
 
 
+def test_what_is_met_in_the_moment_in_which_another_is_missed_is_not_missed():
+    async def story(deadlines, came):
+        deadlines.set(SOON, lambda: (came.append("first"), second.met()))
+        second = deadlines.set(SOON, lambda: came.append("second"))
+        await asyncio.sleep(3 * SOON)
+
+    assert played(story)[0] == ["first"]
+
+
 def test_the_first_that_was_set_is_missed_first_and_those_that_wait_less_before_it():
     async def story(deadlines, came):
         all_missed = asyncio.Event()
