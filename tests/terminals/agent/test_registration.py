@@ -209,6 +209,33 @@ class TestRequests:
 
         running.during(work)
 
+    def test_over_a_connection_that_is_broken_nothing_more_is_answered(self):
+        async def asked_twice():
+            flow, transport = registration.Flow("pbx.test", lambda _server: None), BreaksAtTheFirst()
+            flow.connection_made(transport)
+            flow.data_received(request() * 2)
+            return transport.answers
+
+        assert asyncio.run(asked_twice()) == 1
+
+
+class BreaksAtTheFirst:
+    """A transport whose connection breaks when the first answer is written; asyncio tells of that in the next round only."""
+
+    answers = 0
+
+    def get_extra_info(self, name):
+        return {"peername": ("127.0.0.1", 5061), "sockname": ("127.0.0.1", 40_000)}[name]
+
+    def write(self, _octets):
+        self.answers += 1
+
+    def is_closing(self):
+        return self.answers > 0
+
+    def get_write_buffer_size(self):
+        return 0
+
 
 class TestAnswers:
     def test_those_to_other_requests_and_those_that_are_cut_do_not_count(self, running, registrar, caplog):
