@@ -161,7 +161,7 @@ class Fleet:
         instants += Installation.objects.filter(doubt_until__gt=began).values_list("doubt_until", flat=True)
         seen = Terminal.objects.filter(last_contact__isnull=False).values_list("last_contact", flat=True)
         instants += [at + DAY for at in seen]
-        instants += [schedule.first_from(began + SECOND), closes, situation.next_at]
+        instants += [schedule.first_from(began + timedelta.resolution), closes, situation.next_at]
         for pair in (situation.active, situation.pending):
             if pair is not None:
                 instants += [pair.end, pair.end - DAY, pair.deadline, pair.deadline and pair.deadline - DAY]

@@ -82,7 +82,7 @@ class Life:
             if situation.clock_allows:
                 yield situation.next_at
             else:
-                yield situation.settings.schedule.first_from(self.world.now + SECOND)
+                yield situation.settings.schedule.first_from(self.world.now + timedelta.resolution)
                 yield from (at for at in (situation.last_chance, active.end - DAY) if at > self.world.now)
         else:
             yield active.end

@@ -5,7 +5,7 @@ import pytest
 from terminals.drivers.base import Reaction
 from terminals.models import Rollout
 from terminals.rollout import orders
-from tests.support.generations import HOUR, MINUTE, utc
+from tests.support.generations import HOUR, MINUTE, SECOND, utc
 
 pytestmark = pytest.mark.simulation
 
@@ -16,6 +16,13 @@ def test_by_day_nobody_restarts(fleet, renew):
     fleet.until(utc("2026-07-02 23:59"), every=30 * MINUTE)
     assert fleet.notified() == 0
     fleet.until(utc("2026-07-03 01:00"))
+    assert fleet.states() == {"confirmed": 3}
+
+
+def test_what_opens_less_than_a_second_after_a_heartbeat_is_not_slept_through(fleet, renew):
+    fleet.equipped(3)
+    renew(at=8 * HOUR - SECOND / 10)
+    fleet.until(utc("2026-07-03 01:00") - SECOND / 10)
     assert fleet.states() == {"confirmed": 3}
 
 
