@@ -1,5 +1,6 @@
 """Parts of pages that are kept between requests, while a rollout is under way (rule kept-fragments): what is kept is never of before."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from certificates.models import Generation
+from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General, Role, User
 from terminals.models import Installation, Rollout, Terminal, TerminalType
 from tests.certificates.pages.test_kept_fragments import seen
@@ -22,9 +24,12 @@ pytestmark = pytest.mark.simulation
 
 
 @pytest.fixture(autouse=True)
-def _nothing_kept_and_time_stands_still():
+def _nothing_kept_and_time_stands_still(monkeypatch):
+    """Also that of a clock that nobody secures, which CLOCK_BOOTTIME carries on."""
     caches["template_fragments"].clear()
-    with time_machine.travel(datetime.now(UTC), tick=False):
+    still = timekeeping.read_machine()
+    monkeypatch.setattr(timekeeping, "read_machine", lambda: replace(still, wall=timekeeping.machine_time()))
+    with time_machine.travel(still.wall, tick=False):
         yield
 
 

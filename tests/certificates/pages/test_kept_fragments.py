@@ -1,7 +1,7 @@
 """Parts of pages that are kept between requests (rule kept-fragments): they are never those of somebody else, of another language, or of before."""
 
 import re
-from datetime import UTC, datetime
+from dataclasses import replace
 
 import pytest
 import time_machine
@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from certificates.models import Generation, Settings
 from certificates.status.warning_kinds import FILES_DIFFER
+from pbxcerts.system import timekeeping
 from pbxcerts.system.events import Notice, tell
 from pbxcerts.system.models import General, Role, Theme, User
 from tests.support.generations import DAY
@@ -24,9 +25,12 @@ MESSAGE = Notice(FILES_DIFFER, params={"files": "current"})
 
 
 @pytest.fixture(autouse=True)
-def _nothing_kept_and_time_stands_still():
+def _nothing_kept_and_time_stands_still(monkeypatch):
+    """Also that of a clock that nobody secures, which CLOCK_BOOTTIME carries on."""
     caches["template_fragments"].clear()
-    with time_machine.travel(datetime.now(UTC), tick=False):
+    still = timekeeping.read_machine()
+    monkeypatch.setattr(timekeeping, "read_machine", lambda: replace(still, wall=timekeeping.machine_time()))
+    with time_machine.travel(still.wall, tick=False):
         yield
 
 
