@@ -1,6 +1,5 @@
 """Parts of pages that are kept between requests, while a rollout is under way (rule kept-fragments): what is kept is never of before."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,26 +10,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from certificates.models import Generation
-from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General, Role, User
 from terminals.models import Installation, Rollout, Terminal, TerminalType
-from tests.certificates.pages.test_kept_fragments import seen
+from tests.certificates.pages.test_kept_fragments import _nothing_kept_and_time_stands_still, seen
 from tests.panel.test_overview import alive
 from tests.terminals.pages.conftest import english, fleet, mixed, put, world, yealink
 
-__all__ = ["alive", "english", "fleet", "mixed", "put", "world", "yealink"]
+__all__ = ["_nothing_kept_and_time_stands_still", "alive", "english", "fleet", "mixed", "put", "world", "yealink"]
 
 pytestmark = pytest.mark.simulation
-
-
-@pytest.fixture(autouse=True)
-def _nothing_kept_and_time_stands_still(monkeypatch):
-    """Also that of a clock that nobody secures, which CLOCK_BOOTTIME carries on."""
-    caches["template_fragments"].clear()
-    still = timekeeping.read_machine()
-    monkeypatch.setattr(timekeeping, "read_machine", lambda: replace(still, wall=timekeeping.machine_time()))
-    with time_machine.travel(still.wall, tick=False):
-        yield
 
 
 @pytest.fixture
