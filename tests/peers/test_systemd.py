@@ -1,10 +1,12 @@
 """The units that `pbxcerts unit` prints, below a real systemd: started, watched, ended, and held by their sandbox."""
 
+import json
 import re
 
 import pytest
 
 from tests.support import systemd_container
+from tests.support.made_once import made_once
 from tests.support.product import ROOT
 
 pytestmark = [pytest.mark.peer, pytest.mark.process]
@@ -152,8 +154,13 @@ echo '== end'
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("systemd")
-    told = systemd_container.run(STORY, directory)
+    """The story takes half a minute; all processes of the tests read what it told."""
+
+    def tell(place):
+        told = systemd_container.run(STORY, tmp_path_factory.mktemp("systemd"))
+        place.write_text(json.dumps(told))
+
+    told = json.loads(made_once("systemd.json", tell).read_text())
     assert "end" in told, told
     vain = [text for text in told.values() if "in vain" in text]
     assert vain == [], f"{vain}\n{told}"
