@@ -24,6 +24,7 @@ REACTION_WORDS: Mapping[str, str | Promise] = {
     Reaction.HEARD.value: _("heard"),
     Reaction.ABSENT.value: _("not there"),
     Reaction.BUSY.value: _("busy"),
+    Reaction.IN_CALL.value: _("in a call, as Kamailio says"),
     Reaction.REFUSED.value: _("refused"),
     Reaction.CREDENTIALS.value: _("wants user and password"),
     Reaction.NOT_SUPPORTED.value: _("does not know this notification"),
@@ -169,6 +170,11 @@ class Chapter:
     @property
     def silence(self) -> str:
         return words.silence(self.installation, self.method)
+
+    @property
+    def is_put_off(self) -> bool:
+        """Nothing was sent."""
+        return self.installation.reaction == Reaction.IN_CALL
 
     @property
     def reaction(self) -> str:

@@ -173,11 +173,14 @@ class Checks:
 
 
 class Reaction(enum.StrEnum):
-    """What the final response to a NOTIFY means for the rollout (rule reactions)."""
+    """What the final response to a NOTIFY means for the rollout (rule reactions). `IN_CALL`: none was sent, because the communication
+    server says that it is in a call (rule kamailio-asked).
+    """
 
     HEARD = "heard"
     ABSENT = "absent"
     BUSY = "busy"
+    IN_CALL = "in_call"
     REFUSED = "refused"
     CREDENTIALS = "credentials"
     NOT_SUPPORTED = "not_supported"

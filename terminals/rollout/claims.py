@@ -40,13 +40,14 @@ class ClaimLost(Exception):
 @dataclass(frozen=True)
 class Ask:
     """One terminal that was claimed and is to be sent a NOTIFY. `key` is its installation; `postponed`: how often in a row it
-    was not there or had no time.
+    was not there or had no time; `put_off`: how often in a row the communication server said that it is in a call.
     """
 
     key: int
     terminal: Terminal
     event: str
     postponed: int = 0
+    put_off: int = 0
 
     @property
     def answers_within(self) -> timedelta:
@@ -82,8 +83,8 @@ def claim(generation: int, which: Q, *, at_once: int, now: datetime, machine: da
     if not chosen:
         return []
     # Each type is read once: its guides are long.
-    terminals = Terminal.objects.prefetch_related("type").in_bulk([terminal for _key, terminal, _times in chosen])
-    asks = [_ask(key, terminals[terminal], postponed) for key, terminal, postponed in chosen if terminal in terminals]
+    terminals = Terminal.objects.prefetch_related("type").in_bulk([terminal for _key, terminal, *_times in chosen])
+    asks = [_ask(key, terminals[terminal], *times) for key, terminal, *times in chosen if terminal in terminals]
     # Other writers wait for the claim alone, not for the choice before it. Whatever they change meanwhile is left out.
     with one_writer():
         # Locked, so that two workers do not count the same free places.
@@ -104,12 +105,12 @@ def _claimable(generation: int, which: Q, now: datetime, state: DeliveryState) -
 
 def _first(
     claimable: Callable[[DeliveryState], InstallationQuerySet], generation: int, at_most: int
-) -> list[tuple[int, int, int]]:
-    """Installation, terminal and number of postponements of those whose turn comes first. By wave and state the index leads to
+) -> list[tuple[int, int, int, int]]:
+    """Installation, terminal and both numbers of postponements of those whose turn comes first. By wave and state the index leads to
     them, without a look at the many whose turn comes later.
     """
-    found: list[tuple[int, int, bool, datetime | None, int, int]] = []
-    last = None
+    found: list[tuple[int, int, bool, datetime | None, int, int, str]] = []
+    last, columns = None, ("postponed", "next_at", "pk", "terminal", "reaction")
     for wave, state in _claimable_kinds(generation):
         if len(found) >= at_most and wave != last:
             break
@@ -117,11 +118,14 @@ def _first(
         alike = claimable(DeliveryState(state)).filter(wave=wave)
         for rows in (alike.filter(next_at=None), alike.filter(next_at__isnull=False).order_by("next_at")):
             found += [
-                (wave, postponed, at is not None, at, key, terminal)
-                for postponed, at, key, terminal in rows.values_list("postponed", "next_at", "pk", "terminal")[:at_most]
+                (wave, postponed, at is not None, at, key, terminal, reaction)
+                for postponed, at, key, terminal, reaction in rows.values_list(*columns)[:at_most]
             ]
     found.sort()
-    return [(key, terminal, postponed) for _wave, postponed, _set, _at, key, terminal in found[:at_most]]
+    return [
+        (key, terminal, postponed, postponed if reaction == Reaction.IN_CALL else 0)
+        for _wave, postponed, _set, _at, key, terminal, reaction in found[:at_most]
+    ]
 
 
 @prepared_values
@@ -166,8 +170,8 @@ def _claimed(claimable: QuerySet[Installation], asks: Sequence[Ask], now: dateti
     return claimed
 
 
-def _ask(key: int, terminal: Terminal, postponed: int) -> Ask:
-    return Ask(key, terminal, driver_of(terminal.type.method).event(terminal.type.event), postponed)
+def _ask(key: int, terminal: Terminal, postponed: int, put_off: int) -> Ask:
+    return Ask(key, terminal, driver_of(terminal.type.method).event(terminal.type.event), postponed, put_off)
 
 
 def record(answers: Sequence[AskResult], *, now: datetime, seen_at: datetime) -> None:
@@ -217,6 +221,10 @@ def _consequence(answer: AskResult, now: datetime) -> dict[str, Any]:
     }
     automatic = driver_of(answer.ask.terminal.type.method).capabilities.automatic
     match answer.reaction:
+        case Reaction.IN_CALL:
+            # Whoever was away before and talks now is given the time of a call all the same.
+            times = answer.ask.put_off + 1
+            return change | {"next_at": now + back_off(times), "postponed": times}
         case Reaction.ABSENT | Reaction.BUSY | Reaction.OVERLOADED:
             wait = max(back_off(postponed + 1), min(answer.retry_after or timedelta(0), AN_HOUR))
             gone = automatic and answer.reaction is Reaction.ABSENT

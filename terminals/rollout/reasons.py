@@ -14,6 +14,7 @@ from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from pbxcerts.system import time_words
 from terminals.checking.models import Checking
+from terminals.drivers.base import Reaction
 from terminals.drivers.registry import (
     BY_HAND_METHODS,
     COMING_FIRST,
@@ -145,6 +146,8 @@ class MissingReasons:
             said.append(_("Fetched, unproved: %(why)s.") % {"why": words.why_missing(installation)})
         elif installation.state == DeliveryState.ABSENT:
             said.append(_absent(installation))
+        elif installation.reaction == Reaction.IN_CALL and installation.postponed:
+            said.append(_in_call(installation))
         if installation.evidence == Installation.Evidence.FETCHED and installation.confirmed_at is None:
             said.append(
                 _(
@@ -202,6 +205,16 @@ def _unheeded(one: Unheeded) -> str:
         " own configuration names another one (delete that line), or it does not reach the address in it (System / General)."
     )
     return said % {"times": one.times, "since": time_words.moment(one.since)}
+
+
+def _in_call(installation: Installation) -> str:
+    """Whose contact it is in the call nobody can tell from here (rule kamailio-asked)."""
+    said = _(
+        "Kamailio said that it is in a call (%(times)s of at most %(most)s times in a row, about three hours), so its restart is put off;"
+        " then it is notified all the same. If nobody talks there, somebody else writes its contact into his own calls:"
+        " “kamcmd dlg.list” shows them."
+    )
+    return said % {"times": installation.postponed, "most": waves.PUT_OFF_AT_MOST}
 
 
 def _absent(installation: Installation) -> str:

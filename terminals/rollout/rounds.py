@@ -49,9 +49,6 @@ RolloutState = Rollout.State
 
 logger = logging.getLogger(__name__)
 
-BUSY_HERE = 486
-# So often in a row who is said to be in a call is put off: about two nights, by which nobody talks (rule kamailio-asked).
-PUT_OFF_AT_MOST = 12
 
 # A heartbeat comes every minute, and the longest answer takes 32 s (RFC 3261 timer F) after the last claim
 # (rule round).
@@ -366,7 +363,7 @@ class RolloutRound:
             self._claimed_at = self._stopwatch.elapsed()
             self._unanswered.update((ask.key, ask) for ask in asks)
             busy = self._who_talks(asks)
-            self._unrecorded += [AskResult(ask, BUSY_HERE, Reaction.BUSY) for ask in busy]
+            self._unrecorded += [AskResult(ask, 0, Reaction.IN_CALL) for ask in busy]
             self._sender.ask([ask for ask in asks if ask not in busy])
         self._pause = SHORTEST_PAUSE if asks else min(self._pause * 3 / 2, LONGEST_PAUSE)
         return others_may_follow
@@ -400,15 +397,15 @@ class RolloutRound:
         return asks, bool(asks) or are_in_flight
 
     def _who_talks(self, asks: Sequence[Ask]) -> list[Ask]:
-        """Those that a restart would cut off: they are put off as if they had said that they are busy, so that no wave waits for
-        them. In the last day before the deadline waiting costs more, and nobody is put off for ever (rule kamailio-asked).
+        """Those that a restart would cut off: they are put off as those that say that they are busy, so that no wave
+        waits for them. In the last day before the deadline waiting costs more, and nobody is put off for ever (rule kamailio-asked).
         """
         deadline = self._target.deadline if self._target is not None else None
         if deadline is not None and self._now >= deadline - waves.LAST_DAY_BEFORE_DEADLINE:
             return []
         restarting = [ask for ask in asks if ask.terminal.type.method in RESTARTING_METHODS]
         talking = self._in_call() if restarting else frozenset()
-        return [ask for ask in restarting if ask.terminal.number in talking and ask.postponed < PUT_OFF_AT_MOST]
+        return [ask for ask in restarting if ask.terminal.number in talking and ask.put_off < waves.PUT_OFF_AT_MOST]
 
     @property
     def _places_worth_a_claim(self) -> int:

@@ -80,6 +80,46 @@ def test_it_knows_who_is_registered_since_when_and_who_is_in_a_call(office, stor
     eventually(lambda: kamailio(settings).in_call() == frozenset(), what=server.log)
 
 
+def invite(contact, *, port):
+    """A stranger's call to the echo test, in which all that he says of himself is of somebody else."""
+    lines = [
+        f"INVITE sip:echo@{NAME} SIP/2.0",
+        "Via: SIP/2.0/TLS 127.0.0.1:5061;branch=z9hG4bK2;rport",
+        "Max-Forwards: 70",
+        f"From: <sip:mallory@{NAME}>;tag=1",
+        f"To: <sip:echo@{NAME}>",
+        "Call-ID: of-a-stranger",
+        "CSeq: 1 INVITE",
+        f"Contact: <{contact}>",
+        "Content-Type: application/sdp",
+    ]
+    sdp = f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n"
+    return "\r\n".join([*lines, f"Content-Length: {len(sdp)}", "", sdp]).encode()
+
+
+def test_a_dialog_does_not_tell_whose_a_copied_contact_is_so_its_harm_is_bounded(office, store, server, settings):
+    """Rule kamailio-asked: what Kamailio knows of a call holds nothing that the stranger has not written himself, so a telephone is put
+    off eight times at most. Should that change some day, this fails, and who is in a call can be told better.
+    """
+    telephone = {"server": f"{NAME}:{server.port}", "trust": trust_file(store)}
+    anna, echo = (office.baresip(name, **telephone) for name in ("anna", "echo"))
+    assert [anna.refusal(), echo.refusal()] == ["", ""]
+    [contact] = re.findall(r"Address: (sip:anna-\S+)", server.control("ul.dump"))
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=30) as plain,
+        context.wrap_socket(plain, server_hostname=NAME) as stranger,
+    ):
+        stranger.sendall(invite(contact, port=9))
+        eventually(lambda: "anna" in kamailio(settings).in_call(), what=server.log)
+        said = server.control("dlg.list")
+        assert not anna.in_call()
+        assert f":{stranger.getsockname()[1]}" not in said
+        names = set(re.findall(r"^\s*([\w-]+):", said, re.MULTILINE))
+        assert not names & {"Tcpconn-Id", "Received", "received", "src_ip", "source", "connection"}
+
+
 def test_who_is_registered_without_tls_is_told_from_who_is_over_it(office, store, general, settings):
     generate(at_once=True)
     server = office.kamailio(store, over_tcp=True)

@@ -1,8 +1,11 @@
 """A telephone that restarts and is in a call is left for later (rule kamailio-asked)."""
 
 import pytest
+from django.utils.html import strip_tags
 
 from certificates.communication_server import kamailio
+from terminals.drivers.base import Reaction
+from terminals.models import Installation
 from terminals.rollout import in_call
 from terminals.rollout.in_call import WhoTalks
 from tests.support.generations import DAY, HOUR, MINUTE, utc
@@ -42,18 +45,57 @@ def test_in_the_last_day_before_the_deadline_it_is_asked_all_the_same(fleet, wor
     assert phone.notified
 
 
-def test_nobody_is_put_off_for_ever(fleet, world, renew):
+def a_night(fleet, world, phone, *, night=0, hours=4):
+    """Its window, in which the communication server says all the time that it is in a call; how often it was notified by then."""
+    world.at(utc("2026-07-03 00:00") + night * DAY)
+    for _ in range(hours * 12):
+        world.after(5 * MINUTE)
+        fleet.beat(in_call=talking(phone))
+    return len(phone.notified)
+
+
+def test_who_is_said_to_talk_all_the_time_is_put_off_for_three_hours_of_one_night(fleet, world, renew):
+    """A stranger may write its contact into his own call, and whose it is nobody can tell."""
     [phone] = fleet.equipped()
     renew(at=8 * HOUR)
-    asked, deadline = [], world.pending.deadline
-    for night in range(3):
-        world.at(utc("2026-07-03 00:00") + night * DAY)
-        for _ in range(24):
-            world.after(10 * MINUTE)
-            fleet.beat(in_call=talking(phone))
-        asked.append(len(phone.notified))
-    assert (asked[0], asked[-1]) == (0, 1)
-    assert world.now < deadline - DAY
+    assert a_night(fleet, world, phone, hours=3) == 0
+    for _ in range(12):
+        world.after(5 * MINUTE)
+        fleet.beat(in_call=talking(phone))
+    assert len(phone.notified) == 1
+
+
+def test_who_was_away_before_is_given_the_whole_time_of_a_call(fleet, world, renew):
+    [phone] = fleet.equipped()
+    renew(at=8 * HOUR)
+    phone.answer = Reaction.ABSENT
+    world.at(utc("2026-07-03 00:00"))
+    for _ in range(24):
+        world.after(10 * MINUTE)
+        fleet.beat()
+    row = Installation.objects.get(terminal=phone.terminal, generation=2)
+    assert row.postponed >= 8
+    phone.answer, phone.notified[:] = Reaction.HEARD, []
+
+    assert a_night(fleet, world, phone, night=1, hours=3) == 0
+
+
+def test_its_page_says_who_says_so_and_what_to_do_where_nobody_talks(fleet, world, renew, viewer_client):
+    viewer_client.cookies["django_language"] = "en"
+    [phone] = fleet.equipped()
+    renew(at=8 * HOUR)
+    world.at(utc("2026-07-03 00:00"))
+    world.after(MINUTE)
+    fleet.beat(in_call=talking(phone))
+    page = " ".join(strip_tags(viewer_client.get(f"/terminals/{phone.terminal.pk}/").content.decode()).split())
+
+    assert "Kamailio said that it is in a call (1 of at most 8 times in a row, about three hours)" in page
+    assert "somebody else writes its contact into his own calls" in page
+    assert "not notified: in a call, as Kamailio says" in page
+    row = Installation.objects.get(terminal=phone.terminal, generation=2)
+    assert (row.status_code, row.answered_at) == (None, None), "the telephone has said nothing"
+    phone.terminal.refresh_from_db()
+    assert phone.terminal.last_contact < utc("2026-07-03 00:00")
 
 
 # -- who says so --------------------------------------------------------------------------------------------------------
