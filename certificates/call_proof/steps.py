@@ -51,6 +51,8 @@ class Finding(enum.StrEnum):
     RINGS = "rings"
     # of the media
     NO_MEDIA = "no_media"
+    NO_KEY = "no_key"
+    STRANGE_CAME = "strange_came"
     NOTHING_CAME = "nothing_came"
     LITTLE_CAME = "little_came"
     HUNG_UP = "hung_up"
@@ -84,6 +86,7 @@ LONGEST_SAID = 200
 class StepRecord:
     """One step. `where`: the TLS address; `said`: the server's or the system's words; `sha256`: of the certificate that was seen.
     `sent` and `received` count RTP packets, or telephones: all that are registered, and those that have connected since the switch.
+    `encrypted`: whether speech was.
     """
 
     step: ProofStep
@@ -95,6 +98,7 @@ class StepRecord:
     sha256: str = ""
     sent: int = 0
     received: int = 0
+    encrypted: bool = False
 
     def kept(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value not in ("", 0)}

@@ -27,7 +27,7 @@ DONE: dict[ProofStep, Promise] = {
     ProofStep.OPTIONS: gettext_lazy("it answers (OPTIONS): %(said)s"),
     ProofStep.REGISTER: gettext_lazy("the test account is registered"),
     ProofStep.CALL: gettext_lazy("the test number has answered"),
-    ProofStep.MEDIA: gettext_lazy("%(received)s of %(sent)s packets of speech came back from %(said)s"),
+    ProofStep.MEDIA: gettext_lazy("%(received)s of %(sent)s packets of speech (%(kind)s) came back from %(said)s"),
     ProofStep.HANG_UP: gettext_lazy("hung up"),
     ProofStep.REGISTERED: gettext_lazy("all %(sent)s have connected since the switch"),
 }
@@ -66,10 +66,19 @@ FINDINGS: dict[Finding, Promise] = {
     Finding.NO_PASSWORD: gettext_lazy("the password of the test account can't be read: %(said)s"),
     Finding.RINGS: gettext_lazy("nobody has answered (%(said)s)"),
     Finding.NO_MEDIA: gettext_lazy(
-        "the answer names no place for speech that could be used (RTP, PCMU or PCMA) %(said)s"
+        "the answer names no place for speech that could be used (%(kind)s, PCMU or PCMA) %(said)s"
     ),
-    Finding.NOTHING_CAME: gettext_lazy("%(sent)s packets of speech went to %(said)s, none came back"),
-    Finding.LITTLE_CAME: gettext_lazy("only %(received)s of %(sent)s packets of speech came back from %(said)s"),
+    Finding.NO_KEY: gettext_lazy(
+        "the answer names no key for encrypted speech that could be used (SRTP with SDES, AES_CM_128_HMAC_SHA1_80)"
+    ),
+    Finding.STRANGE_CAME: gettext_lazy(
+        "%(sent)s packets of speech (SRTP) went to %(said)s; %(received)s came back that were made with the key of the other side, and"
+        " others that were not"
+    ),
+    Finding.NOTHING_CAME: gettext_lazy("%(sent)s packets of speech (%(kind)s) went to %(said)s, none came back"),
+    Finding.LITTLE_CAME: gettext_lazy(
+        "only %(received)s of %(sent)s packets of speech (%(kind)s) came back from %(said)s"
+    ),
     Finding.HUNG_UP: gettext_lazy("the other side hung up after %(received)s packets of speech"),
     Finding.OLD_CONNECTIONS: gettext_lazy(
         "%(received)s of %(sent)s have connected since the switch; not proved yet: %(said)s"
@@ -111,7 +120,8 @@ class ProofLine:
     def sentence(self) -> str:
         record = self.record
         text = DONE[record.step] if record.finding is Finding.OK else FINDINGS[record.finding]
-        values = {"said": record.said, "sent": record.sent, "received": record.received}
+        kind = "SRTP" if record.encrypted else "RTP"
+        values = {"said": record.said, "sent": record.sent, "received": record.received, "kind": kind}
         sentence = (str(text) % values).strip()
         return f"{record.where}: {sentence}" if record.where else sentence
 

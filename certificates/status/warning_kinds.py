@@ -386,7 +386,7 @@ CALL_PROOF_MEDIA = EventKind(
         "A later proof by call of generation %(number)s did not fail with speech, or that pair is no longer active."
     ),
     hint=_("Look at the steps of the proof, and prove again; or roll back to the pair before."),
-    cause=_("Speech is stopped on its way (firewall, address translation, SRTP), or the test number gives no echo."),
+    cause=_("Speech is stopped on its way (firewall, address translation), or the test number gives no echo."),
     consequence=_("If only the test number has no echo, none. Else calls connect and nobody hears anything."),
 )
 CALL_PROOF_INTERRUPTED = EventKind(

@@ -15,11 +15,13 @@ from pbxcerts.system.endpoint import Endpoint, bracketed
 from terminals.call_proof import media
 from terminals.call_proof.errors import StepFailed
 from terminals.call_proof.line import Answer, Line, Talk
+from terminals.call_proof.srtp import MasterKey
 
 ANSWER_WITHIN = 10.0
 RINGS_FOR = 20.0
 LEAVE_WITHIN = 4.0
 REGISTERED_FOR = 120
+NOT_ACCEPTABLE = (488, 606)
 
 # RFC 3261 section 25.1: what a user part holds without being escaped.
 _USER = "-_.!~*'()&=+$,;?/"
@@ -90,25 +92,33 @@ class Telephone:
         if not account.number:
             yield StepRecord(ProofStep.CALL, Result.SKIPPED, Finding.NO_NUMBER)
             return
-        other = f"sip:{quote(account.number, safe=_USER)}@{self._domain}"
-        talk = Talk(self._line, self._me, other, account.user, account.password)
         try:
             ear = media.open_ear(self._line.own_host)
         except StepFailed as failed:
             yield self._failed(ProofStep.CALL, failed)
             return
         with ear:
-            call = _Call(self._line, talk, other, self._contact)
-            said = media.offer(self._line.own_host, ear.getsockname()[1])
-            placed = self._recorded(ProofStep.CALL, lambda: call.place(said))
+            call = self._new_call(account, ear)
+            placed = self._recorded(ProofStep.CALL, call.place)
+            if call.is_refused_for_its_speech:
+                in_clear, call = placed.said, self._new_call(account, ear, MasterKey.new())
+                placed = self._recorded(ProofStep.CALL, call.place)
+                if placed.result is Result.FAILED:
+                    placed = replace(placed, said=in_one_line(f"RTP: {in_clear}; SRTP: {placed.said}"))
             yield placed
             if placed.result is not Result.OK:
                 return
             try:
-                yield self._recorded(ProofStep.MEDIA, lambda: call.speak(ear))
+                spoken = self._recorded(ProofStep.MEDIA, call.speak)
+                yield replace(spoken, encrypted=call.is_encrypted)
             finally:
                 hung_up = self._recorded(ProofStep.HANG_UP, call.hang_up)
             yield hung_up
+
+    def _new_call(self, account: Account, ear: socket, key: MasterKey | None = None) -> _Call:
+        other = f"sip:{quote(account.number, safe=_USER)}@{self._domain}"
+        talk = Talk(self._line, self._me, other, account.user, account.password)
+        return _Call(self._line, talk, other, self._contact, ear, key)
 
     def _recorded(self, step: ProofStep, do: Callable[[], StepRecord]) -> StepRecord:
         began = time.monotonic()
@@ -126,15 +136,27 @@ class Telephone:
 
 
 class _Call:
-    """A call from INVITE to BYE (RFC 3261 sections 13 and 15)."""
+    """A call from INVITE to BYE (RFC 3261 sections 13 and 15). With a `key` its speech is encrypted."""
 
-    def __init__(self, line: Line, talk: Talk, uri: str, contact: str) -> None:
+    def __init__(
+        self, line: Line, talk: Talk, uri: str, contact: str, ear: socket, key: MasterKey | None = None
+    ) -> None:
         self._line, self._talk, self._uri, self._contact = line, talk, uri, contact
+        self._ear, self._key = ear, key
+        self.is_refused_for_its_speech = False
         self._answer: Answer | None = None
         self._target = uri
         self._route: list[str] = []
 
-    def place(self, offer: bytes) -> StepRecord:
+    @property
+    def is_encrypted(self) -> bool:
+        return self._key is not None
+
+    def place(self) -> StepRecord:
+        """Where speech in clear is refused, and the call with it, it is to be placed anew with encrypted speech: whoever takes a call
+        in clear is telephoned with as ever.
+        """
+        offer = media.offer(self._line.own_host, self._ear.getsockname()[1], self._key)
         lines = [f"Contact: {self._contact}", "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS", "Accept: application/sdp"]
         try:
             answer = self._talk.ask("INVITE", self._uri, within=RINGS_FOR, lines=lines, body=offer)
@@ -142,17 +164,23 @@ class _Call:
             if failed.finding in (Finding.RINGS, Finding.SILENT):
                 self._cancel()
             raise
+        self.is_refused_for_its_speech = not self.is_encrypted and answer.status in NOT_ACCEPTABLE
         _refused(answer)
         self._up(answer)
+        if not self.is_encrypted and media.takes_no_rtp(answer.body):
+            self.is_refused_for_its_speech = True
+            self.hang_up()
+            raise StepFailed(Finding.REFUSED, answer.said)
         return StepRecord(ProofStep.CALL, Result.OK, said=answer.said)
 
-    def speak(self, ear: socket) -> StepRecord:
-        assert self._answer is not None  # noqa: S101 - the call is up
-        target = media.read_answer(self._answer.body)
-        spoken = media.speak(ear, target, self._goes_on)
+    def speak(self) -> StepRecord:
+        body = self._answer.body if self._answer else b""
+        target = media.read_answer(body, encrypted=self.is_encrypted)
+        spoken = media.speak(self._ear, target, self._goes_on, self._key)
         finding, result = Finding.OK, Result.OK
         if spoken.received < media.ENOUGH:
             finding = Finding.LITTLE_CAME if spoken.received else Finding.NOTHING_CAME
+            finding = Finding.STRANGE_CAME if spoken.strange else finding
             finding = Finding.HUNG_UP if self._line.hung_up else finding
             result = Result.FAILED
         said = str(Endpoint(target.host, target.port))
@@ -175,7 +203,7 @@ class _Call:
     def _up(self, answer: Answer) -> None:
         headers = answer.response.headers
         self._answer = answer
-        self._line.call = self._talk.call_id
+        self._line.call, self._line.hung_up = self._talk.call_id, False
         self._target = _uri_in(headers.get("contact", "")) or self._uri
         routes = _IN_BRACKETS.findall(headers.get("record-route", ""))
         self._route = [f"Route: <{route}>" for route in reversed(routes)]

@@ -41,7 +41,8 @@ def answer_sdp(port, *, host="127.0.0.1", payloads="0"):
 
 
 class Pbx(socketserver.ThreadingTCPServer):
-    """Between `with` and its end. `password`: what it asks for, "" for nothing. `echoes`: whether speech comes back.
+    """Between `with` and its end. `password`: what it asks for, "" for nothing. `echoes`: whether speech comes back; `says`: what of a
+    packet, None for nothing.
 
     `does`: by method what is done instead: a function of the request and the connection that returns octets, or None for silence.
     """
@@ -54,6 +55,7 @@ class Pbx(socketserver.ThreadingTCPServer):
         self.password, self.echoes = password, echoes
         self.heard, self.replies, self.does = [], [], {}
         self.packets = 0
+        self.says = lambda packet: packet
         self.open = []
         self.load(certificate, key)
         self.ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -100,8 +102,8 @@ class Pbx(socketserver.ThreadingTCPServer):
             if not packet:
                 return
             self.packets += 1
-            if self.echoes:
-                self.ear.sendto(packet, source)
+            if self.echoes and (again := self.says(packet)) is not None:
+                self.ear.sendto(again, source)
 
     def handle_error(self, request, client_address):
         """A handshake that the client ended, or a connection that was cut."""

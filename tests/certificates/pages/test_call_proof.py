@@ -107,7 +107,7 @@ def test_each_step_is_a_sentence_and_a_failure_offers_the_way_back(running, a_pr
     page = text(operator_client.get(PAGE))
 
     assert "failed: speech: generation 2" in page
-    assert f"{TLS}: 150 packets of speech went to 192.0.2.9:4000, none came back" in page
+    assert f"{TLS}: 150 packets of speech (RTP) went to 192.0.2.9:4000, none came back" in page
     assert "Back to generation 1" in page
 
 

@@ -190,6 +190,28 @@ def test_after_a_switch_a_telephone_registers_calls_hears_and_hangs_up(office, s
     assert "proof" not in server.control("ul.dump"), "it has taken its registration back"
 
 
+def test_a_telephone_that_demands_encrypted_speech_is_called_with_it(office, store, server):
+    echo = office.baresip("echo", server=f"{NAME}:{server.port}", trust=trust_file(store), encrypted=True)
+    assert echo.refusal() == ""
+
+    proof = prove()
+
+    assert proof.outcome == "proved", proof.steps
+    media = proof.records[4]
+    assert media.encrypted
+    assert min(media.sent, media.received) >= A_SECOND_OF_SPEECH
+    echo.wait_for_no_call()
+    assert "SRTP" in echo.log() or "srtp" in echo.log()
+
+
+def test_one_that_is_content_with_speech_in_clear_is_called_in_clear(office, store, server):
+    echo = office.baresip("echo", server=f"{NAME}:{server.port}", trust=trust_file(store))
+    assert echo.refusal() == ""
+    [media] = [record for record in prove().records if record.step.value == "media"]
+
+    assert (media.finding.value, media.encrypted) == ("ok", False)
+
+
 def test_one_that_takes_no_calls_fails_by_sip(server):
     proof = prove()
 

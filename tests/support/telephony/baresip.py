@@ -21,6 +21,7 @@ audio_player aubridge,nowhere
 audio_alert aubridge,nowhere
 module_path /usr/lib/baresip/modules
 module g711.so
+module srtp.so
 module aufile.so
 module aubridge.so
 module_tmp uuid.so
@@ -29,7 +30,7 @@ module_app menu.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen 127.0.0.1:{control}
 """
-ACCOUNT = "<sip:{user}@{server};transport=tls>;auth_pass=none;regint=3600;answermode=auto\n"
+ACCOUNT = "<sip:{user}@{server};transport=tls>;auth_pass=none;regint=3600;answermode=auto{more}\n"
 
 OUTCOME = r"\{0/TLS/v4\} (200 OK)|Register: .+\n"
 REASON = r"verify_handler: error_string = (.+)\n"
@@ -38,10 +39,11 @@ REASON = r"verify_handler: error_string = (.+)\n"
 class Baresip(Program):
     """Registers as `name` with the server `host:port`, trusting `trust`, and takes every call.
 
-    `trust` are the octets of a file, or the path of one that somebody else keeps. One that does not speak sends no RTP in its calls.
+    `trust` are the octets of a file, or the path of one that somebody else keeps. One that does not speak sends no RTP in its calls;
+    one that is `encrypted` takes no call in clear.
     """
 
-    def __init__(self, directory, name, *, server, trust, names, tone, speaks=True):
+    def __init__(self, directory, name, *, server, trust, names, tone, speaks=True, encrypted=False):
         super().__init__(directory, user=TELEPHONE_USER, group=TELEPHONE_GROUP)
         self.server = server
         self.control_port = free_port()
@@ -52,7 +54,9 @@ class Baresip(Program):
         else:
             self.trust_file.write_bytes(trust)
         (self.directory / "contacts").touch()
-        (self.directory / "accounts").write_text(ACCOUNT.format(user=name, server=server))
+        (self.directory / "accounts").write_text(
+            ACCOUNT.format(user=name, server=server, more=";mediaenc=srtp-mand" if encrypted else "")
+        )
         (self.directory / "config").write_text(
             CONFIGURATION.format(
                 trust=self.trust_file,
