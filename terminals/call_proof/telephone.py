@@ -170,7 +170,7 @@ class _Call:
         if not self.is_encrypted and media.takes_no_rtp(answer.body):
             self.is_refused_for_its_speech = True
             self.hang_up()
-            raise StepFailed(Finding.REFUSED, answer.said)
+            raise StepFailed(Finding.REFUSED, f"{answer.said}, no {media.RTP}")
         return StepRecord(ProofStep.CALL, Result.OK, said=answer.said)
 
     def speak(self) -> StepRecord:

@@ -66,6 +66,16 @@ def test_a_server_that_refuses_speech_in_clear_is_proved_by_encrypted_speech(pbx
     assert {clear[12:] for clear in side.heard} == {bytes.fromhex("1e0b0b1e9e8b8b9e") * 20}, "it has heard the tone"
 
 
+def test_one_that_takes_the_call_and_no_speech_of_either_kind_says_so(pbx, account, prove):
+    account()
+    pbx.password = ""
+    pbx.does["INVITE"] = lambda heard, _: (
+        reply(heard, "488 Not Acceptable Here") if b"SAVP" in heard.body else reply(heard, "200 OK", body=answer_sdp(0))
+    )
+
+    assert lines(prove())[3].sentence.endswith("refused: RTP: 200 OK, no RTP/AVP; SRTP: 488 Not Acceptable Here")
+
+
 @pytest.mark.parametrize("sdp", [answer_sdp(0), secured_sdp(40_000, "")])
 def test_so_is_one_that_takes_the_call_and_refuses_its_speech(pbx, answers, prove, sdp):
     answers(status="200 OK", body=sdp)

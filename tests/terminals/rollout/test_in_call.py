@@ -5,7 +5,7 @@ from django.utils.html import strip_tags
 
 from certificates.communication_server import kamailio
 from terminals.drivers.base import Reaction
-from terminals.models import Installation
+from terminals.models import DeliverySettings, Installation
 from terminals.rollout import in_call
 from terminals.rollout.in_call import WhoTalks
 from tests.support.generations import DAY, HOUR, MINUTE, utc
@@ -63,6 +63,17 @@ def test_who_is_said_to_talk_all_the_time_is_put_off_for_three_hours_of_one_nigh
         world.after(5 * MINUTE)
         fleet.beat(in_call=talking(phone))
     assert len(phone.notified) == 1
+
+
+def test_with_an_hour_each_night_that_is_three_nights(fleet, world, renew):
+    DeliverySettings.load()
+    DeliverySettings.objects.update(window_hours=1)
+    [phone] = fleet.equipped()
+    renew(at=8 * HOUR)
+    deadline = world.pending.deadline
+
+    assert [a_night(fleet, world, phone, night=night, hours=1) for night in range(4)] == [0, 0, 0, 1]
+    assert world.now < deadline - DAY
 
 
 def test_who_was_away_before_is_given_the_whole_time_of_a_call(fleet, world, renew):
