@@ -210,7 +210,7 @@ def _unheeded(one: Unheeded) -> str:
 def _in_call(installation: Installation) -> str:
     """Whose contact it is in the call nobody can tell from here (rule kamailio-asked)."""
     said = _(
-        "Kamailio said that it is in a call (%(times)s of at most %(most)s times in a row, about three hours), so its restart is put off;"
+        "Kamailio said that it is in a call (%(times)s of at most %(most)s times in a row, about five hours), so its restart is put off;"
         " then it is notified all the same. If nobody talks there, somebody else writes its contact into his own calls:"
         " “kamcmd dlg.list” shows them."
     )

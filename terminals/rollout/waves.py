@@ -16,11 +16,11 @@ from terminals.states import NOT_ASKED_YET, PASSED_OVER, UNDER_WAY, DeliveryStat
 
 AN_HOUR = timedelta(hours=1)
 LAST_DAY_BEFORE_DEADLINE = timedelta(hours=24)
-PUT_OFF_AT_MOST = 8
-"""So often in a row who is said to be in a call: with the times between them that is three hours, the longest call that is reckoned with
-at night (rule kamailio-asked).
-"""
 """Telephones are then restarted at any hour (rule restart-outside)."""
+PUT_OFF_AT_MOST = 10
+"""So often in a row who is said to be in a call: with the times between them that is five hours of restarts, so that nobody who talks
+through a whole night as it is preset is cut off (rule kamailio-asked).
+"""
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def invite(contact, *, port):
 
 def test_a_dialog_does_not_tell_whose_a_copied_contact_is_so_its_harm_is_bounded(office, store, server, settings):
     """Rule kamailio-asked: what Kamailio knows of a call holds nothing that the stranger has not written himself, so a telephone is put
-    off eight times at most. Should that change some day, this fails, and who is in a call can be told better.
+    off ten times at most. Should that change some day, this fails, and who is in a call can be told better.
     """
     telephone = {"server": f"{NAME}:{server.port}", "trust": trust_file(store)}
     anna, echo = (office.baresip(name, **telephone) for name in ("anna", "echo"))
