@@ -12,8 +12,12 @@ from django.db.models import Max, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
+from terminals.drivers.registry import COUNTING_FROM_RESTART, driver_of
+
 ANOTHER_TIME = timedelta(minutes=2)
 """Who comes so much later asks anew, over another connection (rule patience); before that it may be the end of the same time."""
+ONCE_MORE_AFTER = timedelta(minutes=5)
+"""A telephone has restarted and registered by then; what it takes after that is another time."""
 
 
 class CheckingQuerySet(models.QuerySet["Checking"]):
@@ -24,8 +28,8 @@ class CheckingQuerySet(models.QuerySet["Checking"]):
         return self.filter(terminal__type=type_)
 
     def that_check(self) -> Self:
-        """Those that were told to and have read it, also where they have not read yet that it is taken back."""
-        not_off = Q(state=Checking.State.TAKEN_BACK, read_at__isnull=False, off_at=None)
+        """Those that were told to and have read it, also where they have not read yet that it is taken back, or are told again."""
+        not_off = Q(state__in=[Checking.State.TOLD, Checking.State.TAKEN_BACK], read_at__isnull=False, off_at=None)
         return self.filter(Q(state__in=[Checking.State.READ, Checking.State.SHOWN]) | not_off)
 
     def told_and_checking(self) -> Self:
@@ -61,8 +65,8 @@ class CheckingQuerySet(models.QuerySet["Checking"]):
 class Checking(models.Model):
     """What became of telling one telephone to check (rule checking). All times are by the machine's clock, as the listeners see them.
 
-    `method`: the delivery method in whose words it was told. `until`: so long its file says what the state says, afterwards nothing. `asked_at`: when it was told, or told to stop, the last time; `attempts`: how often in a row. `due_at`: by then it has
-    to come back. `off_at`: when it took the file that takes the check back. `gone_on`: a person went on after it. `change` is a larger
+    `method`: the delivery method in whose words it was told. `until`: so long its file says what the state says, afterwards nothing. `asked_at`: when it was told, or told to stop, the last time; `attempts`: how often in a row. `took_at`: when one that is told, and for which what it takes counts from its next restart on, took its files the last
+    time; it was asked once more if `asked_at` is later (rule first-check). `due_at`: by then it has to come back. `off_at`: when it took the file that takes the check back. `gone_on`: a person went on after it. `change` is a larger
     number with each change, so that the listeners see that there was one.
 
     Of one whose list is emptied (rule emptied-list): it is told to stop (`taken_back`, `why` is `room`), took that at `off_at`, took the
@@ -91,6 +95,7 @@ class Checking(models.Model):
     asked_at = models.DateTimeField()
     until = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    took_at = models.DateTimeField(null=True)
     read_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField(null=True)
     shown_at = models.DateTimeField(null=True)
@@ -151,18 +156,20 @@ class RenamedFiles(models.Model):
 
 
 class Saying(NamedTuple):
-    """What the file of a telephone says of the check; nothing any more from `until` on. `empties_from`: from when on it says to delete
+    """What the file of a telephone says of the check; nothing before `since`, and nothing any more from `until` on. `empties_from`: from when on it says to delete
     what it holds; `names_from`: from when on it names a trust anchor again, of those that were served alone (rule emptied-list).
     """
 
     method: str
     checking: bool
     until: datetime | None = None
+    since: datetime | None = None
     empties_from: datetime | None = None
     names_from: datetime | None = None
 
     def at(self, moment: datetime) -> bool | None:
-        return self.checking if self.until is None or moment < self.until else None
+        is_over = self.until is not None and moment >= self.until
+        return None if is_over or (self.since is not None and moment < self.since) else self.checking
 
     def empties(self, moment: datetime) -> bool:
         return self.empties_from is not None and moment >= self.empties_from
@@ -177,14 +184,29 @@ def sayings() -> dict[int, Saying | None]:
     """
     left = Checking.objects.exclude(state=Checking.State.SHOWN)
     left = left.exclude(state=Checking.State.TAKEN_BACK, off_at__isnull=False).order_by()
-    said = left.values_list("terminal", "method", "state", "until", "off_at", "read_at")
-    return {terminal: _said(method, state, until, off, read) for terminal, method, state, until, off, read in said}
+    said = left.values_list("terminal", "method", "state", "until", "off_at", "read_at", "took_at", "asked_at")
+    return {
+        terminal: _said(method, state, until, off, read, took, asked)
+        for terminal, method, state, until, off, read, took, asked in said
+    }
 
 
 def _said(
-    method: str, state: str, until: datetime | None, off_at: datetime | None, read_at: datetime | None
+    method: str,
+    state: str,
+    until: datetime | None,
+    off_at: datetime | None,
+    read_at: datetime | None,
+    took_at: datetime | None,
+    asked_at: datetime,
 ) -> Saying | None:
     match state:
+        case Checking.State.TOLD if method in COUNTING_FROM_RESTART:
+            # Before it is shown that it has restarted with what it is to trust it is told nothing (rule first-check).
+            if took_at is None or until is None or asked_at < took_at:
+                return None
+            shown_until = min(until, took_at + driver_of(method).capabilities.restarts_within)
+            return Saying(method, checking=True, until=shown_until, since=took_at + ANOTHER_TIME)
         case Checking.State.TOLD:
             return Saying(method, checking=True, until=until)
         case Checking.State.TAKEN_BACK:

@@ -4,11 +4,13 @@ the first list that was emptied looks as it should (rule emptied-list).
 
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from terminals.batches import one_writer
+from terminals.checking.emptying import AGAIN_AFTER
 from terminals.checking.models import Checking
 from terminals.checking.rounds import State, Why
+from terminals.drivers.registry import COUNTING_FROM_RESTART
 from terminals.models import TerminalType
 
 
@@ -51,4 +53,13 @@ def take_back(terminal: int, *, by: str, at: datetime) -> bool:
 def tell_again(terminal: int) -> bool:
     """What became of it counts no longer: it is told in its turn. Returns whether it was taken back."""
     taken_back = Checking.objects.filter(pk=terminal).in_state(State.TAKEN_BACK).exclude(why=Why.ROOM)
-    return bool(taken_back.delete()[0])
+    # It may not have read that it was taken back, and checks all the same: nothing that it takes counts before a restart.
+    may_check = taken_back.filter(read_at__isnull=False, off_at=None, method__in=COUNTING_FROM_RESTART)
+    long_ago = {
+        "until": F("taken_back_at"),
+        "asked_at": F("taken_back_at") - AGAIN_AFTER,
+        "took_at": None,
+        "attempts": 0,
+    }
+    again = may_check.changed_to(state=State.TOLD, why="", taken_back_at=None, gone_on=False, **long_ago)
+    return bool(again + taken_back.delete()[0])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Greatest
 
 from certificates.models import Generation
@@ -20,10 +20,10 @@ from terminals.batches import in_batches, one_writer
 from terminals.checking import emptying
 from terminals.checking.changing import change, delete
 from terminals.checking.emptying import AGAIN_AFTER, MOST_ATTEMPTS
-from terminals.checking.models import Checking, CheckingQuerySet, next_change
+from terminals.checking.models import ONCE_MORE_AFTER, Checking, CheckingQuerySet, next_change
 from terminals.checking.warnings import waits_for_word
 from terminals.drivers.base import CheckSwitch, Reaction
-from terminals.models import DeliverySettings, Installation, Terminal, TerminalType
+from terminals.models import DeliverySettings, Installation, InstallationQuerySet, Terminal, TerminalType
 from terminals.rollout import claims, waves
 from terminals.rollout.claims import Ask, AskResult
 from terminals.rollout.rounds import ANSWERS_FOR, HURRIED_ANSWERS_FOR, LISTENERS_KNOW_WITHIN, NotifySender, Stopwatch
@@ -39,6 +39,8 @@ TALK_AT_MOST = 50
 """So many of those whose turn it is may be in a call, and others take their places."""
 NOBODY_WORKED_FOR = timedelta(minutes=10)
 """After a longer gap between two rounds the telephones may have found nobody."""
+TIME_FOR_IT = timedelta(minutes=15)
+"""So long a telephone may take for the restart by which it is shown that what it holds counts."""
 SHOWN_TO_BE_ITS_OWN = (Proof.PATH, Proof.RECORD, Proof.NETWORK)
 """What shows at the request itself that it is the telephone's own, so that its file may say more than a stranger's."""
 
@@ -82,11 +84,20 @@ def tell(
     for one in types:
         switch, span = one.driver.checks.switch, one.driver.capabilities.answers_within
         # Who is told has as long to restart, and does so within the window.
-        if switch is None or (switch.restarts and (closes is None or closes - situation.clock.best < span)):
+        if switch is None or (switch.restarts and (closes is None or closes - situation.clock.best < TIME_FOR_IT)):
+            continue
+        tells = one.turns_checking_on and one.event_restarts and may_be_told(situation)
+        if tells and one.driver.capabilities.counts_from_restart and situation.active is not None:
+            once_more = _ask_once_more(one, situation.active, now, delivery, in_call)
+            if once_more:
+                # They keep their places, and nobody else is told in this round.
+                asks += once_more
+                continue
+        if switch.restarts and closes is not None and closes - situation.clock.best < span:
             continue
         if not one.turns_checking_on:
             asks += _tell_to_stop(one, now, delivery, in_call) if switch.restarts else []
-        elif one.event_restarts and may_be_told(situation) and situation.active is not None:
+        elif tells and situation.active is not None:
             asks += _tell(one, switch, situation.active, now, delivery, in_call)
             asks += _tell_to_make_room(one, switch, situation, now, delivery, in_call)
     return asks
@@ -112,11 +123,15 @@ def _forget_what_is_over(now: datetime) -> None:
     """
     delete(Checking.objects.exclude(method=F("terminal__type__method")))
     off = Checking.objects.filter(terminal__type__turns_checking_on=False)
-    delete(off.in_state(State.TOLD))
+    told = off.in_state(State.TOLD)
+    delete(told.filter(read_at=None))
+    # It was told before, and may not have read that it was taken back.
+    change(told, **_taken_back(Why.SWITCHED_OFF, now))
     taken_back = Checking.objects.in_state(State.TAKEN_BACK)
     delete(taken_back.filter(terminal__type__turns_checking_on=False, off_at__isnull=False))
     again = taken_back.filter(why=Why.SWITCHED_OFF, terminal__type__turns_checking_on=True)
-    anew = {"state": State.TOLD, "why": "", "until": now, "attempts": 0, "off_at": None}
+    anew = {"state": State.TOLD, "why": "", "until": now, "attempts": 0, "off_at": None, "took_at": None}
+    change(again.filter(off_at__isnull=False), **anew, asked_at=now - AGAIN_AFTER, read_at=None)
     change(again, **anew, asked_at=now - AGAIN_AFTER)
 
 
@@ -156,7 +171,7 @@ def _restarts(one: TerminalType) -> bool:
 
 @dataclass(frozen=True)
 class TypeProgress:
-    """How far a type is. `under_way`: told, or read and not back yet; `shown`: came back, counted up to `FIRST_ONES`."""
+    """How far a type is. `under_way`: told, or to be told, or read and not back yet; `shown`: came back, counted up to `FIRST_ONES`."""
 
     stopped: bool
     under_way: int
@@ -167,10 +182,15 @@ class TypeProgress:
     def of(cls, one: TerminalType, now: datetime) -> "TypeProgress":
         rows = Checking.objects.of_type(one.pk).filter(terminal__enabled=True)
         shown = len(rows.in_state(State.SHOWN).values_list("pk", flat=True)[:FIRST_ONES])
-        told = rows.in_state(State.TOLD).filter(until__gt=now).count()
+        told = rows.in_state(State.TOLD)
+        within = one.driver.capabilities.restarts_within
+        in_between = told.filter(asked_at__gt=now - AGAIN_AFTER, took_at__gt=F("asked_at")).filter(
+            took_at__gt=now - within
+        )
+        told = told.filter(until__gt=now) | in_between
         return cls(
             stopped=Checking.objects.of_type(one.pk).stopping().exists(),
-            under_way=told + rows.in_state(State.READ).count(),
+            under_way=told.count() + rows.in_state(State.READ).count(),
             shown=shown,
             waits_for_word=waits_for_word(one),
         )
@@ -187,8 +207,12 @@ class TypeProgress:
 
 
 def proved_to_have(active: Generation) -> Exists:
+    return _proved(active).of_the_terminal()
+
+
+def _proved(active: Generation) -> InstallationQuerySet:
     proved = Installation.objects.of(active).trusted().filter(proof__in=SHOWN_TO_BE_ITS_OWN)
-    return proved.filter(evidence=Installation.Evidence.FETCHED).of_the_terminal()
+    return proved.filter(evidence=Installation.Evidence.FETCHED)
 
 
 def candidates(one: TerminalType, active: Generation, now: datetime) -> QuerySet[Terminal]:
@@ -204,6 +228,35 @@ def candidates(one: TerminalType, active: Generation, now: datetime) -> QuerySet
         terminals = terminals.exclude(emptying.has_no_room(one))
     found = terminals.annotate(was_told=Exists(mine)).filter(Q(was_told=False) | Exists(again))
     return found.order_by("was_told", F("last_contact").desc(nulls_last=True), "pk")
+
+
+def to_ask_once_more(one: TerminalType, active: Generation, now: datetime) -> CheckingQuerySet:
+    """Those that were asked to restart, have taken all that they are to trust, and have time to show by one more restart that it counts."""
+    within = one.driver.capabilities.restarts_within
+    has_it_since = Subquery(_proved(active).filter(terminal=OuterRef("pk")).order_by().values("confirmed_at"))
+    rows = Checking.objects.of_type(one.pk).in_state(State.TOLD).filter(terminal__enabled=True)
+    asked = rows.filter(asked_at__gt=now - AGAIN_AFTER, took_at__gt=F("asked_at"))
+    in_time = asked.filter(took_at__lte=now - ONCE_MORE_AFTER, took_at__gt=now - within + TIME_FOR_IT)
+    return in_time.filter(took_at__gte=has_it_since)
+
+
+def _ask_once_more(
+    one: TerminalType,
+    active: Generation,
+    now: datetime,
+    delivery: DeliverySettings,
+    in_call: Callable[[], frozenset[str]],
+) -> list[Ask]:
+    """The restart that these are asked for shows that what they hold counts, so its file tells them to check (rule first-check)."""
+    progress = TypeProgress.of(one, now)
+    if progress.stopped or progress.waits_for_word:
+        return []
+    which = Terminal.objects.filter(checking__in=to_ask_once_more(one, active, now)).order_by("pk")
+    chosen = _not_talking(which, delivery.at_once, in_call)
+    for batch in in_batches([terminal.pk for terminal in chosen]):
+        with one_writer():
+            Checking.objects.filter(pk__in=batch).in_state(State.TOLD).changed_to(until=now, asked_at=now)
+    return [_ask(terminal, one) for terminal in chosen]
 
 
 def _tell(
@@ -228,7 +281,8 @@ def _tell(
         following = next_change(now)
         for batch in in_batches([terminal.pk for terminal in chosen]):
             told = Checking.objects.filter(pk__in=batch).in_state(State.TOLD)
-            told.changed_to(until=until, asked_at=now, attempts=F("attempts") + 1)
+            # Of what it took before nobody knows whether it counts.
+            told.changed_to(until=until, asked_at=now, took_at=None, attempts=F("attempts") + 1)
             new = set(batch).difference(Checking.objects.filter(pk__in=batch).values_list("pk", flat=True))
             rows = [
                 Checking(terminal_id=key, method=one.method, asked_at=now, until=until, attempts=1, change=following)

@@ -16,6 +16,9 @@ from terminals.drivers.configuration import ConfigurationFiles
 _MAC = re.compile(r"[0-9A-F]{12}")
 _BETWEEN = re.compile(r"[:\-. ]")
 
+UNEVEN_BY = timedelta(minutes=5)
+"""So much sooner than its time a telephone may ask by itself."""
+
 
 def gettext_noop(text: str) -> str:
     """Mark a text for the catalogue; who shows it translates it. Django's own would make the drivers depend on Django."""
@@ -136,6 +139,11 @@ class Capabilities:
             raise ValueError(
                 "a terminal that is told all at once must hold the one served before, the served one and the next"
             )
+
+    @property
+    def restarts_within(self) -> timedelta:
+        """One that takes the same again sooner than this has restarted, and has not asked by itself (rule shown-restart)."""
+        return (self.polls_apart or timedelta(0)) - UNEVEN_BY
 
     @property
     def automatic(self) -> bool:

@@ -160,8 +160,11 @@ class Grandstream:
             may_be_ignored=False,
             means=gettext_noop(
                 "The telephone then takes only SIP servers whose certificate comes from one that it trusts; names are not compared"
-                " (P2367 to P2867, one for each of six accounts). It restarts for it, because only then does what it holds count. Its"
-                " files come as ever, so that it comes back for them does not show that it can call."
+                " (P2367 to P2867, one for each of six accounts). It restarts for it, mostly twice in one night: it is told to check only"
+                " when it is shown that it has restarted with the certificates that it is to trust, because the check may count at once,"
+                " and what it holds from a restart on. Which of them counts when is not documented, nor whether a telephone that a call"
+                " keeps from restarting reads its files all the same when a notification asks it to restart: one that does could refuse new"
+                " connections until it restarts. Its files come as ever, so that it comes back for them does not show that it can call."
             ),
         ),
     )

@@ -30,6 +30,7 @@ def came_back(seen: Sequence[CameBack]) -> None:
         types |= Terminal.objects.select_related("type").defer("type__guide_de", "type__guide_en").in_bulk(batch)
     read: dict[int, Mapping[str, Any]] = {}
     shown, off = [], []
+    took: dict[int, Mapping[str, Any]] = {}
     for_room: dict[int, CameBack] = {}
     in_turn = sorted(own, key=attrgetter("at"))
     for one in in_turn:
@@ -39,6 +40,8 @@ def came_back(seen: Sequence[CameBack]) -> None:
         if state == State.TOLD and one.checking and one.over_tls and one.terminal in types:
             due_at = one.at + types[one.terminal].type.comes_back_within
             read[one.terminal] = {"terminal": one.terminal, "read_at": one.at, "due_at": due_at}
+        elif state == State.TOLD and one.over_tls and _counts_from_restart(types.get(one.terminal)):
+            took[one.terminal] = {"terminal": one.terminal, "took_at": one.at}
         elif state == State.READ and one.over_tls and read_at is not None and one.at >= read_at + ANOTHER_TIME:
             shown.append({"terminal": one.terminal, "shown_at": one.at})
         elif state == State.TAKEN_BACK and one.checking is False:
@@ -48,6 +51,7 @@ def came_back(seen: Sequence[CameBack]) -> None:
                 for_room.setdefault(one.terminal, one)
     statements = [
         *_changes([{**values, "state": State.READ, "until": None} for values in read.values()], State.TOLD),
+        *_changes([*took.values()], State.TOLD),
         *_changes([{**values, "state": State.SHOWN} for values in shown], State.READ),
         *_changes(off, State.TAKEN_BACK),
     ]
@@ -79,6 +83,10 @@ def came_back(seen: Sequence[CameBack]) -> None:
             ignore_conflicts=True,
         )
         execute(statements)
+
+
+def _counts_from_restart(one: Terminal | None) -> bool:
+    return one is not None and one.type.driver.capabilities.counts_from_restart
 
 
 def _stopped(one: CameBack, of: TerminalType) -> None:

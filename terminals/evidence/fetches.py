@@ -16,7 +16,7 @@ from django.db.models import Exists, F, OuterRef, Q
 
 from pbxcerts.system.one_address import source_of
 from terminals.batches import Statement, execute, in_batches, is_one_of, one_writer, updates
-from terminals.checking.models import ANOTHER_TIME, Checking
+from terminals.checking.models import ANOTHER_TIME, ONCE_MORE_AFTER, Checking
 from terminals.drivers.base import Reaction
 from terminals.drivers.registry import COUNTING_FROM_RESTART, IN_TURN_METHODS, driver_of
 from terminals.evidence.addresses import NETWORKS_AT_MOST, Network, family_of, is_in, read_networks, same_address
@@ -40,10 +40,6 @@ Proof = Installation.Proof
 
 DOUBTFUL_AGAIN_AFTER = timedelta(hours=20)
 """A telephone that heard a NOTIFY, and whose fetch was not proved all the same, restarts at most once a night for it."""
-ONCE_MORE_AFTER = timedelta(minutes=5)
-"""A telephone has restarted and registered by then; what it takes after that is another time."""
-UNEVEN_BY = timedelta(minutes=5)
-"""So much sooner than its time a telephone may ask by itself."""
 
 
 class TooManyNetworks(Exception):
@@ -196,7 +192,7 @@ class RestartsToCome:
             they_check = they.filter(Q(type__checks_by_itself=True) | may_check | Exists(told_to))
             for terminal, method, event in they_check.values_list("pk", "type__method", "type__event"):
                 driver = driver_of(method)
-                apart[terminal] = (driver.capabilities.polls_apart or timedelta(0)) - UNEVEN_BY
+                apart[terminal] = driver.capabilities.restarts_within
                 if driver.capabilities.restarts_by in driver.event(event):
                     asked[terminal] = []
         for batch in in_batches(sorted(apart)):

@@ -85,6 +85,10 @@ class Site:
         """In the window of restarts of the next night; who restarts for nothing asks by itself then."""
         now = self.world.now + DAY
         asks = self.beats(now.replace(hour=1, minute=0))
+        if self.maker == "grandstream":
+            # It has to show that what it holds counts before it is told (rule first-check).
+            self.world.after(5 * MINUTE)
+            self.beat()
         if self.maker == "snom":
             self.poll_later(*self.phones.values(), after=MINUTE)
         return asks
