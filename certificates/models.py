@@ -212,6 +212,8 @@ class Generation(models.Model):
     failed_at = models.DateTimeField(null=True)
 
     took_over_from = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="+")
+    # Of an adopted one: how many had taken over before it, as the store said (rule adopting).
+    rank = models.PositiveIntegerField(null=True, editable=False)
     activated_at = models.DateTimeField(_("activated at"), null=True)
     leaves_bundle_at = models.DateTimeField(null=True)
     held_because = models.CharField(max_length=13, choices=Held, blank=True)

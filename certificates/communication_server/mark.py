@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from certificates.communication_server.errors import NoMark
 from certificates.communication_server.publication import Publication
 
+HIGHEST_RANK = 2**31 - 1
 _HEX = re.compile(r"[0-9a-f]{32,64}", re.ASCII)
 
 
@@ -17,7 +18,8 @@ class StoreMark:
 
     `highest` is the highest number that was ever given, `withdrawn` the SHA-256 of the host certificates of withdrawn pairs.
     `proof` is "" or what the installation has sealed: which pairs it has put there (`certificates.renewal.standing`). `links`
-    are the symlinks that were wanted then; empty in a mark of before they stood there.
+    are the symlinks that were wanted then, `ranks` say by the SHA-256 of its host certificate how many pairs had taken over before
+    each that is handed out; both are empty in a mark of before they stood there.
     """
 
     installation: str
@@ -27,6 +29,7 @@ class StoreMark:
     withdrawn: tuple[str, ...] = ()
     proof: str = ""
     links: dict[str, str] = field(default_factory=dict, hash=False)
+    ranks: dict[str, int] = field(default_factory=dict, hash=False)
 
     def content(self) -> bytes:
         return (json.dumps(asdict(self), indent=1) + "\n").encode()
@@ -47,9 +50,9 @@ class StoreMark:
             values = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise NoMark(f"no mark: {error}") from error
-        if not isinstance(values, dict) or {"links", *values} != {one.name for one in fields(cls)}:
+        if not isinstance(values, dict) or {"links", "ranks", *values} != {one.name for one in fields(cls)}:
             raise NoMark("no mark: other names")
-        links = values.get("links", {})
+        links, ranks = values.get("links", {}), values.get("ranks", {})
         numbers, withdrawn = (values["change"], values["highest"]), values["withdrawn"]
         if (
             any(type(number) is not int or not 0 <= number < 2**63 for number in numbers)
@@ -57,6 +60,8 @@ class StoreMark:
             or not isinstance(values["proof"], str)
             or not isinstance(withdrawn, list)
             or not all(isinstance(name, str) and _HEX.fullmatch(name) for name in [values["installation"], *withdrawn])
+            or not isinstance(ranks, dict)
+            or not all(type(rank) is int and 0 <= rank < HIGHEST_RANK for rank in ranks.values())
             or not isinstance(links, dict)
             or not all(isinstance(target, str) for target in links.values())
         ):

@@ -221,6 +221,10 @@ class _Taking:
         }
         if before is not None:
             changes["took_over_from_id"] = before.number
+        mark = self._situation.store.mark
+        if mark is not None:
+            # What came before it since the copy nobody else knows (rule places-of-anchors).
+            changes["rank"] = mark.ranks.get(current.host_sha256)
         if current.host_sha256 in self._found.withdrawn and (known is None or known.withdrawn_at is None):
             # Served until another is, and replaced at once (rule withdraw).
             changes["withdrawn_at"] = self._now

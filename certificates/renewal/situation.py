@@ -445,6 +445,8 @@ class Situation:
         return (
             mark is not None
             and mark.links == self._wanted().links
+            # A version that did not write them has marked it.
+            and (bool(mark.ranks) or not self.in_bundle or self.store.told is not None)
             and self.store.is_marked(self.general.installation, self.newest_change)
         )
 
@@ -462,7 +464,8 @@ class Situation:
     def new_mark(self) -> StoreMark:
         """What the store is to say when it is published to now (rule store-mark)."""
         pairs = frozenset(pair.host_sha256 for pair in (self.active, self.pending) if pair is not None)
-        return new_mark(self.general.installation, self.store, self.clock.best, pairs)
+        handed_out = {pair.host_sha256: pair.number for pair in self.in_bundle}
+        return new_mark(self.general.installation, self.store, self.clock.best, pairs, handed_out)
 
     def with_clock(self, clock: Clock) -> Situation:
         return replace(self, clock=clock)

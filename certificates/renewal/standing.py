@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from certificates.communication_server.errors import NoMark, StoreError
 from certificates.communication_server.mark import StoreMark
 from certificates.communication_server.store import Store
 from certificates.models import Generation, Switch, Transition
+from certificates.renewal.ranks import made_pairs, ranks
 from pbxcerts.system import sealing
 from pbxcerts.system.run_files import OtherMachine
 from pbxcerts.system.sealing import SealingError
@@ -151,11 +153,14 @@ def _state_of(host_sha256: str) -> State | None:
     return State(state) if state is not None else None
 
 
-def new_mark(installation: str, reading: StoreReading, now: datetime, pairs: frozenset[str]) -> StoreMark:
+def new_mark(
+    installation: str, reading: StoreReading, now: datetime, pairs: frozenset[str], handed_out: Mapping[str, int]
+) -> StoreMark:
     """What the store is to say from now on. What it said before of numbers and withdrawn pairs stays true, also where this
-    database does not know of it. `pairs`: the SHA-256 of the host certificates of the pairs that are served or wait.
+    database does not know of it. `pairs`: the SHA-256 of the host certificates of the pairs that are served or wait;
+    `handed_out`: the numbers of all that telephones are given, by the same.
     """
-    before, newest = reading.mark, Change.newest()
+    before, newest, rank = reading.mark, Change.newest(), ranks(made_pairs())
     highest = Generation.objects.aggregate(highest=Max("number"))["highest"] or 0
     withdrawn = Generation.objects.exclude(withdrawn_at=None)
     ended = set(withdrawn.filter(end__lte=now).values_list("host_sha256", flat=True))
@@ -166,6 +171,7 @@ def new_mark(installation: str, reading: StoreReading, now: datetime, pairs: fro
         changed_at=newest.at,
         highest=max(highest, before.highest if before else 0, reading.store.highest_number()),
         withdrawn=tuple(sorted(lasting)),
+        ranks={host_sha256: rank[number] for host_sha256, number in handed_out.items() if number in rank},
     )
     if before is not None and replace(before, proof="", links={}) == mark and proved_pairs(before) == pairs:
         return before

@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from certificates.renewal.ranks import made_pairs, ranks
 from terminals.drivers.base import DeliveryDriver
 from terminals.evidence.models import Requester
 from terminals.evidence.requesters import held_in_turn
 from terminals.models import Installation, Terminal
 from terminals.past.entries import Entry
-from terminals.places_of_anchors import made_pairs, ranks
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from certificates.communication_server.errors import CommunicationServerError
 from certificates.models import Generation
 from certificates.pki import formats
 from certificates.pki.succession import Succession
+from certificates.renewal.ranks import MadePair, made_pairs, ranks
 from certificates.renewal.situation import Situation
 from pbxcerts.system import other_machines, timekeeping
 from pbxcerts.system.models import General
@@ -35,7 +36,7 @@ from terminals.evidence.ledger import host_of
 from terminals.evidence.models import Requester
 from terminals.evidence.requesters import is_full
 from terminals.models import DeliverySettings, Terminal, TerminalType, Transports
-from terminals.places_of_anchors import MadePair, made_pairs, places_of
+from terminals.places_of_anchors import places_of
 from terminals.tally.models import ListChanges
 from terminals.trust_file import NoTrustFile, TrustFile, generations_of, trust_files
 from terminals.web.models import BootstrapWindow
@@ -255,9 +256,12 @@ class Snapshot:
         if count not in self._places:
             every = places_of(self.pairs, count)
             of = {pair.number: every[pair.number] for pair in self.bundle}
-            # What is in a place is the last pair that came there.
-            lies = {every[pair.number]: pair.withdrawn for pair in sorted(self.pairs)}
-            emptied = sorted(place for place, withdrawn in lies.items() if withdrawn and place not in of.values())
+            # What is in a place is the last pair that came there; nobody knows it where that was one that an older copy forgot.
+            rank = ranks(self.pairs)
+            oldest = max(rank.values(), default=0) - count
+            lies = {every[pair.number]: pair for pair in sorted(self.pairs)}
+            withdrawn = {place for place, pair in lies.items() if pair.withdrawn and rank[pair.number] > oldest}
+            emptied = sorted(withdrawn.difference(of.values()))
             self._places[count] = AnchorPlaces(of, tuple(emptied))
         return self._places[count]
 
