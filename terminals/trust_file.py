@@ -12,7 +12,7 @@ from certificates import downloads
 from certificates.downloads import DownloadFormat, DownloadKind
 from certificates.models import Generation
 from certificates.pki import formats
-from certificates.pki.keys import KeyType
+from certificates.pki.expected import PairOctets
 from certificates.renewal.situation import Situation
 from terminals.drivers.base import AnchorsCome, TrustFormat
 from terminals.models import TerminalType, TrustContents, TrustFormats
@@ -127,17 +127,17 @@ def trust_files(situation: Situation, terminal_type: TerminalType) -> tuple[Trus
     return tuple(_file_of(terminal_type, (pair,)) for pair in served_first)
 
 
-def next_size(terminal_type: TerminalType, active: Generation, key_type: KeyType, *, hands_over: bool) -> int:
-    """About how many octets the least file has, for terminals of this type, that they can't do without once a pair with such keys is
+def next_size(terminal_type: TerminalType, active: Generation, following: PairOctets, *, hands_over: bool) -> int:
+    """About how many octets the least file has, for terminals of this type, that they can't do without once the following pair is
     prepared beside this one. `hands_over`: they are to trust both.
     """
     form = TrustFormat(terminal_type.trust_format)
-    now = active.host if TrustContents(terminal_type.wants) is TrustContents.HOST else active.root
-    sizes = [formats.octets_with(now, key_type)]
+    gets_host = TrustContents(terminal_type.wants) is TrustContents.HOST
+    sizes = [following.host if gets_host else following.root]
     together = terminal_type.driver.capabilities.come is AnchorsCome.TOGETHER
     if together and form.holds_several and hands_over and not terminal_type.holds_only_one:
-        # One renewal later both have such keys.
-        sizes.append(max(sizes[0], len(formats.der(now))))
+        # One renewal later both are as large.
+        sizes.append(max(sizes[0], len(formats.der(active.host if gets_host else active.root))))
     match form:
         case TrustFormat.PEM:
             return sum(map(formats.pem_octets, sizes))

@@ -9,6 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from certificates.models import KeyTypes
+from certificates.pki import formats
+from certificates.pki.expected import PairOctets, octets_of_pair
 from certificates.pki.keys import KeyType
 from certificates.renewal.handover import DoubtAbout, PairDoubt
 from certificates.renewal.orders import is_at_once
@@ -101,30 +103,43 @@ def _kinds(listed: Iterable[tuple[TerminalType, str, int]]) -> Iterator[tuple[Te
 def _too_large(
     situation: Situation, listed: Iterable[tuple[TerminalType, str, int]], *, hands_over: bool
 ) -> Iterator[PairDoubt]:
-    """Types whose trust file would have more bytes than they take: nobody could give it to them (rule trust-file)."""
-    active, key_type = situation.active, KeyType(situation.settings.key_type)
+    """Types whose trust file would have more bytes than they take: nobody could give it to them (rule trust-file). What is to blame are
+    the names where the same keys with those of the active pair would do.
+    """
+    active, general = situation.active, situation.general
+    if active is None or not general.identity:
+        return
+    key_type = KeyType(situation.settings.key_type)
+    of_same_names = PairOctets(*(formats.octets_with(one, key_type) for one in (active.root, active.host)))
+    following = octets_of_pair(
+        general.identity,
+        key_type,
+        addresses_as_dns=situation.settings.addresses_as_dns,
+        organisation=general.site_name,
+    )
     counts: Counter[TerminalType] = Counter()
     for type_, _firmware, count in listed:
         counts[type_] += count
     for type_, count in counts.items():
         limit = type_.largest_file
-        if active is None or limit is None:
+        if limit is None:
             continue
-        size = next_size(type_, active, key_type, hands_over=hands_over)
+        size = next_size(type_, active, following, hands_over=hands_over)
         if size > limit:
+            by_names = next_size(type_, active, of_same_names, hands_over=hands_over) <= limit
             yield PairDoubt(
-                about=DoubtAbout.KEY,
+                about=DoubtAbout.NAMES if by_names else DoubtAbout.KEY,
                 serious=True,
                 telephones=str(type_),
                 count=count,
                 what=_(
-                    "With such keys the file that these telephones are to trust would have about %(size)s bytes; they take"
-                    " %(limit)s. They would not get it, and can't call after the switch."
+                    "With such keys and names the file that these telephones are to trust would have about %(size)s bytes; they"
+                    " take %(limit)s. They would not get it, and can't call after the switch."
                 )
                 % {"size": size, "limit": limit},
                 remedy=_(
-                    "Choose a key type with smaller certificates (EC P-256 has the smallest), or correct the limit of the type if"
-                    " its telephones take more."
+                    "Choose a key type with smaller certificates (EC P-256 has the smallest), let the type have root certificates"
+                    " alone if it gets host certificates, or correct the limit of the type if its telephones take more."
                 ),
                 source=type_.source or _("“largest file” of the terminal type"),
             )

@@ -53,6 +53,19 @@ def test_what_telephones_make_of_the_names_is_asked_about_and_what_was_typed_is_
     assert General.load().dns_names == ["sip.example.net"]
 
 
+def test_names_that_make_a_file_too_large_are_asked_about_before_they_are_saved(
+    world, fleet, settings, administrator_client
+):
+    settings.TERMINALS = "terminals.handover.KnownTerminals"
+    fleet.add(2, fleet.type("Desk", "sip_standard", size_limit=4000, wants="host"))
+    names = "\n".join(f"pbx{n}.a-rather-long-site-name.example.org" for n in range(40))
+
+    said = administrator_client.post(URL, typed(dns_names=names)).content.decode()
+
+    assert "Desk (2): With such keys and names the file" in said
+    assert "Apply once more to save these names all the same." in said
+
+
 def test_what_has_nothing_to_do_with_names_asks_nothing(world, settings, administrator_client):
     settings.TERMINALS = "tests.support.telephones.DoubtedTelephones"
 

@@ -6,6 +6,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization.pkcs7 import load_pem_pkcs7_certificates
 
+from certificates.pki.expected import octets_of_pair
 from certificates.pki.keys import KeyType
 from terminals.models import TerminalType
 from terminals.trust_file import NothingToTrust, TrustFileTooLarge, generations_of, next_size, trust_file
@@ -48,26 +49,41 @@ def test_pkcs7_holds_the_same(handing_over):
     assert set(load_pem_pkcs7_certificates(file.content)) == certificates(handing_over, "r1", "h1", "r2", "h2")
 
 
+def following(world, key_type=None):
+    """What a pair by the settings would have."""
+    settings = world.situation.settings
+    general = settings.general
+    return octets_of_pair(
+        general.identity,
+        key_type or KeyType(settings.key_type),
+        addresses_as_dns=settings.addresses_as_dns,
+        organisation=general.site_name,
+    )
+
+
 @pytest.mark.parametrize("wants", ["root", "host"])
 @pytest.mark.parametrize("form", ["pem", "der", "p7b"])
 def test_how_large_the_next_file_will_be_is_known_before_its_pair_is_made(handing_over, form, wants):
     kind = of_type(trust_format=form, wants=wants)
     active = handing_over.generation(1)
 
-    expected = next_size(kind, active, KeyType(handing_over.situation.settings.key_type), hands_over=True)
+    expected = next_size(kind, active, following(handing_over), hands_over=True)
 
     assert expected == pytest.approx(len(trust_file(handing_over.situation, kind).content), abs=24)
-    without = next_size(kind, active, KeyType.RSA2048, hands_over=False)
-    assert (without < next_size(kind, active, KeyType.RSA2048, hands_over=True)) == (form != "der")
+    without = next_size(kind, active, following(handing_over, KeyType.RSA2048), hands_over=False)
+    both = next_size(kind, active, following(handing_over, KeyType.RSA2048), hands_over=True)
+    assert (without < both) == (form != "der")
 
 
 def test_a_renewal_later_both_have_such_keys(handing_over):
     kind, active = of_type(wants="root"), handing_over.generation(1)
     assert active.root.public_key().key_size < 3072
 
-    with_the_next = next_size(kind, active, KeyType.RSA3072, hands_over=True)
+    larger = following(handing_over, KeyType.RSA3072)
 
-    assert with_the_next == 2 * next_size(kind, active, KeyType.RSA3072, hands_over=False)
+    with_the_next = next_size(kind, active, larger, hands_over=True)
+
+    assert with_the_next == 2 * next_size(kind, active, larger, hands_over=False)
 
 
 def test_der_is_one_certificate_and_that_of_the_pair_that_is_handed_out(handing_over):

@@ -1,14 +1,18 @@
 """What is known against the next pair at the telephones of the list, before it is made."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.utils import translation
 
 from certificates.models import Generation, Settings
+from certificates.pki import formats
+from certificates.pki.identity import Identity
 from pbxcerts.system.models import General
 from terminals.models import Installation, Terminal, TerminalType
 from terminals.rollout import preflight
+from tests.support.x509 import a_pair
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +161,55 @@ def test_a_file_that_a_type_does_not_take_is_known_before_larger_keys_are_made(t
 
     TerminalType.objects.update(size_limit=5000)
     assert found() == []
+
+
+MANY_NAMES = [f"pbx{n}.a-rather-long-site-name.example.org" for n in range(40)]
+
+
+def test_a_file_that_a_type_does_not_take_is_known_before_names_are_added_to_its_host_certificate(
+    telephones, found, world
+):
+    telephones("Desk", 2, size_limit=4000, wants="host")
+    telephones("Lobby", 1, size_limit=4000, wants="root")
+    assert found() == []
+
+    General.objects.update(dns_names=MANY_NAMES)
+
+    assert found() == [("Desk", 2, "names")]
+    [said] = preflight.doubts_of(world.situation)
+    world.after(timedelta(days=2)).generate()
+    [size] = re.findall(r"about (\d+) bytes", said.what)
+    # A renewal later both have these names.
+    assert int(size) == pytest.approx(2 * len(world.pending.host_pem), abs=24)
+
+
+def test_names_that_are_taken_away_make_it_smaller_again(telephones, found, world):
+    telephones("Desk", 2, size_limit=4000, wants="host", holds_only_one=True)
+    General.objects.update(dns_names=MANY_NAMES)
+    world.after(timedelta(days=2)).generate()
+    world.activate()
+    assert len(world.active.host_pem) > 3000
+    TerminalType.objects.update(size_limit=3000)
+    assert found() == [("Desk", 2, "key")]
+
+    General.objects.update(dns_names=["pbx.example.org"])
+
+    assert found() == []
+
+
+def test_an_adopted_root_that_says_much_more_counts_as_large_as_it_is_and_the_next_one_as_it_will_be(
+    telephones, found, world
+):
+    large = formats.pem(a_pair(identity=Identity(dns_names=tuple(MANY_NAMES), addresses=())).host)
+    Generation.objects.active().update(root_pem=large.decode())
+    telephones("Lobby", 1, size_limit=3000, wants="root", holds_only_one=True)
+    telephones("Desk", 1, size_limit=len(large) + 2000, wants="root")
+    assert len(large) > 3000
+    assert found() == []
+
+    TerminalType.objects.filter(name="Desk").update(size_limit=len(large) + 100)
+
+    assert found() == [("Desk", 1, "key")]
 
 
 @pytest.mark.parametrize("values", [{"trust_format": "der"}, {"holds_only_one": True}])
