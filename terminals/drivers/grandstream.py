@@ -163,8 +163,8 @@ class Grandstream:
                 " (P2367 to P2867, one for each of six accounts). It restarts for it, mostly twice in one night: it is told to check only"
                 " when it is shown that it has restarted with the certificates that it is to trust, because the check may count at once,"
                 " and what it holds from a restart on. Which of them counts when is not documented, nor whether a telephone that a call"
-                " keeps from restarting reads its files all the same when a notification asks it to restart: one that does could refuse new"
-                " connections until it restarts. Its files come as ever, so that it comes back for them does not show that it can call."
+                " keeps from restarting reads its files all the same when a notification asks it to restart. One that does, or that is made"
+                " to read them by hand meanwhile, could refuse new connections until it restarts. Its files come as ever, so that it comes back for them does not show that it can call."
             ),
         ),
     )

@@ -29,7 +29,7 @@ __all__ = ["addresses", "everything", "fleet", "mixed", "world", "yealink"]
 CODE = "eo"
 NAMES = re.compile(
     r"\b(pbxcerts|Mitel|SIP|TLS|UDP|TCP|STARTTLS|PEM|DER|PKCS|SHA|RSA|UTC|GMT|URL|CSV|Esperanto|NTP|SMTP|HTTPS?|Apprise|Webhook"
-    r"|Syslog|daemon|user|Root|localhost|iPhone|Yealink|Zero|Touch|LDAP|MAC|JSON|EST)\b"
+    r"|Syslog|daemon|user|Root|localhost|iPhone|Yealink|Zero|Touch|LDAP|MAC|JSON|EST|S?RTP)\b"
 )
 """What is called so in every language: products, protocols, formats, the names in a certificate, facilities of syslog."""
 WORD = re.compile(r"(?<![\w.@/:-])[A-Za-z]{3,}(?![\w@/])")
