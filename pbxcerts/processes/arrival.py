@@ -111,7 +111,6 @@ class Door:
         if place is None:
             client.close()
             return
-        client.setblocking(False)  # noqa: FBT003 - its only argument
         made = self._made()
         made.place = place
         context = self._context()
@@ -120,6 +119,7 @@ class Door:
             place.end = partial(cut_off, transport)
             transport.begin()
             return
+        client.setblocking(False)  # noqa: FBT003 - its only argument
         arriving = self._loop.create_task(self._arrive(client, place, made, context))
         place.end = arriving.cancel
         self._arriving.add(arriving)

@@ -60,14 +60,17 @@ def counts_as(exempt: Iterable[Network]) -> Callable[[str], str | None]:
 class Place:
     """The place of one connection, which tells it what it waits for. `end` ends the connection at once."""
 
-    __slots__ = ("_places", "_site", "end", "since")
+    __slots__ = ("_crowds", "_places", "_took_turns", "end", "since")
 
-    def __init__(self, places: Places, site: _Crowd | None) -> None:
+    def __init__(self, places: Places, *crowds: _Crowd) -> None:
+        """`crowds`: all connections, and, where they have a limit of their own, those of its address."""
         self._places = places
-        self._site = site
-        self.end: Callable[[], object] = lambda: None
+        self._crowds = crowds
+        self._took_turns = False
+        self.end: Callable[[], object] = _nothing
         self.since = time.monotonic()
-        self._places.put(self, self._site, is_answered=False)
+        for crowd in crowds:
+            crowd.enter(self)
 
     def asks(self) -> None:
         """From now on a whole request of the client is waited for."""
@@ -79,8 +82,9 @@ class Place:
 
     def take_turn(self, then: Callable[[], object]) -> None:
         """The client has sent before it was answered: call `then` when it is its turn (rule in-turn)."""
-        if self in self._places:
-            self._places.turns.take_turn(self._takes_turns_as, self, then)
+        if self._crowds:
+            self._took_turns = True
+            self._places.turns.take_turn(self._crowds[-1].name, self, then)
 
     def turn_out(self) -> None:
         """End the connection, whatever state it is in."""
@@ -88,23 +92,28 @@ class Place:
 
     def leave(self) -> None:
         """The connection is over. May be called more than once."""
-        if self in self._places:
-            self._places.remove(self, self._site)
-            self._places.turns.leave(self._takes_turns_as, self)
-
-    @property
-    def _takes_turns_as(self) -> object:
-        """Its address; all that are exempt count as one here, since no proxy sends before it is answered."""
-        return self._site.name if self._site is not None else None
+        crowds, self._crowds = self._crowds, ()
+        for crowd in crowds:
+            crowd.remove(self)
+        if len(crowds) > 1:
+            self._places.have_left(crowds[-1])
+        if crowds and self._took_turns:
+            self._places.turns.leave(crowds[-1].name, self)
 
     def _move(self, *, is_answered: bool) -> None:
-        if self in self._places:
-            self.since = time.monotonic()
-            self._places.put(self, self._site, is_answered=is_answered)
+        self.since = time.monotonic()
+        for crowd in self._crowds:
+            crowd.put(self, is_answered=is_answered)
+
+
+def _nothing() -> None:
+    """There is no connection to end yet."""
 
 
 class _Crowd:
-    """Connections that count together: each kind in the order of how long it has been so."""
+    """Connections that count together: each kind in the order of how long it has been so. `name`: the address that takes turns; all that
+    are exempt count as one there, since no proxy sends before it is answered.
+    """
 
     __slots__ = ("_answered", "_without_request", "name")
 
@@ -118,6 +127,9 @@ class _Crowd:
 
     def __contains__(self, place: Place) -> bool:
         return place in self._without_request or place in self._answered
+
+    def enter(self, place: Place) -> None:
+        self._without_request[place] = None
 
     def put(self, place: Place, *, is_answered: bool) -> None:
         self.remove(place)
@@ -162,14 +174,18 @@ class Places:
         """A place for a connection from this address; None where others of the address have all that it may have."""
         name = self._counts_as(address)
         if name is None:
-            return Place(self, None)
+            return Place(self, self._all)
         site = self._sites.get(name)
         if site is not None and len(site) >= self._limits.of_one:
             leaves = site.first_to_go()
             if leaves is None:
                 return None
             self._turn_out(leaves)
-        return Place(self, self._sites.setdefault(name, _Crowd(name)))
+            # It may have been the only one, and have gone with it.
+            site = self._sites.get(name)
+        if site is None:
+            site = self._sites[name] = _Crowd(name)
+        return Place(self, self._all, site)
 
     def make_room(self) -> None:
         """Turn out who is first to go, until one in twenty places is free or nobody is left who may be turned out."""
@@ -177,17 +193,10 @@ class Places:
         while len(self._all) > enough and (leaves := self._all.first_to_go()) is not None:
             self._turn_out(leaves)
 
-    def put(self, place: Place, site: _Crowd | None, *, is_answered: bool) -> None:
-        self._all.put(place, is_answered=is_answered)
-        if site is not None:
-            site.put(place, is_answered=is_answered)
-
-    def remove(self, place: Place, site: _Crowd | None) -> None:
-        self._all.remove(place)
-        if site is not None:
-            site.remove(place)
-            if not len(site):
-                self._sites.pop(site.name, None)
+    def have_left(self, site: _Crowd) -> None:
+        """An address of which nobody has a place any more is forgotten."""
+        if not len(site):
+            self._sites.pop(site.name, None)
 
     def _turn_out(self, place: Place) -> None:
         place.leave()

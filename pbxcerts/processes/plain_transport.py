@@ -12,21 +12,34 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 RECEIVED_AT_ONCE = 8 * 1024
 """Octets. Python takes as many for each read: of 16 KiB and more malloc would map pages of their own, and give them back
 (`pbxcerts.processes.memory.LARGE`).
 """
+AND_THE_END = socket.MSG_DONTWAIT | socket.MSG_MORE
 NOBODY = asyncio.Protocol()
 """Does nothing, whatever it is told."""
 
 
 class PlainTransport(asyncio.Transport):
-    """`client` is an accepted socket that does not block, and its address; it is closed when the connection is over and nobody
-    keeps it. `high_water`: octets that wait for the client above which the protocol is told to pause.
+    """`client` is an accepted socket, and its address; it is closed when the connection is over and nobody keeps it. `high_water`: octets
+    that wait for the client above which the protocol is told to pause.
     """
+
+    # What most connections never change.
+    _is_collecting = False
+    _watches = False
+    _is_paused = False
+    _is_closing = False
+    _is_broken = False
+    _is_aborted = False
+    _is_lost = False
+    _is_full = False
+    _awaits_room = False
+    _keepers = 0
+    octets_written = 0
 
     def __init__(
         self,
@@ -37,24 +50,12 @@ class PlainTransport(asyncio.Transport):
         *,
         high_water: int,
     ) -> None:
-        super().__init__()
         self._loop = loop
         self._socket = client
         self._address = address
         self._protocol = protocol
         self._high_water = high_water
         self._unsent = bytearray()
-        self._is_collecting = False
-        self._watches = False
-        self._is_paused = False
-        self._is_closing = False
-        self._is_broken = False
-        self._is_aborted = False
-        self._is_lost = False
-        self._is_full = False
-        self._awaits_room = False
-        self._keepers = 0
-        self.octets_written = 0
 
     def begin(self) -> None:
         """Tell the protocol of its connection, and what its client has sent until now."""
@@ -85,7 +86,8 @@ class PlainTransport(asyncio.Transport):
 
     def pause_reading(self) -> None:
         self._is_paused = True
-        self._stop_watching()
+        if self._watches:
+            self._stop_watching()
 
     def resume_reading(self) -> None:
         self._is_paused = False
@@ -112,7 +114,8 @@ class PlainTransport(asyncio.Transport):
         if self._is_closing:
             return
         self._is_closing = True
-        self._stop_watching()
+        if self._watches:
+            self._stop_watching()
         if not (self._unsent or self._is_collecting):
             self._loop.call_soon(self._lose, None)
 
@@ -145,15 +148,14 @@ class PlainTransport(asyncio.Transport):
             self._loop.add_reader(self._socket, self._read)
 
     def _stop_watching(self) -> None:
-        if self._watches:
-            self._watches = False
-            self._loop.remove_reader(self._socket)
+        self._watches = False
+        self._loop.remove_reader(self._socket)
 
     def _read(self) -> None:
-        if not self.is_reading():
+        if self._is_paused or self._is_closing:
             return
         try:
-            data = self._socket.recv(RECEIVED_AT_ONCE)
+            data = self._socket.recv(RECEIVED_AT_ONCE, socket.MSG_DONTWAIT)
         except (BlockingIOError, InterruptedError):
             self._watch()
             return
@@ -194,7 +196,7 @@ class PlainTransport(asyncio.Transport):
     def _send(self) -> None:
         """As much as the system takes; if that is all that ever will be, the end goes in the same segment."""
         try:
-            sent = self._socket.send(self._unsent, socket.MSG_MORE if self._is_closing else 0)
+            sent = self._socket.send(self._unsent, AND_THE_END if self._is_closing else socket.MSG_DONTWAIT)
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError as error:
@@ -204,7 +206,7 @@ class PlainTransport(asyncio.Transport):
         if self._unsent and not self._awaits_room:
             self._awaits_room = True
             self._loop.add_writer(self._socket, self._send)
-        elif not self._unsent:
+        elif self._awaits_room and not self._unsent:
             self._stop_awaiting_room()
         if self._unsent or not self._is_closing:
             self._tell_how_much_waits()
@@ -213,9 +215,8 @@ class PlainTransport(asyncio.Transport):
             self._lose(None)
 
     def _stop_awaiting_room(self) -> None:
-        if self._awaits_room:
-            self._awaits_room = False
-            self._loop.remove_writer(self._socket)
+        self._awaits_room = False
+        self._loop.remove_writer(self._socket)
 
     def _tell_how_much_waits(self) -> None:
         """Whether more waits for the client than may, or less than a quarter of that again."""
@@ -231,8 +232,10 @@ class PlainTransport(asyncio.Transport):
         if self._is_lost:
             return
         self._is_closing = self._is_broken = True
-        self._stop_watching()
-        self._stop_awaiting_room()
+        if self._watches:
+            self._stop_watching()
+        if self._awaits_room:
+            self._stop_awaiting_room()
         self._unsent.clear()
         self._loop.call_soon(self._lose, error)
 
@@ -250,7 +253,10 @@ class PlainTransport(asyncio.Transport):
     def _end_the_socket(self) -> None:
         if not self._is_broken:
             # The response goes before its end, also where what the client sent is left unread, which makes a reset of a close.
-            with suppress(OSError):
+            try:  # noqa: SIM105 - a context manager costs more than the call
                 self._socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                # The client has gone already.
+                pass
         if self._is_aborted or not self._keepers:
             self._socket.close()

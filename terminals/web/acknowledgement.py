@@ -72,7 +72,8 @@ class Acknowledgement:
         )
         self._close = self._socket.close
         # What was written before and is still on its way comes first.
-        self._wanted = self._acknowledged()[0] + self._on_its_way() + size
+        acknowledged: int = ACKNOWLEDGED.unpack_from(self._info(), ACKNOWLEDGED_AT)[0]
+        self._wanted = acknowledged + self._on_its_way() + size
 
     def close(self) -> None:
         """May be called more than once."""
@@ -81,16 +82,17 @@ class Acknowledgement:
 
     def arrived(self) -> bool | None:
         """Whether the octets have arrived; None while that is not known yet."""
-        if self._socket.fileno() == -1:
+        try:
+            info = self._info()
+        except OSError:
+            # It was aborted.
             return False
-        acknowledged, closed = self._acknowledged()
-        if acknowledged >= self._wanted:
+        if ACKNOWLEDGED.unpack_from(info, ACKNOWLEDGED_AT)[0] >= self._wanted:
             return True
-        return False if closed else None
+        return False if info[0] == CLOSED else None
 
-    def _acknowledged(self) -> tuple[int, bool]:
-        info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACKNOWLEDGED_AT + 8)
-        return ACKNOWLEDGED.unpack_from(info, ACKNOWLEDGED_AT)[0], info[0] == CLOSED
+    def _info(self) -> bytes:
+        return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, ACKNOWLEDGED_AT + 8)
 
     def _on_its_way(self) -> int:
         """Octets written and not acknowledged (SIOCOUTQ, which is TIOCOUTQ)."""

@@ -75,6 +75,7 @@ class TerminalConnection(asyncio.Protocol):
     _awaited: Acknowledgement | None = None
     _is_lost = False
     _head_size = 0
+    _keeps = False
     _in_head = False
     _in_body = False
     _ending = False
@@ -110,13 +111,15 @@ class TerminalConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._peer: str = peer[0] if peer else ""
         self._parser = httptools.HttpRequestParser(self)
-        self._wait(HEAD_WITHIN)
+        self._patience = self._app.deadlines.set(HEAD_WITHIN, self._end)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_lost = True
         self._server.connections.discard(self)
-        self._stop_waiting()
-        self._stop_taking()
+        if self._patience is not None:
+            self._stop_waiting()
+        if self._taking is not None:
+            self._stop_taking()
         self._unread = b""
         # It holds this object.
         del self._parser
@@ -146,7 +149,7 @@ class TerminalConnection(asyncio.Protocol):
         self._loop.call_soon(self._go_on)
 
     def data_received(self, data: bytes) -> None:
-        others_first = bool(self._unread) or self._is_held()
+        others_first = bool(self._unread) or self._is_full or (self._awaited is not None and self._is_held())
         self._unread += data
         if others_first:
             self._go_on()
@@ -221,14 +224,16 @@ class TerminalConnection(asyncio.Protocol):
 
     def _end(self) -> None:
         """Close once the client has taken what was written, and do not wait for that for ever."""
-        self._stop_waiting()
         self._transport.close()
-        self._await_taking()
+        patience, self._patience = self._patience, None
+        if self._taking is None:
+            self._taking = self._app.deadlines.set(TAKEN_WITHIN, self.place.turn_out, instead_of=patience)
+        elif patience is not None:
+            patience.met()
 
     def _wait(self, seconds: float, then: Callable[[], None] | None = None) -> None:
         """For what comes next, and end the connection, or do what is to be done `then`, if it does not come."""
-        self._stop_waiting()
-        self._patience = self._app.deadlines.set(seconds, then or self._end)
+        self._patience = self._app.deadlines.set(seconds, then or self._end, instead_of=self._patience)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
@@ -267,7 +272,10 @@ class TerminalConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head, self._in_body, self._began = False, True, perf_counter()
-        self._method = self._parser.get_method().decode("latin-1")
+        parser = self._parser
+        self._method = parser.get_method().decode("latin-1")
+        # HTTP/1.0 has no connections that stay open unless asked for, and phones that speak it do not ask.
+        self._keeps = parser.should_keep_alive() and parser.get_http_version() != "1.0"
         path = httptools.parse_url(self._url).path.decode("latin-1")
         found = self._app.find(self._method, path)
         if isinstance(found, TerminalResponse):
@@ -317,9 +325,8 @@ class TerminalConnection(asyncio.Protocol):
     def _answer(self, response: TerminalResponse) -> None:
         if self._transport.is_closing():
             return
-        self._app.count(response, self._client(), route=self._route, began=self._began)
-        # HTTP/1.0 has no connections that stay open unless asked for, and phones that speak it do not ask.
-        keep = not self._ending and self._parser.should_keep_alive() and self._parser.get_http_version() != "1.0"
+        self._app.count(response, self._client, route=self._route, began=self._began)
+        keep = self._keeps and not self._ending
         without_body = self._method == "HEAD" or response.status in EMPTY
         octets = _head(response, self._server.default_headers, keep=keep)
         if not without_body:
@@ -340,7 +347,13 @@ class TerminalConnection(asyncio.Protocol):
 def _head(response: TerminalResponse, common: list[tuple[bytes, bytes]], *, keep: bool) -> bytes:
     """The octets before the body. `common`: header fields that every response has, such as the date."""
     first, rest = _fixed_head(response.status, tuple(response.headers.items()), len(response.body), keep=keep)
-    return b"".join([first, *(b"%b: %b\r\n" % field for field in common), rest])
+    return first + _octets(tuple(common)) + rest
+
+
+@lru_cache(maxsize=8)
+def _octets(fields: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """They are the same for a second."""
+    return b"".join(b"%b: %b\r\n" % field for field in fields)
 
 
 @lru_cache(maxsize=256)

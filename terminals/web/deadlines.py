@@ -21,55 +21,58 @@ class Deadlines:
     def _loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
-    def set(self, seconds: float, missed: Callable[[], object]) -> Deadline:
-        """Call `missed` after so many seconds, unless it is met before."""
+    def set(self, seconds: float, missed: Callable[[], object], *, instead_of: Deadline | None = None) -> Deadline:
+        """Call `missed` after so many seconds, unless it is met before. Another one, `instead_of` which it is, counts as met; it is used
+        again, as to make one costs more than to set it.
+        """
         queue = self._queues.get(seconds)
         if queue is None:
-            queue = self._queues[seconds] = Queue(self._loop, seconds)
-        return queue.add(missed)
+            queue = self._queues[seconds] = Queue(self._loop)
+        if instead_of is None:
+            deadline = Deadline()
+        else:
+            deadline = instead_of
+            deadline.met()
+        deadline.among = queue.waiting
+        deadline.at = self._loop.time() + seconds
+        deadline.missed = missed
+        queue.waiting[deadline] = None
+        if not queue.is_watched:
+            queue.watch(deadline)
+        return deadline
 
 
 class Deadline:
-    """One of them: `met` may be called more than once, and when it was missed."""
+    """One of them: `met` may be called more than once, and when it was missed. `among`: those that wait as long."""
 
-    __slots__ = ("_queue", "at", "missed")
-
-    def __init__(self, queue: Queue, at: float, missed: Callable[[], object]) -> None:
-        self._queue = queue
-        self.at = at
-        self.missed = missed
+    __slots__ = ("among", "at", "missed")
+    among: dict[Deadline, None]
+    at: float
+    missed: Callable[[], object]
 
     def met(self) -> None:
-        self._queue.remove(self)
+        self.among.pop(self, None)
 
 
 class Queue:
     """Deadlines that are all as many seconds away when they are set, so the first that was set is the first that is due."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._seconds = seconds
-        self._waiting: dict[Deadline, None] = {}
-        self._is_watched = False
+        self.waiting: dict[Deadline, None] = {}
+        self.is_watched = False
 
-    def add(self, missed: Callable[[], object]) -> Deadline:
-        deadline = Deadline(self, self._loop.time() + self._seconds, missed)
-        self._waiting[deadline] = None
-        if not self._is_watched:
-            self._is_watched = True
-            self._loop.call_at(deadline.at, self._look)
-        return deadline
-
-    def remove(self, deadline: Deadline) -> None:
-        self._waiting.pop(deadline, None)
+    def watch(self, first: Deadline) -> None:
+        self.is_watched = True
+        self._loop.call_at(first.at, self._look)
 
     def _look(self) -> None:
-        while (first := next(iter(self._waiting), None)) is not None and first.at <= self._loop.time():
-            del self._waiting[first]
+        while (first := next(iter(self.waiting), None)) is not None and first.at <= self._loop.time():
+            del self.waiting[first]
             try:
                 first.missed()
             except Exception as error:  # noqa: BLE001 - of one connection, whatever it is
                 self._loop.call_exception_handler({"message": "A missed deadline failed.", "exception": error})
-        self._is_watched = first is not None
+        self.is_watched = False
         if first is not None:
-            self._loop.call_at(first.at, self._look)
+            self.watch(first)

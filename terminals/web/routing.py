@@ -70,13 +70,11 @@ class Route:
     handler: Handler
     name: str = ""
     matches: Callable[[str], re.Match[str] | None] = field(init=False, repr=False, compare=False)
+    methods: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "matches", re.compile(self.pattern, re.ASCII).fullmatch)
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        return GET if self.method == "GET" else (self.method,)
+        object.__setattr__(self, "methods", GET if self.method == "GET" else (self.method,))
 
 
 def text_response(status: int, words: str, *, refused: str = "") -> TerminalResponse:
@@ -148,12 +146,17 @@ class TerminalsApp:
             return text_response(500, "This could not be answered.")
 
     def count(
-        self, response: TerminalResponse, client: str, *, route: str = NO_ROUTE, began: float | None = None
+        self,
+        response: TerminalResponse,
+        client: Callable[[], str],
+        *,
+        route: str = NO_ROUTE,
+        began: float | None = None,
     ) -> None:
-        """`began`: when the request was whole, by `time.perf_counter`; None where it never was."""
+        """`client`: says who asks. `began`: when the request was whole, by `time.perf_counter`; None where it never was."""
         if self._requests is not None:
             self._requests(
                 self._counted_as, route, response.status, perf_counter() - began if began is not None else 0.0
             )
         if response.status >= 400:
-            self._refusals.count(self._name, response.refused or str(response.status), client)
+            self._refusals.count(self._name, response.refused or str(response.status), client())

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import struct
 import sys
+import threading
 
 import pytest
 import uvloop
@@ -100,6 +101,39 @@ def test_what_came_before_the_client_was_accepted_is_answered_at_once():
             await asyncio.sleep(0)
             assert protocol.told == ["made", b"hello", "lost"]
             assert await asyncio.to_thread(everything, client) == b"head body"
+
+    in_the_loop(main)
+
+
+def test_it_waits_for_no_client_that_says_nothing_though_its_socket_would():
+    async def main():
+        with two_ends() as (client, accepted, address):
+            accepted.setblocking(True)
+            protocol = Noting()
+            later = threading.Timer(0.3, client.sendall, [b"hello"])
+            later.start()
+            transport_of(accepted, address, protocol).begin()
+            assert protocol.told == ["made"]
+            later.join()
+
+    in_the_loop(main)
+
+
+def test_it_waits_for_no_client_that_takes_nothing_though_its_socket_would():
+    async def main():
+        with two_ends(b"hello") as (client, accepted, address):
+            accepted.setblocking(True)
+            protocol = Noting(lambda transport, _data: transport.write(LARGE))
+            later = threading.Timer(0.3, client.close)
+            later.start()
+            transport = transport_of(accepted, address, protocol)
+            transport.begin()
+            await asyncio.sleep(0)
+            assert protocol.told == ["made", b"hello", "pause"]
+            assert later.is_alive()
+            transport.abort()
+            await protocol.over
+            later.join()
 
     in_the_loop(main)
 

@@ -52,6 +52,18 @@ def test_what_is_met_is_not_missed():
     assert played(story)[0] == ["missed"]
 
 
+def test_one_that_is_set_instead_of_another_has_its_own_time_and_the_other_is_met():
+    async def story(deadlines, came):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        first = deadlines.set(SOON, lambda: came.append("the other one"))
+        deadlines.set(LATER, lambda: came.append(loop.time() - began), instead_of=first)
+        await asyncio.sleep(2 * LATER)
+
+    [after], _timers = played(story)
+    assert after >= LATER
+
+
 def test_what_is_met_in_the_moment_in_which_another_is_missed_is_not_missed():
     async def story(deadlines, came):
         deadlines.set(SOON, lambda: (came.append("first"), second.met()))
