@@ -8,7 +8,8 @@ ConfigurationError(fault, line)
 import enum
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 BEGIN = "# pbxcerts begin"
@@ -131,6 +132,12 @@ class NamedLines:
     name_of: Callable[[str], str]
     ours: frozenset[str]
     secret: re.Pattern[str]
+    _names_secret: Callable[[str], bool] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Kept, as thousands of telephones have lines for the same few parameters.
+        names_secret = lru_cache(maxsize=1024)(lambda name: self.secret.search(name) is not None)
+        object.__setattr__(self, "_names_secret", names_secret)
 
     def checked(self, text: str, *, path_is_secret: bool) -> list[str]:
         """Raises OwnLinesError with the line's number (rule own-lines)."""
@@ -165,7 +172,7 @@ class NamedLines:
 
     def _holds_secret(self, name: str, line: str) -> bool:
         """By the name of the parameter that it sets, or by a URL with userinfo (RFC 3986 section 3.2.1) in its value."""
-        return self.secret.search(name) is not None or ("://" in line and _USERINFO.search(line) is not None)
+        return self._names_secret(name) or ("://" in line and _USERINFO.search(line) is not None)
 
 
 class MarkedBlock(Protocol):

@@ -119,6 +119,8 @@ def subject_of(fact: Fact) -> Hashable:
         case FetchedTrust():
             source = source_of(fact.address)
             return FetchedTrust, fact.terminal, fact.generations, source, fact.by_secret_path
+        case LoggedEvent():
+            return LoggedEvent, fact.notice.key
         case CameBack():
             said = fact.checking, fact.empties, fact.over_tls, fact.by_secret_path
             return CameBack, fact.terminal, source_of(fact.address), said
@@ -128,5 +130,3 @@ def subject_of(fact: Fact) -> Hashable:
             return Proved, fact.terminal, fact.generation
         case UnknownPhone():
             return UnknownPhone, fact.mac, source_of(fact.address)
-        case LoggedEvent():
-            return LoggedEvent, fact.notice.key

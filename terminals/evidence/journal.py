@@ -85,21 +85,19 @@ def _by_who_can_read(facts: Sequence[OfTerminal]) -> list[list[list[Any]]]:
     """
     lines: dict[tuple[str, ...], list[list[Any]]] = defaultdict(list)
     for fact in facts:
-        values = dict(vars(fact))
-        said = tuple([name for name in NEWER_FIELDS if values.get(name)])
+        values: dict[str, Any] = {**vars(fact), "at": fact.at.isoformat()}
+        said: tuple[str, ...] = ()
         for name in NEWER_FIELDS:
-            if name not in said:
+            if values.get(name):
+                said += (name,)
+            else:
                 values.pop(name, None)
         of_a_kind = said if not isinstance(fact, CameBack) else (NAMES[CameBack],)
         lines[of_a_kind].append([NAMES[type(fact)], values])
     return list(lines.values())
 
 
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else sorted(value)
-
-
-_in_json = json.JSONEncoder(default=_plain, check_circular=False).encode
+_in_json = json.JSONEncoder(default=sorted, check_circular=False).encode
 """Made once: `json.dumps` makes one each time."""
 
 

@@ -86,24 +86,30 @@ class EvidenceQueue:
         if subject in self._logged:
             return
         waiting = self._waiting.get(subject)
-        if isinstance(fact, Reported) and isinstance(waiting, Reported) and fact.fingerprints == waiting.fingerprints:
-            # Said once more: the proof that came in between would seem to have come before the report.
-            return
-        if len(self._waiting) >= LIMIT and subject not in self._waiting:
-            self.dropped += 1
-            return
-        if isinstance(fact, UnknownPhone) and subject not in self._waiting and not self._has_room_for(fact):
-            return
-        if not isinstance(fact, Reported):
-            # The newest last: the order is that in which things happened. Only a report goes before its proof.
-            self._waiting.pop(subject, None)
+        if waiting is None:
+            if len(self._waiting) >= LIMIT:
+                self.dropped += 1
+                return
+            if isinstance(fact, UnknownPhone) and not self._has_room_for(fact):
+                return
+        elif isinstance(fact, Reported):
+            # Only a report goes before its proof.
+            if isinstance(waiting, Reported) and fact.fingerprints == waiting.fingerprints:
+                # Said once more: the proof that came in between would seem to have come before the report.
+                return
+        else:
+            # The newest last: the order is that in which things happened.
+            del self._waiting[subject]
+        if not self._waiting:
+            self._arrived.set()
         self._waiting[subject] = fact
+        self._came += 1
+        if isinstance(fact, (LoggedEvent, UnknownPhone)):
+            return
         if isinstance(fact, FetchedTrust):
             # Of one who has taken the trust file too, the configuration says nothing more.
             self._waiting.pop((FetchedConfiguration, fact.terminal, source_of(fact.address)), None)
-        self._came += 1
-        self._arrived.set()
-        if self._journal is not None and not isinstance(fact, UnknownPhone | LoggedEvent):
+        if self._journal is not None:
             if not self._to_journal:
                 # Once for all that comes in this round of the event loop.
                 asyncio.get_running_loop().call_soon(self._write_journal)

@@ -15,8 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.utils.translation import gettext_lazy as _
 
@@ -199,7 +198,7 @@ class ProvisioningHandlers:
         path_is_secret: bool = False,
     ) -> Visit:
         source = source_of(request.client)
-        return Visit(request, snapshot, terminal, snapshot.type_of(terminal), source, self._now(), path_is_secret)
+        return Visit(request, snapshot, terminal, snapshot.types[terminal.type], source, self._now(), path_is_secret)
 
     # -- what is answered --------------------------------------------------------------------------------------------
 
@@ -251,24 +250,18 @@ class ProvisioningHandlers:
         body = files.content(file, tls if is_meant else None, own_lines=lines)
         can = known_type.driver.capabilities
         proves = path_is_secret and visit.over_tls
-        generations = known_type.generations if can.come.names_each else frozenset(named.generations)
-        named_by_it = generations if tls.trust_url or tls.anchors else frozenset()
-        seen: dict[str, Any] = {
-            "terminal": terminal.key,
-            "file": request.parameters["name"],
-            "user_agent": _user_agent(request),
-            "address": request.client,
-            "at": at,
-            "firmware": telephone.firmware if telephone else "",
-            "by_secret_path": proves,
-        }
+        named_by_it: frozenset[int] = frozenset()
+        if tls.trust_url or tls.anchors:
+            named_by_it = known_type.generations if can.come.names_each else frozenset(named.generations)
+        name, agent, client = request.parameters["name"], _user_agent(request), request.client
+        firmware = telephone.firmware if telephone else ""
         evidence: tuple[Fact, ...] = ()
         if can.come is AnchorsCome.INLINE:
             # Who has taken this configuration has taken the trust anchors in it (rule inline-anchors).
-            evidence = (FetchedTrust(generations=named_by_it, **seen),)
+            evidence = (FetchedTrust(terminal.key, named_by_it, name, agent, client, at, firmware, proves),)
         elif file.of is FileOf.TERMINAL:
             # The phone's own file is the one that it fetches last: with it the phone is back.
-            evidence = (FetchedConfiguration(named=named_by_it, **seen),)
+            evidence = (FetchedConfiguration(terminal.key, name, agent, client, at, firmware, named_by_it, proves),)
         if evidence and terminal.key in snapshot.checking.of:
             said = {"by_secret_path": proves, "empties": tls.empties}
             came = CameBack(terminal.key, tls.checking, visit.over_tls, request.client, at, **said)
@@ -279,7 +272,7 @@ class ProvisioningHandlers:
         self, visit: Visit, body: bytes, headers: Mapping[str, str], evidence: tuple[Fact, ...]
     ) -> TerminalResponse:
         """Give the file out. Over plain HTTP that is done only within a bootstrap window, and logged."""
-        if visit.over_tls:
+        if visit.request.scheme == "https":
             return TerminalResponse(200, body, headers, evidence)
         terminal, client = visit.terminal, visit.request.client
         window = visit.snapshot.window_for(terminal, visit.at)
@@ -292,9 +285,9 @@ class ProvisioningHandlers:
     def _tls(self, visit: Visit, named: TrustFile) -> PhoneTls | None:
         """What a terminal's configuration hands over, which is to name this file; None if nobody knows how terminals reach us."""
         request, snapshot, terminal, known_type, _source, at, path_is_secret = visit
-        port = self._https_port if visit.over_tls else self._http_port
+        port = self._https_port if request.scheme == "https" else self._http_port
         where = f"{snapshot.own_host}:{port}" if snapshot.own_host else request.headers.get("host", "")
-        if not HOST.fullmatch(where):
+        if not _is_host(where):
             return None
         since = snapshot.names.of.get(terminal.key, "")
 
@@ -346,16 +339,25 @@ def trust_path(terminal: SnapshotTerminal, file: TrustFile, *, proves: bool = Fa
 
 def _asked_for(name: str, user_agent: str) -> AskedFor:
     """Whose configuration file is asked for. Several makers may use one name; then the User-Agent decides."""
-    # Lazily: most are the first's.
-    named = (files for files, matches in _NAMES.items() if matches(name))
-    first = next(named)
-    for files in chain([first], named):
-        if telephone := files.telephone(user_agent):
-            return AskedFor(files, files.requested(name), telephone)
-    return AskedFor(first, first.requested(name), None)
+    first = None
+    for files, matches in _NAMES.items():
+        if matches(name):
+            if telephone := files.telephone(user_agent):
+                return AskedFor(files, files.requested(name), telephone)
+            first = first or files
+    # The path was matched by one of these names.
+    whose = first or ALL_FILES[0]
+    return AskedFor(whose, whose.requested(name), None)
 
 
-def _headers(files: ConfigurationFiles) -> dict[str, str]:
+@lru_cache(maxsize=256)
+def _is_host(words: str) -> bool:
+    """Whether the Host field says where we are reached; kept, as all telephones of a site say the same."""
+    return HOST.fullmatch(words) is not None
+
+
+@lru_cache(maxsize=256)
+def _headers(files: ConfigurationFiles) -> Mapping[str, str]:
     return {"content-type": files.media_type, "cache-control": "no-store"}
 
 

@@ -230,7 +230,7 @@ class Snapshot:
 
     def named_file(self, terminal: SnapshotTerminal, source: str) -> TrustFile | None:
         """The trust file that the configuration names to a terminal that asks from there; None where there is none."""
-        known_type = self.type_of(terminal)
+        known_type = self.types[terminal.type]
         files = known_type.files
         if not files or known_type.driver.capabilities.come is not AnchorsCome.IN_TURN:
             return files[0] if files else None
