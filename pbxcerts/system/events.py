@@ -91,9 +91,10 @@ class EventKind:
         return value
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Notice:
-    """Something that is true now and that the page says. `subject` says of what.
+    """Something that is true now and that the page says. `subject` says of what. Nothing changes it; it is not frozen, as telephones by the
+    thousand have one each (`terminals.evidence.facts`).
 
     Each `step` of it is a message of its own; the earlier ones stay open until the matter itself is over. `among`: all of its kind,
     where a page says them once.

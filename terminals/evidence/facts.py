@@ -1,4 +1,8 @@
-"""What the listeners see, as values: facts on their way to the database."""
+"""What the listeners see, as values: facts on their way to the database.
+
+Nothing changes them. Those of which one is made for each file that a telephone takes are not frozen, though, as a frozen one sets each
+of its fields by a call.
+"""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -8,7 +12,7 @@ from pbxcerts.system.events import Notice
 from pbxcerts.system.one_address import source_of
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class FetchedConfiguration:
     """Somebody took a terminal's own configuration file. `address` is the IP address that the request came from.
 
@@ -25,7 +29,7 @@ class FetchedConfiguration:
     by_secret_path: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class FetchedTrust:
     """Somebody took a terminal's trust file. `generations`: whose roots that version of the file held.
 
@@ -94,7 +98,7 @@ class UnknownPhone:
     at: datetime
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class LoggedEvent:
     """Something that is logged as an event message that nobody need confirm, once for its kind and subject."""
 

@@ -303,17 +303,14 @@ class ProvisioningHandlers:
             names_none = empties or (said is not None and said.names_nothing(at))
             return PhoneTls("" if names_none else url(named), host, proxy_port, checking=checking, empties=empties)
         places = snapshot.places(can.holds or ANY_NUMBER)
+        if can.come is AnchorsCome.INLINE:
+            # Without a URL, so that it is the same for all of them.
+            anchors = tuple([TrustAnchor(file.text, "", places.of[file.generations[0]]) for file in known_type.files])
+            return PhoneTls("", host, proxy_port, anchors, places.emptied, checking)
         anchors = tuple(
-            TrustAnchor(
-                pem=file.text,
-                # So what is inline is the same for all of them.
-                url="" if can.come is AnchorsCome.INLINE else url(file),
-                place=places.of[file.generations[0]],
-            )
-            for file in known_type.files
+            [TrustAnchor(file.text, url(file), places.of[file.generations[0]]) for file in known_type.files]
         )
-        trust_url = "" if can.come is AnchorsCome.INLINE else url(named)
-        return PhoneTls(trust_url, host, proxy_port, anchors, places.emptied, checking)
+        return PhoneTls(url(named), host, proxy_port, anchors, places.emptied, checking)
 
     def _checking(self, visit: Visit, said: Saying) -> bool | None:
         """What the file says of the check (rule checking). To check is told only over TLS, and to who is shown to be the telephone."""
