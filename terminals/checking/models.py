@@ -65,9 +65,12 @@ class CheckingQuerySet(models.QuerySet["Checking"]):
 class Checking(models.Model):
     """What became of telling one telephone to check (rule checking). All times are by the machine's clock, as the listeners see them.
 
-    `method`: the delivery method in whose words it was told. `until`: so long its file says what the state says, afterwards nothing. `asked_at`: when it was told, or told to stop, the last time; `attempts`: how often in a row. `took_at`: when one that is told, and for which what it takes counts from its next restart on, took its files the last
-    time; it was asked once more if `asked_at` is later (rule first-check). `due_at`: by then it has to come back. `off_at`: when it took the file that takes the check back. `gone_on`: a person went on after it. `change` is a larger
-    number with each change, so that the listeners see that there was one.
+    `method`: the delivery method in whose words it was told. `until`: so long its file says what the state says, afterwards
+    nothing. `asked_at`: when it was told, or told to stop, the last time; `attempts`: how often in a row. `took_at`: when one
+    that is told, and for which what it takes counts from its next restart on, took its files the last time; it was asked once
+    more if `asked_at` is later (rule first-check). `due_at`: by then it has to come back. `off_at`: when it took the file that
+    takes the check back. `gone_on`: a person went on after it. `change` is a larger number with each change, so that the
+    listeners see that there was one.
 
     Of one whose list is emptied (rule emptied-list): it is told to stop (`taken_back`, `why` is `room`), took that at `off_at`, took the
     file that empties at `read_at`, and the served one again at `shown_at`. `why` is `not_back` where it did not come on the way.
@@ -156,8 +159,9 @@ class RenamedFiles(models.Model):
 
 
 class Saying(NamedTuple):
-    """What the file of a telephone says of the check; nothing before `since`, and nothing any more from `until` on. `empties_from`: from when on it says to delete
-    what it holds; `names_from`: from when on it names a trust anchor again, of those that were served alone (rule emptied-list).
+    """What the file of a telephone says of the check; nothing before `since`, and nothing any more from `until` on. `empties_from`: from
+    when on it says to delete what it holds; `names_from`: from when on it names a trust anchor again, of those that were served alone
+    (rule emptied-list).
     """
 
     method: str
