@@ -322,6 +322,7 @@ def test_a_value_that_is_wrong_is_told_with_its_variable(monkeypatch, value, rea
         read()
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("command", [["status"], ["up"]], ids=lambda command: command[0])
 def test_it_is_told_in_the_language_of_all_that_is_said_before_the_database_is_read(command):
     own = {name: value for name, value in os.environ.items() if not name.startswith("PBXCERTS_")}

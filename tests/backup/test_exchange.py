@@ -100,6 +100,7 @@ def test_what_was_there_goes_aside_and_the_new_takes_its_place(data):
     assert_restored(data)
 
 
+@pytest.mark.process
 def test_killed_at_any_step_it_has_not_begun_or_is_finished_by_whoever_comes_next(tmp_path):
     ends = set()
     for step in range(1, MOST):

@@ -238,6 +238,7 @@ def test_an_alert_that_is_not_raised_is_noticed(tmp_path):
     assert "PbxcertsNoHeartbeat" in done.stdout + done.stderr
 
 
+@pytest.mark.process
 def test_the_library_is_loaded_only_where_metrics_are_asked_for(tmp_path):
     told = "import django, os, sys; django.setup(); from pbxcerts.processes import web, worker; web._request_times()"
     told += "; print(any(name.partition('.')[0] == 'prometheus_client' for name in sys.modules))"
