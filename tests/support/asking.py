@@ -13,11 +13,12 @@ HOST = "pbx.example.com:8443"
 
 @dataclass
 class Listeners:
-    """Time is the world's. `again`: whether each fact is written down twice, as after a crash."""
+    """Time is the world's. `again`: whether each fact is written down twice, as after a crash; `host`: the server that they ask."""
 
     world: World
     snapshots: Snapshots = field(default_factory=Snapshots)
     again: bool = False
+    host: str = HOST
 
     def __post_init__(self) -> None:
         handlers = ProvisioningHandlers(self.snapshots, https_port=8443, http_port=8080, now=lambda: self.world.now)
@@ -40,7 +41,7 @@ class Listeners:
                 asked = TerminalRequest(
                     "GET",
                     path,
-                    {"user-agent": agent, "host": HOST},
+                    {"user-agent": agent, "host": self.host},
                     found.groupdict(default=""),
                     client=client,
                     scheme=scheme,

@@ -66,6 +66,18 @@ def test_one_that_asks_by_itself_at_the_wrong_moment_is_not_told_either(fresh):
     assert phone.takes_calls()
 
 
+def test_one_that_somebody_has_read_its_files_before_it_is_asked_once_more_is_told_nothing(fresh):
+    site, phone = fresh, fresh.phone
+    phone.in_call = True
+    site.beats(at_night(site))
+    phone.poll()
+    site.world.after(3 * MINUTE)
+
+    phone.poll()
+
+    assert (phone.restarts, checks(phone)) == (0, False)
+
+
 def test_it_restarts_twice_in_one_night_and_is_told_the_second_time(fresh):
     site, phone = fresh, fresh.phone
     site.beats(at_night(site))
