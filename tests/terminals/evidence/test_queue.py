@@ -71,6 +71,12 @@ def run_at_once(database, *facts):
     asyncio.run(main())
 
 
+def test_what_comes_once_more_is_written_behind_what_came_in_between():
+    database = Database()
+    run_at_once(database, fetched(1), fetched(2), fetched(1))
+    assert [fact.terminal for fact in database.taken] == [2, 1]
+
+
 def test_what_arrives_together_is_written_together_some_hundred_at_a_time():
     database = Database()
     run(database, *(fetched(number) for number in range(1000)))

@@ -109,6 +109,26 @@ def test_what_was_taken_in_part_has_not_arrived(end, shares):
     assert not arrived(client, shares=shares)
 
 
+def test_of_one_that_is_aborted_it_is_known_at_once():
+    async def main():
+        with (
+            socket.create_server(("127.0.0.1", 0)) as listening,
+            socket.create_connection(listening.getsockname()),
+        ):
+            transport = PlainTransport(
+                asyncio.get_running_loop(), *listening.accept(), asyncio.Protocol(), high_water=SIZE
+            )
+            transport.begin()
+            watched = Acknowledgements(print).expect(transport, SIZE, ["a fact"])
+            transport.write(b"x" * SIZE)
+            before = watched.arrived()
+            transport.abort()
+            await asyncio.sleep(0)
+            return before, watched.arrived()
+
+    assert asyncio.run(main()) == (None, False)
+
+
 def test_what_was_taken_of_answers_before_it_does_not_count_for_it():
     async def main():
         loop, proved = asyncio.get_running_loop(), []

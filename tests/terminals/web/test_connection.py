@@ -173,8 +173,9 @@ def test_only_a_whole_answer_to_a_get_proves_something(listener):
     assert listener.proved == ["GET", "GET"]
 
 
-def test_a_connection_of_http_1_0_is_closed(listener):
-    assert b"connection: close" in say(listener, b"GET /file HTTP/1.0\r\n\r\n")
+@pytest.mark.parametrize("field", [b"", b"Connection: keep-alive\r\n"])
+def test_a_connection_of_http_1_0_is_closed(listener, field):
+    assert b"connection: close" in say(listener, b"GET /file HTTP/1.0\r\n" + field + b"\r\n")
 
 
 def test_an_idle_connection_is_closed(listener):
