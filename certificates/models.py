@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.identity import Identity
 from certificates.pki.schedule import PairPlan, Schedule
+from pbxcerts.system.database.prepared import prepared
+from pbxcerts.system.database.versioned import VersionedSettings
 from pbxcerts.system.models import General
-from pbxcerts.system.prepared import prepared
 from pbxcerts.system.sealing import SealedField
-from pbxcerts.system.versioned import VersionedSettings
 
 
 class KeyTypes(models.TextChoices):

@@ -15,7 +15,7 @@ from certificates.models import Settings
 from certificates.renewal.handover import DoubtAbout, Terminals
 from certificates.renewal.rounds import readiness_of_pending, switch_because
 from certificates.renewal.situation import Situation
-from pbxcerts.system import time_words
+from pbxcerts.system.time import time_words
 
 SCHEDULE = {"interval_days", "generation_time", "overlap_days"}
 SOON = timedelta(days=7)

@@ -50,7 +50,7 @@ def main() -> None:
         sys.exit(1)
     except (DatabaseError, InterfaceError) as error:
         # Of a command that is Django's own, as `migrate`.
-        from pbxcerts.system.database_faults import why_no_database
+        from pbxcerts.system.database.database_faults import why_no_database
 
         if not (why := why_no_database(error)):
             raise

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pbxcerts.system import data_owner
-from pbxcerts.system.endpoint import Endpoint, EndpointError
 from pbxcerts.system.misconfigured import Misconfigured
 from pbxcerts.system.misconfigured import gettext_noop as _
+from pbxcerts.system.network.endpoint import Endpoint, EndpointError
 
 PREFIX = "PBXCERTS_"
 SECRETS = ("DATABASE", "BROKER", "SECRET_KEY", "METRICS_TOKEN")

@@ -8,8 +8,9 @@ from pbxcerts.backup import restored
 from pbxcerts.backup import warnings as backup_warnings
 from pbxcerts.health import disk_warnings
 from pbxcerts.panel import process_warnings
-from pbxcerts.system import clock_acceptance, machine_warnings
+from pbxcerts.system import clock_acceptance
 from pbxcerts.system.events import EventKind
+from pbxcerts.system.machines import machine_warnings
 from pbxcerts.system.models import Severity
 from pbxcerts.system.notifications import warnings as notification_warnings
 from terminals.checking import warnings as checking_warnings

@@ -28,17 +28,19 @@ from pbxcerts.housekeeping import keep_house
 from pbxcerts.panel import process_warnings
 from pbxcerts.panel.what_comes import what_comes
 from pbxcerts.processes import stopping
-from pbxcerts.system import events, ntp, sessions, timekeeping
-from pbxcerts.system.clock import Clock
+from pbxcerts.system import events
 from pbxcerts.system.events import Notice
-from pbxcerts.system.machine_warnings import machine_warnings
-from pbxcerts.system.machines import Machines
+from pbxcerts.system.machines.machine_warnings import machine_warnings
+from pbxcerts.system.machines.publisher import claim, show_life
+from pbxcerts.system.machines.roster import Machines
 from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.notifications import queue, watchdog
 from pbxcerts.system.notifications.models import Watchdog, destinations_in_use
 from pbxcerts.system.notifications.warnings import notification_warnings
-from pbxcerts.system.publisher import claim, show_life
-from pbxcerts.system.timekeeping import AskServers
+from pbxcerts.system.time import ntp, timekeeping
+from pbxcerts.system.time.clock import Clock
+from pbxcerts.system.time.timekeeping import AskServers
+from pbxcerts.system.users import sessions
 from terminals.call_proof import process as call_proof
 from terminals.checking import rounds as checking
 from terminals.checking.older_copy import begin_anew

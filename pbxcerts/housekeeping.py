@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django_q.models import Task
 
 from certificates.renewal.situation import Situation
-from pbxcerts.system import sessions
+from pbxcerts.system.users import sessions
 from terminals.past.condensing import condense
 
 logger = logging.getLogger(__name__)

@@ -9,13 +9,14 @@ from certificates.renewal.handover import known_terminals
 from certificates.renewal.rounds import RoundOutcome
 from certificates.renewal.situation import Situation, load_situation
 from pbxcerts.panel.what_comes import what_comes
-from pbxcerts.system import events, timekeeping
+from pbxcerts.system import events
 from pbxcerts.system.events import Notice
-from pbxcerts.system.machine_warnings import of_a_silent_publisher
-from pbxcerts.system.machines import Machines, failing
+from pbxcerts.system.machines.machine_warnings import of_a_silent_publisher
+from pbxcerts.system.machines.roster import Machines, failing
 from pbxcerts.system.models import Heartbeat
 from pbxcerts.system.notifications import queue, sending
 from pbxcerts.system.notifications.models import destinations_in_use
+from pbxcerts.system.time import timekeeping
 from terminals.models import Rollout
 from terminals.rollout.rounds import reconcile_rollouts
 

@@ -4,7 +4,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from pbxcerts import env
-from pbxcerts.system import languages, machine_key
+from pbxcerts.system import languages
+from pbxcerts.system.machines import machine_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -93,7 +94,7 @@ MIDDLEWARE = [
     "pbxcerts.panel.middleware.page_where_a_method_is_not_allowed",
     "pbxcerts.panel.middleware.too_many_passwords",
     "pbxcerts.panel.redirect.redirect_to_https",
-    "pbxcerts.system.sessions.limited_sessions",
+    "pbxcerts.system.users.sessions.limited_sessions",
     "pbxcerts.panel.session_over.LoginRequired",
     "pbxcerts.panel.moved.OnlyIfMoved",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -111,7 +112,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "pbxcerts.system.frame.frame",
+                "pbxcerts.system.pages.frame.frame",
                 "pbxcerts.panel.tree.of_every_page",
                 "pbxcerts.panel.appearance.of_every_page",
                 "pbxcerts.panel.process_warnings.of_every_page",
@@ -155,7 +156,7 @@ Q_CLUSTER = {
 }
 
 AUTH_USER_MODEL = "system.User"
-PASSWORD_HASHERS = ["pbxcerts.system.hashing.TurnsAtHashing"]
+PASSWORD_HASHERS = ["pbxcerts.system.users.hashing.TurnsAtHashing"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -222,7 +223,7 @@ LOGGING = {
         },
         "json": {"()": "pbxcerts.system.log_lines.JsonLines"},
     },
-    "filters": {"said_elsewhere": {"()": "pbxcerts.system.database_lock.SaidElsewhere"}},
+    "filters": {"said_elsewhere": {"()": "pbxcerts.system.database.database_lock.SaidElsewhere"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {

@@ -6,10 +6,10 @@ from django.db import InterfaceError, OperationalError
 
 from pbxcerts.backup import schedule
 from pbxcerts.heartbeat import beat
-from pbxcerts.system.database_lock import is_away, let_go_of
+from pbxcerts.system.database.database_lock import is_away, let_go_of
 from pbxcerts.system.notifications import sending, watchdog
 from pbxcerts.system.outage import Outage
-from pbxcerts.system.timekeeping import read_machine
+from pbxcerts.system.time.timekeeping import read_machine
 
 outage = Outage(logging.getLogger("pbxcerts.worker"), "heartbeats go on: the database is there again")
 

@@ -7,7 +7,7 @@ from django.urls import include, path, register_converter
 from pbxcerts.panel import appearance, backups, first_start, general, message_help, overview, own_account, search
 from pbxcerts.panel.help import views as help_pages
 from pbxcerts.system.notifications import views as destinations
-from pbxcerts.system.url_numbers import NumberConverter
+from pbxcerts.system.pages.url_numbers import NumberConverter
 from pbxcerts.system.views import account, events, machines, users
 
 handler400 = "pbxcerts.panel.error_pages.bad_request"
@@ -18,7 +18,7 @@ handler500 = "pbxcerts.panel.error_pages.server_error"
 # Also for the URLs that are included below.
 register_converter(NumberConverter, "number")
 
-# The part of a name before "_" is the entry of the navigation that is shown as open (pbxcerts.system.frame).
+# The part of a name before "_" is the entry of the navigation that is shown as open (pbxcerts.system.pages.frame).
 SYSTEM = [
     path("general/", general.general, name="general"),
     path("general/clock/", general.check, name="general_check"),

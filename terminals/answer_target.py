@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from pbxcerts.system.endpoint import Endpoint, EndpointError
 from pbxcerts.system.models import General
+from pbxcerts.system.network.endpoint import Endpoint, EndpointError
 from terminals.models import DeliverySettings, NotifyWays, Terminal, Transports
 
 SIP_PORTS = {Transports.UDP: 5060, Transports.TCP: 5060, Transports.TLS: 5061}

@@ -11,9 +11,9 @@ from django.utils.functional import lazy
 from certificates.models import WhoCounts
 from certificates.renewal.handover import DeliveryMethod, Forecast, MissingTerminal, PairDoubt, Readiness
 from certificates.renewal.situation import Situation
-from pbxcerts.system.clock import STILL_NOW
+from pbxcerts.system.database.prepared import prepared, prepared_values
 from pbxcerts.system.events import Notice
-from pbxcerts.system.prepared import prepared, prepared_values
+from pbxcerts.system.time.clock import STILL_NOW
 from terminals.checking.older_copy import begin_anew
 from terminals.checking.warnings import checking_warnings
 from terminals.drivers.registry import AUTOMATIC_METHODS

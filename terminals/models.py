@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
 from certificates.models import Generation
-from pbxcerts.system.clock import STILL_NOW
+from pbxcerts.system.database.versioned import VersionedSettings
 from pbxcerts.system.sealing import SealedField, SealedTextField
-from pbxcerts.system.versioned import VersionedSettings
+from pbxcerts.system.time.clock import STILL_NOW
 from terminals.batches import one_writer
 from terminals.by_hand import models as _by_hand  # noqa: F401 - Django finds models by this module
 from terminals.checking import models as _checking  # noqa: F401 - the same

@@ -16,7 +16,7 @@ from terminals.views import (
 
 app_name = "terminals"
 
-# The innermost namespace is the entry of the navigation that is shown as open (pbxcerts.system.frame).
+# The innermost namespace is the entry of the navigation that is shown as open (pbxcerts.system.pages.frame).
 type_patterns = [
     path("", types.types, name="types"),
     path("add/", types.add, name="add"),

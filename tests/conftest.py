@@ -19,10 +19,11 @@ from django.template.base import Template
 from django.test import Client
 from pytest_django.plugin import blocking_manager_key
 
-from pbxcerts.system import passwords, sessions, timekeeping
 from pbxcerts.system.models import Role, User
 from pbxcerts.system.session_store import SessionStore
-from pbxcerts.system.slowing import Throttle
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users import passwords, sessions
+from pbxcerts.system.users.slowing import Throttle
 from terminals.call_proof import process as call_proof
 from terminals.rollout.rounds import MonotonicStopwatch
 from terminals.tally import triggers

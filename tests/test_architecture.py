@@ -15,7 +15,7 @@ from tests.support.sources import syntax_trees
 ROOT = Path(__file__).resolve().parent.parent
 # The version, which all that is sent names.
 EVERYWHERE = ["pbxcerts.__version__"]
-PURE = ["certificates/pki", "terminals/drivers", "pbxcerts/system/endpoint.py"]
+PURE = ["certificates/pki", "terminals/drivers", "pbxcerts/system/network/endpoint.py"]
 
 # What a folder may import of the product beside itself, from the ground up (rule layers). `pbxcerts` composes and may all.
 LAYERS = {
@@ -24,8 +24,8 @@ LAYERS = {
     "certificates": ["pbxcerts.system"],
     "certificates/communication_server": [
         "certificates.pki",
-        "pbxcerts.system.addresses",
-        "pbxcerts.system.endpoint",
+        "pbxcerts.system.network.addresses",
+        "pbxcerts.system.network.endpoint",
     ],
     "certificates/call_proof": ["certificates.models", "pbxcerts.system"],
     "certificates/renewal": [
@@ -46,11 +46,11 @@ LAYERS = {
     ],
     "terminals": ["certificates", "pbxcerts.system"],
     "terminals/drivers": [],
-    "terminals/sip": ["pbxcerts.system.addresses", "pbxcerts.system.endpoint", "terminals.drivers"],
+    "terminals/sip": ["pbxcerts.system.network.addresses", "pbxcerts.system.network.endpoint", "terminals.drivers"],
     "terminals/call_proof": ["certificates", "pbxcerts.system", "terminals.evidence", "terminals.sip"],
     # It runs where nothing else of the product is (rule agent-alone).
     "terminals/agent": [
-        "pbxcerts.system.endpoint",
+        "pbxcerts.system.network.endpoint",
         "pbxcerts.system.own_process",
         "terminals.sip.digest",
         "terminals.sip.errors",
@@ -92,7 +92,12 @@ LAYERS = {
         "terminals.tally",
         "terminals.trust_file",
     ],
-    "terminals/tally": ["certificates.models", "pbxcerts.system.prepared", "terminals.batches", "terminals.states"],
+    "terminals/tally": [
+        "certificates.models",
+        "pbxcerts.system.database.prepared",
+        "terminals.batches",
+        "terminals.states",
+    ],
     "terminals/past": [
         "certificates.models",
         "certificates.renewal",
@@ -244,7 +249,7 @@ LAYERS = {
         "pbxcerts.demo.banner",
         "pbxcerts.env",
         "pbxcerts.event_kinds",
-        "pbxcerts.processes.precedence",
+        "pbxcerts.processes.listeners.precedence",
         "pbxcerts.system",
         "terminals",
     ],
@@ -409,8 +414,8 @@ def test_only_timekeeping_reads_the_clock_of_the_machine():  # (rule which-clock
 
     assert readers == {
         "pbxcerts/demo/time_server.py",
-        "pbxcerts/system/ntp.py",
-        "pbxcerts/system/timekeeping.py",
+        "pbxcerts/system/time/ntp.py",
+        "pbxcerts/system/time/timekeeping.py",
         "terminals/agent/round.py",
     }
 

@@ -14,10 +14,10 @@ from certificates.status.page import CertificateStatus
 from pbxcerts import heartbeat
 from pbxcerts.heartbeat import beat
 from pbxcerts.machine_elsewhere import show_web_process
-from pbxcerts.system import timekeeping
 from pbxcerts.system.models import EventMessage, Heartbeat
 from pbxcerts.system.notifications import queue, sending
 from pbxcerts.system.notifications.models import Delivery, Destination
+from pbxcerts.system.time import timekeeping
 from tests.support.generations import a_world
 from tests.support.machine import Machine
 from tests.support.machines import OTHER, add, publishes_here, read

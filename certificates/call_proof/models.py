@@ -11,9 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from certificates.call_proof import steps
 from certificates.call_proof.steps import StepRecord
-from pbxcerts.system.prepared import prepared
+from pbxcerts.system.database.prepared import prepared
+from pbxcerts.system.database.versioned import VersionedSettings
 from pbxcerts.system.sealing import SealedField
-from pbxcerts.system.versioned import VersionedSettings
 
 
 class CallProofSettings(VersionedSettings):

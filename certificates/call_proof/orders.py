@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from certificates.call_proof.models import CallProof, CallProofSettings
 from certificates.call_proof.steps import Finding, ProofOutcome, ProofStep, Result, StepRecord, outcome_of
 from certificates.models import Generation
-from pbxcerts.system.clock import STILL_NOW
+from pbxcerts.system.time.clock import STILL_NOW
 
 WITHIN = 90.0
 """Seconds for all of it."""

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from pbxcerts.system.addresses import NoAttemptSucceeded, SocketAddress, first_success, look_up
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.addresses import NoAttemptSucceeded, SocketAddress, first_success, look_up
+from pbxcerts.system.network.endpoint import Endpoint
 
 GOODBYE_WITHIN = 1
 """Seconds for a server to take note of our end of the connection."""

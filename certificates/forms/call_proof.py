@@ -12,10 +12,10 @@ from django.utils.translation import gettext_lazy as _
 from certificates.call_proof.models import CallProofSettings
 from certificates.pki.errors import IdentityCode, IdentityError
 from certificates.pki.identity import parse_dns_name
-from pbxcerts.system.form_layout import Parameters
+from pbxcerts.system.database.versioned import VersionedSettings
 from pbxcerts.system.forms.entries import OnOffField, clean_address, clean_dns_name
 from pbxcerts.system.forms.versioned import VersionedForm
-from pbxcerts.system.versioned import VersionedSettings
+from pbxcerts.system.pages.form_layout import Parameters
 
 _PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
 

@@ -13,11 +13,11 @@ from django.utils.translation import gettext_lazy as _
 
 from certificates.models import StoreDecision
 from certificates.status.outlook import GenerationOutlook
-from pbxcerts.system import time_words
-from pbxcerts.system.clock import ClockVerdict
-from pbxcerts.system.form_layout import ColumnForm, Parameters
 from pbxcerts.system.forms.entries import SeenField
-from pbxcerts.system.reauthentication import Reauthentication
+from pbxcerts.system.pages.form_layout import ColumnForm, Parameters
+from pbxcerts.system.time import time_words
+from pbxcerts.system.time.clock import ClockVerdict
+from pbxcerts.system.users.reauthentication import Reauthentication
 
 REASON_AT_MOST = 500
 

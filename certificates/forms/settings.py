@@ -10,10 +10,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from certificates.models import KeyTypes, Settings, WhoCounts
-from pbxcerts.system.form_layout import Parameters
 from pbxcerts.system.forms.entries import OnOffField
 from pbxcerts.system.forms.versioned import VersionedForm
-from pbxcerts.system.reauthentication import Reauthentication
+from pbxcerts.system.pages.form_layout import Parameters
+from pbxcerts.system.users.reauthentication import Reauthentication
 
 
 def _label(name: str) -> Any:

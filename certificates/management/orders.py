@@ -19,8 +19,6 @@ from certificates.renewal.situation import load_situation
 from certificates.status import outlook, words
 from certificates.status.as_json import switch_value
 from certificates.status.observing import communication_server, look_if_due, observe
-from pbxcerts.system import timekeeping
-from pbxcerts.system.clock import Clock
 from pbxcerts.system.commands import (
     CommandFailed,
     CommandReport,
@@ -30,9 +28,11 @@ from pbxcerts.system.commands import (
     local,
     os_user,
 )
-from pbxcerts.system.machines import Machines
+from pbxcerts.system.machines.publisher import claim
+from pbxcerts.system.machines.roster import Machines
 from pbxcerts.system.models import General, Heartbeat
-from pbxcerts.system.publisher import claim
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.clock import Clock
 from pbxcerts.system.wake_worker import wake_worker
 
 SwitchOutcome = Switch.Outcome

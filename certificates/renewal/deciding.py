@@ -22,9 +22,9 @@ from certificates.renewal.situation import Situation
 from certificates.renewal.standing import StoreStanding
 from certificates.renewal.switching import CommunicationServer
 from pbxcerts.system import events
-from pbxcerts.system.clock import Clock
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
+from pbxcerts.system.time.clock import Clock
 
 logger = logging.getLogger(__name__)
 

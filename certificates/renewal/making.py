@@ -19,8 +19,8 @@ from certificates.pki.verify import verify_pair
 from certificates.renewal import lateness, orders, states
 from certificates.renewal.situation import Situation
 from pbxcerts.system import sealing
-from pbxcerts.system.clock import Clock
 from pbxcerts.system.sealing import SealingError
+from pbxcerts.system.time.clock import Clock
 
 logger = logging.getLogger(__name__)
 

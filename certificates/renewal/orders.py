@@ -18,8 +18,8 @@ from certificates.models import Generation, Switch, WhoCounts
 from certificates.pki import handover_times
 from certificates.renewal import states
 from certificates.renewal.situation import Situation
-from pbxcerts.system import clock as clocks
-from pbxcerts.system.clock import Clock, ClockVerdict
+from pbxcerts.system.time import clock as clocks
+from pbxcerts.system.time.clock import Clock, ClockVerdict
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from certificates.renewal.situation import Situation
 from certificates.renewal.standing import StoreStanding
 from certificates.renewal.succession import sign_succession
 from certificates.renewal.switching import CommunicationServer
-from pbxcerts.system.clock import STILL_NOW, Clock
 from pbxcerts.system.sealing import SealingError
+from pbxcerts.system.time.clock import STILL_NOW, Clock
 
 logger = logging.getLogger(__name__)
 

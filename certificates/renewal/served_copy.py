@@ -7,7 +7,7 @@ from django.conf import settings
 
 from certificates.communication_server.store import Store
 from certificates.renewal.situation import load_situation
-from pbxcerts.system import other_machines
+from pbxcerts.system.machines import other_machines
 
 
 def served_from() -> Path:

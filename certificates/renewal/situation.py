@@ -23,12 +23,14 @@ from certificates.pki.keys import SecretPem
 from certificates.pki.lifetime import Due, MakeBecause
 from certificates.pki.succession import Succession
 from certificates.renewal.standing import Change, StoreReading, StoreStanding, new_mark
-from pbxcerts.system import clock as clocks
-from pbxcerts.system import other_machines, sealing, timekeeping
-from pbxcerts.system.clock import STILL_NOW, Clock, ClockState, ClockVerdict
+from pbxcerts.system import sealing
+from pbxcerts.system.database.prepared import prepared
+from pbxcerts.system.machines import other_machines
 from pbxcerts.system.models import General
-from pbxcerts.system.prepared import prepared
 from pbxcerts.system.sealing import SealingError, SealingKeyLost
+from pbxcerts.system.time import clock as clocks
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.clock import STILL_NOW, Clock, ClockState, ClockVerdict
 
 T = TypeVar("T")
 State = Generation.State

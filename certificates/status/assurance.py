@@ -11,8 +11,8 @@ from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from certificates.status.awaited_switch import AwaitedSwitch
 from certificates.status.next_generation import NextGeneration
-from pbxcerts.system import clock_words, time_words
 from pbxcerts.system.models import Severity
+from pbxcerts.system.time import clock_words, time_words
 
 OK = "ok"
 

@@ -15,8 +15,8 @@ from certificates.models import Generation, Switch, Transition
 from certificates.pki.describe import BasicFields, basic_fields, describe_extensions
 from certificates.status import words
 from certificates.status.extension_words import extension_sentences, extension_title
-from pbxcerts.system import clock_words
-from pbxcerts.system.clock import ClockState
+from pbxcerts.system.time import clock_words
+from pbxcerts.system.time.clock import ClockState
 
 PROOFS_AT_MOST = 20
 

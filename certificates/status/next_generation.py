@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from certificates.status import words
-from pbxcerts.system import time_words
+from pbxcerts.system.time import time_words
 
 
 @dataclass(frozen=True)

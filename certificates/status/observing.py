@@ -15,11 +15,11 @@ from certificates.renewal.situation import Situation, configured_store
 from certificates.renewal.standing import StoreReading
 from certificates.renewal.switching import CommunicationServer
 from certificates.status.warnings import Observations
-from pbxcerts.system import timekeeping
-from pbxcerts.system.clock import MachineReading
-from pbxcerts.system.interfaces import interface_addresses
 from pbxcerts.system.models import Heartbeat
+from pbxcerts.system.network.interfaces import interface_addresses
 from pbxcerts.system.sealing import SealingError
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.clock import MachineReading
 
 LOOKED_AT_EVERY = timedelta(minutes=5)
 HALF_A_BEAT = timedelta(seconds=30)
@@ -81,7 +81,7 @@ def observe(
         presented=heartbeat.presented,
         local_addresses=frozenset(interface_addresses()) if published is not None else None,
         last_run=heartbeat.last_run,
-        # Of another machine its own warning says it (`pbxcerts.system.machine_warnings`).
+        # Of another machine its own warning says it (`pbxcerts.system.machines.machine_warnings`).
         silent_for=timekeeping.since_heartbeat(heartbeat, reading) if heartbeat.key == settings.MACHINE else None,
         clock_checked_at=heartbeat.last_check.checked_at if heartbeat.last_check else None,
         proofs=tuple(newest_proofs()),

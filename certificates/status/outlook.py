@@ -9,8 +9,8 @@ from certificates.pki.schedule import PairPlan
 from certificates.renewal.handover import Forecast, PairDoubt, Terminals
 from certificates.renewal.orders import first_deadline, is_at_once, needs_replacement, restarts_anyway
 from certificates.renewal.situation import Situation
-from pbxcerts.system import clock as clocks
-from pbxcerts.system.clock import ClockVerdict
+from pbxcerts.system.time import clock as clocks
+from pbxcerts.system.time.clock import ClockVerdict
 
 
 @dataclass(frozen=True)

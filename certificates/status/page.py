@@ -27,11 +27,12 @@ from certificates.status.next_generation import NextGeneration
 from certificates.status.observing import observe
 from certificates.status.warning_kinds import NO_GENERATION
 from certificates.status.warnings import HEARTBEAT_LATE, certificate_warnings, worst_first
-from pbxcerts.system import clock_words, other_machines, time_words, timekeeping
-from pbxcerts.system.clock import Clock, ClockState
 from pbxcerts.system.events import Notice, said_once
+from pbxcerts.system.machines import other_machines
 from pbxcerts.system.models import General, Heartbeat, Severity
-from pbxcerts.system.timekeeping import current_clock
+from pbxcerts.system.time import clock_words, time_words, timekeeping
+from pbxcerts.system.time.clock import Clock, ClockState
+from pbxcerts.system.time.timekeeping import current_clock
 
 State = Generation.State
 

@@ -17,9 +17,9 @@ from certificates.renewal.rounds import next_try_of_switch
 from certificates.renewal.situation import Situation
 from certificates.renewal.standing import StoreStanding
 from certificates.status import warning_kinds as kinds
-from pbxcerts.system.clock import WARNS_ABOVE, Clock, ClockState
 from pbxcerts.system.events import Notice
 from pbxcerts.system.models import Severity
+from pbxcerts.system.time.clock import WARNS_ABOVE, Clock, ClockState
 
 HEARTBEAT_LATE = timedelta(minutes=5)
 MISSING_STEPS = (7, 3, 1)

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy
 from certificates.models import Generation, Settings, Switch, Transition
 from certificates.pki.lifetime import DueBecause, MakeBecause
 from certificates.renewal import states
-from pbxcerts.system import own_process, time_words
+from pbxcerts.system import own_process
+from pbxcerts.system.time import time_words
 
 State = Generation.State
 Trigger = Generation.Trigger

@@ -18,13 +18,14 @@ from certificates.forms.call_proof import CallProofForm
 from certificates.models import Generation
 from certificates.renewal.orders import PairOrderRefused, roll_back_target
 from certificates.renewal.situation import load_situation
-from pbxcerts.system import sealing, timekeeping
-from pbxcerts.system.access import RoleNeeded, logged_in_user
-from pbxcerts.system.frame import general_of
-from pbxcerts.system.kept_entries import typed
+from pbxcerts.system import sealing
+from pbxcerts.system.database.versioned import SettingsOvertaken
 from pbxcerts.system.models import Role
+from pbxcerts.system.pages.frame import general_of
+from pbxcerts.system.pages.kept_entries import typed
 from pbxcerts.system.sealing import SealingError
-from pbxcerts.system.versioned import SettingsOvertaken
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users.access import RoleNeeded, logged_in_user
 from pbxcerts.system.wake_worker import wake_worker
 
 

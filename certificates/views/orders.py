@@ -20,11 +20,11 @@ from certificates.renewal.orders import GenerationOrder, PairOrderRefused
 from certificates.status import outlook
 from certificates.status.outlook import GenerationOutlook
 from certificates.status.page import CertificateStatus
-from pbxcerts.system import time_words, timekeeping
-from pbxcerts.system.access import logged_in_user, needs
-from pbxcerts.system.clock import Clock
-from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
+from pbxcerts.system.pages.kept_entries import typed
+from pbxcerts.system.time import time_words, timekeeping
+from pbxcerts.system.time.clock import Clock
+from pbxcerts.system.users.access import logged_in_user, needs
 from pbxcerts.system.wake_worker import wake_worker
 
 shows_then_acts = require_http_methods(["GET", "HEAD", "POST"])

@@ -11,11 +11,11 @@ from certificates.forms.settings import ConfirmSettings, SettingsForm
 from certificates.renewal.handover import known_terminals
 from certificates.settings_changes import SettingsChange, save_settings
 from certificates.status.page import CertificateStatus
-from pbxcerts.system.access import RoleNeeded, logged_in_user
-from pbxcerts.system.frame import general_of
-from pbxcerts.system.kept_entries import typed
+from pbxcerts.system.database.versioned import SettingsOvertaken
 from pbxcerts.system.models import Role
-from pbxcerts.system.versioned import SettingsOvertaken
+from pbxcerts.system.pages.frame import general_of
+from pbxcerts.system.pages.kept_entries import typed
+from pbxcerts.system.users.access import RoleNeeded, logged_in_user
 from pbxcerts.system.wake_worker import wake_worker
 
 

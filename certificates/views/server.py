@@ -9,10 +9,10 @@ from django.views.decorators.http import require_http_methods
 
 from certificates.communication_server.presented import Presented, look_at_tls_addresses
 from certificates.models import Generation
-from pbxcerts.system import other_machines
-from pbxcerts.system.access import RoleNeeded, logged_in_user
-from pbxcerts.system.frame import general_of
+from pbxcerts.system.machines import other_machines
 from pbxcerts.system.models import Role
+from pbxcerts.system.pages.frame import general_of
+from pbxcerts.system.users.access import RoleNeeded, logged_in_user
 
 
 @dataclass(frozen=True)

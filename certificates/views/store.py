@@ -13,9 +13,9 @@ from certificates.renewal import deciding
 from certificates.renewal.orders import PairOrderRefused
 from certificates.status.page import CertificateStatus
 from certificates.status.unknown_store import UnknownStore
-from pbxcerts.system.access import logged_in_user, needs
-from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
+from pbxcerts.system.pages.kept_entries import typed
+from pbxcerts.system.users.access import logged_in_user, needs
 from pbxcerts.system.wake_worker import wake_worker
 
 

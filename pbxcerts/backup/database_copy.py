@@ -150,7 +150,7 @@ SignsOfLife = dict[str, tuple[int, dict[str, Any]]]
 
 def signs_of_life_elsewhere() -> SignsOfLife | None:
     """What the other machines have shown in a PostgreSQL: each counts its beats, and a start of `up` leaves a word as a beat does
-    (`pbxcerts.system.clones`). None where it can't be known: of a version that knew one machine only.
+    (`pbxcerts.system.machines.clones`). None where it can't be known: of a version that knew one machine only.
     """
     if HEARTBEATS not in connection.introspection.table_names():
         return {}

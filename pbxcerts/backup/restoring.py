@@ -27,8 +27,9 @@ from pbxcerts.backup.gathering import what_it_holds
 from pbxcerts.backup.manifest import DJANGO_KEY, KEY_LIST, POSTGRESQL, SQLITE, Manifest
 from pbxcerts.backup.restored import NOTE
 from pbxcerts.processes import startup
-from pbxcerts.system import database_version, files
-from pbxcerts.system.machines import SILENT_AFTER
+from pbxcerts.system import files
+from pbxcerts.system.database import database_version
+from pbxcerts.system.machines.roster import SILENT_AFTER
 from pbxcerts.system.models import General, Heartbeat
 
 SPARE = 64 * 2**20

@@ -13,9 +13,9 @@ from pbxcerts.backup.encryption import Recipients
 from pbxcerts.backup.errors import BackupError, BackupNotMade
 from pbxcerts.backup.making import MadeBackup
 from pbxcerts.backup.models import BackupRun
-from pbxcerts.system import timekeeping
 from pbxcerts.system.free_room import free_room
 from pbxcerts.system.models import General
+from pbxcerts.system.time import timekeeping
 
 
 def make(general: General) -> tuple[Path, MadeBackup]:

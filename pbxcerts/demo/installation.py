@@ -15,9 +15,9 @@ from certificates.renewal.situation import Situation
 from certificates.status.observing import communication_server
 from pbxcerts.demo.stage import LOOPBACK, USER, Stage, ports_of_system_phones
 from pbxcerts.demo.telephones import TIME_SERVERS
-from pbxcerts.system import timekeeping
-from pbxcerts.system.endpoint import Endpoint
 from pbxcerts.system.models import General, User
+from pbxcerts.system.network.endpoint import Endpoint
+from pbxcerts.system.time import timekeeping
 from terminals.directory import device_tokens
 from terminals.models import NotifyWays, Terminal, TerminalType
 from terminals.rollout import orders as rollout_orders

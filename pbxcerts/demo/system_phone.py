@@ -3,7 +3,7 @@
 import ipaddress
 from pathlib import Path
 
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.agent.config import AgentConfig, FirstTrust, ServerUrl, SipConfig
 from terminals.agent.service import Agent
 

@@ -19,7 +19,7 @@ from pbxcerts.demo.time_server import TimeServer
 from pbxcerts.demo.yealink_phone import YealinkPhone
 from pbxcerts.processes import lifeline
 from pbxcerts.system import own_process
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.endpoint import Endpoint
 
 TIME_SERVERS = (LOOPBACK, "127.0.0.2")
 """Two, because the clock counts as right where two agree."""

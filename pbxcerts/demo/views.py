@@ -14,9 +14,9 @@ from certificates.renewal.orders import PairOrderRefused
 from certificates.renewal.situation import load_situation
 from pbxcerts.demo.banner import stage_of_this_demonstration
 from pbxcerts.demo.communication_server import Conduct, set_conduct
-from pbxcerts.system import timekeeping
-from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.models import Role
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users.access import logged_in_user, needs
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.rollout import orders as rollout_orders
 from terminals.rollout.orders import RolloutOrderRefused

@@ -17,12 +17,12 @@ from django_q.models import OrmQ
 
 from certificates.models import Generation
 from certificates.pki.schedule import PairPlan
-from pbxcerts.system import timekeeping
-from pbxcerts.system.clock import Clock
-from pbxcerts.system.database_lock import let_go_of
-from pbxcerts.system.machine_key import queue_of
+from pbxcerts.system.database.database_lock import let_go_of
+from pbxcerts.system.machines.machine_key import queue_of
 from pbxcerts.system.models import EventMessage, General, Heartbeat
 from pbxcerts.system.notifications.models import FAILS_FROM, Delivery, Destination
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.clock import Clock
 from terminals.tally.models import InstallationTally, TerminalTally
 
 BROKER_ANSWERS_WITHIN = 0.5

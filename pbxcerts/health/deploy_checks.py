@@ -20,8 +20,9 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
 from pbxcerts import env
-from pbxcerts.system import database_version, free_room
-from pbxcerts.system.database_faults import why_unusable
+from pbxcerts.system import free_room
+from pbxcerts.system.database import database_version
+from pbxcerts.system.database.database_faults import why_unusable
 from terminals.directory import search_index
 
 LEAST_TOKEN = 20

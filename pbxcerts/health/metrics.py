@@ -15,9 +15,9 @@ from pbxcerts import __version__
 from pbxcerts.health.database_reading import NOTHING_TO_DELIVER, DatabaseReading
 from pbxcerts.health.own_state import OwnState
 from pbxcerts.health.request_times import RequestTimes
-from pbxcerts.system.clock import ClockState
 from pbxcerts.system.models import Severity
 from pbxcerts.system.notifications.models import Delivery
+from pbxcerts.system.time.clock import ClockState
 from terminals.drivers.registry import drivers
 from terminals.states import DeliveryState
 

@@ -16,12 +16,12 @@ from certificates.renewal.situation import read_store
 from certificates.renewal.standing import Change
 from pbxcerts.health.bounded_look import ANSWERS_WITHIN, BoundedLook
 from pbxcerts.health.own_state import OwnState
-from pbxcerts.system import timekeeping
-from pbxcerts.system.clock import Clock, ClockState
-from pbxcerts.system.database_lock import is_locked, let_go_of
+from pbxcerts.system.database.database_lock import is_locked, let_go_of
+from pbxcerts.system.machines.other_machines import refuses_us
 from pbxcerts.system.models import General, Heartbeat
-from pbxcerts.system.other_machines import refuses_us
 from pbxcerts.system.run_files import FAILING_PROCESSES
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.clock import Clock, ClockState
 
 SILENCE = timedelta(minutes=3)
 """As the supervisor has it."""

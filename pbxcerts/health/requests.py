@@ -10,8 +10,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from pbxcerts.system.forwarded import AddressesOnly
 from pbxcerts.system.log_lines import REQUEST
+from pbxcerts.system.network.forwarded import AddressesOnly
 
 if TYPE_CHECKING:
     from pbxcerts.health.request_times import RequestTimes

@@ -14,11 +14,11 @@ from django.views.decorators.http import require_POST
 from pbxcerts.backup import one_at_a_time, schedule
 from pbxcerts.backup.models import BackupRun
 from pbxcerts.backup.warnings import backup_warnings
-from pbxcerts.system import timekeeping
-from pbxcerts.system.access import needs
 from pbxcerts.system.events import Notice
-from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import General, Role
+from pbxcerts.system.pages.frame import general_of
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users.access import needs
 
 BEGINS_WITHIN = timedelta(minutes=1)
 """So long after it was started nobody says of a backup that it did not come to its end."""

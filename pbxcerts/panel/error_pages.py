@@ -18,11 +18,12 @@ from django.utils import translation
 
 from pbxcerts.panel import appearance
 from pbxcerts.panel.tree import TREE, hidden_from
-from pbxcerts.system import kept_entries, known_browsers
-from pbxcerts.system.access import RoleNeeded
-from pbxcerts.system.database_lock import is_away, is_locked, let_go_of
+from pbxcerts.system.database.database_lock import is_away, is_locked, let_go_of
 from pbxcerts.system.log_lines import REQUEST
 from pbxcerts.system.outage import Outage
+from pbxcerts.system.pages import kept_entries
+from pbxcerts.system.users import known_browsers
+from pbxcerts.system.users.access import RoleNeeded
 
 logger = logging.getLogger(__name__)
 outage = Outage(logger, "pages are made of what the database says again")
@@ -68,7 +69,7 @@ def method_not_allowed(request: HttpRequest, response: HttpResponseNotAllowed) -
 
 def unable(request: HttpRequest, why: str) -> HttpResponse:
     """503: this machine can't work until somebody has put right what is wrong. `why`: "locked" or "database", or what of its secrets
-    is another than on the machine that publishes (`pbxcerts.system.shared_secrets.Difference`).
+    is another than on the machine that publishes (`pbxcerts.system.machines.shared_secrets.Difference`).
     """
     page = _show_without_state(request, "503.html", 503, why=why)
     page.headers["Retry-After"] = str(AGAIN_AFTER)

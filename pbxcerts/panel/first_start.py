@@ -23,12 +23,13 @@ from certificates.views import orders
 from pbxcerts.panel import saving
 from pbxcerts.panel.general import CLOCK_SETTINGS
 from pbxcerts.panel.general_form import GeneralPageForm
-from pbxcerts.system import interfaces, machine_ntp, timekeeping
-from pbxcerts.system.access import needs
-from pbxcerts.system.frame import general_of
-from pbxcerts.system.kept_entries import typed
+from pbxcerts.system.database.versioned import SettingsOvertaken
 from pbxcerts.system.models import General, Role
-from pbxcerts.system.versioned import SettingsOvertaken
+from pbxcerts.system.network import interfaces
+from pbxcerts.system.pages.frame import general_of
+from pbxcerts.system.pages.kept_entries import typed
+from pbxcerts.system.time import machine_ntp, timekeeping
+from pbxcerts.system.users.access import needs
 from pbxcerts.system.wake_worker import wake_worker
 
 shows_then_acts = require_http_methods(["GET", "HEAD", "POST"])

@@ -17,14 +17,16 @@ from certificates.forms.orders import REASON_AT_MOST
 from certificates.models import Generation
 from pbxcerts.panel import backups, saving
 from pbxcerts.panel.general_form import IDENTITY_SETTINGS, GeneralPageForm
-from pbxcerts.system import clock_acceptance, clock_words, interfaces, machine_ntp, timekeeping
-from pbxcerts.system.access import RoleNeeded, logged_in_user, needs
-from pbxcerts.system.clock import Clock
+from pbxcerts.system import clock_acceptance
 from pbxcerts.system.clock_acceptance import AcceptanceRefused
-from pbxcerts.system.frame import general_of
-from pbxcerts.system.kept_entries import typed
+from pbxcerts.system.database.versioned import SettingsOvertaken
 from pbxcerts.system.models import ClockCheck, General, Heartbeat, Role
-from pbxcerts.system.versioned import SettingsOvertaken
+from pbxcerts.system.network import interfaces
+from pbxcerts.system.pages.frame import general_of
+from pbxcerts.system.pages.kept_entries import typed
+from pbxcerts.system.time import clock_words, machine_ntp, timekeeping
+from pbxcerts.system.time.clock import Clock
+from pbxcerts.system.users.access import RoleNeeded, logged_in_user, needs
 from pbxcerts.system.wake_worker import wake_worker
 
 CLOCK_SETTINGS = {"ntp_enabled", "ntp_servers"}

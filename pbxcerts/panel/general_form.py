@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 
 from certificates.renewal.handover import DoubtAbout, known_terminals
 from certificates.renewal.situation import load_situation
-from pbxcerts.system.form_layout import Parameters
 from pbxcerts.system.forms.general import GeneralForm
 from pbxcerts.system.models import General
+from pbxcerts.system.pages.form_layout import Parameters
 from terminals.answer_target import NotifyServer
 from terminals.forms.password_warning import PasswordWarning
 from terminals.models import DeliverySettings

@@ -11,11 +11,11 @@ from django.utils import timezone, translation
 
 from pbxcerts.panel.appearance import language_of
 from pbxcerts.panel.error_pages import method_not_allowed, outage, unable
-from pbxcerts.processes.precedence import PRECEDENCE, Precedence
-from pbxcerts.system import kept_entries
+from pbxcerts.processes.listeners.precedence import PRECEDENCE, Precedence
+from pbxcerts.system.machines.other_machines import refuses_us
 from pbxcerts.system.models import General
-from pbxcerts.system.other_machines import refuses_us
-from pbxcerts.system.slowing import Slowed
+from pbxcerts.system.pages import kept_entries
+from pbxcerts.system.users.slowing import Slowed
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 

@@ -14,12 +14,12 @@ from django.utils.translation import get_language
 
 from certificates.models import Generation, Settings, StoreDecision, Switch, Transition
 from pbxcerts import __version__
-from pbxcerts.system import timekeeping
-from pbxcerts.system.access import logged_in_user
-from pbxcerts.system.frame import general_of
+from pbxcerts.system.database.prepared import prepared_values
 from pbxcerts.system.models import EventMessage, Heartbeat
 from pbxcerts.system.notifications.models import Destination, Watchdog
-from pbxcerts.system.prepared import prepared_values
+from pbxcerts.system.pages.frame import general_of
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users.access import logged_in_user
 from terminals.models import DeliverySettings, Rollout
 from terminals.tally.models import InstallationTally, TerminalTally
 

@@ -22,10 +22,10 @@ from pbxcerts.panel.tonight import Tonight
 from pbxcerts.panel.what_comes import coming
 from pbxcerts.panel.where_to_act import PlaceToAct, place_of
 from pbxcerts.system.events import Notice, said_once
-from pbxcerts.system.frame import general_of
 from pbxcerts.system.notifications.ahead import Ahead
 from pbxcerts.system.notifications.models import Watchdog, destinations_in_use
 from pbxcerts.system.notifications.warnings import notification_warnings
+from pbxcerts.system.pages.frame import general_of
 from terminals.rollout.progress import RolloutProgress, progress_in_force
 from terminals.states import DeliveryState, Wave
 from terminals.tally import counts as tally

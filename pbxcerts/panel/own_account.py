@@ -8,11 +8,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from pbxcerts.panel import appearance
-from pbxcerts.system import own_sessions, timekeeping
-from pbxcerts.system.access import logged_in_user
 from pbxcerts.system.forms.users import AppearanceForm
-from pbxcerts.system.frame import general_of
-from pbxcerts.system.kept_entries import typed
+from pbxcerts.system.pages.frame import general_of
+from pbxcerts.system.pages.kept_entries import typed
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users import own_sessions
+from pbxcerts.system.users.access import logged_in_user
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -7,8 +7,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts import env
-from pbxcerts.system import machine_warnings
 from pbxcerts.system.events import EventKind, Notice, said_once
+from pbxcerts.system.machines import machine_warnings
 from pbxcerts.system.models import Severity
 from pbxcerts.system.run_files import FAILING_LISTENERS, FAILING_PROCESSES, broker_is_away
 

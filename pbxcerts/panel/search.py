@@ -22,10 +22,10 @@ from certificates.models import Generation
 from pbxcerts.panel.help.pages import every_page
 from pbxcerts.panel.help.terms import TERMS
 from pbxcerts.panel.tree import every_view
-from pbxcerts.system.access import logged_in_user
 from pbxcerts.system.forms.general import GeneralForm
 from pbxcerts.system.forms.users import AppearanceForm
 from pbxcerts.system.models import User
+from pbxcerts.system.users.access import logged_in_user
 from terminals.directory import searching
 from terminals.forms.delivery import DeliveryForm
 from terminals.models import Terminal, TerminalType

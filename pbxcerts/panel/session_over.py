@@ -7,9 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
-from pbxcerts.system import kept_entries, known_browsers
-from pbxcerts.system.access import logged_in_user
 from pbxcerts.system.forms.users import LoginForm
+from pbxcerts.system.pages import kept_entries
+from pbxcerts.system.users import known_browsers
+from pbxcerts.system.users.access import logged_in_user
 
 
 class LoginRequired(LoginRequiredMiddleware):

@@ -16,8 +16,8 @@ from django.utils.translation import ngettext
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
 from certificates.status.next_generation import NextGeneration
-from pbxcerts.system import time_words
 from pbxcerts.system.notifications.ahead import Ahead
+from pbxcerts.system.time import time_words
 from terminals.rollout import waves
 from terminals.rollout.progress import RolloutProgress
 from terminals.rollout.target import delivery_settings

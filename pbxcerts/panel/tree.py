@@ -14,13 +14,13 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from pbxcerts.system.frame import may, section_of
 from pbxcerts.system.models import Role, User
+from pbxcerts.system.pages.frame import may, section_of
 
 
 @dataclass(frozen=True)
 class View:
-    """`section`: what `pbxcerts.system.frame` calls the pages that belong to it; "" where it has none of its own. `below`: how the
+    """`section`: what `pbxcerts.system.pages.frame` calls the pages that belong to it; "" where it has none of its own. `below`: how the
     names of its pages begin where their section is that of another view.
     """
 

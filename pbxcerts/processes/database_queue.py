@@ -6,7 +6,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connections
 from django_q.brokers.orm import ORM
 
-from pbxcerts.system.database_lock import is_away, let_go_of
+from pbxcerts.system.database.database_lock import is_away, let_go_of
 
 AGAIN_AFTER = 2.0
 

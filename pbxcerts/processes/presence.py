@@ -11,7 +11,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from certificates.communication_server.errors import CommunicationServerError
 from certificates.renewal.served_copy import keep_served_copy
 from pbxcerts.machine_elsewhere import show_web_process
-from pbxcerts.processes.serving import Serving
+from pbxcerts.processes.listeners.serving import Serving
 from pbxcerts.system.outage import Outage
 from pbxcerts.system.sealing import SealingError
 

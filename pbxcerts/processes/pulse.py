@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pbxcerts.system.machine_key import queue_of
+from pbxcerts.system.machines.machine_key import queue_of
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn

@@ -30,10 +30,13 @@ from django.utils.translation import gettext as _
 from django_q.models import Schedule
 
 from pbxcerts import env
-from pbxcerts.processes.client_buffers import bound_clients
-from pbxcerts.system import database_version, files, machine_key, publisher, sealing, timekeeping
-from pbxcerts.system.endpoint import Endpoint, EndpointError
-from pbxcerts.system.machine_key import queue_of
+from pbxcerts.processes.listeners.client_buffers import bound_clients
+from pbxcerts.system import files, sealing
+from pbxcerts.system.database import database_version
+from pbxcerts.system.machines import machine_key, publisher
+from pbxcerts.system.machines.machine_key import queue_of
+from pbxcerts.system.network.endpoint import Endpoint, EndpointError
+from pbxcerts.system.time import timekeeping
 from pbxcerts.system.wake_worker import HEARTBEAT_TASK
 from terminals.directory import search_index
 

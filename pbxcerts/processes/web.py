@@ -2,7 +2,7 @@
 
 Two event loops, each in a thread of its own, with one uvicorn server per listener: one round of the terminals' is a thousand
 phones long, and no page waits for that. Django stays WSGI and runs in eight threads; a thread is only ever given a whole
-request and never waits for a client (`pbxcerts.processes.whole_requests`), so that clients that say nothing keep nobody waiting
+request and never waits for a client (`pbxcerts.processes.listeners.whole_requests`), so that clients that say nothing keep nobody waiting
 (rules two-loops, whole-requests).
 """
 
@@ -25,17 +25,17 @@ from pbxcerts.health.endpoints import HealthEndpoints
 from pbxcerts.health.own_state import OwnState
 from pbxcerts.health.requests import TracedRequests
 from pbxcerts.processes import lifeline, memory, startup
-from pbxcerts.processes.admission import Admission
-from pbxcerts.processes.budget import Budget
-from pbxcerts.processes.event_loop_thread import EventLoopThread
-from pbxcerts.processes.places import LOOPBACK, Limits, Network, Places, counts_as, networks
-from pbxcerts.processes.precedence import Precedence
+from pbxcerts.processes.listeners.admission import Admission
+from pbxcerts.processes.listeners.budget import Budget
+from pbxcerts.processes.listeners.event_loop_thread import EventLoopThread
+from pbxcerts.processes.listeners.places import LOOPBACK, Limits, Network, Places, counts_as, networks
+from pbxcerts.processes.listeners.precedence import Precedence
+from pbxcerts.processes.listeners.serving import STOPS_WITHIN, ServedPair, Serving
+from pbxcerts.processes.listeners.turns import Turns
+from pbxcerts.processes.listeners.whole_requests import WholeRequests, in_one_go
 from pbxcerts.processes.presence import Presence
-from pbxcerts.processes.serving import STOPS_WITHIN, ServedPair, Serving
-from pbxcerts.processes.turns import Turns
-from pbxcerts.processes.whole_requests import WholeRequests, in_one_go
 from pbxcerts.system import run_files
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.endpoint import Endpoint
 from pbxcerts.system.run_files import FAILING_LISTENERS, FailingListener
 from pbxcerts.wsgi import application
 from terminals.evidence.journal import Journal

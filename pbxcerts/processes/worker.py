@@ -24,8 +24,8 @@ from django_q.tasks import async_task
 from pbxcerts import tasks
 from pbxcerts.processes import allowed_tasks, broker_silence, lifeline, memory, startup, stopping, supervision
 from pbxcerts.system import run_files
-from pbxcerts.system.database_lock import is_away, let_go_of
-from pbxcerts.system.machine_key import queue_of
+from pbxcerts.system.database.database_lock import is_away, let_go_of
+from pbxcerts.system.machines.machine_key import queue_of
 from pbxcerts.system.outage import Outage
 from pbxcerts.system.wake_worker import HEARTBEAT_TASK
 

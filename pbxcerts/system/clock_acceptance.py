@@ -10,11 +10,12 @@ from django.db.models import Max
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pbxcerts.system import events, ntp, timekeeping
-from pbxcerts.system.clock import Clock, ClockState, MachineReading, last_known
+from pbxcerts.system import events
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import ClockCheck, General, Heartbeat, Severity
-from pbxcerts.system.timekeeping import AskServers, ReadMachine
+from pbxcerts.system.time import ntp, timekeeping
+from pbxcerts.system.time.clock import Clock, ClockState, MachineReading, last_known
+from pbxcerts.system.time.timekeeping import AskServers, ReadMachine
 
 SILENT_FOR = timedelta(hours=1)
 

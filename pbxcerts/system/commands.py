@@ -19,8 +19,9 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from pbxcerts import __version__
-from pbxcerts.system import data_owner, database_version
-from pbxcerts.system.database_faults import why_unusable
+from pbxcerts.system import data_owner
+from pbxcerts.system.database import database_version
+from pbxcerts.system.database.database_faults import why_unusable
 from pbxcerts.system.models import General
 
 

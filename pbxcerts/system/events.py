@@ -16,8 +16,8 @@ from django.db import IntegrityError, transaction
 from django.utils import formats, timezone
 from django.utils.functional import Promise
 
-from pbxcerts.system import clock_words, time_words
 from pbxcerts.system.models import EventMessage, Severity
+from pbxcerts.system.time import clock_words, time_words
 
 LEVELS = {
     Severity.NORMAL: logging.INFO,

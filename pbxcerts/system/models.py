@@ -18,11 +18,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.identity import Identity
-from pbxcerts.system.endpoint import bracketed
+from pbxcerts.system.database.prepared import prepared
+from pbxcerts.system.database.versioned import VersionedSettings
 from pbxcerts.system.languages import SWISS
-from pbxcerts.system.prepared import prepared
+from pbxcerts.system.network.endpoint import bracketed
 from pbxcerts.system.session_store import SessionStore
-from pbxcerts.system.versioned import VersionedSettings
 
 
 class Role(models.TextChoices):
@@ -232,9 +232,9 @@ class ClockCheck(models.Model):
 
 class Heartbeat(models.Model):
     """What one machine says of itself with each heartbeat: a row for each data directory that `up` has run on (rule machines).
-    Its own clock's anchor (`pbxcerts.system.clock.ClockAnchor`) is among it.
+    Its own clock's anchor (`pbxcerts.system.time.clock.ClockAnchor`) is among it.
 
-    `key` names the machine (`pbxcerts.system.machine_key`); "" in the row of a version that knew one machine only, until the
+    `key` names the machine (`pbxcerts.system.machines.machine_key`); "" in the row of a version that knew one machine only, until the
     next start takes it over. `works`, `serves`: whether it runs a worker and a web process. `publishes`: whether it is the one
     that writes the store and reloads the communication server (rule one-publishes); `names_store`: whether its environment names
     a store.
@@ -250,8 +250,8 @@ class Heartbeat(models.Model):
     `presented` holds what each TLS address showed when it was last looked at: {address: {"sha256": ..., "error": ...,
     "reached": ..., "at": ISO time}}; `publish_failure` why the file system refused in the last run, "" where it did not;
     `store_mark` and `store_standing` what the store says of itself (`certificates.renewal.standing`), for the machines that have
-    none. `starts`: which beat was the last (`pbxcerts.system.clones`). `failing`: its processes and listeners that fail (`pbxcerts.system.run_files`). `secrets`: fingerprints
-    (`pbxcerts.system.shared_secrets`).
+    none. `starts`: which beat was the last (`pbxcerts.system.machines.clones`). `failing`: its processes and listeners that fail (`pbxcerts.system.run_files`). `secrets`: fingerprints
+    (`pbxcerts.system.machines.shared_secrets`).
     """
 
     key = models.CharField(primary_key=True, max_length=32, blank=True)

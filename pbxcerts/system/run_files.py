@@ -39,7 +39,7 @@ class OtherMachine:
 
     What follows is told of the one that publishes alone. `store_mark`, `store_standing`: what its store says of itself
     (`certificates.renewal.standing`). `refuses_us`: which secret of ours is another than there, so that we may not work
-    (`pbxcerts.system.shared_secrets.Difference`); `our_clock_ahead`: seconds that our machine's clock is ahead of
+    (`pbxcerts.system.machines.shared_secrets.Difference`); `our_clock_ahead`: seconds that our machine's clock is ahead of
     the clock there, 0 for less than five seconds.
     """
 

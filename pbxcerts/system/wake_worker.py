@@ -5,7 +5,7 @@ import logging
 from django.conf import settings
 from django_q.tasks import async_task
 
-from pbxcerts.system.machine_key import queue_of
+from pbxcerts.system.machines.machine_key import queue_of
 from pbxcerts.system.run_files import OTHER_MACHINES
 
 logger = logging.getLogger(__name__)

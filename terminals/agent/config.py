@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pbxcerts.system.endpoint import Endpoint, EndpointError, bracketed
+from pbxcerts.system.network.endpoint import Endpoint, EndpointError, bracketed
 from terminals.agent import schedule
 from terminals.agent.errors import AgentConfigError
 from terminals.agent.text_file import read_text_file

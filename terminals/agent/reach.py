@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from socket import SOCK_STREAM
 from typing import TypeVar
 
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.agent.errors import AgentError, ServerUnreached, ServerUntrusted
 
 CONNECT_WITHIN = 10.0

@@ -12,7 +12,7 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.agent import config, schedule
 from terminals.agent.errors import AgentError, NotWelcome, ServerUnreached, TrustStoreError
 from terminals.agent.https import client_context

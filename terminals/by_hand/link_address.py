@@ -14,8 +14,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.request import split_domain_port, validate_host
 
-from pbxcerts.system.endpoint import bracketed
 from pbxcerts.system.models import General
+from pbxcerts.system.network.endpoint import bracketed
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from datetime import datetime
 
 from certificates.call_proof.steps import Finding
 from certificates.communication_server.presented import look_at_tls_address
-from pbxcerts.system.addresses import SocketAddress, look_up
-from pbxcerts.system.clock import Clock
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.addresses import SocketAddress, look_up
+from pbxcerts.system.network.endpoint import Endpoint
+from pbxcerts.system.time.clock import Clock
 from terminals.call_proof.errors import StepFailed
 
 CONNECT_WITHIN = 5.0

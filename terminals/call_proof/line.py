@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from certificates.call_proof.steps import Finding
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.call_proof.errors import StepFailed
 from terminals.sip.digest import Authorization, Credentials, read_challenges
 from terminals.sip.errors import MalformedMessage

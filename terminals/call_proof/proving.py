@@ -16,9 +16,9 @@ from certificates.communication_server.kamailio import Kamailio
 from certificates.models import Generation
 from certificates.pki import formats
 from certificates.renewal.situation import Situation
-from pbxcerts.system import timekeeping
-from pbxcerts.system.clock import Clock
 from pbxcerts.system.sealing import SealingError, unseal
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.clock import Clock
 from terminals.call_proof import registered
 from terminals.call_proof.errors import StepFailed
 from terminals.call_proof.handshake import ExpectedPair, Handshake, connect, telephone_context

@@ -11,7 +11,7 @@ from socket import socket
 from urllib.parse import quote
 
 from certificates.call_proof.steps import Finding, ProofStep, Result, StepRecord, in_one_line
-from pbxcerts.system.endpoint import Endpoint, bracketed
+from pbxcerts.system.network.endpoint import Endpoint, bracketed
 from terminals.call_proof import media
 from terminals.call_proof.errors import StepFailed
 from terminals.call_proof.line import Answer, Line, Talk

@@ -12,7 +12,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
-from pbxcerts.system.clock import STILL_NOW
+from pbxcerts.system.time.clock import STILL_NOW
 from terminals.batches import one_writer
 from terminals.checking.changing import change, delete
 from terminals.checking.models import Checking, next_change

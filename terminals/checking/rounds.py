@@ -15,7 +15,7 @@ from django.db.models.functions import Greatest
 
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
-from pbxcerts.system.clock import STILL_NOW
+from pbxcerts.system.time.clock import STILL_NOW
 from terminals.batches import in_batches, one_writer
 from terminals.checking import emptying
 from terminals.checking.changing import change, delete

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pbxcerts.system import sealing, timekeeping
+from pbxcerts.system import sealing
 from pbxcerts.system.sealing import SealedText
+from pbxcerts.system.time import timekeeping
 from terminals.answer_target import AnswerTarget, NotifyServer
 from terminals.batches import execute, in_batches, one_writer, updates
 from terminals.by_hand.models import Link

@@ -8,9 +8,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system.endpoint import Endpoint, EndpointFault
 from pbxcerts.system.forms.entries import OnOffField, clean_address, clean_endpoint
-from pbxcerts.system.invisible import shown
+from pbxcerts.system.network.endpoint import Endpoint, EndpointFault
+from pbxcerts.system.pages.invisible import shown
 from terminals.drivers.base import DeliveryDriver, mac_of
 from terminals.drivers.configuration import ConfigurationFault, OwnLines, OwnLinesError
 from terminals.drivers.registry import PROVISIONED_METHODS, driver_of

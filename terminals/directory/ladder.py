@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from pbxcerts.system import time_words
+from pbxcerts.system.time import time_words
 from terminals.checking.models import Checking
 from terminals.drivers.base import DeliveryDriver
 from terminals.models import Installation

@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
 
-from pbxcerts.system import time_words
+from pbxcerts.system.time import time_words
 from terminals.directory.listing import TerminalLine
 from terminals.models import Installation
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.conf import settings
 
 from pbxcerts.system.models import General
-from pbxcerts.system.one_address import source_of
+from pbxcerts.system.network.one_address import source_of
 from terminals.drivers.configuration import WayIn
 from terminals.evidence.addresses import Network
 from terminals.evidence.fetches import proof_by_address, telephone_networks

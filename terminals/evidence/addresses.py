@@ -8,7 +8,7 @@ import ipaddress
 from collections.abc import Iterable
 from functools import lru_cache
 
-from pbxcerts.system.one_address import parsed, source_of
+from pbxcerts.system.network.one_address import parsed, source_of
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

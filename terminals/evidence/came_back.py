@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
-from pbxcerts.system.clock import STILL_NOW
+from pbxcerts.system.time.clock import STILL_NOW
 from terminals.batches import Statement, execute, in_batches, one_writer, updates
 from terminals.checking.models import ANOTHER_TIME, Checking, RenamedFiles, next_change
 from terminals.evidence.facts import CameBack

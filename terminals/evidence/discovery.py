@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from django.db import transaction
 
-from pbxcerts.system.one_address import source_of
+from pbxcerts.system.network.one_address import source_of
 from terminals.batches import execute, in_batches, updates
 from terminals.drivers.registry import KNOWN_OUIS
 from terminals.evidence.facts import UnknownPhone

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pbxcerts.system.events import Notice
-from pbxcerts.system.one_address import source_of
+from pbxcerts.system.network.one_address import source_of
 
 
 @dataclass(unsafe_hash=True)

@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Exists, F, OuterRef, Q
 
-from pbxcerts.system.one_address import source_of
+from pbxcerts.system.network.one_address import source_of
 from terminals.batches import Statement, execute, in_batches, is_one_of, one_writer, updates
 from terminals.checking.models import ANOTHER_TIME, ONCE_MORE_AFTER, Checking
 from terminals.drivers.base import Reaction

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.batches import Statement, in_batches, inserts, is_one_of, updates
 from terminals.evidence.addresses import same_address
 from terminals.evidence.facts import OfTerminal, Seen

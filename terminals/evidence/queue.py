@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, close_old_connections, connections
 
-from pbxcerts.system.database_lock import let_go_of
-from pbxcerts.system.one_address import source_of
+from pbxcerts.system.database.database_lock import let_go_of
+from pbxcerts.system.network.one_address import source_of
 from pbxcerts.system.outage import Outage
 from terminals.evidence.discovery import AT_MOST, OF_ONE_ADDRESS
 from terminals.evidence.facts import (

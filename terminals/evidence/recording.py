@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import Q
 
 from certificates.models import Generation
-from pbxcerts.system import other_machines
+from pbxcerts.system.machines import other_machines
 from pbxcerts.system.models import EventMessage
 from terminals.batches import execute, in_batches, inserts, is_one_of, one_writer, updates
 from terminals.drivers.registry import REPORTING_METHODS, driver_of

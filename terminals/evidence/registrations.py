@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from pbxcerts.system.clock import Clock
+from pbxcerts.system.time.clock import Clock
 from terminals.batches import execute, in_batches, updates
 from terminals.models import Installation
 

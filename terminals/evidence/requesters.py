@@ -8,7 +8,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pbxcerts.system.one_address import source_of
+from pbxcerts.system.network.one_address import source_of
 from terminals.batches import SIZE, Statement, execute, in_batches, inserts, one_writer, updates
 from terminals.checking.models import RenamedFiles
 from terminals.drivers.base import Confirmation

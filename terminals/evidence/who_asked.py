@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q
 
-from pbxcerts.system.endpoint import bracketed
+from pbxcerts.system.network.endpoint import bracketed
 from terminals.evidence.addresses import is_in, network_around, read_networks, same_address
 from terminals.evidence.fetches import is_nobodys
 from terminals.evidence.ledger import host_of

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pbxcerts.system.form_layout import ColumnForm
+from pbxcerts.system.pages.form_layout import ColumnForm
 from terminals.models import Terminal
 from terminals.web.bootstrap import MINUTES_AT_MOST
 

@@ -12,11 +12,11 @@ from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.errors import IdentityCode, IdentityError
 from certificates.pki.identity import parse_dns_name
-from pbxcerts.system.form_layout import Parameters
+from pbxcerts.system.database.versioned import VersionedSettings
 from pbxcerts.system.forms.entries import ListField, OnOffField, clean_address, clean_dns_name
 from pbxcerts.system.forms.versioned import VersionedForm
 from pbxcerts.system.models import General
-from pbxcerts.system.versioned import VersionedSettings
+from pbxcerts.system.pages.form_layout import Parameters
 from terminals.answer_target import NotifyServer
 from terminals.evidence.addresses import (
     NETWORKS_AT_MOST,

@@ -4,9 +4,9 @@ from django import forms
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system.form_layout import ColumnForm
-from terminals.directory import csv_files
-from terminals.directory.errors import ImportFileError
+from pbxcerts.system.pages.form_layout import ColumnForm
+from terminals.directory.csv import csv_files
+from terminals.directory.csv.errors import ImportFileError
 
 
 class UploadForm(ColumnForm, forms.Form):

@@ -6,7 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system.form_layout import FilterSelect, ParameterForm, Parameters
+from pbxcerts.system.pages.form_layout import FilterSelect, ParameterForm, Parameters
 from terminals.answer_target import SAID_OF_TERMINAL
 from terminals.directory import changes
 from terminals.directory.fields import OwnLinesField, hold_secret, judge_own_lines

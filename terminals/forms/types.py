@@ -13,7 +13,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from certificates.models import Generation
-from pbxcerts.system.form_layout import FoldedParameters, ParameterForm, Parameters
+from pbxcerts.system.pages.form_layout import FoldedParameters, ParameterForm, Parameters
 from terminals.directory import kept_passwords
 from terminals.directory.fields import OwnLinesField, judge_own_lines
 from terminals.drivers.base import DeliveryDriver

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system.form_layout import FilterSelect
+from pbxcerts.system.pages.form_layout import FilterSelect
 from terminals.models import TerminalType
 
 

@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-from pbxcerts.system.one_address import source_of
+from pbxcerts.system.network.one_address import source_of
 
 
 def name_sources(apps, schema_editor):

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
-from pbxcerts.system.prepared import prepared_values
+from pbxcerts.system.database.prepared import prepared_values
 from terminals.batches import execute, in_batches, is_one_of, one_writer, updates
 from terminals.drivers.base import Reaction
 from terminals.drivers.registry import COUNTING_FROM_RESTART, driver_of

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from certificates.models import Generation
 from certificates.renewal.handover import Forecast
 from certificates.renewal.situation import Situation
-from pbxcerts.system import time_words
 from pbxcerts.system.events import Notice
+from pbxcerts.system.time import time_words
 from terminals.drivers.registry import BY_HAND_METHODS, REPORTING_METHODS, RESTARTING_METHODS, driver_of
 from terminals.evidence.who_asked import WhoAsked, who_asked
 from terminals.models import Installation, Rollout, Terminal, TerminalType

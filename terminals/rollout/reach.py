@@ -12,7 +12,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q
 
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
-from pbxcerts.system import time_words
+from pbxcerts.system.time import time_words
 from terminals.models import Installation, Terminal, TerminalType
 from terminals.states import PASSED_OVER
 from terminals.tally import counts as tally

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
-from pbxcerts.system import time_words
+from pbxcerts.system.time import time_words
 from terminals.checking.models import Checking
 from terminals.drivers.base import Reaction
 from terminals.drivers.registry import (

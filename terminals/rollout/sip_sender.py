@@ -20,7 +20,7 @@ from cryptography.fernet import MultiFernet
 from certificates.pki import formats
 from certificates.renewal.situation import Situation
 from pbxcerts.system import sealing
-from pbxcerts.system.endpoint import Endpoint, EndpointError, bracketed
+from pbxcerts.system.network.endpoint import Endpoint, EndpointError, bracketed
 from pbxcerts.system.sealing import SealingError, unseal
 from terminals.answer_target import SIP_PORTS, NotifyServer
 from terminals.drivers.base import Reaction

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from certificates.models import Generation, Switch
 from certificates.renewal.situation import Situation
-from pbxcerts.system.prepared import prepared, prepared_values
+from pbxcerts.system.database.prepared import prepared, prepared_values
 from terminals.models import DeliverySettings, Rollout
 from terminals.rollout import waves
 from terminals.rollout.waves import TerminalGroup

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from pbxcerts.system.prepared import prepared_values
+from pbxcerts.system.database.prepared import prepared_values
 from terminals.drivers.registry import RESTARTING_METHODS
 from terminals.models import Installation
 from terminals.rollout.progress import RolloutProgress

@@ -11,9 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from certificates.renewal.situation import Situation
+from pbxcerts.system.database.prepared import prepared_values
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
-from pbxcerts.system.prepared import prepared_values
 from terminals.models import Installation, InstallationQuerySet, Rollout, Terminal
 from terminals.rollout.target import rollout_target, terminal_groups
 from terminals.rollout.waves import TerminalGroup

@@ -4,7 +4,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system import time_words
+from pbxcerts.system.time import time_words
 from terminals.drivers.base import Reaction
 from terminals.drivers.registry import driver_of
 from terminals.models import Installation, Rollout, TerminalType

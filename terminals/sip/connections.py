@@ -7,8 +7,8 @@ import ssl
 from functools import partial
 from typing import Protocol, cast
 
-from pbxcerts.system.addresses import NoAttemptSucceeded, SocketAddress, first_connection, in_turns
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.addresses import NoAttemptSucceeded, SocketAddress, first_connection, in_turns
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.sip.datagrams import DatagramChannel, DatagramSocket, without_scope
 from terminals.sip.errors import HopUnreached, MalformedMessage, Silence
 from terminals.sip.hop import Hop, Transport

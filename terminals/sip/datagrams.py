@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pbxcerts.system.addresses import SocketAddress
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.addresses import SocketAddress
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.sip.hop import Hop
 from terminals.sip.message import LONGEST_HEAD, SentBy
 

@@ -3,7 +3,7 @@
 import enum
 from dataclasses import dataclass
 
-from pbxcerts.system.endpoint import LAST_PORT, Endpoint
+from pbxcerts.system.network.endpoint import LAST_PORT, Endpoint
 from terminals.sip.errors import InvalidNotify
 
 

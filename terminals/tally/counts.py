@@ -3,7 +3,7 @@
 from django.db.models import Q, QuerySet, Sum
 
 from certificates.models import Generation
-from pbxcerts.system.prepared import prepared_values
+from pbxcerts.system.database.prepared import prepared_values
 from terminals.tally.models import InstallationTally, TerminalTally
 
 ANY = Q()

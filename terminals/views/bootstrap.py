@@ -7,10 +7,10 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from pbxcerts.system import timekeeping
-from pbxcerts.system.access import RoleNeeded, logged_in_user, needs
-from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
+from pbxcerts.system.pages.kept_entries import typed
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users.access import RoleNeeded, logged_in_user, needs
 from terminals.forms.bootstrap import WindowForm
 from terminals.rollout import words
 from terminals.web import bootstrap

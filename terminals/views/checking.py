@@ -6,9 +6,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from pbxcerts.system import timekeeping
-from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.models import Role
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users.access import logged_in_user, needs
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.checking import orders
 from terminals.models import Terminal

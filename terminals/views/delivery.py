@@ -11,11 +11,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from pbxcerts.system import sealing
-from pbxcerts.system.access import RoleNeeded, logged_in_user
-from pbxcerts.system.kept_entries import typed
+from pbxcerts.system.database.versioned import SettingsOvertaken
 from pbxcerts.system.models import Role
+from pbxcerts.system.pages.kept_entries import typed
 from pbxcerts.system.sealing import SealingError
-from pbxcerts.system.versioned import SettingsOvertaken
+from pbxcerts.system.users.access import RoleNeeded, logged_in_user
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.directory import kept_passwords
 from terminals.forms.delivery import DeliveryForm

@@ -8,9 +8,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from pbxcerts.system.access import logged_in_user, needs
+from pbxcerts.system.database.versioned import SettingsOvertaken
 from pbxcerts.system.models import Role
-from pbxcerts.system.versioned import SettingsOvertaken
+from pbxcerts.system.users.access import logged_in_user, needs
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.evidence import fetches
 from terminals.evidence.addresses import TelephoneNetworkError, parse_network

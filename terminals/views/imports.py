@@ -12,17 +12,17 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from pbxcerts.system import timekeeping
-from pbxcerts.system.access import logged_in_user, needs
-from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Role
+from pbxcerts.system.pages.frame import general_of
 from pbxcerts.system.sealing import SealingError
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users.access import logged_in_user, needs
 from terminals import mac_words
-from terminals.directory import column_heads, csv_files, import_file, imports
-from terminals.directory.csv_files import Separator, separator_for
-from terminals.directory.errors import ImportOvertaken
-from terminals.directory.imports import ImportEntry, ImportPlan
-from terminals.directory.type_names import unknown_types
+from terminals.directory.csv import column_heads, csv_files, import_file, imports
+from terminals.directory.csv.csv_files import Separator, separator_for
+from terminals.directory.csv.errors import ImportOvertaken
+from terminals.directory.csv.imports import ImportEntry, ImportPlan
+from terminals.directory.csv.type_names import unknown_types
 from terminals.forms.imports import ApplyForm, UploadForm
 from terminals.models import TerminalType
 from terminals.views.terminals import shows_then_acts

@@ -20,9 +20,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from certificates.pki import formats
 from certificates.renewal.situation import Situation, load_situation
-from pbxcerts.system.access import logged_in_user, needs
-from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Role
+from pbxcerts.system.pages.frame import general_of
+from pbxcerts.system.users.access import logged_in_user, needs
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.by_hand import links
 from terminals.by_hand.link_address import DeskAddress, desk_address

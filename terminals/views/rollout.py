@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from certificates.renewal.situation import Situation, load_situation
-from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.models import Role
+from pbxcerts.system.users.access import logged_in_user, needs
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.models import Installation, Rollout
 from terminals.rollout import orders, words

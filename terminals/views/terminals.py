@@ -16,12 +16,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from certificates.models import Generation
 from certificates.renewal.situation import Situation
-from pbxcerts.system import timekeeping
-from pbxcerts.system.access import logged_in_user, needs
-from pbxcerts.system.frame import general_of
-from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
+from pbxcerts.system.pages.frame import general_of
+from pbxcerts.system.pages.kept_entries import typed
 from pbxcerts.system.sealing import SealingError
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users.access import logged_in_user, needs
 from terminals.by_hand.models import Link
 from terminals.directory import changes
 from terminals.directory.held import HeldInTurn, held_at_once, held_by

@@ -8,10 +8,11 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from pbxcerts.system.access import needs
-from pbxcerts.system.frame import general_of
 from pbxcerts.system.models import Role
-from terminals.directory import csv_files, device_tokens
+from pbxcerts.system.pages.frame import general_of
+from pbxcerts.system.users.access import needs
+from terminals.directory import device_tokens
+from terminals.directory.csv import csv_files
 from terminals.drivers.registry import REPORTING_METHODS
 from terminals.models import Terminal
 from terminals.views.imports import csv_attachment

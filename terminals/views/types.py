@@ -11,9 +11,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from certificates.renewal.situation import load_situation
-from pbxcerts.system.access import logged_in_user, needs
-from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
+from pbxcerts.system.pages.kept_entries import typed
+from pbxcerts.system.users.access import logged_in_user, needs
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.by_hand.work_list import guide
 from terminals.checking import orders

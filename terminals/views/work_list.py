@@ -15,8 +15,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from certificates.renewal.situation import Situation, load_situation
-from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.models import Role
+from pbxcerts.system.users.access import logged_in_user, needs
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.by_hand.work_list import WorkList, file_name
 from terminals.forms.work_list import WorkListFilter

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from certificates.pki import formats
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 from terminals.directory.device_tokens import token_hash
 from terminals.drivers.base import Confirmation
 from terminals.evidence.facts import Proved, Reported

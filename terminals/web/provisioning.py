@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system import timekeeping
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.models import Severity
-from pbxcerts.system.one_address import source_of
+from pbxcerts.system.network.one_address import source_of
+from pbxcerts.system.time import timekeeping
 from terminals.checking.models import Saying
 from terminals.drivers.base import AnchorsCome, Confirmation
 from terminals.drivers.configuration import (

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 
 
 class RefusalCounter:

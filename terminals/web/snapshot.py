@@ -23,10 +23,11 @@ from certificates.pki import formats
 from certificates.pki.succession import Succession
 from certificates.renewal.ranks import MadePair, made_pairs, ranks
 from certificates.renewal.situation import Situation
-from pbxcerts.system import other_machines, timekeeping
+from pbxcerts.system.machines import other_machines
 from pbxcerts.system.models import General
 from pbxcerts.system.outage import Outage
 from pbxcerts.system.sealing import SealedText, SealingError
+from pbxcerts.system.time import timekeeping
 from terminals.checking.models import Saying, newest_change, newest_name, renamed_files, sayings
 from terminals.drivers.base import AnchorsCome, DeliveryDriver
 from terminals.drivers.registry import IN_TURN_METHODS, driver_of

@@ -4,7 +4,8 @@ import pytest
 
 from pbxcerts.backup import gathering
 from pbxcerts.backup.manifest import DJANGO_KEY, KEY_LIST, SQLITE
-from pbxcerts.system import sealing, timekeeping
+from pbxcerts.system import sealing
+from pbxcerts.system.time import timekeeping
 from tests.support.generations import a_world
 
 

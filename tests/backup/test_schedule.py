@@ -12,8 +12,8 @@ from pbxcerts.backup import one_at_a_time, schedule, scheduled
 from pbxcerts.backup.errors import BackupNotMade, BackupRunning
 from pbxcerts.backup.models import BackupRun
 from pbxcerts.backup.warnings import backup_warnings
-from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General
+from pbxcerts.system.time import timekeeping
 from tests.support.backups import KeyPair
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from certificates.renewal.situation import Situation
-from pbxcerts.system.timekeeping import current_clock, machine_time
+from pbxcerts.system.time.timekeeping import current_clock, machine_time
 from terminals.drivers.base import Reaction
 from terminals.evidence import recording
 from terminals.evidence.facts import FetchedTrust

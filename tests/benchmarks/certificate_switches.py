@@ -31,7 +31,7 @@ from certificates.renewal.handover import known_terminals
 from certificates.models import Generation
 from certificates.status.observing import communication_server
 from certificates.renewal.rounds import reconcile
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 
 for _line in sys.stdin:
     clock = timekeeping.current_clock()

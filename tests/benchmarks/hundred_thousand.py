@@ -21,7 +21,7 @@ from django.urls import reverse
 
 from pbxcerts.heartbeat import beat
 from pbxcerts.system.models import Role, User
-from terminals.directory import csv_files, imports
+from terminals.directory.csv import csv_files, imports
 from terminals.models import DeliverySettings, Rollout, Terminal
 from tests.benchmarks.answering_fleet import AT_ONCE, roll_out
 from tests.benchmarks.filled import fill

@@ -40,7 +40,7 @@ BARE_WSGI = "from django.core.wsgi import get_wsgi_application\napplication = ge
 ONE_DESTINATION = """
 from pbxcerts.system.notifications import queue
 from pbxcerts.system.notifications.models import Destination
-from pbxcerts.system.timekeeping import read_machine
+from pbxcerts.system.time.timekeeping import read_machine
 there = Destination(name="chat", kind="apprise", url="json://127.0.0.1:9/", options={"shown": "JSON"})
 queue.begin_with(there)
 queue.test(there, read_machine())

@@ -13,7 +13,7 @@ import django
 django.setup()
 
 from certificates.renewal.situation import Situation
-from pbxcerts.system.timekeeping import current_clock
+from pbxcerts.system.time.timekeeping import current_clock
 from terminals.models import Installation, Rollout
 from terminals.rollout import rounds
 from terminals.rollout.one_round import the_only_round

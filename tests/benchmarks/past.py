@@ -7,8 +7,8 @@ from django.db import connection, transaction
 from certificates.models import Generation, Settings, Switch, Transition
 from certificates.renewal.orders import GenerationOrder, order_generation
 from pbxcerts.heartbeat import beat
-from pbxcerts.system import timekeeping
 from pbxcerts.system.models import EventMessage, General
+from pbxcerts.system.time import timekeeping
 
 ROOM = 1000
 """How many generations there can be before the active one."""

@@ -31,8 +31,8 @@ from certificates.models import Generation, Settings
 from certificates.renewal.orders import GenerationOrder, order_generation
 from certificates.status.observing import communication_server
 from pbxcerts.heartbeat import beat
-from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General
+from pbxcerts.system.time import timekeeping
 from tests.support.peers import require_program
 
 NAME, ADDRESS = "pbx.example.org", "192.0.2.10"

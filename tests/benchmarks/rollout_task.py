@@ -10,7 +10,7 @@ from certificates.renewal.handover import known_terminals
 from certificates.renewal.rounds import reconcile
 from certificates.status.observing import communication_server
 from pbxcerts.heartbeat import beat
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 from terminals.models import Installation
 from terminals.rollout import rounds
 

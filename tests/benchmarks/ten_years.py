@@ -32,8 +32,8 @@ from certificates.renewal.orders import GenerationOrder, order_generation
 from certificates.renewal.situation import Situation
 from pbxcerts import heartbeat
 from pbxcerts.system.models import EventMessage, General, Heartbeat, Role, User
-from pbxcerts.system.ntp import NtpAnswer, NtpSurvey
-from pbxcerts.system.timekeeping import current_clock
+from pbxcerts.system.time.ntp import NtpAnswer, NtpSurvey
+from pbxcerts.system.time.timekeeping import current_clock
 from terminals.batches import execute, inserts
 from terminals.evidence import recording
 from terminals.evidence.facts import FetchedTrust

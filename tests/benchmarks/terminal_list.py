@@ -24,7 +24,7 @@ from certificates.models import Generation, Settings
 from certificates.renewal.situation import Situation
 from pbxcerts.heartbeat import beat
 from pbxcerts.system.models import Role, User
-from pbxcerts.system.timekeeping import current_clock
+from pbxcerts.system.time.timekeeping import current_clock
 from terminals.batches import execute, in_batches, inserts
 from terminals.evidence.models import Requester
 from terminals.models import Installation, Rollout, Terminal, TerminalType

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db import OperationalError
 from django.urls import reverse
 
-from pbxcerts.system import known_browsers
 from pbxcerts.system.models import General, Session
+from pbxcerts.system.users import known_browsers
 from tests.browser.test_accessibility import findings
 from tests.support.product import ROOT
 

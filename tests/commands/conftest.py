@@ -14,8 +14,8 @@ from django.core.management import call_command
 
 from certificates.management.orders import OrderCommand
 from certificates.models import Generation, Settings
-from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General
+from pbxcerts.system.time import timekeeping
 from tests.support.happened import once
 from tests.support.ntp import NtpResponder
 

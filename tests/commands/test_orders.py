@@ -15,9 +15,9 @@ from certificates.communication_server.store import Store
 from certificates.management.commands.deadline import instant
 from certificates.management.commands.regenerate import Command as Regenerate
 from certificates.models import Generation, Switch, Transition
-from pbxcerts.system import timekeeping
 from pbxcerts.system.commands import WrongUse
 from pbxcerts.system.models import Heartbeat
+from pbxcerts.system.time import timekeeping
 
 ZURICH = ZoneInfo("Europe/Zurich")
 

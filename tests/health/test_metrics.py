@@ -18,11 +18,11 @@ from pbxcerts.health.database_reading import read_database
 from pbxcerts.health.metrics import exposition
 from pbxcerts.health.own_state import OwnState
 from pbxcerts.health.request_times import RequestTimes
-from pbxcerts.system import timekeeping
-from pbxcerts.system.clock import MachineReading
 from pbxcerts.system.models import EventMessage, Heartbeat, Severity
 from pbxcerts.system.notifications import queue
 from pbxcerts.system.notifications.models import Delivery, Destination
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.clock import MachineReading
 from terminals.models import Installation, Terminal
 from terminals.states import DeliveryState
 from terminals.web.est import EstHandlers

@@ -10,9 +10,9 @@ from certificates.communication_server.mark import StoreMark
 from pbxcerts.health import readiness
 from pbxcerts.health.own_state import OwnState
 from pbxcerts.health.readiness import ReadinessProbe
-from pbxcerts.system import timekeeping
 from pbxcerts.system.models import ClockCheck, General, Heartbeat
 from pbxcerts.system.run_files import FAILING_PROCESSES, FailingProcess
+from pbxcerts.system.time import timekeeping
 from tests.support.machine import Machine
 
 MINUTE = timedelta(minutes=1)

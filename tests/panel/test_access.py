@@ -8,7 +8,7 @@ from django.urls.converters import StringConverter
 from django.utils import timezone
 
 from pbxcerts.system.models import EventMessage, Severity, User
-from pbxcerts.system.url_numbers import NumberConverter
+from pbxcerts.system.pages.url_numbers import NumberConverter
 
 pytestmark = pytest.mark.simulation
 

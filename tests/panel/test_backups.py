@@ -9,9 +9,9 @@ from django.utils import translation
 from pbxcerts.backup import schedule
 from pbxcerts.backup.models import BackupRun
 from pbxcerts.panel import backups, saving
-from pbxcerts.system import timekeeping
+from pbxcerts.system.database.versioned import InvalidValues
 from pbxcerts.system.models import General
-from pbxcerts.system.versioned import InvalidValues
+from pbxcerts.system.time import timekeeping
 from tests.support.backups import KeyPair
 
 pytestmark = [pytest.mark.django_db, pytest.mark.peer]

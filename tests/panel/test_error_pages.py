@@ -137,7 +137,7 @@ def test_a_session_that_is_ended_while_a_page_is_made_is_no_mystery(viewer_clien
     """Django finds the row gone when it writes down that the session was used."""
     viewer_client.cookies["django_language"] = "en"
     monkeypatch.setattr("pbxcerts.panel.own_account.own_sessions.of", lambda *_: Session.objects.all().delete() and [])
-    monkeypatch.setattr("pbxcerts.system.sessions.WRITTEN_EVERY", -timedelta(days=1))
+    monkeypatch.setattr("pbxcerts.system.users.sessions.WRITTEN_EVERY", -timedelta(days=1))
     answer = viewer_client.get(reverse("account"))
 
     assert answer.status_code == 400

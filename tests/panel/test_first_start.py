@@ -6,8 +6,9 @@ import pytest
 from django.urls import reverse
 
 from certificates.models import Generation
-from pbxcerts.system import interfaces, machine_ntp
 from pbxcerts.system.models import General
+from pbxcerts.system.network import interfaces
+from pbxcerts.system.time import machine_ntp
 from tests.terminals.pages.conftest import english, text, world
 
 __all__ = ["english", "text", "world"]

@@ -9,9 +9,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from certificates.models import Settings
-from pbxcerts.system import run_files, timekeeping
+from pbxcerts.system import run_files
 from pbxcerts.system.forms.general import GeneralForm
 from pbxcerts.system.models import ClockCheck, EventMessage, General, Heartbeat
+from pbxcerts.system.time import timekeeping
 
 URL = "/system/general/"
 
@@ -230,7 +231,7 @@ def test_it_offers_the_addresses_of_this_machine_to_administrators_alone(adminis
 
 
 def offered() -> list[str]:
-    from pbxcerts.system.interfaces import offered_addresses
+    from pbxcerts.system.network.interfaces import offered_addresses
 
     return offered_addresses()
 
@@ -286,7 +287,7 @@ def test_without_htmx_a_check_leads_back_to_the_page(operator_client):
 
 
 def test_the_state_of_the_clock_is_shown_with_offset_stratum_server_and_time(administrator_client):
-    from pbxcerts.system.timekeeping import read_machine
+    from pbxcerts.system.time.timekeeping import read_machine
 
     General.objects.update(ntp_enabled=True, ntp_servers=["time.example"])
     instant = read_machine()

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from pbxcerts.panel import saving
-from pbxcerts.system import sealing, timekeeping
+from pbxcerts.system import sealing
 from pbxcerts.system.models import General
+from pbxcerts.system.time import timekeeping
 from terminals.models import DeliverySettings, Terminal, TerminalType
 from tests.panel.test_general_page import URL, typed
 

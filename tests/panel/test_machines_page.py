@@ -7,8 +7,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from pbxcerts.system import sealing, timekeeping
+from pbxcerts.system import sealing
 from pbxcerts.system.models import Heartbeat
+from pbxcerts.system.time import timekeeping
 from tests.support.machine import Machine
 from tests.support.machines import OTHER, OWN, add, publishes_here, read
 

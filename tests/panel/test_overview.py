@@ -18,7 +18,7 @@ from pbxcerts.panel.where_to_act import PLACES, place_of
 from pbxcerts.system.events import Notice, said_once
 from pbxcerts.system.models import General, Heartbeat
 from pbxcerts.system.notifications.models import Destination
-from pbxcerts.system.timekeeping import read_machine
+from pbxcerts.system.time.timekeeping import read_machine
 from terminals.checking.models import Checking
 from terminals.models import Installation, Terminal, TerminalType
 from tests.terminals.pages.conftest import english, fleet, mixed, put, text, world, yealink

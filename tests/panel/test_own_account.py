@@ -8,8 +8,8 @@ from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
-from pbxcerts.system import accounts
 from pbxcerts.system.models import General, Role, Session, User
+from pbxcerts.system.users import accounts
 
 AT = datetime(2031, 1, 31, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

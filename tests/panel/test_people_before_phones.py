@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 from django.urls import reverse
 
-from pbxcerts.processes.precedence import PRECEDENCE, Precedence
+from pbxcerts.processes.listeners.precedence import PRECEDENCE, Precedence
 
 pytestmark = pytest.mark.django_db
 

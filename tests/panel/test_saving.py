@@ -4,8 +4,8 @@ import pytest
 
 from certificates.models import Settings
 from pbxcerts.panel import saving
+from pbxcerts.system.database.versioned import InvalidValues, SettingsOvertaken
 from pbxcerts.system.models import General
-from pbxcerts.system.versioned import InvalidValues, SettingsOvertaken
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 EARLIER = datetime(2026, 1, 1, tzinfo=UTC)

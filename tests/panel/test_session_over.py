@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import reverse
 
 from certificates.models import Generation
-from pbxcerts.system import kept_entries
 from pbxcerts.system.models import General, Role, Session, User
+from pbxcerts.system.pages import kept_entries
 from terminals.models import TerminalType
 
 pytestmark = pytest.mark.simulation

@@ -7,7 +7,7 @@ import pytest
 from django.db import InterfaceError, OperationalError, connection
 
 from pbxcerts.panel import error_pages
-from pbxcerts.system.database_lock import is_away
+from pbxcerts.system.database.database_lock import is_away
 from pbxcerts.system.models import General
 from pbxcerts.system.run_files import OTHER_MACHINES, OtherMachine, broker_is_away, tell_broker_away
 from terminals.web.snapshot import read_snapshot

@@ -6,7 +6,7 @@ import pytest
 from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, resolve, reverse
 from django.urls.converters import IntConverter
 
-from pbxcerts.system.url_numbers import MOST, NumberConverter
+from pbxcerts.system.pages.url_numbers import MOST, NumberConverter
 
 pytestmark = pytest.mark.simulation
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from pbxcerts.system.ntp import NtpAnswer, NtpFailure, NtpFault, ask
+from pbxcerts.system.time.ntp import NtpAnswer, NtpFailure, NtpFault, ask
 from tests.support.peers import require_program
 from tests.support.ports import free_port
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import redis
 
-from pbxcerts.system import machine_key
+from pbxcerts.system.machines import machine_key
 from tests.support.postgresql import cluster, installed_database, unprivileged_directory
 from tests.support.product import Product
 from tests.support.redis_server import redis_server
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.peer
 ORDER_THE_FIRST = """
 from certificates.renewal.orders import GenerationOrder, order_generation
 from certificates.models import Generation, Settings
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 from pbxcerts.system.models import General
 
 general = General.load()
@@ -64,7 +64,7 @@ RACE = """
 import sys
 from certificates.renewal.orders import GenerationOrder, StateRefused, order_generation
 from certificates.models import Generation
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 
 clock = timekeeping.current_clock()
 print("ready", flush=True)

@@ -28,7 +28,7 @@ echo $! > /var/lib/pbxcerts/server
 ORDER = """\
 from certificates.models import Generation
 from certificates.renewal.orders import GenerationOrder, order_generation
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 from pbxcerts.system.wake_worker import wake_worker
 order_generation(timekeeping.current_clock(), GenerationOrder(Generation.Trigger.COMMAND, without_clock=True))
 wake_worker()

@@ -20,7 +20,7 @@ from django.db import connections
 from pbxcerts.system.models import EventMessage, General
 from pbxcerts.system.notifications import claims, queue
 from pbxcerts.system.notifications.models import Delivery, Destination
-from pbxcerts.system.timekeeping import machine_time, read_machine
+from pbxcerts.system.time.timekeeping import machine_time, read_machine
 queue.begin_with(Destination(name="hook", kind="webhook", url=sys.argv[1], secret="s", options={"shown": "-"}))
 General.load()
 for number in range(500):
@@ -64,7 +64,7 @@ import sys
 from pbxcerts.processes import startup
 startup.prepare()
 from pbxcerts.system.models import Heartbeat
-from pbxcerts.system.timekeeping import read_machine
+from pbxcerts.system.time.timekeeping import read_machine
 from pbxcerts.system.notifications import queue
 from pbxcerts.system.notifications.models import Destination
 queue.begin_with(Destination(name="hook", kind="webhook", url=sys.argv[1], secret="s", options={"shown": "-"}))

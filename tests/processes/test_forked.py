@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pbxcerts.system import machine_key
+from pbxcerts.system.machines import machine_key
 from tests.support import forked
 from tests.support.product import Product
 

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 import uvicorn
 
-from pbxcerts.system.forwarded import believe_addresses_only
+from pbxcerts.system.network.forwarded import believe_addresses_only
 from terminals.by_hand.links import WRONG_ONES
 from tests.support.running import Tree
 

@@ -37,7 +37,7 @@ from certificates.models import Generation, Settings
 from certificates.status.observing import communication_server
 from certificates.renewal.rounds import reconcile
 from certificates.renewal.situation import Situation
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 from pbxcerts.system.models import General
 
 general = General.load()

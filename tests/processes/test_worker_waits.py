@@ -11,7 +11,7 @@ from pbxcerts.processes import database_queue, pulse, supervision, worker
 from pbxcerts.processes.database_queue import ORM, DatabaseQueue
 from pbxcerts.processes.service_manager import ServiceManager
 from pbxcerts.processes.supervision import Patience, Supervisor
-from pbxcerts.system import database_lock
+from pbxcerts.system.database import database_lock
 
 PATIENT = SimpleNamespace(wait=lambda _seconds: False)
 

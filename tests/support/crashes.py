@@ -51,7 +51,7 @@ def a_server(directory):
 
 def beat(directory):
     from pbxcerts import heartbeat
-    from pbxcerts.system import ntp
+    from pbxcerts.system.time import ntp
 
     def ask(servers):
         answer = ntp.NtpAnswer(servers[0], servers[0], offset=timedelta(), delay=timedelta(), stratum=2, leap=0)
@@ -61,7 +61,7 @@ def beat(directory):
 
 
 def clock():
-    from pbxcerts.system import timekeeping
+    from pbxcerts.system.time import timekeeping
 
     return timekeeping.current_clock()
 

@@ -31,7 +31,7 @@ LOADED = [
     "pbxcerts.backup.restoring",
     "pbxcerts.management.commands.status",
     "pbxcerts.management.commands.up",
-    "pbxcerts.processes.whole_requests",
+    "pbxcerts.processes.listeners.whole_requests",
     "pbxcerts.urls",
     "tests.support.running",
     *("a2wsgi", "uvicorn", "uvloop", "whitenoise.middleware"),

@@ -18,8 +18,8 @@ from certificates.renewal.handover import MissingTerminal, Readiness
 from certificates.renewal.rounds import RoundOutcome, reconcile
 from certificates.renewal.situation import Situation
 from certificates.renewal.switching import CommunicationServer
-from pbxcerts.system.clock import FAR_OFF_ABOVE, WARNS_ABOVE, WRONG_ABOVE, Clock, ClockState, Measurement
 from pbxcerts.system.models import General
+from pbxcerts.system.time.clock import FAR_OFF_ABOVE, WARNS_ABOVE, WRONG_ABOVE, Clock, ClockState, Measurement
 from tests.support.happened import once
 
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pbxcerts.system.clock import MachineReading
+from pbxcerts.system.time.clock import MachineReading
 
 
 @dataclass

@@ -2,9 +2,10 @@
 
 from django.conf import settings
 
-from pbxcerts.system import shared_secrets, timekeeping
-from pbxcerts.system.machines import Machines
+from pbxcerts.system.machines import shared_secrets
+from pbxcerts.system.machines.roster import Machines
 from pbxcerts.system.models import Heartbeat
+from pbxcerts.system.time import timekeeping
 
 OWN, OTHER = settings.MACHINE, "0" * 31 + "1"
 

@@ -15,14 +15,14 @@ from a2wsgi import WSGIMiddleware
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from pbxcerts.processes import startup
-from pbxcerts.processes.admission import Admission
-from pbxcerts.processes.budget import Budget
-from pbxcerts.processes.places import Limits, Places, counts_as, networks
-from pbxcerts.processes.precedence import PRECEDENCE, Precedence
-from pbxcerts.processes.serving import Serving
-from pbxcerts.processes.turns import Turns
-from pbxcerts.processes.whole_requests import WholeRequests, in_one_go
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.processes.listeners.admission import Admission
+from pbxcerts.processes.listeners.budget import Budget
+from pbxcerts.processes.listeners.places import Limits, Places, counts_as, networks
+from pbxcerts.processes.listeners.precedence import PRECEDENCE, Precedence
+from pbxcerts.processes.listeners.serving import Serving
+from pbxcerts.processes.listeners.turns import Turns
+from pbxcerts.processes.listeners.whole_requests import WholeRequests, in_one_go
+from pbxcerts.system.network.endpoint import Endpoint
 from tests.support.x509 import NOW, a_pair
 
 LARGE, PART = 2_000_000, 10_000

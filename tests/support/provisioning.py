@@ -43,7 +43,7 @@ from certificates.renewal.handover import known_terminals
 from certificates.models import Generation
 from certificates.status.observing import communication_server
 from certificates.renewal.rounds import reconcile
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 
 clock = timekeeping.current_clock()
 order = orders.GenerationOrder(Generation.Trigger.COMMAND, without_clock=True, reason="a test")
@@ -57,7 +57,7 @@ from certificates.renewal import orders
 from certificates.renewal.handover import known_terminals
 from certificates.status.observing import communication_server
 from certificates.renewal.rounds import reconcile
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 
 clock = timekeeping.current_clock()
 orders.activate(clock, by="a test")

@@ -103,7 +103,7 @@ def evaluate(directory, expression, wait):
 
     from certificates.models import Generation, Switch, Transition
     from certificates.renewal import making, orders
-    from pbxcerts.system import timekeeping
+    from pbxcerts.system.time import timekeeping
     from tests.support import crashes
 
     crashes.use(directory)

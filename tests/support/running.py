@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pbxcerts.processes import pulse
-from pbxcerts.system import machine_key
+from pbxcerts.system.machines import machine_key
 from tests.support.forked import hear_signals
 from tests.support.product import ROOT, Product
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from pbxcerts.system import clock_acceptance
-from pbxcerts.system.clock import ClockState
 from pbxcerts.system.clock_acceptance import AcceptanceRefused
 from pbxcerts.system.models import ClockCheck, EventMessage, General, Heartbeat
-from pbxcerts.system.timekeeping import check_clock, check_if_due, current_clock
+from pbxcerts.system.time.clock import ClockState
+from pbxcerts.system.time.timekeeping import check_clock, check_if_due, current_clock
 from tests.support.machine import Machine
-from tests.system.test_timekeeping import SERVERS, Servers
+from tests.system.time.test_timekeeping import SERVERS, Servers
 
 pytestmark = pytest.mark.django_db
 

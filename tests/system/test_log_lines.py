@@ -20,7 +20,7 @@ from pbxcerts.system import events
 from pbxcerts.system.events import EventKind, Notice
 from pbxcerts.system.log_lines import REQUEST, JsonLines, WithoutSecrets
 from pbxcerts.system.models import EventMessage, Severity
-from pbxcerts.system.timekeeping import machine_time
+from pbxcerts.system.time.timekeeping import machine_time
 
 TOKEN = "4ihywCnrhaENwhDMM8rDMGQOetLAf1BAdOPA-6bafrE"
 

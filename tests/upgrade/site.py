@@ -10,7 +10,7 @@ from unittest.mock import patch
 import time_machine
 
 from pbxcerts import heartbeat
-from pbxcerts.system.ntp import NtpAnswer, NtpSurvey
+from pbxcerts.system.time.ntp import NtpAnswer, NtpSurvey
 from terminals.models import Rollout
 from tests.support.fleet import Fleet
 from tests.support.generations import DAY, START

@@ -15,13 +15,13 @@ from certificates.models import Generation
 from certificates.renewal import orders as pair_orders
 from certificates.renewal.handover import known_terminals
 from pbxcerts.processes import startup
-from pbxcerts.system.clock import ClockState
 from pbxcerts.system.models import EventMessage, Role, User
 from pbxcerts.system.sealing import seal
+from pbxcerts.system.time.clock import ClockState
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.by_hand import links
 from terminals.by_hand.models import Link
-from terminals.directory import import_file
+from terminals.directory.csv import import_file
 from terminals.directory.device_tokens import token_hash
 from terminals.drivers.base import Reaction
 from terminals.drivers.registry import drivers

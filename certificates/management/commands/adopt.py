@@ -9,9 +9,9 @@ from certificates.models import StoreDecision
 from certificates.renewal import deciding
 from certificates.renewal.situation import load_situation
 from certificates.status.as_json import generation_value
-from pbxcerts.system import timekeeping
 from pbxcerts.system.commands import CommandFailed, CommandReport, os_user
 from pbxcerts.system.models import General
+from pbxcerts.system.time import timekeeping
 
 
 class Command(ReasonedCommand):

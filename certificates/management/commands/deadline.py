@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from certificates.management.orders import OrderCommand, prepared_text, refusals
 from certificates.renewal import orders
 from certificates.status.as_json import generation_value
-from pbxcerts.system import timekeeping
 from pbxcerts.system.commands import CommandReport, WrongUse, os_user
 from pbxcerts.system.models import General
+from pbxcerts.system.time import timekeeping
 
 
 class Command(OrderCommand):

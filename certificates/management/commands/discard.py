@@ -9,9 +9,9 @@ from certificates.models import Generation
 from certificates.renewal import orders
 from certificates.renewal.situation import load_situation
 from certificates.status.as_json import generation_value
-from pbxcerts.system import timekeeping
 from pbxcerts.system.commands import CommandReport, local, os_user, utc
 from pbxcerts.system.models import General
+from pbxcerts.system.time import timekeeping
 
 
 class Command(ReasonedCommand):

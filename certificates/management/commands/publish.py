@@ -13,10 +13,10 @@ from certificates.renewal import deciding, rounds
 from certificates.renewal.situation import Situation, load_situation
 from certificates.status.as_json import published_value
 from certificates.status.observing import communication_server, observe
-from pbxcerts.system import timekeeping
 from pbxcerts.system.commands import CommandFailed, CommandReport, NotNow, os_user
 from pbxcerts.system.models import General, Heartbeat
 from pbxcerts.system.sealing import SealingError
+from pbxcerts.system.time import timekeeping
 
 
 class Command(OrderCommand):

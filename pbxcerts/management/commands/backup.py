@@ -11,9 +11,11 @@ from pbxcerts.backup import given_files, making, one_at_a_time, scheduled
 from pbxcerts.backup.encryption import Passphrase, Recipients
 from pbxcerts.backup.errors import BackupError
 from pbxcerts.backup.making import MadeBackup
-from pbxcerts.system import age_keys, other_machines, timekeeping
+from pbxcerts.system import age_keys
 from pbxcerts.system.commands import CommandFailed, CommandReport, NotNow, OperatorCommand, WrongUse, utc
+from pbxcerts.system.machines import other_machines
 from pbxcerts.system.models import General
+from pbxcerts.system.time import timekeeping
 
 
 class Command(OperatorCommand):

@@ -16,8 +16,8 @@ from pbxcerts.backup.encryption import Identities, Passphrase
 from pbxcerts.backup.errors import BackupError, LivesElsewhere
 from pbxcerts.backup.restoring import Plan
 from pbxcerts.processes.startup import StartupError
-from pbxcerts.system import timekeeping
 from pbxcerts.system.commands import CommandFailed, CommandReport, NotNow, ReportingCommand, WrongUse, utc
+from pbxcerts.system.time import timekeeping
 
 
 class Command(ReportingCommand):

@@ -15,11 +15,11 @@ from certificates.renewal.handover import known_terminals
 from certificates.renewal.situation import Situation
 from certificates.settings_changes import SettingsChange, apply_settings
 from pbxcerts.panel.saving import apply_general
-from pbxcerts.system import timekeeping
 from pbxcerts.system.commands import CommandReport, NotNow, OperatorCommand, WrongUse
+from pbxcerts.system.database.versioned import InvalidValues, SettingsOvertaken
 from pbxcerts.system.forms.general import GeneralForm
 from pbxcerts.system.models import General
-from pbxcerts.system.versioned import InvalidValues, SettingsOvertaken
+from pbxcerts.system.time import timekeeping
 from terminals.directory import kept_passwords
 
 NAMES = (

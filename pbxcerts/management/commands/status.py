@@ -14,12 +14,13 @@ from certificates.status.observing import observe
 from certificates.status.page import CertificateStatus
 from certificates.status.warnings import Observations, certificate_warnings, worst_first
 from pbxcerts.panel import process_warnings
-from pbxcerts.system import clock_words, machine_state, timekeeping
 from pbxcerts.system.commands import CommandReport, OperatorCommand, aligned, local
 from pbxcerts.system.events import Notice
-from pbxcerts.system.machines import Machines
+from pbxcerts.system.machines import machine_state
+from pbxcerts.system.machines.roster import Machines
 from pbxcerts.system.management.commands.machines import as_json, as_text
 from pbxcerts.system.models import General, Severity
+from pbxcerts.system.time import clock_words, timekeeping
 from terminals.rollout.as_json import rollout_value
 from terminals.rollout.progress import RolloutProgress, rollout_progress
 

@@ -20,8 +20,9 @@ from pbxcerts import __version__, env
 from pbxcerts.management.commands import up
 from pbxcerts.processes import startup
 from pbxcerts.processes.unit import Service, UnfitForUnit, state_directory, unit
-from pbxcerts.system import data_owner, timekeeping
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system import data_owner
+from pbxcerts.system.network.endpoint import Endpoint
+from pbxcerts.system.time import timekeeping
 from terminals.agent import config as agent_configuration
 from terminals.agent.config import AgentConfig
 from terminals.agent.errors import AgentConfigError

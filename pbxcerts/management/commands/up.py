@@ -24,11 +24,13 @@ from django.utils.translation import gettext as _
 from pbxcerts import __version__
 from pbxcerts.processes import lifeline, startup, supervision
 from pbxcerts.processes.service_manager import ServiceManager
-from pbxcerts.system import log_lines, setup_token, timekeeping
-from pbxcerts.system.database_faults import in_its_words, why_no_database
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system import log_lines
+from pbxcerts.system.database.database_faults import in_its_words, why_no_database
 from pbxcerts.system.models import User
+from pbxcerts.system.network.endpoint import Endpoint
 from pbxcerts.system.sealing import SealingError
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users import setup_token
 
 HUNG_UP = 128 + signal.SIGTERM
 """The exit status after SIGHUP. Whoever sends that (a terminal that is closed, a log rotation) has not told the service to end,

@@ -26,12 +26,12 @@ from pbxcerts.panel.where_to_act import PLACES
 from pbxcerts.system.forms.events import EventFilter
 from pbxcerts.system.forms.general import GeneralForm
 from pbxcerts.system.forms.users import NewUserForm, UserForm
-from pbxcerts.system.machines import SILENT_AFTER
+from pbxcerts.system.machines.roster import SILENT_AFTER
 from pbxcerts.system.models import General, User
 from pbxcerts.system.notifications.forms import AppriseForm, EmailForm, SyslogForm, WatchdogForm, WebhookForm
 from pbxcerts.system.notifications.models import Destination
-from pbxcerts.system.time_words import span
-from terminals.directory import csv_files
+from pbxcerts.system.time.time_words import span
+from terminals.directory.csv import csv_files
 from terminals.drivers.registry import drivers
 from terminals.forms.bootstrap import WindowForm
 from terminals.forms.delivery import DeliveryForm

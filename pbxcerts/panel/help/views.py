@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from pbxcerts.panel.help import pages
 from pbxcerts.panel.help.terms import TERMS, Term
-from pbxcerts.system.access import RoleNeeded, logged_in_user
+from pbxcerts.system.users.access import RoleNeeded, logged_in_user
 
 
 @require_safe

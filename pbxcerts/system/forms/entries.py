@@ -9,9 +9,10 @@ from django.utils.translation import gettext_lazy as _
 
 from certificates.pki.errors import IdentityCode, IdentityError
 from certificates.pki.identity import parse_address, parse_dns_name
-from pbxcerts.system import age_keys, ntp
-from pbxcerts.system.endpoint import Endpoint, EndpointError, EndpointFault
-from pbxcerts.system.invisible import shown
+from pbxcerts.system import age_keys
+from pbxcerts.system.network.endpoint import Endpoint, EndpointError, EndpointFault
+from pbxcerts.system.pages.invisible import shown
+from pbxcerts.system.time import ntp
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as LazyText

@@ -13,7 +13,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from pbxcerts.system import run_files
-from pbxcerts.system.form_layout import FoldedParameters, Parameters
+from pbxcerts.system.database.versioned import VersionedSettings
 from pbxcerts.system.forms.entries import (
     DnsNameField,
     ListField,
@@ -26,7 +26,7 @@ from pbxcerts.system.forms.entries import (
 )
 from pbxcerts.system.forms.versioned import VersionedForm
 from pbxcerts.system.models import BACKUP_DAYS, BACKUP_KEEP, LOGOUT_AFTER_MINUTES, languages
-from pbxcerts.system.versioned import VersionedSettings
+from pbxcerts.system.pages.form_layout import FoldedParameters, Parameters
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise as LazyText

@@ -15,10 +15,10 @@ from django.http import HttpRequest
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system import passwords, setup_token
-from pbxcerts.system.form_layout import ColumnForm, ParameterForm, Parameters
 from pbxcerts.system.models import Role, Theme, User
-from pbxcerts.system.reauthentication import check_own_password
+from pbxcerts.system.pages.form_layout import ColumnForm, ParameterForm, Parameters
+from pbxcerts.system.users import passwords, setup_token
+from pbxcerts.system.users.reauthentication import check_own_password
 
 
 class LoginForm(ColumnForm, AuthenticationForm):

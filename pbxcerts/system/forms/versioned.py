@@ -11,9 +11,9 @@ from django.db import models
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from pbxcerts.system.form_layout import ParameterForm
+from pbxcerts.system.database.versioned import InvalidValues, VersionedSettings
 from pbxcerts.system.forms.entries import SeenField
-from pbxcerts.system.versioned import InvalidValues, VersionedSettings
+from pbxcerts.system.pages.form_layout import ParameterForm
 
 LONGEST_TOLD = 60
 """Characters of a value in the sentence that says what was applied: a list may have fifty names."""

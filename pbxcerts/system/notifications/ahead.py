@@ -13,7 +13,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from pbxcerts.system import time_words
+from pbxcerts.system.time import time_words
 
 STEPS = (7, 1)
 """Days before something comes at which it is told."""

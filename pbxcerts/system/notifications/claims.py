@@ -12,11 +12,11 @@ from django.db import transaction
 from django.db.models import F
 
 from pbxcerts.system import events
-from pbxcerts.system.clock import MachineReading
 from pbxcerts.system.events import Notice
 from pbxcerts.system.notifications.faults import Fault, NotificationError, PartlyDelivered
 from pbxcerts.system.notifications.models import Delivery, Destination, due_in
 from pbxcerts.system.notifications.warnings import DELIVERY_GIVEN_UP
+from pbxcerts.system.time.clock import MachineReading
 
 PAUSES = (1, 5, 30, *[60] * 24)
 """Minutes after each attempt that failed; after the last one it is given up."""

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system.endpoint import Endpoint, EndpointError
 from pbxcerts.system.forms.entries import clean_tls_address
+from pbxcerts.system.network.endpoint import Endpoint, EndpointError
 
 CHECK_TAKES_AT_MOST = 20
 """Seconds."""

@@ -9,13 +9,13 @@ from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system.endpoint import Endpoint
-from pbxcerts.system.form_layout import ParameterForm, Parameters
 from pbxcerts.system.forms.entries import ListField, SeenField, clean_endpoint, clean_tls_address
 from pbxcerts.system.forms.versioned import in_words, tell_overtaken
+from pbxcerts.system.network.endpoint import Endpoint
 from pbxcerts.system.notifications.entered_urls import check_apprise_url, clean_http_url
 from pbxcerts.system.notifications.models import Destination
 from pbxcerts.system.notifications.transports.http import shown_url
+from pbxcerts.system.pages.form_layout import ParameterForm, Parameters
 
 RECIPIENTS_AT_MOST = 20
 FACILITIES = [

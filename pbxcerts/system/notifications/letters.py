@@ -12,12 +12,12 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from pbxcerts.system import time_words
 from pbxcerts.system.events import cleared_text_of, hint_of, text_of
 from pbxcerts.system.models import EventMessage, General, Severity
 from pbxcerts.system.notifications.ahead import Ahead
 from pbxcerts.system.notifications.faults import in_one_line
 from pbxcerts.system.notifications.models import Delivery, Destination
+from pbxcerts.system.time import time_words
 
 RAISED, OVER = "raised", "over"
 NAMED_AT_MOST = 20

@@ -10,12 +10,12 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from pbxcerts.system.clock import MachineReading
+from pbxcerts.system.database.prepared import prepared
+from pbxcerts.system.database.versioned import VersionedSettings
 from pbxcerts.system.models import Severity, languages
 from pbxcerts.system.notifications.faults import fault_text
-from pbxcerts.system.prepared import prepared
 from pbxcerts.system.sealing import SealedTextField
-from pbxcerts.system.versioned import VersionedSettings
+from pbxcerts.system.time.clock import MachineReading
 
 LONGEST_PAUSE = timedelta(hours=1)
 FAILS_FROM = 3

@@ -15,14 +15,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from pbxcerts.system.clock import MachineReading
+from pbxcerts.system.database.versioned import SavingError
 from pbxcerts.system.events import EventKind
 from pbxcerts.system.models import EventMessage, General, Severity
 from pbxcerts.system.notifications.ahead import Coming
 from pbxcerts.system.notifications.letters import OVER, RAISED
 from pbxcerts.system.notifications.models import Delivery, Destination, Timing, due_in
 from pbxcerts.system.notifications.warnings import DELIVERY_GIVEN_UP, DESTINATION_FAILS
-from pbxcerts.system.versioned import SavingError
+from pbxcerts.system.time.clock import MachineReading
 
 AT_MOST_EVERY = 60
 """Seconds between two messages of events: what happens meanwhile goes together."""

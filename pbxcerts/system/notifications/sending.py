@@ -14,8 +14,7 @@ from queue import Empty, SimpleQueue
 
 from django.db import DatabaseError
 
-from pbxcerts.system import other_machines, timekeeping
-from pbxcerts.system.clock import MachineReading
+from pbxcerts.system.machines import other_machines
 from pbxcerts.system.models import General
 from pbxcerts.system.notifications import claims as claiming
 from pbxcerts.system.notifications.claims import Claim
@@ -23,6 +22,8 @@ from pbxcerts.system.notifications.faults import Fault, NotificationError, Partl
 from pbxcerts.system.notifications.letters import Letter, letter_of
 from pbxcerts.system.notifications.models import Delivery, Destination
 from pbxcerts.system.notifications.transports.target import Target
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.clock import MachineReading
 
 logger = logging.getLogger(__name__)
 

@@ -10,16 +10,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from pbxcerts.system import timekeeping
-from pbxcerts.system.access import needs
-from pbxcerts.system.frame import general_of
-from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role
 from pbxcerts.system.notifications import queue, sending, watchdog
 from pbxcerts.system.notifications.faults import NotificationError
 from pbxcerts.system.notifications.forms import FORMS, WatchdogForm
 from pbxcerts.system.notifications.models import Delivery, Destination, Watchdog
 from pbxcerts.system.notifications.queue import DestinationOvertaken
+from pbxcerts.system.pages.frame import general_of
+from pbxcerts.system.pages.kept_entries import typed
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users.access import needs
 
 SHOWN = 20
 shows_then_acts = require_http_methods(["GET", "HEAD", "POST"])

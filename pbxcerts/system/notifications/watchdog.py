@@ -10,11 +10,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 from django.db.models import F
 
-from pbxcerts.system import timekeeping
 from pbxcerts.system.notifications.faults import Fault, NotificationError, fault_text
 from pbxcerts.system.notifications.models import Watchdog
 from pbxcerts.system.notifications.transports import http
 from pbxcerts.system.sealing import SealedText
+from pbxcerts.system.time import timekeeping
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from django import template
 
-from pbxcerts.system import clock_words
+from pbxcerts.system.time import clock_words
 
 register = template.Library()
 

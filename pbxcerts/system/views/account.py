@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from pbxcerts.system import accounts, kept_entries, known_browsers, setup_token
 from pbxcerts.system.forms.users import LoginForm, OwnPasswordForm, SetupForm
-from pbxcerts.system.kept_entries import Kept
 from pbxcerts.system.models import User
+from pbxcerts.system.pages import kept_entries
+from pbxcerts.system.pages.kept_entries import Kept
+from pbxcerts.system.users import accounts, known_browsers, setup_token
 
 
 class LogIn(views.LoginView):

@@ -12,11 +12,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from pbxcerts.system import timekeeping
-from pbxcerts.system.access import logged_in_user, needs
 from pbxcerts.system.events import cleared_text_of, hint_of, text_of
 from pbxcerts.system.forms.events import EventFilter
 from pbxcerts.system.models import EventMessage, Role
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users.access import logged_in_user, needs
 
 PER_PAGE = 50
 

@@ -6,12 +6,13 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from pbxcerts.system import publisher, timekeeping
-from pbxcerts.system.access import needs
-from pbxcerts.system.machine_state import MachineState, states
-from pbxcerts.system.machines import Machines
+from pbxcerts.system.machines import publisher
+from pbxcerts.system.machines.machine_state import MachineState, states
+from pbxcerts.system.machines.publisher import TakeOverRefused
+from pbxcerts.system.machines.roster import Machines
 from pbxcerts.system.models import Role
-from pbxcerts.system.publisher import TakeOverRefused
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.users.access import needs
 
 
 @require_safe

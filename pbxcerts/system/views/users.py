@@ -7,11 +7,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from pbxcerts.system import accounts
-from pbxcerts.system.access import needs
 from pbxcerts.system.forms.users import NewPasswordForm, NewUserForm, UserForm
-from pbxcerts.system.kept_entries import typed
 from pbxcerts.system.models import Role, User
+from pbxcerts.system.pages.kept_entries import typed
+from pbxcerts.system.users import accounts
+from pbxcerts.system.users.access import needs
 
 
 @needs(Role.ADMINISTER)

@@ -7,9 +7,9 @@ from django.utils.translation import gettext as _
 
 from certificates.call_proof import orders, words
 from certificates.models import Generation
-from pbxcerts.system import timekeeping
 from pbxcerts.system.commands import CommandFailed, CommandReport, NotNow, OperatorCommand, os_user
 from pbxcerts.system.models import General
+from pbxcerts.system.time import timekeeping
 from terminals.call_proof.process import end_in_time
 from terminals.call_proof.proving import prove_ordered
 

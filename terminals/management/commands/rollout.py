@@ -23,7 +23,7 @@ from pbxcerts.system.commands import (
     os_user,
 )
 from pbxcerts.system.models import General
-from pbxcerts.system.one_address import source_of
+from pbxcerts.system.network.one_address import source_of
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.evidence import fetches
 from terminals.evidence.who_asked import who_asked

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from certificates.renewal.situation import Situation
-from pbxcerts.system import own_process, timekeeping
+from pbxcerts.system import own_process
 from pbxcerts.system.commands import (
     CommandFailed,
     CommandReport,
@@ -23,10 +23,12 @@ from pbxcerts.system.commands import (
 )
 from pbxcerts.system.models import General
 from pbxcerts.system.sealing import SealingError
-from terminals.directory import csv_files, device_tokens, imports
-from terminals.directory.csv_files import EXPORTED, Separator, separator_for
-from terminals.directory.errors import ImportFileError, ImportOvertaken
-from terminals.directory.imports import ImportPlan
+from pbxcerts.system.time import timekeeping
+from terminals.directory import device_tokens
+from terminals.directory.csv import csv_files, imports
+from terminals.directory.csv.csv_files import EXPORTED, Separator, separator_for
+from terminals.directory.csv.errors import ImportFileError, ImportOvertaken
+from terminals.directory.csv.imports import ImportPlan
 from terminals.directory.listing import TerminalLine, TerminalListing
 from terminals.models import TerminalType
 

@@ -9,9 +9,9 @@ from django.utils import timezone, translation
 from django.utils.html import strip_tags
 
 from certificates.models import Generation
-from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General
-from pbxcerts.system.time_words import moment
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.time_words import moment
 from tests.support.generations import a_world
 
 

@@ -10,8 +10,9 @@ import time_machine
 from certificates.models import Switch
 from certificates.renewal import orders
 from certificates.renewal.handover import MissingTerminal, Readiness
-from pbxcerts.system import own_process, timekeeping
+from pbxcerts.system import own_process
 from pbxcerts.system.models import Heartbeat
+from pbxcerts.system.time import timekeeping
 from tests.support.generations import HOUR, MINUTE, lacking
 from tests.support.product import ROOT
 from tests.support.telephones import TenTelephones

@@ -6,9 +6,9 @@ from django_q.models import OrmQ
 
 from certificates.models import Generation
 from certificates.renewal import orders
-from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General
-from pbxcerts.system.time_words import moment
+from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.time_words import moment
 from tests.support.generations import DAY, HOUR
 
 GENERATE = "/certificates/generate/"

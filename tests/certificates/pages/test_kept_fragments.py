@@ -10,9 +10,9 @@ from django.urls import reverse
 
 from certificates.models import Generation, Settings
 from certificates.status.warning_kinds import FILES_DIFFER
-from pbxcerts.system import timekeeping
 from pbxcerts.system.events import Notice, tell
 from pbxcerts.system.models import General, Role, Theme, User
+from pbxcerts.system.time import timekeeping
 from tests.support.generations import DAY
 
 pytestmark = pytest.mark.simulation

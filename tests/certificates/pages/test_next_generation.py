@@ -7,7 +7,7 @@ import time_machine
 
 from certificates.pki.errors import PairError
 from certificates.renewal import making
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 from tests.support.generations import DAY, HOUR, MINUTE
 
 OVERVIEW = "/certificates/"

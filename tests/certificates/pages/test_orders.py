@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from certificates.models import Generation, Switch
 from certificates.renewal import orders
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 from tests.support.generations import DAY, HOUR
 
 ACTIVATE, DEADLINE, DISCARD = "/certificates/2/activate/", "/certificates/2/deadline/", "/certificates/2/discard/"

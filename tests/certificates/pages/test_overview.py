@@ -11,8 +11,8 @@ from certificates.models import Generation
 from certificates.pki import formats
 from certificates.renewal import orders, states
 from certificates.renewal.handover import MissingTerminal, Readiness
-from pbxcerts.system import timekeeping
 from pbxcerts.system.models import General, Heartbeat
+from pbxcerts.system.time import timekeeping
 from tests.support.generations import DAY, HOUR, lacking
 from tests.support.telephones import TenTelephones
 

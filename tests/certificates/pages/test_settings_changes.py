@@ -9,7 +9,7 @@ from certificates.pki.lifetime import DueBecause
 from certificates.renewal.handover import known_terminals
 from certificates.renewal.situation import Situation
 from certificates.settings_changes import SettingsChange, apply_settings
-from pbxcerts.system.versioned import InvalidValues, SettingsOvertaken
+from pbxcerts.system.database.versioned import InvalidValues, SettingsOvertaken
 from tests.support.generations import DAY, MINUTE
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from certificates.models import Generation, Settings
-from pbxcerts.system.time_words import moment
+from pbxcerts.system.time.time_words import moment
 from tests.support.generations import DAY
 
 pytestmark = pytest.mark.simulation

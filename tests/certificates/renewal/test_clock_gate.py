@@ -12,7 +12,7 @@ import pytest
 from certificates.models import Generation, Switch, Transition
 from certificates.renewal import orders
 from certificates.renewal.handover import Readiness
-from pbxcerts.system.clock import ClockState
+from pbxcerts.system.time.clock import ClockState
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND, START, a_clock, missing, utc
 
 pytestmark = pytest.mark.simulation

@@ -12,8 +12,8 @@ from certificates.renewal.orders import ClockRefused, SettingsRefused, StateRefu
 from certificates.renewal.situation import Situation
 from certificates.status.warnings import Observations, certificate_warnings
 from pbxcerts.system import events
-from pbxcerts.system.clock import ClockState
 from pbxcerts.system.models import EventMessage
+from pbxcerts.system.time.clock import ClockState
 from tests.support.generations import DAY, HOUR, MINUTE, START, Trigger, a_clock, utc
 
 NIGHT = utc("2027-07-01 00:00")

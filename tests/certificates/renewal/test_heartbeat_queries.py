@@ -11,8 +11,8 @@ from certificates.renewal import orders
 from certificates.renewal.rounds import reconcile
 from certificates.renewal.situation import Situation, _rows
 from pbxcerts.heartbeat import beat
-from pbxcerts.system.ntp import NtpAnswer, NtpSurvey
-from pbxcerts.system.timekeeping import current_clock
+from pbxcerts.system.time.ntp import NtpAnswer, NtpSurvey
+from pbxcerts.system.time.timekeeping import current_clock
 from tests.support.generations import DAY, Trigger, World
 
 

@@ -23,10 +23,10 @@ from certificates.renewal import orders
 from certificates.renewal.orders import PairOrderRefused
 from certificates.renewal.situation import Situation
 from pbxcerts.heartbeat import beat
-from pbxcerts.system.clock import ClockState
 from pbxcerts.system.models import EventMessage
-from pbxcerts.system.ntp import NtpAnswer, NtpFailure, NtpFault, NtpSurvey
-from pbxcerts.system.timekeeping import current_clock
+from pbxcerts.system.time.clock import ClockState
+from pbxcerts.system.time.ntp import NtpAnswer, NtpFailure, NtpFault, NtpSurvey
+from pbxcerts.system.time.timekeeping import current_clock
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND, START, Trigger, World, a_world
 
 pytestmark = pytest.mark.simulation

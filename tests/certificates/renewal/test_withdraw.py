@@ -6,7 +6,7 @@ from certificates.models import Generation, Switch, Transition
 from certificates.pki.errors import PairError
 from certificates.renewal import making, orders
 from certificates.renewal.orders import ClockRefused, StateRefused
-from pbxcerts.system.clock import ClockState
+from pbxcerts.system.time.clock import ClockState
 from tests.support.generations import DAY, HOUR, MINUTE, START, Trigger, a_clock
 
 

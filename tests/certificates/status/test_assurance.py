@@ -12,7 +12,7 @@ from certificates.renewal.situation import Situation
 from certificates.status.assurance import Assurance
 from certificates.status.awaited_switch import AwaitedSwitch
 from certificates.status.next_generation import NextGeneration
-from pbxcerts.system.clock import ClockState
+from pbxcerts.system.time.clock import ClockState
 from tests.support.copies import DatabaseCopy
 from tests.support.generations import DAY, HOUR, MINUTE, START, missing
 

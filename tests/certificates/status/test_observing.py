@@ -13,8 +13,8 @@ from certificates.renewal import orders
 from certificates.status.observing import look_if_due, observe
 from certificates.status.warnings import certificate_warnings
 from pbxcerts import heartbeat
-from pbxcerts.system import ntp, timekeeping
 from pbxcerts.system.models import EventMessage, Heartbeat
+from pbxcerts.system.time import ntp, timekeeping
 from tests.support.generations import MINUTE, START
 from tests.support.tls_server import TlsServer, fingerprint
 from tests.support.x509 import a_pair

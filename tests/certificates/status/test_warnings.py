@@ -19,10 +19,10 @@ from certificates.status.observing import observe
 from certificates.status.warnings import Observations
 from pbxcerts.heartbeat import beat
 from pbxcerts.system import events
-from pbxcerts.system.clock import ClockState
 from pbxcerts.system.events import EventKind
 from pbxcerts.system.models import EventMessage, Heartbeat
-from pbxcerts.system.ntp import NtpSurvey
+from pbxcerts.system.time.clock import ClockState
+from pbxcerts.system.time.ntp import NtpSurvey
 from tests.support.copies import DatabaseCopy
 from tests.support.generations import DAY, HOUR, MINUTE, SECOND, START, World, missing, utc
 from tests.support.machine import Machine

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 import pytest
 
 from certificates.pki.identity import Identity
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.agent import config
 from terminals.agent.registration import Registration
 from terminals.agent.store import TrustStore

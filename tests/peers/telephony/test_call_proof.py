@@ -14,7 +14,7 @@ from certificates.communication_server.kamailio import Kamailio
 from certificates.models import Generation, Switch
 from certificates.renewal.orders import GenerationOrder, order_generation
 from pbxcerts.system import sealing
-from pbxcerts.system.timekeeping import current_clock
+from pbxcerts.system.time.timekeeping import current_clock
 from terminals.call_proof.proving import prove_ordered
 from terminals.models import Installation, Terminal, TerminalType
 from tests.peers.telephony.test_renewal import NAME, a_heartbeat, general, generate, office, store

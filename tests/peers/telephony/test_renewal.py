@@ -12,7 +12,7 @@ from certificates.renewal.rounds import reconcile
 from certificates.renewal.situation import Situation
 from certificates.status.observing import communication_server
 from pbxcerts.system.models import General
-from pbxcerts.system.timekeeping import current_clock
+from pbxcerts.system.time.timekeeping import current_clock
 from tests.support.telephones import NoTerminals
 from tests.support.telephony.office import Office
 from tests.support.telephony.programs import SERVER_GROUP

@@ -7,11 +7,11 @@ import pytest
 
 # With it all kinds of event message are known.
 import pbxcerts.heartbeat  # noqa: F401
-from pbxcerts.system import timekeeping
 from pbxcerts.system.models import EventMessage, General, Severity
 from pbxcerts.system.notifications import queue
 from pbxcerts.system.notifications.ahead import Coming
 from pbxcerts.system.notifications.models import Delivery, Destination
+from pbxcerts.system.time import timekeeping
 
 
 class Desk:

@@ -3,12 +3,12 @@
 import pytest
 from django.urls import reverse
 
-from pbxcerts.system import timekeeping
 from pbxcerts.system.models import EventMessage
 from pbxcerts.system.notifications import claims, sending, watchdog
 from pbxcerts.system.notifications.faults import Fault, NotificationError
 from pbxcerts.system.notifications.models import Delivery, Destination, Watchdog
 from pbxcerts.system.sealing import seal_anew
+from pbxcerts.system.time import timekeeping
 from tests.support.http_sink import HttpSink
 from tests.support.product import free_port
 

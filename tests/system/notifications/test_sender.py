@@ -102,7 +102,7 @@ startup.prepare()
 from pbxcerts.system.models import EventMessage
 from pbxcerts.system.notifications import queue
 from pbxcerts.system.notifications.models import Destination
-from pbxcerts.system.timekeeping import read_machine, machine_time
+from pbxcerts.system.time.timekeeping import read_machine, machine_time
 from pbxcerts.system.models import General
 import sys
 queue.begin_with(Destination(name="hook", kind="webhook", url=sys.argv[1], secret="s", options={"shown": "-"}, digested_on=machine_time().date()))

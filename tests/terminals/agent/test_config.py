@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.agent import config
 from terminals.agent.config import FirstTrust, HookConfig, ServerUrl, SipConfig
 from terminals.agent.errors import AgentConfigError

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sipmessage import Message
 
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.agent import notify
 from terminals.agent.config import SipConfig
 from terminals.agent.errors import AgentConfigError

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from certificates.pki.identity import Identity
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.agent import config, https, reach
 from terminals.agent.errors import ServerUnreached, ServerUntrusted
 from terminals.agent.registration import Registration

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sipmessage import Message
 
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.agent.config import RegistrationConfig
 from terminals.agent.errors import NotWelcome
 from terminals.agent.register import RegisterRequests

@@ -16,7 +16,7 @@ from certificates.models import Switch
 from pbxcerts.heartbeat import beat
 from pbxcerts.system.commands import CommandFailed, NotNow
 from pbxcerts.system.models import EventMessage
-from pbxcerts.system.ntp import NtpSurvey
+from pbxcerts.system.time.ntp import NtpSurvey
 from terminals.call_proof import process
 from terminals.call_proof.proving import prove_ordered
 from tests.support.sip_pbx import reply

@@ -10,7 +10,7 @@ from django.utils.html import strip_tags
 from sipmessage import Message
 
 from certificates.renewal.handover import known_terminals
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 from terminals.checking import rounds
 from terminals.checking.models import Checking
 from terminals.drivers.base import Reaction

@@ -8,8 +8,8 @@ from certificates.models import Generation
 from certificates.renewal import orders
 from pbxcerts.backup import restored
 from pbxcerts.heartbeat import beat
-from pbxcerts.system.ntp import NtpAnswer, NtpSurvey
-from pbxcerts.system.timekeeping import current_clock
+from pbxcerts.system.time.ntp import NtpAnswer, NtpSurvey
+from pbxcerts.system.time.timekeeping import current_clock
 from terminals.checking.models import Checking
 from terminals.models import Installation, Rollout, Terminal, TerminalType
 from terminals.rollout import waves

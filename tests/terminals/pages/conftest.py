@@ -7,7 +7,7 @@ import pytest
 from django.utils import translation
 from django.utils.html import strip_tags
 
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 from terminals.models import Installation
 from terminals.rollout import rounds
 from terminals.states import Wave

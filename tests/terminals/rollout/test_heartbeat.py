@@ -8,10 +8,10 @@ from certificates.models import Generation
 from certificates.renewal import orders
 from pbxcerts import heartbeat
 from pbxcerts.heartbeat import beat
-from pbxcerts.system.endpoint import Endpoint
 from pbxcerts.system.models import EventMessage, Heartbeat
-from pbxcerts.system.ntp import NtpAnswer, NtpSurvey
-from pbxcerts.system.timekeeping import current_clock
+from pbxcerts.system.network.endpoint import Endpoint
+from pbxcerts.system.time.ntp import NtpAnswer, NtpSurvey
+from pbxcerts.system.time.timekeeping import current_clock
 from terminals.models import Installation, Rollout, Terminal, TerminalType
 from tests.support.generations import a_world
 from tests.support.sip_phone import a_phone

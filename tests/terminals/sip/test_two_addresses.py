@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, ExitStack
 import pytest
 import uvloop
 
-from pbxcerts.system.addresses import in_turns
+from pbxcerts.system.network.addresses import in_turns
 from terminals.drivers.base import Reaction
 from terminals.sip import connections, transaction
 from terminals.sip.connections import SipConnections

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from pbxcerts.processes.plain_transport import PlainTransport
+from pbxcerts.processes.listeners.plain_transport import PlainTransport
 from terminals.web import acknowledgement
 from terminals.web.acknowledgement import Acknowledgements
 

@@ -12,10 +12,10 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from pbxcerts.processes import startup
-from pbxcerts.processes.arrival import Door
-from pbxcerts.processes.places import Limits, Places
-from pbxcerts.processes.turns import Turns
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.processes.listeners.arrival import Door
+from pbxcerts.processes.listeners.places import Limits, Places
+from pbxcerts.processes.listeners.turns import Turns
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.web import connection
 from terminals.web.acknowledgement import Acknowledgement, Acknowledgements
 from terminals.web.connection import TerminalConnection

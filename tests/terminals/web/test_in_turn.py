@@ -5,7 +5,7 @@ import re
 import pytest
 from django.utils import translation
 
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 from terminals.directory import changes
 from terminals.evidence.models import Requester
 from terminals.models import Installation, Terminal, TerminalType

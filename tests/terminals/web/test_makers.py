@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from certificates.models import Generation
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 from terminals.directory import changes
 from terminals.models import Installation, Terminal, TerminalType
 from tests.support.asking import Listeners

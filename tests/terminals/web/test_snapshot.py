@@ -3,7 +3,7 @@
 import pytest
 from cryptography.fernet import Fernet
 
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 from terminals.models import Terminal, TerminalType
 from terminals.web import snapshot
 

@@ -20,7 +20,7 @@ for number, mac in zip("123", sys.argv[1:]):
 """
 OPEN_WINDOW = """
 from datetime import timedelta
-from pbxcerts.system import timekeeping
+from pbxcerts.system.time import timekeeping
 from terminals.web.models import BootstrapWindow
 now = timekeeping.machine_time()
 BootstrapWindow.objects.create(opened_at=now, closes_at=now + timedelta(minutes=5), opened_by="a test", all_terminals=True)

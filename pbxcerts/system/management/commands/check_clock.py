@@ -6,10 +6,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from pbxcerts.system import clock_acceptance, clock_words, timekeeping
+from pbxcerts.system import clock_acceptance
 from pbxcerts.system.clock_acceptance import AcceptanceRefused
 from pbxcerts.system.commands import CommandFailed, CommandReport, NotNow, OperatorCommand, aligned, os_user
 from pbxcerts.system.models import ClockCheck, General
+from pbxcerts.system.time import clock_words, timekeeping
 
 
 class Command(OperatorCommand):

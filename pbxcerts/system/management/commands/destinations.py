@@ -7,7 +7,6 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from pbxcerts.system import timekeeping
 from pbxcerts.system.commands import (
     CommandFailed,
     CommandReport,
@@ -21,6 +20,7 @@ from pbxcerts.system.models import General
 from pbxcerts.system.notifications import queue, sending
 from pbxcerts.system.notifications.forms import FORMS, DestinationForm
 from pbxcerts.system.notifications.models import Delivery, Destination
+from pbxcerts.system.time import timekeeping
 
 TEST_TAKES_AT_MOST = sending.LIMIT + 15
 SECRETS = {"password", "url"}

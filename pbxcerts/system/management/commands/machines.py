@@ -5,12 +5,13 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from pbxcerts.system import publisher, timekeeping
 from pbxcerts.system.commands import CommandReport, NotNow, OperatorCommand, WrongUse, aligned, local, utc
-from pbxcerts.system.machine_state import MachineState, states
-from pbxcerts.system.machines import Machines
+from pbxcerts.system.machines import publisher
+from pbxcerts.system.machines.machine_state import MachineState, states
+from pbxcerts.system.machines.publisher import TakeOverRefused
+from pbxcerts.system.machines.roster import Machines
 from pbxcerts.system.models import General
-from pbxcerts.system.publisher import TakeOverRefused
+from pbxcerts.system.time import timekeeping
 
 
 class Command(OperatorCommand):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import quote, unquote, urlsplit
 
-from pbxcerts.system.endpoint import bracketed
+from pbxcerts.system.network.endpoint import bracketed
 from pbxcerts.system.notifications.faults import Fault, NotificationError, in_one_line
 from pbxcerts.system.notifications.transports.network import faults_of
 from pbxcerts.system.notifications.transports.user_agent import USER_AGENT

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC
 
 from pbxcerts import __version__
-from pbxcerts.system.endpoint import Endpoint
+from pbxcerts.system.network.endpoint import Endpoint
 from pbxcerts.system.notifications.faults import Fault, NotificationError, in_one_line
 from pbxcerts.system.notifications.letters import RAISED, Letter
 from pbxcerts.system.notifications.transports.network import faults_of

@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from pbxcerts.system import sealing
-from pbxcerts.system.endpoint import Endpoint
 from pbxcerts.system.models import General
+from pbxcerts.system.network.endpoint import Endpoint
 from terminals.evidence.models import Discovered
 from terminals.models import Installation, Rollout, Terminal
 
