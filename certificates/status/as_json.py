@@ -6,9 +6,9 @@ from typing import Any
 from certificates.models import Generation, Switch
 from certificates.renewal.situation import Situation
 from certificates.status.warnings import Observations
-from pbxcerts.system.commands import utc
 from pbxcerts.system.events import Notice
 from pbxcerts.system.time.clock_words import clock_value
+from pbxcerts.system.time.time_words import utc
 
 
 def status_value(

@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -182,11 +182,6 @@ def who_goes_on(error: OSError) -> str:
 def os_user() -> str:
     """The user of the operating system, as records of commands name the person."""
     return _("%(user)s (command line)") % {"user": data_owner.name_of(data_owner.STARTED_BY)}
-
-
-def utc(instant: datetime | None) -> str | None:
-    """ISO 8601 in UTC, for scripts: 2026-11-23T01:00:00Z."""
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if instant else None
 
 
 def local(instant: datetime | None) -> str:

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from pbxcerts.system.commands import utc
+from pbxcerts.system.time.time_words import utc
 from terminals.drivers.registry import drivers
 from terminals.rollout.progress import RolloutProgress
 from terminals.states import DeliveryState

@@ -344,7 +344,9 @@ def test_the_set_up_link_is_new_at_each_start_and_gone_with_the_first_administra
         return links[0] if links else None
 
     def accepted(value):
-        return installed.run(f"from pbxcerts.system.users import setup_token; print(setup_token.accepts({value!r}))").strip()
+        return installed.run(
+            f"from pbxcerts.system.users import setup_token; print(setup_token.accepts({value!r}))"
+        ).strip()
 
     installed.start(program=MANAGE)
     first = token()

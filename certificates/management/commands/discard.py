@@ -9,9 +9,10 @@ from certificates.models import Generation
 from certificates.renewal import orders
 from certificates.renewal.situation import load_situation
 from certificates.status.as_json import generation_value
-from pbxcerts.system.commands import CommandReport, local, os_user, utc
+from pbxcerts.system.commands import CommandReport, local, os_user
 from pbxcerts.system.models import General
 from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.time_words import utc
 
 
 class Command(ReasonedCommand):

@@ -12,10 +12,11 @@ from pbxcerts.backup.encryption import Passphrase, Recipients
 from pbxcerts.backup.errors import BackupError
 from pbxcerts.backup.making import MadeBackup
 from pbxcerts.system import age_keys
-from pbxcerts.system.commands import CommandFailed, CommandReport, NotNow, OperatorCommand, WrongUse, utc
+from pbxcerts.system.commands import CommandFailed, CommandReport, NotNow, OperatorCommand, WrongUse
 from pbxcerts.system.machines import other_machines
 from pbxcerts.system.models import General
 from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.time_words import utc
 
 
 class Command(OperatorCommand):

@@ -8,8 +8,9 @@ from certificates.models import Switch, Transition
 from certificates.status import words
 from certificates.status.as_json import switch_value
 from pbxcerts.heartbeat import beat
-from pbxcerts.system.commands import CommandFailed, CommandReport, OperatorCommand, utc
+from pbxcerts.system.commands import CommandFailed, CommandReport, OperatorCommand
 from pbxcerts.system.models import General
+from pbxcerts.system.time.time_words import utc
 
 
 class Command(OperatorCommand):

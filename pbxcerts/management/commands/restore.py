@@ -16,8 +16,9 @@ from pbxcerts.backup.encryption import Identities, Passphrase
 from pbxcerts.backup.errors import BackupError, LivesElsewhere
 from pbxcerts.backup.restoring import Plan
 from pbxcerts.processes.startup import StartupError
-from pbxcerts.system.commands import CommandFailed, CommandReport, NotNow, ReportingCommand, WrongUse, utc
+from pbxcerts.system.commands import CommandFailed, CommandReport, NotNow, ReportingCommand, WrongUse
 from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.time_words import utc
 
 
 class Command(ReportingCommand):

@@ -8,11 +8,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pbxcerts.system.commands import utc
 from pbxcerts.system.models import Severity
 from pbxcerts.system.time import time_words
 from pbxcerts.system.time.clock import Clock, ClockState
 from pbxcerts.system.time.ntp import NtpFault
+from pbxcerts.system.time.time_words import utc
 
 STATES: dict[ClockState, Promise] = {
     ClockState.OFF: gettext_lazy(

@@ -1,6 +1,6 @@
-"""Instants and lengths of time, as people speak of them."""
+"""Instants and lengths of time, as people speak of them and as scripts read them."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from django.utils import dateformat, formats, timezone
@@ -50,3 +50,8 @@ def span(length: timedelta) -> str:
 
 def days(count: int) -> str:
     return ngettext("%(count)s day", "%(count)s days", count) % {"count": count}
+
+
+def utc(instant: datetime | None) -> str | None:
+    """ISO 8601 in UTC, for scripts: 2026-11-23T01:00:00Z."""
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if instant else None

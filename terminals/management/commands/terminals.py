@@ -19,11 +19,11 @@ from pbxcerts.system.commands import (
     WrongUse,
     aligned,
     local,
-    utc,
 )
 from pbxcerts.system.models import General
 from pbxcerts.system.sealing import SealingError
 from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.time_words import utc
 from terminals.directory import device_tokens
 from terminals.directory.csv import csv_files, imports
 from terminals.directory.csv.csv_files import EXPORTED, Separator, separator_for

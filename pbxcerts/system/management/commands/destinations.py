@@ -14,13 +14,13 @@ from pbxcerts.system.commands import (
     WrongUse,
     aligned,
     local,
-    utc,
 )
 from pbxcerts.system.models import General
 from pbxcerts.system.notifications import queue, sending
 from pbxcerts.system.notifications.forms import FORMS, DestinationForm
 from pbxcerts.system.notifications.models import Delivery, Destination
 from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.time_words import utc
 
 TEST_TAKES_AT_MOST = sending.LIMIT + 15
 SECRETS = {"password", "url"}

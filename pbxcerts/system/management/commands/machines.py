@@ -5,13 +5,14 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from pbxcerts.system.commands import CommandReport, NotNow, OperatorCommand, WrongUse, aligned, local, utc
+from pbxcerts.system.commands import CommandReport, NotNow, OperatorCommand, WrongUse, aligned, local
 from pbxcerts.system.machines import publisher
 from pbxcerts.system.machines.machine_state import MachineState, states
 from pbxcerts.system.machines.publisher import TakeOverRefused
 from pbxcerts.system.machines.roster import Machines
 from pbxcerts.system.models import General
 from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.time_words import utc
 
 
 class Command(OperatorCommand):

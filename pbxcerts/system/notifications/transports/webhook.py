@@ -5,11 +5,11 @@ import hmac
 import json
 from typing import Any
 
-from pbxcerts.system.commands import utc
 from pbxcerts.system.notifications.letters import Letter, ToldEvent
 from pbxcerts.system.notifications.transports import http
 from pbxcerts.system.notifications.transports.target import Target
 from pbxcerts.system.time import timekeeping
+from pbxcerts.system.time.time_words import utc
 
 
 def send(target: Target, letter: Letter) -> None:
