@@ -17,8 +17,8 @@ PASSWORD = "four green bottles"
 def _soon(monkeypatch):
     """What comes never is not waited for as long as the product does."""
     monkeypatch.setattr(media, "PACKETS", 40)
-    monkeypatch.setattr(media, "TICK", 0.005)
-    monkeypatch.setattr(media, "AFTERWARDS", 0.3)
+    monkeypatch.setattr(media, "TICK", 0.01)
+    monkeypatch.setattr(media, "AFTERWARDS", 0.5)
     for name in ("ANSWER_WITHIN", "RINGS_FOR", "LEAVE_WITHIN"):
         monkeypatch.setattr(telephone, name, 1.0)
 

@@ -80,11 +80,11 @@ def test_over_tls_the_second_is_taken_where_the_first_says_nothing(two, server_t
 
 
 def test_over_udp_the_second_is_taken_within_the_time_of_the_first(two, monkeypatch):
-    monkeypatch.setattr(transaction, "TIMER_F", 2.0)
+    monkeypatch.setattr(transaction, "TIMER_F", 3.0)
     began = time.monotonic()
     (answered,), phone = met(two, first=silent)
     assert answered.status == 200
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 3.0
     assert len(phone.requests) == 1
 
 
@@ -132,14 +132,14 @@ def test_over_udp_nothing_lasts_longer_than_with_one_address(two, monkeypatch):
 
 def test_over_udp_the_address_that_answered_gets_all_others(two, monkeypatch):
     """Also those that wait at the one that says nothing."""
-    monkeypatch.setattr(transaction, "TIMER_F", 2.0)
+    monkeypatch.setattr(transaction, "TIMER_F", 4.0)
     answers, phone = met(two, first=silent, count=30)
     assert {answered.status for answered in answers} == {200}
     assert len(phone.requests) == 30
 
 
 def test_over_udp_a_telephone_that_is_silent_behind_a_server_that_answers_is_not_asked_twice(two, monkeypatch):
-    monkeypatch.setattr(transaction, "TIMER_F", 2.0)
+    monkeypatch.setattr(transaction, "TIMER_F", 4.0)
 
     def server(phone, request):
         return [answer(request)] if "201@" in str(request.uri) else []
