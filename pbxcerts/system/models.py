@@ -250,8 +250,8 @@ class Heartbeat(models.Model):
     `presented` holds what each TLS address showed when it was last looked at: {address: {"sha256": ..., "error": ...,
     "reached": ..., "at": ISO time}}; `publish_failure` why the file system refused in the last run, "" where it did not;
     `store_mark` and `store_standing` what the store says of itself (`certificates.renewal.standing`), for the machines that have
-    none. `starts`: which beat was the last (`pbxcerts.system.machines.clones`). `failing`: its processes and listeners that fail (`pbxcerts.system.run_files`). `secrets`: fingerprints
-    (`pbxcerts.system.machines.shared_secrets`).
+    none. `starts`: which beat was the last (`pbxcerts.system.machines.clones`). `failing`: its processes and listeners that fail
+    (`pbxcerts.system.run_files`). `secrets`: fingerprints (`pbxcerts.system.machines.shared_secrets`).
     """
 
     key = models.CharField(primary_key=True, max_length=32, blank=True)
