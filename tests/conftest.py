@@ -117,10 +117,16 @@ def pytest_runtest_teardown(item):
     return result
 
 
-def pytest_collection_finish():
-    """What has been loaded by now stays: nothing of it is looked through whenever garbage is collected."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is loaded here stays: nothing of it is looked through for garbage, neither meanwhile nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,9 @@ import tempfile
 import zoneinfo
 from importlib import resources
 
+from tests.support.in_memory import keep_temporary_files_in_memory
+
+keep_temporary_files_in_memory()
 DATA_DIRECTORY = tempfile.mkdtemp(prefix="pbxcerts-tests-")
 atexit.register(shutil.rmtree, DATA_DIRECTORY, ignore_errors=True)
 OF_THE_TESTS = {"PBXCERTS_PEERS", "PBXCERTS_TEST_DATABASE"}

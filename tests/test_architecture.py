@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sources import syntax_trees
+from tests.support.sources import without_migrations
 
 ROOT = Path(__file__).resolve().parent.parent
 # The version, which all that is sent names.
@@ -313,13 +313,13 @@ LAYERS = {
 
 
 @cache
-def sources() -> dict[str, ast.Module]:
-    return {name: tree for name, tree in syntax_trees().items() if "migrations" not in Path(name).parts}
-
-
 def files_of(*folders: str) -> list[str]:
     """Those of folders, or single files."""
-    return [name for name in sources() if name in folders or name.startswith(tuple(f"{folder}/" for folder in folders))]
+    return [
+        name
+        for name in without_migrations()
+        if name in folders or name.startswith(tuple(f"{folder}/" for folder in folders))
+    ]
 
 
 def names_in(nodes: list[ast.AST]) -> set[str]:
@@ -334,7 +334,7 @@ def names_in(nodes: list[ast.AST]) -> set[str]:
 
 
 def imports_of(name: str) -> set[str]:
-    return names_in(list(ast.walk(sources()[name])))
+    return names_in(list(ast.walk(without_migrations()[name])))
 
 
 def within(name: str, packages: list[str]) -> bool:
@@ -406,7 +406,7 @@ def test_the_pure_core_knows_no_framework_no_disk_and_no_clock():
     files = files_of(*PURE)
 
     assert [(file, name) for file in files for name in imports_of(file) if within(name, forbidden)] == []
-    assert [file for file in files if "datetime.now(" in ast.unparse(sources()[file])] == []
+    assert [file for file in files if "datetime.now(" in ast.unparse(without_migrations()[file])] == []
 
 
 def run_at_import(nodes: list[ast.AST]) -> Iterator[ast.AST]:
@@ -421,10 +421,12 @@ def run_at_import(nodes: list[ast.AST]) -> Iterator[ast.AST]:
 
 
 def test_no_module_imports_itself_by_way_of_others():
-    modules = {file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): file for file in sources()}
+    modules = {
+        file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): file for file in without_migrations()
+    }
     graph = {}
     for module, file in modules.items():
-        names = names_in(list(run_at_import(sources()[file].body)))
+        names = names_in(list(run_at_import(without_migrations()[file].body)))
         imported = {name if name in modules else name.rpartition(".")[0] for name in names}
         graph[module] = imported & modules.keys() - {module}
 
@@ -449,7 +451,11 @@ def reads_the_environment(node: ast.AST) -> bool:
 
 
 def test_the_only_reader_of_the_environment_is_env_py():
-    readers = {file for file, tree in sources().items() if any(reads_the_environment(node) for node in ast.walk(tree))}
+    readers = {
+        file
+        for file, tree in without_migrations().items()
+        if any(reads_the_environment(node) for node in ast.walk(tree))
+    }
 
     assert readers == {"pbxcerts/env.py"}
 
@@ -469,7 +475,7 @@ def test_only_timekeeping_reads_the_clock_of_the_machine():  # (rule which-clock
     """ntp.py measures it, the agent runs on another machine, without our database, and a demonstration's time server tells it."""
     readers = {
         file
-        for file, tree in sources().items()
+        for file, tree in without_migrations().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and ast.unparse(node) in CLOCKS
     }
@@ -522,7 +528,7 @@ ROOTS = {
 def test_every_boundary_has_one_root_of_its_exceptions():
     classes = {
         node.name: {ast.unparse(base).rpartition(".")[2] for base in node.bases}
-        for tree in sources().values()
+        for tree in without_migrations().values()
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     }
@@ -543,7 +549,7 @@ def shared_class_names(trees: dict[str, ast.Module]) -> dict[str, list[str]]:
 
 
 def test_the_name_of_a_class_is_understood_without_its_folder():
-    assert shared_class_names(sources()) == {}
+    assert shared_class_names(without_migrations()) == {}
 
 
 def test_two_classes_of_one_name_are_found():
@@ -558,7 +564,7 @@ def test_two_classes_of_one_name_are_found():
 def test_no_file_is_a_drawer():
     drawers = {"utils", "helpers", "common", "services", "misc"}
 
-    assert [file for file in sources() if Path(file).stem in drawers] == []
+    assert [file for file in without_migrations() if Path(file).stem in drawers] == []
 
 
 def test_what_a_test_lacks_of_its_machine_is_missing_where_peers_are_required():
@@ -566,7 +572,8 @@ def test_what_a_test_lacks_of_its_machine_is_missing_where_peers_are_required():
     skipping = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "tests").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if "skip" in (text := path.read_text(encoding="utf-8"))
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Call)
         and (
             ast.unparse(node.func) in {"pytest.skip", "pytest.importorskip"}

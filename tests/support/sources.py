@@ -15,3 +15,8 @@ def syntax_trees() -> dict[str, ast.Module]:
         for package in ("pbxcerts", "certificates", "terminals")
         for path in sorted((ROOT / package).rglob("*.py"))
     }
+
+
+@cache
+def without_migrations() -> dict[str, ast.Module]:
+    return {name: tree for name, tree in syntax_trees().items() if "migrations" not in Path(name).parts}

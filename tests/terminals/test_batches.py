@@ -1,15 +1,14 @@
 """Many rows by one statement."""
 
 import ast
-from pathlib import Path
 
 import pytest
 from django.db import IntegrityError
 
-import terminals
 from terminals.batches import execute, inserts, is_one_of, updates
 from terminals.models import Installation, Terminal
 from terminals.states import DeliveryState
+from tests.support.sources import without_migrations
 
 
 def numbered(*numbers):
@@ -69,11 +68,11 @@ def test_a_state_that_is_no_member_of_the_enumeration_cannot_be_written():
 
 
 def test_no_sql_of_ours_spells_a_state_out():
-    sources = [path for path in Path(terminals.__path__[0]).rglob("*.py") if "migrations" not in path.parts]
+    sources = {name: tree for name, tree in without_migrations().items() if name.startswith("terminals/")}
     spelt = [
-        (path.name, node.lineno, node.value)
-        for path in sources
-        for node in ast.walk(ast.parse(path.read_text()))
+        (name, node.lineno, node.value)
+        for name, tree in sources.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         if any(f"'{state}'" in node.value for state in DeliveryState)
     ]

@@ -50,11 +50,11 @@ def test_neither_private_key_stays_behind_as_an_object(monkeypatch):
         return keys
 
     def holders():
-        gc.collect()
         return [sys.getrefcount(made[n]) for n in range(len(made))]
 
     monkeypatch.setattr(authority, "generate_two", remembering)
     pair = a_pair()
+    gc.collect()
     alone = holders()[0]
     assert holders() == [alone, alone, alone], "nobody but this list holds them"
     kept = made[2]

@@ -6,10 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from pkilint.loader import RFC5280CertificateDocumentLoader
-from pkilint.pkix import certificate as lint
-from pkilint.pkix import extension, name
-from pkilint.validation import ValidationFindingSeverity
 
 from certificates.pki import formats
 from certificates.pki.keys import KeyType
@@ -182,6 +178,12 @@ def test_gnutls_refuses_another_name_root_or_time(gnutls):
 
 def findings(certificate):
     """Code and place of every finding of pkilint's ``lint_pkix_cert`` that is more than information."""
+    # A third of a second, which no other test needs.
+    from pkilint.loader import RFC5280CertificateDocumentLoader
+    from pkilint.pkix import certificate as lint
+    from pkilint.pkix import extension, name
+    from pkilint.validation import ValidationFindingSeverity
+
     linter = lint.create_pkix_certificate_validator_container(
         lint.create_decoding_validators(name.ATTRIBUTE_TYPE_MAPPINGS, extension.EXTENSION_MAPPINGS),
         [

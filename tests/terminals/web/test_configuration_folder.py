@@ -18,6 +18,11 @@ def sparse(path, size):
     os.truncate(path, size)
 
 
+def with_another_name(path):
+    path.touch()
+    path.with_name("another name").hardlink_to(path)
+
+
 @pytest.fixture
 def folder(tmp_path):
     folder = tmp_path / "tftp"
@@ -121,7 +126,7 @@ def test_links_are_not_followed(keep, folder, tmp_path):
     [
         (os.mkfifo, "configuration_files_not_regular"),
         (os.mkdir, "configuration_files_not_regular"),
-        (lambda path: os.link(__file__, path), "configuration_files_not_regular"),
+        (with_another_name, "configuration_files_not_regular"),
         (lambda path: os.mknod(path, stat.S_IFSOCK | 0o600), "configuration_files_refused"),
         (lambda path: sparse(path, 3 * 1024**3), TOO_LARGE),
     ],
