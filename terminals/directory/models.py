@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class ImportFile(models.Model):
-    """A CSV file between its preview and its import: one for each person, replaced by the next (`terminals.directory.csv.import_file`)."""
+    """A CSV file between its preview and its import: one for each person, replaced by the next (`terminals.directory.csv.waiting_upload`)."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="+")
     # Sealed, because it may hold SIP passwords; no SealedField, because nobody misses it after an hour.

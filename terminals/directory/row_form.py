@@ -133,7 +133,7 @@ _NUMBER_OF_A_SPREADSHEET = re.compile(r"[0-9]+[.,]0+|[0-9]+(?:[.,][0-9]+)?E[+-][
 
 
 class RowForm(TerminalFields):
-    """A row of a CSV file. Whether number and MAC are taken is for `terminals.directory.csv.imports`, which knows the other rows too."""
+    """A row of a CSV file. Whether number and MAC are taken is for `terminals.directory.csv.import_plan`, which knows the other rows too."""
 
     type = TypeNameField(types={})
     DIGITS = ("number", "mac", "sip_user")

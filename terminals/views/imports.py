@@ -18,10 +18,10 @@ from pbxcerts.system.sealing import SealingError
 from pbxcerts.system.time import timekeeping
 from pbxcerts.system.users.access import logged_in_user, needs
 from terminals import mac_words
-from terminals.directory.csv import column_heads, csv_files, import_file, imports
+from terminals.directory.csv import column_heads, csv_files, exports, import_plan, waiting_upload
 from terminals.directory.csv.csv_files import Separator, separator_for
 from terminals.directory.csv.errors import ImportOvertaken
-from terminals.directory.csv.imports import ImportEntry, ImportPlan
+from terminals.directory.csv.import_plan import ImportEntry, ImportPlan
 from terminals.directory.csv.type_names import unknown_types
 from terminals.forms.imports import ApplyForm, UploadForm
 from terminals.models import TerminalType
@@ -38,7 +38,7 @@ def upload(request: HttpRequest) -> HttpResponse:
     form = UploadForm(request.POST, request.FILES) if posted else UploadForm()
     if posted and form.is_valid():
         try:
-            import_file.keep(logged_in_user(request), form.cleaned_data["file"], now=timekeeping.machine_time())
+            waiting_upload.keep(logged_in_user(request), form.cleaned_data["file"], now=timekeeping.machine_time())
         except SealingError as error:
             form.add_error(
                 None, _("The file can't be kept, because it can't be encrypted: %(reason)s.") % {"reason": error}
@@ -60,7 +60,7 @@ def upload(request: HttpRequest) -> HttpResponse:
 def preview(request: HttpRequest) -> HttpResponse:
     user = logged_in_user(request)
     try:
-        content = import_file.kept(user, now=timekeeping.machine_time())
+        content = waiting_upload.kept(user, now=timekeeping.machine_time())
     except SealingError as error:
         messages.error(request, _("The file can't be decrypted: %(reason)s.") % {"reason": error})
         return redirect("terminals:import")
@@ -70,13 +70,13 @@ def preview(request: HttpRequest) -> HttpResponse:
     rows = csv_files.read(content)
     types = list(TerminalType.objects.order_by("name"))
     unknown = unknown_types(rows, types, _chosen(request))
-    plan = imports.plan_of(rows, taken_for={one.name.lower(): one.taken for one in unknown if one.taken})
+    plan = import_plan.plan_of(rows, taken_for={one.name.lower(): one.taken for one in unknown if one.taken})
     form = ApplyForm(request.POST if request.method == "POST" else None)
     if form.is_valid() and not plan.refused:
         try:
             if form.cleaned_data["basis"] != plan.basis:
                 raise ImportOvertaken
-            imports.carry_out(plan)
+            import_plan.carry_out(plan)
         except ImportOvertaken:
             messages.warning(
                 request,
@@ -86,7 +86,7 @@ def preview(request: HttpRequest) -> HttpResponse:
         except SealingError as error:
             messages.error(request, _("The passwords can't be encrypted: %(reason)s.") % {"reason": error})
             return redirect("terminals:import_preview")
-        import_file.give_up(user)
+        waiting_upload.give_up(user)
         messages.success(request, import_sentence(plan))
         return redirect("terminals:terminals")
     columns = [column for column in csv_files.COLUMNS if column in rows[0].cells] if rows else []
@@ -191,7 +191,7 @@ def _named(entry: ImportEntry) -> list[str]:
 @needs(Role.OPERATE)
 @require_POST
 def give_up(request: HttpRequest) -> HttpResponse:
-    import_file.give_up(logged_in_user(request))
+    waiting_upload.give_up(logged_in_user(request))
     return redirect("terminals:terminals")
 
 
@@ -210,7 +210,7 @@ def export(request: HttpRequest) -> HttpResponse:
     """With the separator of the system's language, or with the one that was asked for: `?separator=comma`."""
     asked = request.GET.get("separator", "").upper()
     separator = Separator[asked] if asked in Separator.__members__ else separator_for(general_of(request).language)
-    return csv_attachment("terminals.csv", csv_files.write(imports.exported(), separator=separator))
+    return csv_attachment("terminals.csv", csv_files.write(exports.exported(), separator=separator))
 
 
 def csv_attachment(name: str, content: str) -> HttpResponse:

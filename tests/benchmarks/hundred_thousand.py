@@ -21,7 +21,7 @@ from django.urls import reverse
 
 from pbxcerts.heartbeat import beat
 from pbxcerts.system.models import Role, User
-from terminals.directory.csv import csv_files, imports
+from terminals.directory.csv import csv_files, import_plan
 from terminals.models import DeliverySettings, Rollout, Terminal
 from tests.benchmarks.answering_fleet import AT_ONCE, roll_out
 from tests.benchmarks.filled import fill
@@ -53,7 +53,7 @@ def csv_file(count: int) -> bytes:
 
 
 def import_all(content: bytes) -> None:
-    imports.carry_out(imports.plan_of(csv_files.read(content, csv_files.OF_A_COMMAND)))
+    import_plan.carry_out(import_plan.plan_of(csv_files.read(content, csv_files.OF_A_COMMAND)))
 
 
 def benchmark(rounds):

@@ -21,7 +21,7 @@ from pbxcerts.system.time.clock import ClockState
 from pbxcerts.system.wake_worker import wake_worker
 from terminals.by_hand import links
 from terminals.by_hand.models import Link
-from terminals.directory.csv import import_file
+from terminals.directory.csv import waiting_upload
 from terminals.directory.device_tokens import token_hash
 from terminals.drivers.base import Reaction
 from terminals.drivers.registry import drivers
@@ -295,7 +295,7 @@ def _what_people_have_open(site: Site) -> None:
     with machine_at(now):
         assert Client(headers={"host": "localhost"}).post("/login/", {"username": "anna", "password": PASSWORD}).url
         wake_worker()
-    import_file.keep(User.objects.get(username="anna"), b"number,name,type\n900,New one,Yealink\n", now=now)
+    waiting_upload.keep(User.objects.get(username="anna"), b"number,name,type\n900,New one,Yealink\n", now=now)
     bootstrap.open_window(None, minutes=5, by="anna", now=START)
     bootstrap.open_window(Terminal.objects.order_by("number")[:2], minutes=30, by="anna", now=now)
     recording.write_facts(

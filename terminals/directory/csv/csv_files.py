@@ -1,4 +1,4 @@
-"""CSV files of terminals as text: rows in, rows out. What a row means is for `terminals.directory.csv.imports`."""
+"""CSV files of terminals as text: rows in, rows out. What a row means is for `terminals.directory.csv.import_plan`."""
 
 import csv
 import io

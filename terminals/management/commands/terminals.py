@@ -25,10 +25,10 @@ from pbxcerts.system.sealing import SealingError
 from pbxcerts.system.time import timekeeping
 from pbxcerts.system.time.time_words import utc
 from terminals.directory import device_tokens
-from terminals.directory.csv import csv_files, imports
+from terminals.directory.csv import csv_files, exports, import_plan
 from terminals.directory.csv.csv_files import EXPORTED, Separator, separator_for
 from terminals.directory.csv.errors import ImportFileError, ImportOvertaken
-from terminals.directory.csv.imports import ImportPlan
+from terminals.directory.csv.import_plan import ImportPlan
 from terminals.directory.listing import TerminalLine, TerminalListing
 from terminals.models import TerminalType
 
@@ -68,7 +68,7 @@ class Command(OperatorCommand):
             case "export":
                 asked = options["separator"]
                 separator = Separator[asked.upper()] if asked else separator_for(general.language)
-                rows = list(imports.exported())
+                rows = list(exports.exported())
                 return self._written(rows, "terminals", EXPORTED, separator, as_json=options["as_json"])
             case "tokens":
                 rows = [asdict(one) for one in device_tokens.issue_missing()]
@@ -91,7 +91,7 @@ class Command(OperatorCommand):
 def import_file(name: str, *, dry_run: bool) -> CommandReport:
     """Raises CommandUnsuccessful; then nothing was imported."""
     try:
-        plan = imports.plan_of(csv_files.read(_content(name), csv_files.OF_A_COMMAND))
+        plan = import_plan.plan_of(csv_files.read(_content(name), csv_files.OF_A_COMMAND))
     except ImportFileError as error:
         raise WrongUse(str(error), code="file") from error
     value = {
@@ -106,7 +106,7 @@ def import_file(name: str, *, dry_run: bool) -> CommandReport:
         raise WrongUse(_refused(plan), code="value", value=value)
     if not dry_run:
         try:
-            imports.carry_out(plan)
+            import_plan.carry_out(plan)
         except ImportOvertaken as error:
             raise NotNow(
                 _("Somebody else has changed terminals at this moment. Nothing was imported: try again."),

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from pbxcerts.system import sealing
-from terminals.directory.csv import csv_files, import_file, imports
+from terminals.directory.csv import csv_files, exports, import_plan, waiting_upload
 from terminals.directory.csv.errors import ImportOvertaken, RowsRefused
 from terminals.directory.models import ImportFile
 from terminals.models import DeliverySettings, Installation, Terminal, TerminalType
@@ -30,17 +30,17 @@ def types(db, key_file):
 
 
 def plan(text):
-    return imports.plan_of(csv_files.read(text.encode()))
+    return import_plan.plan_of(csv_files.read(text.encode()))
 
 
 def imported(text):
     done = plan(text)
-    imports.carry_out(done)
+    import_plan.carry_out(done)
     return done
 
 
 def rows():
-    return {row["number"]: row for row in imports.exported()}
+    return {row["number"]: row for row in exports.exported()}
 
 
 def reasons(text):
@@ -92,7 +92,7 @@ def test_an_export_changes_nothing_when_it_is_imported_again():
     )
     before = rows()
 
-    done = plan(csv_files.write(imports.exported()))
+    done = plan(csv_files.write(exports.exported()))
 
     assert (done.added, done.changed, done.refused, done.unchanged) == ([], [], [], 2)
     assert rows() == before
@@ -190,7 +190,7 @@ def test_one_bad_cell_among_good_rows_is_named_and_imports_nothing(cell, column)
 
     done = plan(text)
     with pytest.raises(RowsRefused):
-        imports.carry_out(done)
+        import_plan.carry_out(done)
 
     assert [(one.row, one.column) for one in done.refused] == [(3, column)]
     assert done.refused[0].reason
@@ -247,7 +247,7 @@ def test_a_password_is_stored_encrypted_and_an_empty_one_leaves_it():
     assert b"Pa ss=1" not in bytes(stored)
     assert sealing.unseal(stored) == b"Pa ss=1"
     assert Terminal.objects.get(number="102").sip_password is None
-    assert "Pa ss=1" not in csv_files.write(imports.exported())
+    assert "Pa ss=1" not in csv_files.write(exports.exported())
 
 
 def test_a_new_password_counts_as_a_change():
@@ -304,7 +304,7 @@ def test_what_changed_since_the_preview_imports_nothing(change):
     before = rows()
 
     with pytest.raises(ImportOvertaken):
-        imports.carry_out(seen)
+        import_plan.carry_out(seen)
 
     assert rows() == before
 
@@ -314,7 +314,7 @@ def test_a_contact_meanwhile_is_no_change():
     seen = plan("number,name\n101,new\n")
     Terminal.objects.update(last_contact=NOW, firmware="7")
 
-    imports.carry_out(seen)
+    import_plan.carry_out(seen)
 
     assert (rows()["101"]["name"], Terminal.objects.get().firmware) == ("new", "7")
 
@@ -325,7 +325,7 @@ def test_thousands_of_rows_are_few_statements():
     with CaptureQueriesContext(connection) as planning:
         done = plan(text)
     with CaptureQueriesContext(connection) as adding:
-        imports.carry_out(done)
+        import_plan.carry_out(done)
 
     assert Terminal.objects.count() == 2_000
     assert len(planning) <= 5
@@ -336,32 +336,32 @@ def test_thousands_of_rows_are_few_statements():
 
 
 def test_a_file_waits_encrypted_for_an_hour_one_for_each_person(operator, administrator):
-    import_file.keep(operator, b"number,sip_password\n1,secret\n", now=NOW)
-    import_file.keep(operator, b"number,sip_password\n2,secret\n", now=NOW)
-    import_file.keep(administrator, b"number\n3\n", now=NOW)
+    waiting_upload.keep(operator, b"number,sip_password\n1,secret\n", now=NOW)
+    waiting_upload.keep(operator, b"number,sip_password\n2,secret\n", now=NOW)
+    waiting_upload.keep(administrator, b"number\n3\n", now=NOW)
 
     assert ImportFile.objects.count() == 2
     assert not any(b"secret" in bytes(row.content) for row in ImportFile.objects.all())
-    assert import_file.kept(operator, now=NOW + timedelta(hours=1)) == b"number,sip_password\n2,secret\n"
-    assert import_file.kept(operator, now=NOW + timedelta(hours=1, seconds=1)) is None
+    assert waiting_upload.kept(operator, now=NOW + timedelta(hours=1)) == b"number,sip_password\n2,secret\n"
+    assert waiting_upload.kept(operator, now=NOW + timedelta(hours=1, seconds=1)) is None
 
     assert not ImportFile.objects.exists()
 
-    import_file.keep(administrator, b"number\n4\n", now=NOW + timedelta(hours=2))
+    waiting_upload.keep(administrator, b"number\n4\n", now=NOW + timedelta(hours=2))
     assert list(ImportFile.objects.values_list("user", flat=True)) == [administrator.pk]
 
 
 def test_a_file_kept_by_a_clock_that_ran_ahead_does_not_stay_for_years(operator):
-    import_file.keep(operator, b"number,sip_password\n1,secret\n", now=NOW + timedelta(days=400))
-    assert import_file.kept(operator, now=NOW) is None
+    waiting_upload.keep(operator, b"number,sip_password\n1,secret\n", now=NOW + timedelta(days=400))
+    assert waiting_upload.kept(operator, now=NOW) is None
     assert not ImportFile.objects.exists()
 
 
 def test_a_file_that_no_key_decrypts_any_more_is_gone(operator, key_file):
-    import_file.keep(operator, b"number\n1\n", now=NOW)
+    waiting_upload.keep(operator, b"number\n1\n", now=NOW)
     key_file.unlink()
 
-    assert import_file.kept(operator, now=NOW) is None
+    assert waiting_upload.kept(operator, now=NOW) is None
 
 
 # -- passwords that are stored already ---------------------------------------------------------------------------------
@@ -386,7 +386,7 @@ def test_a_password_whose_answer_would_go_elsewhere_is_deleted_and_the_plan_says
     assert [entry.number for entry in planned.losing_password] == ["102"]
     assert Terminal.objects.filter(sip_password=None).count() == 0
 
-    imports.carry_out(planned)
+    import_plan.carry_out(planned)
     assert list(Terminal.objects.filter(sip_password=None).values_list("number", flat=True)) == ["102"]
 
 
@@ -410,7 +410,7 @@ def test_settings_that_changed_since_the_preview_import_nothing(with_password):
     DeliverySettings.objects.update(sip_domain="phones")
 
     with pytest.raises(ImportOvertaken):
-        imports.carry_out(planned)
+        import_plan.carry_out(planned)
 
 
 def test_the_realm_is_a_column(types):

@@ -1,5 +1,5 @@
 """Import of terminals from a CSV file: what would be added, changed and refused, and then all of it or nothing. Between the two
-the file stays in `terminals.directory.csv.import_file`.
+the file stays in `terminals.directory.csv.waiting_upload`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from terminals.batches import execute, in_batches, one_writer, updates
 from terminals.directory import changes
 from terminals.directory.csv.csv_files import COLUMNS, CsvRow
 from terminals.directory.csv.errors import ImportOvertaken, RowsRefused
+from terminals.directory.csv.exports import STORED, cells
 from terminals.directory.row_form import RowForm
 from terminals.mac_words import with_colons
 from terminals.models import Terminal, TerminalType
 
-STORED = tuple(column for column in COLUMNS if column != "sip_password")
 NEW = dict.fromkeys(COLUMNS, "") | {"transport": "udp", "enabled": "true"}
 
 
@@ -89,24 +89,6 @@ class ImportPlan:
     @property
     def refused_rows(self) -> int:
         return len({refusal.row for refusal in self.refused})
-
-
-# -- terminals as rows -------------------------------------------------------------------------------------------------
-
-
-def cells(values: Mapping[str, Any]) -> dict[str, str]:
-    """A terminal as the cells of a row. `type` is the name of its type."""
-    return {
-        column: str(value) if value is not None else ""
-        for column, value in {**values, "enabled": "true" if values["enabled"] else "false"}.items()
-    }
-
-
-def exported() -> Iterable[dict[str, str]]:
-    """All terminals by number, without credentials."""
-    names = dict(TerminalType.objects.values_list("pk", "name"))
-    for values in Terminal.objects.order_by("number").values(*STORED):
-        yield cells(values | {"type": names[values["type"]]})
 
 
 # -- what a file would do ----------------------------------------------------------------------------------------------
