@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -117,8 +119,18 @@ SHARED_MEMORY = {
 }
 
 
+@pytest.fixture
+def tree_on_the_disk():
+    with (
+        tempfile.TemporaryDirectory(prefix="pbxcerts-", dir="/var/tmp") as place,
+        TreeFromItsBeginning(Path(place)) as tree,
+    ):
+        yield tree
+
+
 @pytest.mark.parametrize("shared_memory", SHARED_MEMORY)
-def test_without_shared_memory_it_works_in_one_process_and_says_so(tree, shared_memory):
+def test_without_shared_memory_it_works_in_one_process_and_says_so(tree_on_the_disk, shared_memory):
+    tree = tree_on_the_disk
     mount = SHARED_MEMORY[shared_memory]
     if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False).returncode != 0:
         missing("this user can't mount anything")
