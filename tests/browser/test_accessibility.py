@@ -215,6 +215,26 @@ def too_wide(page, name):
         yield f"{name}: {wide} pixels wider than the window"
 
 
+CHOICES_CUT_OFF = """() => {
+    const folded = [...document.querySelectorAll('details:not([open])')]
+    folded.forEach(one => { one.open = true })
+    const found = [...document.querySelectorAll('.parameter select:not([multiple])')].flatMap(select => {
+        const style = getComputedStyle(select), pen = document.createElement('canvas').getContext('2d')
+        pen.font = style.font
+        const room = select.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)
+        return [...select.options].filter(one => pen.measureText(one.text).width > room + 1).map(one => one.text)
+    })
+    folded.forEach(one => { one.open = false })
+    return found
+}"""
+
+
+def cut_off(page, name):
+    """What would not be shown whole where it is chosen. In a narrow window a list is opened to be read."""
+    for choice in page.evaluate(CHOICES_CUT_OFF):
+        yield f"{name}: cut off: {choice}"
+
+
 def findings(page, name, address):
     """What is wrong with a page, as sentences."""
     from axe_playwright_python.sync_playwright import Axe
@@ -229,6 +249,7 @@ def findings(page, name, address):
     for width in (1280, 1920):
         page.set_viewport_size({"width": width, "height": 800})
         yield from too_wide(page, f"{name}, {width} wide")
+        yield from cut_off(page, f"{name}, {width} wide")
     page.set_viewport_size(narrow)
     for violation in Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]:
         targets = ", ".join(str(node["target"]) for node in violation["nodes"][:3])
@@ -260,6 +281,9 @@ def test_nothing_is_found_on_any_page(open_page, addresses, variants, width, lan
 
 def test_it_would_find_something(open_page, everything):
     page = open_page(320, "en")
+    page.goto("/certificates/")
+    page.evaluate("document.querySelector('.parameter select').style.maxWidth = '100px'")
+    assert "cut off: Automatic terminals only" in " ".join(cut_off(page, "overview"))
     page.goto("/terminals/")
     page.evaluate("document.querySelector('h1').style.cssText = 'min-width: 900px; color: #eee'")
     page.evaluate("document.querySelector('main input').removeAttribute('id')")
