@@ -210,7 +210,7 @@ def export(request: HttpRequest) -> HttpResponse:
     """With the separator of the system's language, or with the one that was asked for: `?separator=comma`."""
     asked = request.GET.get("separator", "").upper()
     separator = Separator[asked] if asked in Separator.__members__ else separator_for(general_of(request).language)
-    return csv_attachment("terminals.csv", csv_files.write(exports.exported(), separator=separator))
+    return csv_attachment("terminals.csv", csv_files.write(exports.rows(), separator=separator))
 
 
 def csv_attachment(name: str, content: str) -> HttpResponse:

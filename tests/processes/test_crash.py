@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -30,19 +28,12 @@ AT_LEAST = {
 }
 
 
-@pytest.fixture
-def directory():
-    place = tempfile.mkdtemp(prefix="pbxcerts-crash-")
-    yield Path(place)
-    shutil.rmtree(place)
-
-
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_whatever_step_it_is_killed_at_it_comes_to_the_right_end(scenario, directory):
+def test_whatever_step_it_is_killed_at_it_comes_to_the_right_end(scenario, tmp_path):
     walked = forked.run(
-        [sys.executable, "-m", "tests.support.crashes", scenario, directory],
+        [sys.executable, "-m", "tests.support.crashes", scenario, tmp_path],
         cwd=ROOT,
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "pbxcerts.settings", "PBXCERTS_DATA": str(directory / "data")},
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "pbxcerts.settings", "PBXCERTS_DATA": str(tmp_path / "data")},
         capture_output=True,
         text=True,
         check=False,

@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from terminals.directory.csv.csv_files import COLUMNS
+from terminals.directory.csv.csv_files import EXPORTED
 from terminals.models import Terminal, TerminalType
-
-STORED = tuple(column for column in COLUMNS if column != "sip_password")
 
 
 def cells(values: Mapping[str, Any]) -> dict[str, str]:
@@ -17,8 +15,8 @@ def cells(values: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def exported() -> Iterable[dict[str, str]]:
+def rows() -> Iterable[dict[str, str]]:
     """All terminals by number, without credentials."""
     names = dict(TerminalType.objects.values_list("pk", "name"))
-    for values in Terminal.objects.order_by("number").values(*STORED):
+    for values in Terminal.objects.order_by("number").values(*EXPORTED):
         yield cells(values | {"type": names[values["type"]]})

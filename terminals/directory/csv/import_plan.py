@@ -19,9 +19,9 @@ from pbxcerts.system.pages.invisible import shown
 from terminals.answer_target import AnswerTarget, NotifyServer
 from terminals.batches import execute, in_batches, one_writer, updates
 from terminals.directory import changes
-from terminals.directory.csv.csv_files import COLUMNS, CsvRow
+from terminals.directory.csv.csv_files import COLUMNS, EXPORTED, CsvRow
 from terminals.directory.csv.errors import ImportOvertaken, RowsRefused
-from terminals.directory.csv.exports import STORED, cells
+from terminals.directory.csv.exports import cells
 from terminals.directory.row_form import RowForm
 from terminals.mac_words import with_colons
 from terminals.models import Terminal, TerminalType
@@ -111,7 +111,7 @@ def plan_of(rows: Sequence[CsvRow], *, taken_for: Mapping[str, TerminalType] | N
     for row in rows:
         number = row.cells.get("number", "").strip()
         before = stored.get(number)
-        known = cells({name: before[name] for name in STORED} | {"type": names[before["type"]]}) if before else NEW
+        known = cells({name: before[name] for name in EXPORTED} | {"type": names[before["type"]]}) if before else NEW
         # An empty cell is a value, but that of a switch is its default.
         given = {name: cell for name, cell in row.cells.items() if name != "enabled" or cell.strip()}
         if not form.judge({**known, "sip_password": "", **given}):
@@ -156,7 +156,7 @@ def _sort_in(
     if before is None:
         plan.added.append(ImportEntry(row.number, values, password))
         return
-    differing = [name for name in STORED if values[name] != before[name]]
+    differing = [name for name in EXPORTED if values[name] != before[name]]
     # A password is written, never read: whether it is another one is not known.
     changed = (*differing, *(["sip_password"] if password else []))
     if changed:
@@ -196,7 +196,7 @@ def _refuse_taken_macs(plan: ImportPlan, stored: Mapping[str, Mapping[str, Any]]
 
 def _stored() -> dict[str, dict[str, Any]]:
     rows = Terminal.objects.annotate(has_password=Q(sip_password__isnull=False)).order_by("number")
-    return {values["number"]: values for values in rows.values("id", "has_password", *STORED)}
+    return {values["number"]: values for values in rows.values("id", "has_password", *EXPORTED)}
 
 
 def _basis(stored: Mapping[str, Mapping[str, Any]], types: Iterable[TerminalType], server: NotifyServer) -> str:

@@ -68,7 +68,7 @@ class Command(OperatorCommand):
             case "export":
                 asked = options["separator"]
                 separator = Separator[asked.upper()] if asked else separator_for(general.language)
-                rows = list(exports.exported())
+                rows = list(exports.rows())
                 return self._written(rows, "terminals", EXPORTED, separator, as_json=options["as_json"])
             case "tokens":
                 rows = [asdict(one) for one in device_tokens.issue_missing()]

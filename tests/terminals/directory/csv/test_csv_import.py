@@ -40,7 +40,7 @@ def imported(text):
 
 
 def rows():
-    return {row["number"]: row for row in exports.exported()}
+    return {row["number"]: row for row in exports.rows()}
 
 
 def reasons(text):
@@ -92,7 +92,7 @@ def test_an_export_changes_nothing_when_it_is_imported_again():
     )
     before = rows()
 
-    done = plan(csv_files.write(exports.exported()))
+    done = plan(csv_files.write(exports.rows()))
 
     assert (done.added, done.changed, done.refused, done.unchanged) == ([], [], [], 2)
     assert rows() == before
@@ -247,7 +247,7 @@ def test_a_password_is_stored_encrypted_and_an_empty_one_leaves_it():
     assert b"Pa ss=1" not in bytes(stored)
     assert sealing.unseal(stored) == b"Pa ss=1"
     assert Terminal.objects.get(number="102").sip_password is None
-    assert "Pa ss=1" not in csv_files.write(exports.exported())
+    assert "Pa ss=1" not in csv_files.write(exports.rows())
 
 
 def test_a_new_password_counts_as_a_change():
